@@ -1,0 +1,1 @@
+"""kadr finds the photo you describe, and says how sure it is."""

@@ -1,0 +1,25 @@
+"""Expected errors. Every message says what is wrong, where, and what to do about it."""
+
+
+class KadrError(Exception):
+    """Base of every error that an interface translates into one line."""
+
+
+class DataError(KadrError):
+    """The annotated archive on disk is missing, broken or contradicts itself."""
+
+
+class ImageError(KadrError):
+    """A photo can't be read."""
+
+
+class BundleError(KadrError):
+    """A matcher on disk is missing, broken, or doesn't fit its encoders."""
+
+
+class MissingExtraError(KadrError):
+    """An optional dependency isn't installed; the message holds the pip command."""
+
+
+class PolicyError(KadrError):
+    """A policy's name or file is unknown or broken."""

@@ -1,0 +1,1 @@
+"""Interfaces to kadr: the command line. No decision about relevance or law is made here."""
