@@ -3,7 +3,7 @@
     python recipes/child_words.py
 
 Reads src/kadr/safety/children.toml and simplemma's dictionaries (a development dependency), and
-takes about ten seconds. tests/test_words.py checks that the table in the repository is the one
+takes three seconds. tests/test_words.py checks that the table in the repository is the one
 that this recipe writes.
 """
 
@@ -11,7 +11,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from simplemma.strategies.dictionaries.dictionary_factory import DefaultDictionaryFactory

@@ -6,15 +6,38 @@ a similarity (Gong et al. 2014, "A Multi-View Embedding Space for Modeling Inter
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadr.types import Floats, Vectors
 
-POWER = 4.0
+POWER = 3.0
 """Weight of a canonical direction: its correlation to this power."""
+
+
+BANK = 1000
+"""How many matching pairs are kept to say how crowded a place of the joint space is."""
+NEAREST = (10, 100)
+"""Density is the mean similarity to this many nearest of the other side's bank."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One side's items in the joint space.
+
+    `vectors` float32 [n, dim], unit length; `density` float32 [n, len(NEAREST)], in [-1, 1]: mean
+    similarity to the nearest of the other side's bank. A text that is near to many photos says
+    less by being near to one (cross-domain similarity local scaling, Conneau et al. 2018).
+    """
+
+    vectors: Vectors
+    density: Vectors
+
+    def take(self, rows: NDArray[np.intp]) -> "Joint":
+        """These rows, in this order."""
+        return Joint(self.vectors[rows], self.density[rows])
 
 
 @dataclass(frozen=True)
@@ -22,34 +45,34 @@ class Alignment:
     """A linear map of each side into the joint space, learned from matching pairs.
 
     `image_map` is float32 [image dim, dim], `text_map` [text dim, dim]; means are subtracted first.
+    `image_bank` and `text_bank` are float32 [bank, dim], unit length.
     """
 
     image_mean: Vectors
     image_map: Vectors
     text_mean: Vectors
     text_map: Vectors
+    image_bank: Vectors
+    text_bank: Vectors
 
-    def images(self, vectors: Vectors) -> Vectors:
-        """Image vectors [n, image dim] to unit vectors [n, dim] in the joint space."""
-        return _unit((vectors - self.image_mean) @ self.image_map)
+    def images(self, vectors: Vectors) -> Joint:
+        """Image vectors [n, image dim] in the joint space."""
+        joint = _project(vectors, self.image_mean, self.image_map)
+        return Joint(joint, _density(joint, self.text_bank))
 
-    def texts(self, vectors: Vectors) -> Vectors:
-        """Text vectors [n, text dim] to unit vectors [n, dim] in the joint space."""
-        return _unit((vectors - self.text_mean) @ self.text_map)
+    def texts(self, vectors: Vectors) -> Joint:
+        """Text vectors [n, text dim] in the joint space."""
+        joint = _project(vectors, self.text_mean, self.text_map)
+        return Joint(joint, _density(joint, self.image_bank))
 
     def arrays(self) -> dict[str, Vectors]:
         """The arrays that `restore` takes."""
-        return {
-            "image_mean": self.image_mean,
-            "image_map": self.image_map,
-            "text_mean": self.text_mean,
-            "text_map": self.text_map,
-        }
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def restore(arrays: Mapping[str, Vectors]) -> Alignment:
     """The alignment whose `arrays` these are."""
-    return Alignment(*(arrays[name] for name in ("image_mean", "image_map", "text_mean", "text_map")))
+    return Alignment(**{field.name: arrays[field.name] for field in fields(Alignment)})
 
 
 def fit(
@@ -59,7 +82,7 @@ def fit(
     dim: int = 256,
     image_ridge: float = 0.3,
     text_ridge: float = 0.03,
-    power: float = POWER,
+    seed: int = 42,
 ) -> Alignment:
     """Learn from matching pairs: row i of `images` and row i of `texts` belong together.
 
@@ -69,23 +92,43 @@ def fit(
         dim: of the joint space; fewer where the data has fewer.
         image_ridge: added to the images' covariance, as a share of its mean eigenvalue.
         text_ridge: the same for texts.
-        power: see POWER.
+        seed: chooses the pairs of the banks.
     """
     image_mean, text_mean = images.mean(0), texts.mean(0)
     x = (images - image_mean).astype(np.float64)
     y = (texts - text_mean).astype(np.float64)
     x_white = _whitener(x.T @ x / len(x), image_ridge)
     y_white = _whitener(y.T @ y / len(y), text_ridge)
-    left, correlations, right = np.linalg.svd(x_white @ (x.T @ y / len(x)) @ y_white)
+    left, correlations, right = np.linalg.svd(
+        x_white @ (x.T @ y / len(x)) @ y_white, full_matrices=False
+    )
     dim = min(dim, len(correlations), max(1, len(x) - 1))
     left, right = _fix_signs(left[:, :dim], right[:dim].T)
-    weights = np.clip(correlations[:dim], 0, 1) ** (power / 2)
+    weights = np.clip(correlations[:dim], 0, 1) ** (POWER / 2)
+    image_map = (x_white @ left * weights).astype(np.float32)
+    text_map = (y_white @ right * weights).astype(np.float32)
+    rows = np.random.default_rng(seed).permutation(len(images))[:BANK]
     return Alignment(
-        image_mean.astype(np.float32),
-        (x_white @ left * weights).astype(np.float32),
-        text_mean.astype(np.float32),
-        (y_white @ right * weights).astype(np.float32),
+        image_mean,
+        image_map,
+        text_mean,
+        text_map,
+        _project(images[rows], image_mean, image_map),
+        _project(texts[rows], text_mean, text_map),
     )
+
+
+def _project(vectors: Vectors, mean: Vectors, linear: Vectors) -> Vectors:
+    joint = (vectors - mean) @ linear
+    norms = np.linalg.norm(joint, axis=1, keepdims=True)
+    return np.asarray(joint / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def _density(joint: Vectors, bank: Vectors) -> Vectors:
+    similarities = joint @ bank.T
+    most = min(max(NEAREST), len(bank))
+    top = -np.sort(np.partition(-similarities, most - 1, axis=1)[:, :most], axis=1)
+    return np.stack([top[:, :k].mean(axis=1) for k in NEAREST], axis=1).astype(np.float32)
 
 
 def _whitener(covariance: Floats, ridge: float) -> Floats:
@@ -100,8 +143,3 @@ def _fix_signs(left: Floats, right: Floats) -> tuple[Floats, Floats]:
     """A singular pair's sign is arbitrary: make each left vector's largest entry positive."""
     signs = np.sign(left[np.abs(left).argmax(0), np.arange(left.shape[1])])
     return left * signs, right * signs
-
-
-def _unit(vectors: NDArray[np.floating]) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)

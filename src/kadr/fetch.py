@@ -162,7 +162,7 @@ def _silent(done: int, total: int | None) -> None:
 
 def _refuse_used(folder: Path) -> None:
     if (folder / KEY_FILE).exists():
-        raise DataError(f"{folder} holds the archive already: look at it with `kadr data check DIR`")
+        raise DataError(f"{folder} holds the archive already: check it with `kadr data check DIR`")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} isn't empty: name a new folder")
     if folder.is_mount() or folder == Path.cwd():
@@ -268,7 +268,7 @@ def _write(response: httpx.Response, part: Path, have: int, on_progress: Progres
     _check_space(part, (total or 0) - have)
     with part.open("ab") as file:
         on_progress(have, total)
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        for chunk in response.iter_raw():
             have += len(chunk)
             _check_size(have)
             file.write(chunk)
@@ -288,10 +288,8 @@ def _check_size(size: int) -> None:
 def _check_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:
-        raise DataError(
-            f"{path.parent} needs {_megabytes(needed)} and has {_megabytes(free)}:"
-            " free some space, then fetch again, it goes on"
-        )
+        reason = f"needs {_megabytes(needed)} and has {_megabytes(free)}"
+        raise OSError(errno.ENOSPC, reason, str(path.parent))
 
 
 def _megabytes(size: int) -> str:

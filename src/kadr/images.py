@@ -66,14 +66,18 @@ def decode(path: Path, size: int) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{image.width}x{image.height} pixels are more than are read")
+            _check_size(image)
             image.draft("RGB", (size, size))
             return _flatten(ImageOps.exif_transpose(image))
     except ImageError:
         raise
-    except Exception as error:  # noqa: BLE001 - a hostile file makes a decoder raise anything
+    except Exception as error:  # a hostile file makes a decoder raise anything
         raise ImageError(f"not a readable photo ({_reason(error)})") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{image.width}x{image.height} pixels are more than are read")
 
 
 def _flatten(image: Image.Image) -> Image.Image:

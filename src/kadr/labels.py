@@ -95,6 +95,11 @@ class Agreement:
 
     `alpha` is Krippendorff's for ordinal grades: 1 is perfect, 0 is chance, NaN where no two
     grades differ. The three shares of pairs sum to 1.
+
+    `columns_sorted` warns that no pair's grades fall from one rater to the next: the columns were
+    sorted, and a "rater" is then the lowest, middle or highest grade, not a person. Alpha and the
+    shares don't depend on who is who; `severity` and Dawid-Skene do, and mean nothing then.
+    Flickr8k's expert file is sorted in this way.
     """
 
     pairs: int
@@ -103,6 +108,7 @@ class Agreement:
     some_agree: float
     all_differ: float
     severity: tuple[Severity, ...]
+    columns_sorted: bool
 
 
 def combine(
@@ -168,7 +174,7 @@ def grades(judgements: Sequence[Judgement], experts: Experts = "majority") -> di
 
     "majority" takes the most frequent grade and leaves out pairs where several tie for it.
     "dawid-skene" gives the expected grade under the posterior of Dawid and Skene (1979), which
-    learns from all pairs how each rater errs.
+    learns from all pairs how each rater errs; look at `Agreement.columns_sorted` first.
 
     Raises:
         ValueError: `experts` is unknown.
@@ -197,14 +203,8 @@ def fit_prior(votes: Sequence[Votes]) -> BetaPrior:
     its pull vanishes with more pairs. Without votes the answer is the uniform Beta(1, 1).
     """
     counts = sorted(Counter(_totals(votes).values()).items())
-    yes, no, pairs = (
-        np.array(column, dtype=np.float64)
-        for column in (
-            [yes for (yes, _), _ in counts],
-            [no for (_, no), _ in counts],
-            [pairs for _, pairs in counts],
-        )
-    )
+    rows = [(yes, no, pairs) for (yes, no), pairs in counts]
+    yes, no, pairs = np.array(rows, dtype=np.float64).reshape(-1, 3).T
 
     def loss(point: Floats) -> float:
         logit_mean, log_strength = point
@@ -262,6 +262,7 @@ def agreement(judgements: Sequence[Judgement]) -> Agreement:
         some_agree=fmean(1 < distinct < size for size, distinct in shared),
         all_differ=all_differ,
         severity=_severity(table),
+        columns_sorted=_columns_sorted(table.grades),
     )
 
 
@@ -394,3 +395,8 @@ def _severity(table: GradeTable) -> tuple[Severity, ...]:
         Severity(rater, mean, mean - overall)
         for rater, mean in zip(table.raters, means, strict=True)
     )
+
+
+def _columns_sorted(table: Floats) -> bool:
+    steps = np.diff(table, axis=1)
+    return bool((steps > 0).any() and not (steps < 0).any())

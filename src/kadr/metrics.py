@@ -378,8 +378,7 @@ def _bin(probabilities: Floats, truth: Floats, number: int, bins: int, binning: 
 def _tau(scores: Floats, truth: Floats, variant: Literal["b", "c"]) -> float:
     if len(scores) < 2:
         return math.nan
-    # The p-value isn't used; asymptotic is the cheap one.
-    return float(stats.kendalltau(scores, truth, variant=variant, method="asymptotic").statistic)
+    return float(stats.kendalltau(scores, truth, variant=variant).statistic)
 
 
 def _group_sampler(groups: NDArray[Any], random: np.random.Generator) -> Callable[[], Positions]:

@@ -88,7 +88,9 @@ def cat(sheet: Sheet, coat: RGB, action: str) -> None:
 def _cat_head(sheet: Sheet, centre: Point, coat: RGB, dark: RGB) -> None:
     x, y = centre
     for side in (-1, 1):
-        sheet.polygon([(x + side * 14, y + 2), (x + side * 12, y + 20), (x + side * 2, y + 9)], coat)
+        sheet.polygon(
+            [(x + side * 14, y + 2), (x + side * 12, y + 20), (x + side * 2, y + 9)], coat
+        )
         sheet.polygon([(x + side * 12, y + 6), (x + side * 11, y + 16), (x + side * 5, y + 9)],
                       (226, 150, 150))  # fmt: skip
     sheet.oval((x, y), (15.5, 12.5), coat)

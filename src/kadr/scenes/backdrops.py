@@ -19,7 +19,7 @@ SKY_COLOURS: Final[Mapping[str, tuple[RGB, RGB]]] = {
     "clouds": ((128, 148, 170), (206, 214, 222)),
     "rain": ((84, 94, 110), (150, 158, 168)),
     "snowfall": ((150, 162, 180), (222, 228, 236)),
-    "night": ((10, 14, 42), (40, 50, 96)),
+    "night": ((22, 28, 74), (74, 88, 150)),
     "sunset": ((92, 64, 128), (252, 164, 84)),
     "indoors": ((226, 208, 178), (206, 184, 150)),
 }
@@ -45,16 +45,8 @@ def _gradient(picture: Image.Image, top: float, bottom: float, colours: tuple[RG
     picture.paste(band, (0, round(top * OVERSAMPLING)))
 
 
-def _whole() -> Sheet:
-    return Sheet(*SIZE)
-
-
-def _finish(picture: Image.Image, sheet: Sheet) -> None:
-    picture.paste(sheet.image, (0, 0), sheet.image)
-
-
 def _sky(picture: Image.Image, sky: str, dice: Dice) -> None:
-    sheet, x = _whole(), dice.between(-160, 160)
+    sheet, x = Sheet.over(picture), dice.between(-160, 160)
     if sky == "sun":
         _sun(sheet, (x, dice.between(240, 270)))
     elif sky == "sunset":
@@ -68,7 +60,6 @@ def _sky(picture: Image.Image, sky: str, dice: Dice) -> None:
         tone: RGB = {"sun": (252, 253, 255), "clouds": (236, 239, 243)}.get(sky, (112, 120, 134))
         for _ in range(2 if sky == "sun" else 6):
             _cloud(sheet, (dice.between(-200, 200), dice.between(215, 285)), tone, dice)
-    _finish(picture, sheet)
 
 
 def _sun(sheet: Sheet, centre: Point) -> None:
@@ -111,7 +102,7 @@ def _water(sheet: Sheet, low: float, high: float, dice: Dice) -> None:
 def _beach(picture: Image.Image, dice: Dice) -> None:
     _ground(picture, ((28, 108, 170), (84, 180, 206)))
     _ground(picture, ((240, 218, 166), (216, 184, 122)), top=112)
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     _water(sheet, 122, HORIZON - 3, dice)
     shore = [(x, 114 + 4 * np.sin(x / 31 + 1)) for x in range(-210, 211, 10)]
     sheet.polygon([*shore, (210, 104), *[(x, y - 10) for x, y in reversed(shore)]], (246, 250, 250))
@@ -119,7 +110,6 @@ def _beach(picture: Image.Image, dice: Dice) -> None:
         place = (dice.between(-200, 200), dice.between(2, 98))
         sheet.oval(place, (1.6, 1.0), (190, 156, 98))
     _palm(sheet, dice.pick((-178.0, 178.0)))
-    _finish(picture, sheet)
 
 
 def _palm(sheet: Sheet, x: float) -> None:
@@ -134,13 +124,12 @@ def _palm(sheet: Sheet, x: float) -> None:
 
 def _sea(picture: Image.Image, dice: Dice) -> None:
     _ground(picture, ((24, 92, 150), (14, 58, 112)))
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     _water(sheet, 4, HORIZON - 4, dice)
-    _finish(picture, sheet)
 
 
 def _snow(picture: Image.Image, dice: Dice) -> None:
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     for x, height in ((-140, 88), (-30, 118), (90, 96), (180, 74)):
         peak = x + dice.between(-18, 18)
         sheet.polygon([(x - 110, HORIZON - 8), (peak, HORIZON + height), (x + 110, HORIZON - 8)],
@@ -148,31 +137,27 @@ def _snow(picture: Image.Image, dice: Dice) -> None:
         sheet.polygon([(peak - 34, HORIZON + height * 0.68), (peak, HORIZON + height),
                        (peak + 34, HORIZON + height * 0.68), (peak + 8, HORIZON + height * 0.76),
                        (peak - 12, HORIZON + height * 0.7)], (244, 248, 252))  # fmt: skip
-    _finish(picture, sheet)
     _ground(picture, ((226, 234, 246), (250, 252, 255)))
     _woods(picture, dice, [fir], 7, (236, 242, 248))
-    drifts = _whole()
+    drifts = Sheet.over(picture)
     for _ in range(9):
         place = (dice.between(-200, 200), dice.between(4, 120))
         drifts.oval(place, (dice.between(30, 70), 4), (214, 225, 242))
-    _finish(picture, drifts)
 
 
 def _street(picture: Image.Image, dice: Dice) -> None:
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     left = -205.0
     while left < 205:
         right = left + dice.between(56, 96)
         _building(sheet, (left, right), dice)
         left = right + 2
-    _finish(picture, sheet)
     _ground(picture, ((178, 176, 172), (164, 160, 156)), top=112)
     _ground(picture, ((92, 94, 100), (70, 72, 78)), top=78)
-    marks = _whole()
+    marks = Sheet.over(picture)
     marks.box((-200, 75), (200, 80), (206, 204, 198))
     for x in range(-190, 200, 76):
         marks.polygon([(x, 22), (x + 40, 22), (x + 44, 28), (x + 6, 28)], (236, 234, 224))
-    _finish(picture, marks)
 
 
 def _building(sheet: Sheet, sides: Point, dice: Dice) -> None:
@@ -204,35 +189,32 @@ def _woods(
 
 
 def _forest(picture: Image.Image, dice: Dice) -> None:
-    _gradient(picture, 0, SIZE[1] - HORIZON, ((40, 84, 58), (112, 152, 96)))
-    _ground(picture, ((84, 112, 52), (70, 84, 40)))
+    _gradient(picture, 0, SIZE[1] - HORIZON, ((150, 196, 170), (196, 220, 160)))
+    _ground(picture, ((112, 142, 66), (88, 110, 50)))
     for row, (count, zoom, foot) in enumerate(((7, 0.9, 10), (5, 1.35, 34))):
         for step in range(count):
             sheet = Sheet(124, 186, zoom=zoom * dice.between(0.85, 1.1))
-            leaves: RGB = dice.pick(((52, 108, 56), (70, 124, 58), (38, 90, 60)))
+            leaves: RGB = dice.pick(((62, 128, 62), (88, 146, 66), (48, 108, 66)))
             dice.pick((tree, fir))(sheet, lighter(leaves, -0.15 + 0.1 * row))
             x = (step + dice.between(0.2, 0.8)) * SIZE[0] / count
             sheet.lay_on(picture, (x, SIZE[1] - HORIZON + foot))
-    path = _whole()
+    path = Sheet.over(picture)
     path.blob([(-40, 112), (20, 112), (40, 60), (110, -20), (-90, -20), (-30, 50)], (168, 138, 92))
     _tufts(path, dice, (58, 92, 40), 110)
-    _finish(picture, path)
 
 
 def _park(picture: Image.Image, dice: Dice) -> None:
-    hills = _whole()
-    for x, colour in ((-150, (112, 160, 96)), (60, (98, 150, 88)), (210, (120, 168, 100))):
+    hills = Sheet.over(picture)
+    for x, colour in ((-150.0, (112, 160, 96)), (60, (98, 150, 88)), (210, (120, 168, 100))):
         hills.oval((x + dice.between(-20, 20), HORIZON - 22), (150, 56), colour)
-    _finish(picture, hills)
     _ground(picture, ((126, 186, 82), (72, 142, 56)))
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     _tufts(sheet, dice, (54, 118, 46), 142)
     for _ in range(26):
         x, y = dice.between(-200, 200), dice.between(4, 120)
         petals: RGB = dice.pick(((250, 240, 240), (250, 214, 90), (240, 150, 170)))
         sheet.oval((x, y), (2.2, 2.2), petals)
         sheet.oval((x, y), (0.9, 0.9), (240, 180, 40))
-    _finish(picture, sheet)
 
 
 def _tufts(sheet: Sheet, dice: Dice, colour: RGB, top: float) -> None:
@@ -246,13 +228,12 @@ def _room(picture: Image.Image, dice: Dice) -> None:
     walls: RGB = dice.pick(((232, 214, 184), (196, 212, 206), (222, 200, 204), (208, 210, 224)))
     _gradient(picture, 0, SIZE[1] - 110, (walls, lighter(walls, -0.12)))
     _ground(picture, ((176, 128, 82), (146, 98, 58)), top=110)
-    sheet = _whole()
+    sheet = Sheet.over(picture)
     for y in (14, 36, 58, 78, 95):
         sheet.stroke([(-205, y), (205, y)], 1, (122, 82, 48))
     sheet.box((-205, 106), (205, 114), (246, 242, 234))
     sheet.blob([(-120, 40), (0, 64), (120, 40), (0, 12)], dice.pick(((150, 60, 64), (70, 92, 130))))
     _window(sheet, dice.pick((-110.0, 100.0)))
-    _finish(picture, sheet)
 
 
 def _window(sheet: Sheet, x: float) -> None:

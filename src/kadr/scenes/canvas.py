@@ -11,7 +11,7 @@ from kadr.scenes.vocabulary import RGB
 SIZE = (400, 300)
 """Width and height of a picture in pixels; all drawing is measured in these."""
 
-OVERSAMPLING = 3
+OVERSAMPLING = 2
 
 Point = tuple[float, float]
 
@@ -29,13 +29,20 @@ class Sheet:
     def __init__(self, width: float, height: float, zoom: float = 1.0) -> None:
         self.scale = zoom * OVERSAMPLING
         self.width, self.height = width, height
-        self.origin: Point = (0.0, 0.0)
         pixels = (round(width * self.scale), round(height * self.scale))
         self.image = Image.new("RGBA", pixels, (0, 0, 0, 0))
         self.pen = ImageDraw.Draw(self.image)
 
+    @classmethod
+    def over(cls, picture: Image.Image) -> "Sheet":
+        """A sheet that draws straight onto an oversampled picture."""
+        sheet = cls(1, 1)
+        sheet.width, sheet.height = SIZE
+        sheet.image, sheet.pen = picture, ImageDraw.Draw(picture)
+        return sheet
+
     def _pixel(self, point: Point) -> Point:
-        x, y = point[0] * self.shrink + self.origin[0], point[1] * self.shrink + self.origin[1]
+        x, y = point
         return (x + self.width / 2) * self.scale, (self.height - y) * self.scale
 
     def oval(self, centre: Point, radii: Point, colour: RGB) -> None:

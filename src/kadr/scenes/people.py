@@ -71,6 +71,10 @@ POSES: Final[Mapping[str, Pose]] = {
         (-0.42, 0.42), (0.4, 0.5), ((0.26, 0.25), (0.46, 0.25)), ((0.26, 0.08), (0.56, 0.08)),
         ((-0.36, 0.1), (-0.2, 0.1)), ((-0.8, 0.1), (-0.66, 0.12)),
     ),
+    "sailing": Pose(
+        (0, 0.5), (0.02, 0.96), ((-0.15, 0.7), (0.24, 0.7)), ((-0.1, 0.52), (0.4, 0.62)),
+        ((-0.06, 0.42), (0.06, 0.42)), ((-0.06, 0.4), (0.06, 0.4)),
+    ),
     "riding": Pose(
         (0, 0.5), (0.08, 0.96), ((0.2, 0.72), (0.24, 0.72)), ((0.36, 0.64), (0.42, 0.62)),
         ((0.16, 0.3), (0.24, 0.32)), ((0.1, 0.03), (0.14, 0.05)),
@@ -84,7 +88,11 @@ class Person:
     def __init__(self, kind: str, clothes: RGB, action: str, dice: Dice) -> None:
         self.kind, self.clothes = kind, clothes
         self.build, self.pose = BUILDS[kind], POSES[action]
-        self.skin, self.hair, self.trousers = dice.pick(SKINS), dice.pick(HAIRS), dice.pick(TROUSERS)
+        self.skin, self.hair, self.trousers = (
+            dice.pick(SKINS),
+            dice.pick(HAIRS),
+            dice.pick(TROUSERS),
+        )
 
     def joint(self, point: Point) -> Point:
         """A joint of the pose, measured on the sheet."""
@@ -170,7 +178,9 @@ class Person:
         sheet.oval((x, y), (r * 0.95, r * 1.05), self.skin)
         for side in (-1, 1):
             sheet.oval((x + side * r * 0.38 + 1, y - r * 0.05), (r * 0.1, r * 0.14), INK)
-            sheet.oval((x + side * r * 0.58 + 1, y - r * 0.38), (r * 0.17, r * 0.1), (236, 150, 140))
+            sheet.oval(
+                (x + side * r * 0.58 + 1, y - r * 0.38), (r * 0.17, r * 0.1), (236, 150, 140)
+            )
         sheet.stroke([(x - 3, y - r * 0.45), (x + 1, y - r * 0.55), (x + 5, y - r * 0.45)], 1.3,
                      (170, 60, 60))  # fmt: skip
         self._fringe(sheet, (x, y), r)
@@ -178,7 +188,9 @@ class Person:
     def _fringe(self, sheet: Sheet, face: Point, r: float) -> None:
         x, y = face
         if self.kind == "baby":
-            sheet.stroke([(x - 2, y + r), (x + 2, y + r * 1.15), (x + 4, y + r * 0.85)], 2, self.hair)
+            sheet.stroke(
+                [(x - 2, y + r), (x + 2, y + r * 1.15), (x + 4, y + r * 0.85)], 2, self.hair
+            )
             return
         low = 0.25 if self.kind == "man" else 0.1
         sheet.blob([(x - r, y + r * low), (x - r * 0.9, y + r * 0.85), (x, y + r * 1.25),

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 from kadr.scenes import animals, backdrops, objects
 from kadr.scenes.canvas import OVERSAMPLING, SIZE, Point, Sheet, shadow
 from kadr.scenes.dice import Dice
-from kadr.scenes.people import BUILDS, POSES, Person
+from kadr.scenes.people import BUILDS, Person
 from kadr.scenes.scene import Figure, Scene
 from kadr.scenes.vocabulary import COLOURS, PEOPLE, RGB
 
@@ -71,7 +71,9 @@ def draw(scene: Scene, dice: Dice) -> Image.Image:
 def _draw_figure(
     picture: Image.Image, figure: Figure, scene: Scene, zoom: float, dice: Dice
 ) -> None:
-    foot = (figure.x * SIZE[0], SIZE[1] - _ground_height(figure, scene, dice))
+    half = _half_width(figure) * zoom
+    x = min(max(figure.x * SIZE[0], half), SIZE[0] - half)
+    foot = (x, SIZE[1] - _ground_height(figure, scene, dice))
     if figure.kind in PEOPLE:
         _draw_person(picture, figure, foot, zoom, dice)
         return
@@ -83,6 +85,13 @@ def _draw_figure(
     if dice.chance(0.5):
         sheet.mirrored()
     sheet.lay_on(picture, foot)
+
+
+def _half_width(figure: Figure) -> float:
+    """Half of what a figure takes of the picture's width at zoom 1, with what it rides."""
+    body = figure.object if figure.action == "riding" and figure.object else figure
+    sprite = SPRITES.get(body.kind)
+    return sprite.width / 2 * ZOOMS.get(body.kind, 1.0) if sprite else 45.0
 
 
 def _ground_height(figure: Figure, scene: Scene, dice: Dice) -> float:
@@ -107,20 +116,21 @@ def _sheet(figure: Figure, place: str, zoom: float, dice: Dice) -> Sheet:
 def _draw_person(
     picture: Image.Image, figure: Figure, foot: Point, zoom: float, dice: Dice
 ) -> None:
-    person = Person(figure.kind, COLOURS[figure.colour or "grey"], figure.action or "", dice)
-    height = 220 if figure.object and figure.object.kind in ("umbrella", "balloon") else 196
-    sheet = Sheet(150, height, zoom)
+    aboard = figure.object is not None and figure.object.kind == "boat"
+    pose = "sailing" if aboard else figure.action or "standing"
+    person = Person(figure.kind, COLOURS[figure.colour or "grey"], pose, dice)
     if figure.action == "riding" and figure.object:
         _draw_rider(picture, person, figure.object, foot, zoom)
         return
+    sheet = Sheet(150, 196, zoom)
     shadow(picture, foot, (BUILDS[figure.kind].body * 0.35 * zoom, 6 * zoom))
     person.draw(sheet)
-    if figure.object:
-        _put_in_hand(sheet, person, figure.object)
-    elif dice.chance(0.5):
+    if not figure.object and dice.chance(0.5):
         sheet.mirrored()
     lift = 22 * zoom if figure.action == "jumping" else 0
     sheet.lay_on(picture, (foot[0], foot[1] - lift))
+    if figure.object:
+        _put_in_hand(picture, person, figure.object, foot, zoom)
 
 
 def _draw_rider(
@@ -128,10 +138,11 @@ def _draw_rider(
 ) -> None:
     sprite, (seat_x, seat_y) = SPRITES[mount.kind], SEATS[mount.kind]
     large = zoom * {"horse": 1.05, "bicycle": 1.1, "boat": 1.25}[mount.kind]
-    shadow(picture, foot, (sprite.width * large * 0.48, 8 * large))
+    if mount.kind != "boat":
+        shadow(picture, foot, (sprite.width * large * 0.48, 8 * large))
     beneath = Sheet(sprite.width, sprite.height, large)
     sprite.draw(beneath, COLOURS[mount.colour or "grey"], "riding")
-    hip_x, hip_y = person.joint(POSES["riding"].hip)
+    hip_x, hip_y = person.joint(person.pose.hip)
     rider = Sheet(150, 196, large)
     person.draw(rider)
     seat = (foot[0] + (seat_x - hip_x) * large, foot[1] - (seat_y - hip_y) * large)
@@ -150,19 +161,20 @@ def _waterline(picture: Image.Image, foot: Point, zoom: float) -> None:
     water.lay_on(picture, (foot[0], foot[1] + 3))
 
 
-def _put_in_hand(sheet: Sheet, person: Person, thing: Figure) -> None:
-    hand = person.joint(person.pose.hands[1])
-    small = 0.72 if thing.kind == "umbrella" else 0.85
-    paint = COLOURS[thing.colour or "grey"]
-    held = Sheet(sheet.width, sheet.height, sheet.scale / OVERSAMPLING)
-    held.shift(hand, small)
-    SPRITES[thing.kind].draw(held, paint, "")
-    sheet.image.alpha_composite(held.image)
+def _put_in_hand(
+    picture: Image.Image, person: Person, thing: Figure, foot: Point, zoom: float
+) -> None:
+    hand_x, hand_y = person.joint(person.pose.hands[1])
+    sprite, small = SPRITES[thing.kind], 0.9 if thing.kind == "umbrella" else 1.0
+    held = Sheet(sprite.width, sprite.height, zoom * small)
+    sprite.draw(held, COLOURS[thing.colour or "grey"], "")
+    low = 14 if thing.kind == "ball" else 4
+    held.lay_on(picture, (foot[0] + hand_x * zoom, foot[1] - (hand_y - low) * zoom))
 
 
 def _weathered(picture: Image.Image, sky: str, dice: Dice) -> Image.Image:
     """Grain, and over it what the sky does to the whole picture."""
-    tint = {"night": (112, 120, 178), "sunset": (255, 214, 186), "rain": (196, 204, 214),
+    tint = {"night": (128, 136, 190), "sunset": (255, 214, 186), "rain": (196, 204, 214),
             "clouds": (228, 231, 236)}.get(sky)  # fmt: skip
     if tint:
         picture = ImageChops.multiply(picture, Image.new("RGB", picture.size, tint))
@@ -179,7 +191,7 @@ def _grain(dice: Dice) -> "np.ndarray[tuple[int, ...], np.dtype[np.int16]]":
     smooth = Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC)
     fine = dice.rng.integers(-4, 5, (SIZE[1], SIZE[0]), dtype=np.int16)
     grain: np.ndarray[tuple[int, ...], np.dtype[np.int16]] = (
-        (np.asarray(smooth, dtype=np.int16) - 128) // 5 + fine
+        (np.asarray(smooth, dtype=np.int16) - 128) // 8 + fine
     )[:, :, None]
     return grain
 

@@ -108,9 +108,7 @@ def _arranged(dice: Dice, figures: tuple[Figure, ...]) -> tuple[Figure, ...]:
     can_hide = lead.kind in PEOPLE | {"dog", "cat"} and lead.object is None
     if shade is not None and can_hide and dice.chance(0.6):
         places[0] = shade
-    return tuple(
-        _placed(figure, x) for figure, x in zip(figures, places, strict=True)
-    )
+    return tuple(_placed(figure, x) for figure, x in zip(figures, places, strict=True))
 
 
 def _placed(figure: Figure, x: float) -> Figure:

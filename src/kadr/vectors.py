@@ -1,0 +1,239 @@
+"""Files and texts to vectors: decoding overlaps the model, and nothing is computed twice."""
+
+import hashlib
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr import images
+from kadr.encoders import ImageEncoder, TextEncoder
+from kadr.errors import ImageError, KadrError
+from kadr.types import ImageFile, Skipped, Vectors
+
+BATCH = 16
+LOOKUP = 500
+"""Keys in one SQL statement; SQLite takes at least 999."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of items done and their total."""
+
+Item = TypeVar("Item")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, key TEXT, vector BLOB, PRIMARY KEY (encoder, key));
+CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, size INT, modified INT, digest TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Photos that could be read, and their vectors row by row; the others with the reason."""
+
+    files: tuple[ImageFile, ...]
+    vectors: Vectors
+    skipped: tuple[Skipped, ...]
+
+
+class VectorCache:
+    """Vectors by (encoder, content) and digests by (path, size, time), in one SQLite file.
+
+    It is derived data: deleting the file loses nothing but time. A full disk stops the writing,
+    not the work; `problem` then says why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the cache, making it where there is none.
+
+        Raises:
+            KadrError: the file can't be opened or isn't a cache.
+        """
+        self.problem: str | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=30)
+            self._base.executescript(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise KadrError(
+                f"{path}: the vector cache can't be opened ({error}). Delete the file, or name "
+                "another with --cache."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def vectors(self, encoder: str, keys: Iterable[str]) -> dict[str, Vectors]:
+        """The known ones of these keys, with their vectors."""
+        found: dict[str, Vectors] = {}
+        for part in _batches(dict.fromkeys(keys), LOOKUP):
+            marks = ",".join("?" * len(part))
+            rows = self._base.execute(
+                f"SELECT key, vector FROM vectors WHERE encoder = ? AND key IN ({marks})",  # noqa: S608
+                (encoder, *part),
+            )
+            found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
+        return found
+
+    def keep(self, encoder: str, keys: Sequence[str], vectors: Vectors) -> None:
+        """Remember vectors [n, dim] of n keys."""
+        rows = ((encoder, key, row.tobytes()) for key, row in zip(keys, vectors, strict=True))
+        self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+    def digests(self) -> dict[str, tuple[int, int, str]]:
+        """Every known path with its size, modification time in ns, and digest."""
+        return {path: (s, m, d) for path, s, m, d in self._base.execute("SELECT * FROM digests")}
+
+    def keep_digests(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
+        """Remember (path, size, modification time in ns, digest)."""
+        self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+
+    def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        if self.problem is not None:
+            return
+        try:
+            with self._base:
+                self._base.executemany(statement, rows)
+        except sqlite3.Error as error:
+            self.problem = f"vectors are no longer cached ({error})"
+
+
+def identify(
+    paths: Iterable[Path], root: Path, cache: VectorCache
+) -> tuple[list[ImageFile], list[Skipped]]:
+    """Digest photos; one whose path, size and time are known is not read again."""
+    known = cache.digests()
+    files: list[ImageFile] = []
+    skipped: list[Skipped] = []
+    fresh: list[tuple[str, int, int, str]] = []
+    for path in paths:
+        where = os.path.abspath(path)  # noqa: PTH100 - Path.resolve() costs more than the rest
+        try:
+            status = path.stat()
+        except OSError as error:
+            skipped.append(Skipped(path, f"can't be read: {error.strerror or error}"))
+            continue
+        state = (status.st_size, status.st_mtime_ns)
+        if where in known and known[where][:2] == state:
+            files.append(ImageFile(path.relative_to(root).as_posix(), known[where][2], path))
+            continue
+        file = images.identify(path, root)
+        if isinstance(file, Skipped):
+            skipped.append(file)
+        else:
+            files.append(file)
+            if _is_text(where):
+                fresh.append((where, *state, file.digest))
+    cache.keep_digests(fresh)
+    return files, skipped
+
+
+def encode_images(
+    encoder: ImageEncoder,
+    files: Sequence[ImageFile],
+    cache: VectorCache,
+    on_progress: Progress | None = None,
+) -> EncodedImages:
+    """Photos to vectors. Each batch is kept as it is done, so an interrupted run goes on."""
+    report = on_progress or _silent
+    known = cache.vectors(encoder.name, (file.digest for file in files))
+    unknown = list({file.digest: file for file in files if file.digest not in known}.values())
+    faults: dict[str, str] = {}
+    done = len(files) - len(unknown)
+    report(done, len(files))
+    for batch in _batches(_prepared(encoder, unknown), BATCH):
+        good = [(file, pixels) for file, pixels in batch if not isinstance(pixels, str)]
+        faults.update((file.digest, pixels) for file, pixels in batch if isinstance(pixels, str))
+        if good:
+            vectors = encoder.encode([pixels for _, pixels in good])
+            digests = [file.digest for file, _ in good]
+            cache.keep(encoder.name, digests, vectors)
+            known.update(zip(digests, vectors, strict=True))
+        done += len(batch)
+        report(done, len(files))
+    readable = tuple(file for file in files if file.digest in known)
+    skipped = (Skipped(file.path, faults[file.digest]) for file in files if file.digest in faults)
+    return EncodedImages(
+        readable, _stack(known, [f.digest for f in readable], encoder.dim), tuple(skipped)
+    )
+
+
+def encode_texts(
+    encoder: TextEncoder,
+    texts: Sequence[str],
+    cache: VectorCache,
+    on_progress: Progress | None = None,
+) -> Vectors:
+    """Texts to vectors, row by row. The cache holds a text's digest, never the text."""
+    report = on_progress or _silent
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
+    known = cache.vectors(encoder.name, keys)
+    unknown = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
+    done = len(texts) - len(unknown)
+    report(done, len(texts))
+    for batch in _batches(unknown.items(), BATCH * 4):
+        vectors = encoder.encode([text for _, text in batch])
+        fresh = [key for key, _ in batch]
+        cache.keep(encoder.name, fresh, vectors)
+        known.update(zip(fresh, vectors, strict=True))
+        done += len(batch)
+        report(min(done, len(texts)), len(texts))
+    return _stack(known, keys, encoder.dim)
+
+
+def _prepared(
+    encoder: ImageEncoder, files: Sequence[ImageFile]
+) -> Iterator[tuple[ImageFile, NDArray[np.uint8] | str]]:
+    """Each file with its pixels, or with the reason why it has none, a few ahead of the model."""
+
+    def prepare(file: ImageFile) -> NDArray[np.uint8] | str:
+        try:
+            return encoder.prepare(images.decode(file.path, encoder.size))
+        except ImageError as error:
+            return str(error)
+
+    waiting: deque[tuple[ImageFile, Future[NDArray[np.uint8] | str]]] = deque()
+    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
+        try:
+            for file in files:
+                waiting.append((file, pool.submit(prepare, file)))
+                if len(waiting) >= BATCH * 3:  # bounds the memory, whatever the folder's size
+                    ready, pixels = waiting.popleft()
+                    yield ready, pixels.result()
+            for ready, pixels in waiting:
+                yield ready, pixels.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _stack(known: Mapping[str, Vectors], keys: Sequence[str], dim: int) -> Vectors:
+    return np.stack([known[key] for key in keys]) if keys else np.empty((0, dim), np.float32)
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be stored as UTF-8; file systems allow names that can't."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _silent(_done: int, _total: int) -> None:
+    pass
