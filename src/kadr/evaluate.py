@@ -74,11 +74,12 @@ class CrossValidated:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One photo of the visual test."""
+    """One photo of the visual test; `hidden` where the law takes the photo itself."""
 
     image: str
     probability: float
     right: bool
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +414,13 @@ def _retrieval(
             names[right[number]],
             int(ranks[number]),
             tuple(
-                Shown(names[i], float(table[number, i]), bool(i == right[number])) for i in order
+                Shown(
+                    names[i],
+                    float(table[number, i]),
+                    bool(i == right[number]),
+                    policy.hides_children and not bool(legal[i]),
+                )
+                for i in order
             ),
             not bool(allowed[number]),
         )

@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from kadr.scenes.dice import Dice
 from kadr.scenes.vocabulary import ADULTS, CHILDREN, HELD, KINDS, PEOPLE, PLACES
 
-FLYING_SPACE = ("kite",)
-"""Kinds that are only ever in the air."""
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -1,0 +1,123 @@
+"""Writes docs/cli.md from the command line itself.
+
+Usage: python recipes/cli_page.py
+
+Names, defaults and help come from the commands that typer builds, types and ranges from the
+annotations of their functions, so that neither the terminal's width nor typer's own help layout
+shows. Options for shell completion differ from system to system and are left out.
+"""
+
+import inspect
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from typer.main import get_command
+
+from kadr.interfaces.cli import app
+
+PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+HEAD = """# The command line
+
+Made by `python recipes/cli_page.py` from the commands themselves; a test compares the two.
+
+Exit codes: 0 all is well; 1 it ran, but found nothing or passed something over (each command says
+what); 2 wrong use or an expected error, named on stderr; 130 stopped by Ctrl+C. Results go to
+stdout, progress and problems to stderr. `kadr --install-completion` completes commands in your
+shell.
+"""
+NAMES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
+HIDDEN = {"--install-completion", "--show-completion"}
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    return "\n".join([HEAD, *_command(get_command(app), "kadr")])
+
+
+def _command(command: Any, path: str) -> Iterator[str]:
+    yield f"## `{path}`\n"
+    yield f"{_sentence(command.help)}\n"
+    children = getattr(command, "commands", {})
+    if children:
+        yield "| Command | |\n|---|---|"
+        for name, child in children.items():
+            yield f"| `{path} {name}` | {_cell(_sentence(child.help).splitlines()[0])} |"
+        yield ""
+    types = _types(command)
+    rows = [_row(item, types) for item in command.params if not HIDDEN & set(item.opts)]
+    if rows:
+        yield "| Argument or option | Default | |\n|---|---|---|"
+        yield from rows
+        yield ""
+    for name, child in children.items():
+        yield from _command(child, f"{path} {name}")
+
+
+def _row(item: Any, types: dict[str, tuple[Any, Any]]) -> str:
+    kind, info = types[item.name]
+    if item.param_type_name == "argument":
+        name = f"`{item.name.upper()}`"
+    else:
+        every = [", ".join(item.opts), *([", ".join(item.secondary_opts)] * bool(item.secondary_opts))]
+        value = _value(kind)
+        name = " / ".join(f"`{part}{' ' + value if value else ''}`" for part in every)
+    default = "required" if item.required else _default(item.default)
+    return f"| {_cell(name)} | {default} | {_cell(item.help + _range(info))} |"
+
+
+def _types(command: Any) -> dict[str, tuple[Any, Any]]:
+    """Each parameter's plain type, and what its annotation says about it."""
+    if command.callback is None:
+        return {}
+    found = {}
+    hints = get_type_hints(inspect.unwrap(command.callback), include_extras=True)
+    for name, hint in hints.items():
+        if get_origin(hint) is Annotated:
+            kind, info, *_ = get_args(hint)
+            found[name] = (_plain(kind), info)
+    return found
+
+
+def _plain(kind: Any) -> Any:
+    if get_origin(kind) in {Union, UnionType}:
+        return next(part for part in get_args(kind) if part is not NoneType)
+    return kind
+
+
+def _value(kind: Any) -> str:
+    if inspect.isclass(kind) and issubclass(kind, Enum):
+        return "|".join(str(member.value) for member in kind)
+    return NAMES[kind]
+
+
+def _default(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "on"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def _range(info: Any) -> str:
+    low, high = info.min, info.max
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" At least {low:g}."
+    return f" From {low:g} to {high:g}."
+
+
+def _sentence(text: str) -> str:
+    return inspect.cleandoc(text)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)

@@ -1,0 +1,92 @@
+"""What every text encoder promises."""
+
+import numpy as np
+import pytest
+
+from kadr.encoders import TextEncoder, load_text_encoder
+from kadr.errors import KadrError
+
+TEXTS = [
+    "A dog runs on the beach .",
+    "Собака бежит по пляжу",
+    "",
+    "   \n\t",
+    "nul \0 inside",
+    "\0",
+    "emoji 🐕‍🦺 and 中文 and e\u0301",
+    "a lone surrogate \udc80",
+    "word " * 20_000,
+    "ы" * 50_000,
+]
+ENGLISH_TO_RUSSIAN = {
+    "A dog runs along the beach": "Собака бежит по пляжу",
+    "Two men play chess in the park": "Двое мужчин играют в шахматы в парке",
+    "A woman in a red dress is singing": "Женщина в красном платье поёт",
+    "A boy jumps into a swimming pool": "Мальчик прыгает в бассейн",
+    "A climber goes up a steep rock": "Скалолаз поднимается по крутой скале",
+    "A motorcycle race on a dirt track": "Мотогонка на грунтовой трассе",
+    "An old man sits on a bench": "Старик сидит на скамейке",
+    "Children are building a snowman": "Дети лепят снеговика",
+    "A cat sleeps on a windowsill": "Кошка спит на подоконнике",
+    "A football player kicks the ball": "Футболист бьёт по мячу",
+}
+
+
+@pytest.fixture(scope="module", params=["mini", "words"])
+def encoder(request: pytest.FixtureRequest) -> TextEncoder:
+    return load_text_encoder(request.param)
+
+
+def test_says_what_it_is(encoder: TextEncoder) -> None:
+    assert encoder.name.strip()
+    assert encoder.dim > 0
+    assert type(encoder)().name == encoder.name
+
+
+def test_any_text_gives_finite_float32(encoder: TextEncoder) -> None:
+    vectors = encoder.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), encoder.dim)
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+
+
+def test_nothing_in_nothing_out(encoder: TextEncoder) -> None:
+    vectors = encoder.encode([])
+    assert vectors.shape == (0, encoder.dim)
+    assert vectors.dtype == np.float32
+
+
+def test_deterministic(encoder: TextEncoder) -> None:
+    np.testing.assert_array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS))
+
+
+def test_a_row_depends_on_its_own_text(encoder: TextEncoder) -> None:
+    batch = encoder.encode(TEXTS)
+    single = np.concatenate([encoder.encode([text]) for text in TEXTS])
+    np.testing.assert_allclose(batch, single, atol=1e-5)
+    np.testing.assert_allclose(batch[::-1], encoder.encode(TEXTS[::-1]), atol=1e-5)
+
+
+def test_different_words_differ(encoder: TextEncoder) -> None:
+    vectors = encoder.encode(["a dog on a beach", "a man in a boat", "after \0 nul", "after"])
+    assert len(np.unique(vectors, axis=0)) == 4
+
+
+def test_mini_understands_russian() -> None:
+    mini = load_text_encoder("mini")
+    english = mini.encode(list(ENGLISH_TO_RUSSIAN))
+    russian = mini.encode(list(ENGLISH_TO_RUSSIAN.values()))
+    np.testing.assert_allclose(np.linalg.norm(english, axis=1), 1, atol=1e-3)
+    found = (english @ russian.T).argmax(axis=1) == np.arange(len(english))
+    assert found.mean() >= 0.8
+
+
+def test_unknown_spec_names_the_known_ones() -> None:
+    with pytest.raises(KadrError, match=r"'nope': no such text encoder.*mini, words"):
+        load_text_encoder("nope")
+
+
+@pytest.mark.parametrize("spec", ["mini:argument", "words:argument"])
+def test_a_bad_argument_is_an_expected_error(spec: str) -> None:
+    with pytest.raises(KadrError, match=spec.partition(":")[0]):
+        load_text_encoder(spec)

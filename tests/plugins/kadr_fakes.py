@@ -1,0 +1,41 @@
+"""Encoders without weights, found by the specs `colours` and `words` as any plugin is."""
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kadr.types import Vectors
+
+
+class ColourGrid:
+    """Mean colours on a 4x4 grid."""
+
+    name = "fake-colour-grid-4x4"
+    dim = 48
+    size = 32
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray(image.resize((4, 4), Image.Resampling.BOX))
+
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        return np.stack(images).reshape(len(images), self.dim).astype(np.float32) / 255
+
+
+class HashedWords:
+    """A bag of words, each word hashed to one of 64 places."""
+
+    name = "fake-hashed-words-64"
+    dim = 64
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.lower()):
+                vectors[row, zlib.crc32(word.encode("utf-8", "surrogatepass")) % self.dim] += 1
+        return vectors
