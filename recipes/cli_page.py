@@ -61,7 +61,10 @@ def _row(item: Any, types: dict[str, tuple[Any, Any]]) -> str:
     if item.param_type_name == "argument":
         name = f"`{item.name.upper()}`"
     else:
-        every = [", ".join(item.opts), *([", ".join(item.secondary_opts)] * bool(item.secondary_opts))]
+        every = [
+            ", ".join(item.opts),
+            *([", ".join(item.secondary_opts)] * bool(item.secondary_opts)),
+        ]
         value = _value(kind)
         name = " / ".join(f"`{part}{' ' + value if value else ''}`" for part in every)
     default = "required" if item.required else _default(item.default)

@@ -2,6 +2,8 @@
 
 from typing import get_args
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,8 @@ DIM = 8
 def side(n: int, rng: np.random.Generator) -> Side:
     vectors = rng.normal(size=(n, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Side(vectors, Joint(vectors, np.zeros((n, 2), np.float32)))
+    density, correlations = np.zeros((n, 2), np.float32), np.full(DIM, 0.5, np.float32)
+    return Side(vectors, Joint(vectors, density, correlations))
 
 
 def pairs(n: int, seed: int, steepness: float = 8.0) -> tuple[Examples, Floats]:
@@ -91,9 +94,8 @@ def test_probability_stays_open_far_from_what_was_seen(
     fitted = relevance.fit(pairs(600, 1)[0], features=features)
     rng = np.random.default_rng(3)
     far = side(50, rng)
-    far = Side(
-        far.raw * np.float32(size), Joint(far.joint.vectors * np.float32(size), far.joint.density)
-    )
+    distant = replace(far.joint, vectors=far.joint.vectors * np.float32(size))
+    far = Side(far.raw * np.float32(size), distant)
     probability = fitted.probability(far, far)
     assert ((probability > 0) & (probability < 1)).all()
 

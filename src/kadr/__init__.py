@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kadr.matcher import load as load_matcher
     from kadr.safety.policy import load as load_policy
     from kadr.search import Searcher, collect
-    from kadr.train import Config as TrainConfig, train as train_matcher
+    from kadr.train import Config as TrainConfig
+    from kadr.train import train as train_matcher
     from kadr.vectors import VectorCache
 
 __all__ = [

@@ -37,7 +37,7 @@ class Joint:
 
     def take(self, rows: NDArray[np.intp]) -> "Joint":
         """These rows, in this order."""
-        return Joint(self.vectors[rows], self.density[rows])
+        return Joint(self.vectors[rows], self.density[rows], self.correlations)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Alignment:
     """A linear map of each side into the joint space, learned from matching pairs.
 
     `image_map` is float32 [image dim, dim], `text_map` [text dim, dim]; means are subtracted first.
-    `image_bank` and `text_bank` are float32 [bank, dim], unit length.
+    `image_bank` and `text_bank` are float32 [bank, dim], unit length; `correlations` [dim].
     """
 
     image_mean: Vectors
@@ -54,16 +54,17 @@ class Alignment:
     text_map: Vectors
     image_bank: Vectors
     text_bank: Vectors
+    correlations: Vectors
 
     def images(self, vectors: Vectors) -> Joint:
         """Image vectors [n, image dim] in the joint space."""
         joint = _project(vectors, self.image_mean, self.image_map)
-        return Joint(joint, _density(joint, self.text_bank))
+        return Joint(joint, _density(joint, self.text_bank), self.correlations)
 
     def texts(self, vectors: Vectors) -> Joint:
         """Text vectors [n, text dim] in the joint space."""
         joint = _project(vectors, self.text_mean, self.text_map)
-        return Joint(joint, _density(joint, self.image_bank))
+        return Joint(joint, _density(joint, self.image_bank), self.correlations)
 
     def arrays(self) -> dict[str, Vectors]:
         """The arrays that `restore` takes."""
@@ -104,7 +105,8 @@ def fit(
     )
     dim = min(dim, len(correlations), max(1, len(x) - 1))
     left, right = _fix_signs(left[:, :dim], right[:dim].T)
-    weights = np.clip(correlations[:dim], 0, 1) ** (POWER / 2)
+    correlations = np.clip(correlations[:dim], 1e-3, 1)
+    weights = correlations ** (POWER / 2)
     image_map = (x_white @ left * weights).astype(np.float32)
     text_map = (y_white @ right * weights).astype(np.float32)
     rows = np.random.default_rng(seed).permutation(len(images))[:BANK]
@@ -115,6 +117,7 @@ def fit(
         text_map,
         _project(images[rows], image_mean, image_map),
         _project(texts[rows], text_mean, text_map),
+        correlations.astype(np.float32),
     )
 
 

@@ -344,7 +344,7 @@ def _cross_validated(
             Examples(
                 *encoded.pick(pairs),
                 np.array([item.target for item in part]),
-                np.array([item.weight for item in part]),
+                relevance.training_weights(part, verdicts),
                 [item.image for item in part],
                 np.array([float(item.target >= MATCH) for item in part]),
             ),

@@ -257,7 +257,7 @@ def _examples(
         images.take(image_rows),
         texts.take(query_rows),
         targets,
-        np.array([item.weight for item in used]),
+        relevance.training_weights(used, verdicts),
         [item.image for item in used],
         known,
     )

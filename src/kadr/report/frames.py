@@ -1,0 +1,77 @@
+"""A photo's place on a page: the picture as a data URI, and what is said below it."""
+
+import base64
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from kadr.errors import ImageError
+from kadr.images import decode
+from kadr.report.wording import Wording
+
+SIDE = 240
+"""Longest side of a thumbnail in pixels."""
+QUALITY = 76
+
+Thumbnail: TypeAlias = Callable[[Path | None], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is shown in one place. `source` is None where the photo is hidden or can't be read."""
+
+    rank: str
+    alt: str
+    source: str | None
+    hidden: bool
+    right: bool
+    percent: str
+    width: str
+
+
+class Framer:
+    """Makes frames. Each photo is decoded once, a hidden one never."""
+
+    def __init__(self, say: Wording) -> None:
+        self._say = say
+        self._thumbnail: Thumbnail = cache(_thumbnail)
+
+    def frame(
+        self,
+        rank: int,
+        photo: Path | None,
+        probability: float,
+        *,
+        hidden: bool = False,
+        right: bool = False,
+    ) -> Frame:
+        """Fill one place. A probability of NaN shows neither bar nor number."""
+        say, known = self._say, math.isfinite(probability)
+        place = say.count(rank)
+        return Frame(
+            rank=place,
+            alt=say("page.right_alt" if right else "page.photo_alt", rank=place),
+            source=None if hidden else self._thumbnail(photo),
+            hidden=hidden,
+            right=right,
+            percent=say.percent(probability) if known else "",
+            width=f"{100 * min(max(probability, 0.0), 1.0):.1f}%" if known else "0",
+        )
+
+
+def _thumbnail(path: Path | None) -> str | None:
+    """A small JPEG in a data URI; None where there is no readable photo."""
+    if path is None:
+        return None
+    try:
+        image = decode(path, SIDE)
+    except ImageError:
+        return None
+    image.thumbnail((SIDE, SIDE))
+    jpeg = io.BytesIO()
+    image.save(jpeg, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")

@@ -1,0 +1,169 @@
+"""A search's photos on one sheet: an HTML page, or a picture."""
+
+import io
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from kadr.errors import ImageError, KadrError
+from kadr.images import decode
+from kadr.report import output
+from kadr.report.frames import Framer
+from kadr.report.wording import Wording
+from kadr.types import Answer, Hit
+
+COLUMNS = 5
+CELL, GAP, MARGIN = 240, 18, 32
+"""Pixels: side of a photo's place, space between places, space around them all."""
+BELOW = 58
+"""Pixels below a photo for its bar, numbers and name."""
+TITLE, TEXT, SMALL = 26, 17, 13
+TITLE_LINES, NOTICE_LINES = 3, 4
+PAPER, MAT, LINE = "#f3f5f4", "#e4e9e7", "#d3d9d7"
+INK, MUTED, BAR = "#17201f", "#55605e", "#1d6a73"
+
+
+def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en") -> Path:
+    """Write found photos with rank and probability to an .html, .png or .jpg file.
+
+    Raises:
+        KadrError: the suffix is another one, or the file can't be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
+    return output.save(path, _WRITERS[suffix](query, answer, Wording(language)))
+
+
+def _page(query: str, answer: Answer, say: Wording) -> bytes:
+    framer = Framer(say)
+    return output.render(
+        "sheet.html.j2",
+        say=say,
+        query=query,
+        notice=_notice(answer, say),
+        frames=[
+            (framer.frame(rank, hit.image.path, hit.probability), str(hit.image.path))
+            for rank, hit in enumerate(answer.hits, start=1)
+        ],
+    )
+
+
+def _png(query: str, answer: Answer, say: Wording) -> bytes:
+    return _encoded(_picture(query, answer, say), "PNG")
+
+
+def _jpeg(query: str, answer: Answer, say: Wording) -> bytes:
+    return _encoded(_picture(query, answer, say), "JPEG")
+
+
+_WRITERS: dict[str, Callable[[str, Answer, Wording], bytes]] = {
+    ".html": _page,
+    ".png": _png,
+    ".jpg": _jpeg,
+    ".jpeg": _jpeg,
+}
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, quality=90)
+    return file.getvalue()
+
+
+def _notice(answer: Answer, say: Wording) -> str | None:
+    return answer.notice or (None if answer.hits else say("sheet.nothing"))
+
+
+def _picture(query: str, answer: Answer, say: Wording) -> Image.Image:
+    """Title, notice, then the photos in rows; as high as they need."""
+    columns = min(max(len(answer.hits), 3), COLUMNS)
+    inner = columns * CELL + (columns - 1) * GAP
+    title = _wrapped(query, _font(TITLE), inner, TITLE_LINES)
+    notice = _wrapped(_notice(answer, say) or "", _font(TEXT), inner, NOTICE_LINES)
+    top = MARGIN + _height(title, TITLE) + _height(notice, TEXT) + GAP
+    rows = -(-len(answer.hits) // columns)
+    height = top + rows * (CELL + BELOW + GAP) - (GAP if rows else 0) + MARGIN
+    sheet = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, (MARGIN, MARGIN), title, TITLE, INK)
+    _write(draw, (MARGIN, MARGIN + _height(title, TITLE)), notice, TEXT, MUTED)
+    for number, hit in enumerate(answer.hits):
+        row, column = divmod(number, columns)
+        corner = MARGIN + column * (CELL + GAP), top + row * (CELL + BELOW + GAP)
+        _place(sheet, hit, number + 1, corner, say)
+    return sheet
+
+
+def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say: Wording) -> None:
+    """One photo in its square, a bar as long as its probability, and its name."""
+    (x, y), draw = corner, ImageDraw.Draw(sheet)
+    draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=MAT)
+    try:
+        photo = decode(hit.image.path, CELL)
+    except ImageError:
+        lines = _wrapped(say("page.unreadable"), _font(SMALL), CELL - 2 * GAP, 3)
+        _write(draw, (x + GAP, y + CELL // 2 - SMALL), lines, SMALL, MUTED)
+    else:
+        photo.thumbnail((CELL, CELL))
+        sheet.paste(photo, (x + (CELL - photo.width) // 2, y + (CELL - photo.height) // 2))
+    share = min(max(hit.probability, 0.0), 1.0)
+    draw.rectangle((x, y + CELL + 8, x + CELL - 1, y + CELL + 10), fill=LINE)
+    if share > 0:
+        draw.rectangle((x, y + CELL + 8, x + round((CELL - 1) * share), y + CELL + 10), fill=BAR)
+    percent, below = say.percent(share), y + CELL + 15
+    draw.text((x, below), str(rank), MUTED, _font(TEXT))
+    draw.text((x + CELL, below), percent, INK, _font(TEXT), anchor="ra")
+    name = _wrapped(hit.image.path.name, _font(SMALL), CELL, 1)
+    _write(draw, (x, below + 23), name, SMALL, MUTED)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int, limit: int) -> tuple[str, ...]:
+    """Lines that fit; a word longer than a line is cut, what is too much ends in an ellipsis."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    left = " ".join(printable.split())
+    lines: list[str] = []
+    while left and len(lines) < limit:
+        size = _fitting(left, font, width)
+        space = left.rfind(" ", 1, size + 1) if size < len(left) else size
+        size = space if space > 0 else size
+        lines.append(left[:size])
+        left = left[size:].lstrip()
+    if left:
+        lines[-1] = lines[-1][: _fitting(lines[-1], font, width - int(font.getlength("…")))] + "…"
+    return tuple(lines)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> int:
+    """How many letters of the text fit, at least one."""
+    size = min(len(text), width)
+    while size > 1 and font.getlength(text[:size]) > width:
+        size -= 1
+    return size
+
+
+def _height(lines: tuple[str, ...], size: int) -> int:
+    return round(len(lines) * size * 1.4)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    lines: tuple[str, ...],
+    size: int,
+    colour: str,
+) -> None:
+    for number, line in enumerate(lines):
+        x, y = corner
+        draw.text((x, y + round(number * size * 1.4)), line, colour, _font(size))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: Pillow's own font has no Cyrillic."""
+    from matplotlib import get_data_path  # noqa: PLC0415 - only pictures need it
+
+    file = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,0 +1,172 @@
+"""What the documents say is so: commands run, examples run, links lead somewhere."""
+
+import csv
+import io
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import kadr
+from archives import write_archive
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+README_RU = ROOT / "README.ru.md"
+PAGES = sorted({README, README_RU, ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")}) + sorted(
+    ROOT.glob("src/kadr/models/*/CARD.md")
+)
+NOT_RUN = ("make ", "pip ", "kadr data fetch ")
+"""They install, or need a network. Where `fetch` would put the archive, a tiny one stands."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def examples(page: Path) -> Iterator[tuple[str, str]]:
+    """Each command of the console blocks with the output printed below it."""
+    for block in blocks(page, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "KADR_CACHE": str(folder / "cache.sqlite"),
+        "PYTHONUTF8": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # tiny matrices: threads only wait for one another
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with what README's reader has: photos, pairs.csv, archive."""
+    folder = tmp_path_factory.mktemp("reader")
+    (pairs,) = blocks(README, "csv")
+    (folder / "pairs.csv").write_text(pairs, encoding="utf-8")
+    (folder / "photos").mkdir()
+    for number, row in enumerate(csv.DictReader(io.StringIO(pairs))):
+        Image.new("RGB", (64, 48), (40 * number, 90, 160)).save(folder / "photos" / row["image"])
+    write_archive(folder / "archive", images=24)
+    return folder
+
+
+def test_commands_of_readme_run(workspace: Path) -> None:
+    commands = [pair for pair in examples(README) if not pair[0].startswith(NOT_RUN)]
+    assert len(commands) >= 7
+    for command, output in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "kadr", command
+        done = run(["-m", "kadr.interfaces.cli", *arguments], workspace)
+        # A refused search finds nothing, which is exit code 1.
+        assert done.returncode == (1 if output else 0), f"{command}\n{done.stdout}{done.stderr}"
+        if output:
+            assert done.stdout == output, command
+
+
+def test_python_of_readme_runs(workspace: Path) -> None:
+    code = blocks(README, "python")
+    assert code
+    for block in code:
+        done = run(["-W", "error", "-c", block], workspace)
+        assert done.returncode == 0, done.stderr
+        assert "photos" in done.stdout
+
+
+def test_flow_of_package_docstring_runs(workspace: Path) -> None:
+    lines = re.findall(r"^    (\w.*)$", kadr.__doc__ or "", re.MULTILINE)
+    assert len(lines) == 9
+    head = ["from pathlib import Path", "import kadr.evaluate", "from kadr import *"]
+    flow = "\n".join([*head, *lines, "cache.close()", "assert answer.hits and figures"])
+    quick = flow.replace("policy=policy)", "policy=policy, cross_validate=False)")
+    assert quick != flow
+    done = run(["-c", quick], workspace)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", ["console", "python", "csv"])
+def test_russian_readme_has_the_same_examples(language: str) -> None:
+    assert blocks(README_RU, language) == blocks(README, language)
+
+
+def test_cli_page_is_that_of_the_cli() -> None:
+    made = runpy.run_path(str(ROOT / "recipes" / "cli_page.py"))["page"]()
+    shown = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert shown == made, "run: python recipes/cli_page.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    for link in links:
+        if link.startswith(("https://", "mailto:")):
+            continue
+        target, _, heading = link.partition("#")
+        place = page.parent / target if target else page
+        assert place.exists(), link
+        if heading:
+            assert heading in headings(place), link
+
+
+def headings(page: Path) -> set[str]:
+    """Anchors as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_architecture_shows_the_layers_that_are_enforced() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = config["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert blocks(ROOT / "docs" / "architecture.md", "layers") == ["\n".join(layers) + "\n"]
+
+
+def test_architecture_names_every_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    source = ROOT / "src" / "kadr"
+    there = {
+        path.stem
+        for path in source.iterdir()
+        if (path.suffix == ".py" or path.is_dir()) and not path.name.startswith("_")
+    }
+    assert named == there
+
+
+def test_importing_kadr_is_cheap() -> None:
+    heavy = "{'numpy', 'PIL', 'sklearn', 'scipy', 'typer', 'onnxruntime'}"
+    code = f"import sys, kadr; found = {heavy} & set(sys.modules); assert not found, found"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_resolve_and_shadow_no_module() -> None:
+    assert len(kadr.__all__) <= 8
+    source = ROOT / "src" / "kadr"
+    for name in kadr.__all__:
+        assert callable(getattr(kadr, name))
+        assert name in dir(kadr)
+        assert not (source / f"{name}.py").exists()
+        assert not (source / name).exists()
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = kadr.nothing
