@@ -30,10 +30,12 @@ class Joint:
     `vectors` float32 [n, dim], unit length; `density` float32 [n, len(NEAREST)], in [-1, 1]: mean
     similarity to the nearest of the other side's bank. A text that is near to many photos says
     less by being near to one (cross-domain similarity local scaling, Conneau et al. 2018).
+    `correlations` float32 [dim] are those of the canonical directions, the same for all items.
     """
 
     vectors: Vectors
     density: Vectors
+    correlations: Vectors
 
     def take(self, rows: NDArray[np.intp]) -> "Joint":
         """These rows, in this order."""

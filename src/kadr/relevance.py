@@ -130,7 +130,8 @@ def training_weights(items: Sequence[Label], graded: Container[tuple[str, str]])
         item.weight * (EXPERT_EMPHASIS if (item.query, item.image) in graded else 1.0)
         for item in items
     ])  # fmt: skip
-    return weights / weights.mean()
+    weights /= weights.mean()
+    return weights
 
 
 def folds(groups: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:

@@ -161,7 +161,7 @@ def _draw_targets(axes: Axes, histogram: Sequence[int], say: Wording) -> None:
     axes.bar(
         [width * (n + 0.5) for n in range(len(histogram))], histogram, width * 0.86, color=DATA
     )
-    if max(histogram, default=0) > 10:
+    if any(histogram):
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.count(value)))

@@ -1,0 +1,254 @@
+"""Figures: only of photos that taught nothing, and as an independent computation finds them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from kadr import dataset, labels, matcher, scenes, vectors
+from kadr.errors import DataError
+from kadr.evaluate import EXAMPLES, SHOWN, Evaluation, PairFigures, evaluate
+from kadr.matcher import Matcher
+from kadr.relevance import Side
+from kadr.safety import policy as law
+from kadr.train import Config, train
+from kadr.types import Dataset, Interval
+from kadr.vectors import VectorCache
+
+CONFIG = Config(image_encoder="colours", text_encoder="words")
+LAW, FREE = law.load("under-16"), law.load("none")
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[VectorCache]:
+    found = VectorCache(Path(":memory:"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    path = tmp_path_factory.mktemp("evaluate") / "archive"
+    scenes.generate(path, images=70, seed=5, test_share=0.3)
+    return dataset.load(path)
+
+
+@pytest.fixture(scope="module")
+def scorer(drawn: Dataset, cache: VectorCache) -> Matcher:
+    return train(drawn, CONFIG, cache).matcher
+
+
+@pytest.fixture(scope="module")
+def found(scorer: Matcher, drawn: Dataset, cache: VectorCache) -> Evaluation:
+    return evaluate(scorer, drawn, cache, policy=LAW)
+
+
+def sides(
+    scorer: Matcher, data: Dataset, cache: VectorCache, images: list[str], texts: list[str]
+) -> tuple[Side, Side]:
+    paths = {**data.train_images, **data.test_images}
+    files, _ = vectors.identify([paths[name] for name in images], data.folder, cache)
+    pixels = vectors.encode_images(scorer.image_encoder, files, cache).vectors
+    words = vectors.encode_texts(scorer.text_encoder, texts, cache)
+    return scorer.images(pixels), scorer.texts(words)
+
+
+def held_out(scorer: Matcher, data: Dataset) -> list[tuple[str, str]]:
+    images = set(scorer.manifest["split"]["held_out"])
+    return [pair for pair in labels.verdicts(data.judgements) if pair[1] in images]
+
+
+def figures(found: Evaluation, name: str) -> PairFigures:
+    (one,) = (item for item in found.pair_figures if item.name == name)
+    return one
+
+
+def test_pair_figures_are_of_held_out_images(
+    found: Evaluation, scorer: Matcher, drawn: Dataset, cache: VectorCache
+) -> None:
+    pairs = held_out(scorer, drawn)
+    verdicts = labels.verdicts(drawn.judgements)
+    truth = [verdicts[pair] for pair in pairs]
+    texts = [drawn.queries[query].text for query, _ in pairs]
+    probability, _ = scorer.pairs(
+        *sides(scorer, drawn, cache, [image for _, image in pairs], texts)
+    )
+    one = figures(found, "image-disjoint")
+    assert (one.pairs, one.matches) == (len(pairs), sum(truth))
+    assert one.images == len({image for _, image in pairs})
+    assert one.roc_auc.value == pytest.approx(roc_auc_score(truth, probability))
+    assert one.brier.value == pytest.approx(np.mean((probability - truth) ** 2))
+
+
+def test_the_law_takes_its_images_from_the_second_set(
+    found: Evaluation, scorer: Matcher, drawn: Dataset
+) -> None:
+    everything = labels.combine(drawn.judgements, drawn.votes)
+    matches = [(item.query, item.image) for item in everything if item.target >= 0.5]
+    hidden = law.assess(drawn, LAW, matches).images
+    legal = [pair for pair in held_out(scorer, drawn) if pair[1] not in hidden]
+    assert len(legal) < len(held_out(scorer, drawn))
+    assert figures(found, "image-disjoint, after the law").pairs == len(legal)
+
+
+def test_no_law_no_second_set(scorer: Matcher, drawn: Dataset, cache: VectorCache) -> None:
+    free = evaluate(scorer, drawn, cache, policy=FREE, cross_validate=False)
+    names = [item.name for item in (*free.pair_figures, *free.retrieval)]
+    assert names == ["image-disjoint", "test queries"]
+    assert free.cross_validated is None
+    assert not any(example.refused for example in free.examples)
+    assert not any(shown.hidden for example in free.examples for shown in example.shown)
+
+
+def test_figures_are_shares_with_intervals_around_them(found: Evaluation) -> None:
+    assert found.cross_validated is not None
+    shares: list[Interval] = [found.cross_validated.roc_auc]
+    for item in found.pair_figures:
+        shares += [item.roc_auc, item.average_precision, item.brier]
+        shares += [item.expected_calibration_error, item.mae, item.rmse]
+        assert -1 <= item.tau_c.value <= 1
+        assert 0 < item.constant_mae < 1
+        assert 0 < item.constant_rmse < 1
+    for one in found.retrieval:
+        shares += [one.recall_1, one.recall_5, one.recall_10, one.mean_reciprocal_rank]
+    for share in shares:
+        assert 0 <= share.low <= share.high <= 1
+        assert 0 <= share.value <= 1
+
+
+def test_constant_is_the_one_that_training_would_give(
+    found: Evaluation, scorer: Matcher, drawn: Dataset
+) -> None:
+    grades = labels.grades(drawn.judgements, "mean")
+    targets = np.array([(grades[pair] - 1) / 3 for pair in held_out(scorer, drawn)])
+    known = scorer.manifest["training_targets"]
+    one = figures(found, "image-disjoint")
+    assert one.constant_mae == pytest.approx(np.abs(targets - known["median"]).mean())
+    assert one.constant_rmse == pytest.approx(math.sqrt(((targets - known["mean"]) ** 2).mean()))
+
+
+def test_unseen_queries_share_no_text_with_training(drawn: Dataset, cache: VectorCache) -> None:
+    """Half of the queries are judged with held-out images only; one of them has a known text."""
+    training = set(train(drawn, CONFIG, cache).matcher.manifest["split"]["training"])
+    ids = sorted(drawn.queries)
+    apart = set(ids[::2])
+    known = next(query for query in ids if query not in apart)
+    data = replace(
+        drawn,
+        judgements=tuple(
+            j for j in drawn.judgements if not (j.query in apart and j.image in training)
+        ),
+        votes=tuple(v for v in drawn.votes if not (v.query in apart and v.image in training)),
+    )
+    fresh = train(data, CONFIG, cache).matcher
+    pairs = held_out(fresh, data)
+    copy = next(query for query, _ in pairs if query in apart)
+    text = data.queries[known].text
+    data = replace(data, queries={**data.queries, copy: replace(data.queries[copy], text=text)})
+    texts = {q: data.queries[q].text for q in data.queries}
+    judged = {j.query for j in (*data.judgements, *data.votes) if j.image in training}
+    seen = {texts[query] for query in judged if query in texts}
+    expected = [pair for pair in pairs if texts[pair[0]] not in seen]
+    one = figures(
+        evaluate(fresh, data, cache, policy=LAW, cross_validate=False), "image-and-query-disjoint"
+    )
+    assert 0 < one.pairs == len(expected) < len(pairs)
+    assert copy not in {query for query, _ in expected}
+
+
+def test_a_matcher_that_saw_every_photo_is_not_measured(
+    drawn: Dataset, cache: VectorCache
+) -> None:
+    every = train(drawn, replace(CONFIG, test_share=0), cache).matcher
+    with pytest.raises(DataError, match="every judged image"):
+        evaluate(every, drawn, cache, policy=LAW)
+
+
+def test_photos_are_known_by_their_bytes_not_their_names(
+    scorer: Matcher, drawn: Dataset, cache: VectorCache
+) -> None:
+    """Renamed in the manifest's split or not, a photo that taught is not measured."""
+    one = held_out(scorer, drawn)[0][1]
+    (file,), _ = vectors.identify([drawn.train_images[one]], drawn.folder, cache)
+    photos = [*scorer.manifest["training_photos"], file.digest]
+    taught = replace(scorer, manifest={**scorer.manifest, "training_photos": photos})
+    before = evaluate(scorer, drawn, cache, policy=FREE, cross_validate=False)
+    after = evaluate(taught, drawn, cache, policy=FREE, cross_validate=False)
+    lost = sum(image == one for _, image in held_out(scorer, drawn))
+    assert before.pair_figures[0].pairs - after.pair_figures[0].pairs == lost > 0
+
+
+def test_ranks_are_those_of_an_independent_computation(
+    found: Evaluation, scorer: Matcher, drawn: Dataset, cache: VectorCache
+) -> None:
+    names = sorted(drawn.test_images)
+    texts = [query.text for query in drawn.test_queries]
+    photos, words = sides(scorer, drawn, cache, names, texts)
+    ranks = []
+    for row, query in enumerate(drawn.test_queries):
+        text = words.take(np.full(len(names), row, dtype=np.intp))
+        probability = scorer.pairs(photos, text)[0]
+        own = probability[names.index(str(query.image))]
+        ranks.append(1 + int((probability > own).sum()))
+    one = found.retrieval[0]
+    assert (one.name, one.queries, one.images) == ("test queries", len(texts), len(names))
+    for k, recall in ((1, one.recall_1), (5, one.recall_5), (10, one.recall_10)):
+        assert recall.value == pytest.approx(np.mean([rank <= k for rank in ranks]))
+    assert one.mean_reciprocal_rank.value == pytest.approx(np.mean([1 / rank for rank in ranks]))
+    assert one.median_rank == np.median(ranks)
+    by_text = {(query.text, query.image): rank
+               for query, rank in zip(drawn.test_queries, ranks, strict=True)}  # fmt: skip
+    for example in (*found.examples, *found.failures):
+        assert example.rank == by_text[example.text, example.image]
+
+
+def test_examples_say_what_the_law_hides(found: Evaluation, drawn: Dataset) -> None:
+    everything = labels.combine(drawn.judgements, drawn.votes)
+    matches = [(item.query, item.image) for item in everything if item.target >= 0.5]
+    hidden = law.assess(drawn, LAW, matches).images
+    assert len(found.examples) == EXAMPLES
+    for example in found.examples:
+        expected = bool(law.refuses(LAW, example.text)) or example.image in hidden
+        assert example.refused is expected
+        assert len(example.shown) == SHOWN
+        for shown in example.shown:
+            assert shown.hidden is (shown.image in hidden)
+            assert shown.right is (shown.image == example.image)
+        probabilities = [shown.probability for shown in example.shown]
+        assert probabilities == sorted(probabilities, reverse=True)
+    assert any(example.refused for example in found.examples)
+    assert any(shown.hidden for example in found.examples for shown in example.shown)
+    assert not any(example.refused for example in found.failures)
+    worst = [example.rank for example in found.failures]
+    assert worst == sorted(worst, reverse=True)
+
+
+def test_seed_chooses_the_examples(
+    found: Evaluation, scorer: Matcher, drawn: Dataset, cache: VectorCache
+) -> None:
+    other = evaluate(scorer, drawn, cache, policy=LAW, cross_validate=False, seed=1)
+    assert other.examples != found.examples
+    assert other.pair_figures == found.pair_figures
+
+
+@pytest.mark.archive
+def test_shipped_matcher_keeps_its_promises(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    session = VectorCache(tmp_path_factory.getbasetemp() / "archive.sqlite")
+    found = evaluate(
+        matcher.load(), dataset.load(archive), session, policy=LAW, cross_validate=False
+    )
+    session.close()
+    pairs, test = figures(found, "image-disjoint"), found.retrieval[0]
+    recalls = (test.recall_1.value, test.recall_5.value, test.recall_10.value)
+    ece = pairs.expected_calibration_error.value
+    print(f"ROC-AUC {pairs.roc_auc.value:.4f}, ECE {ece:.4f}, recall@1/5/10 {recalls}")
+    assert (test.queries, test.images) == (500, 100)
+    assert pairs.roc_auc.value >= 0.91
+    assert ece <= 0.03
+    assert all(value >= floor for value, floor in zip(recalls, (0.54, 0.84, 0.91), strict=True))

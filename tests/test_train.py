@@ -1,0 +1,266 @@
+"""Training: the split is the brief's, held-out photos teach nothing, equal inputs equal bundles."""
+
+import json
+import math
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.model_selection import GroupShuffleSplit
+
+from kadr import dataset, matcher, scenes
+from kadr.errors import DataError, KadrError
+from kadr.matcher import MANIFEST, WEIGHTS
+from kadr.safety import policy as law
+from kadr.train import Config, Trained, split, train
+from kadr.types import Dataset, Judgement
+from kadr.vectors import VectorCache
+
+CONFIG = Config(image_encoder="colours", text_encoder="words")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("train") / "archive"
+    scenes.generate(path, images=50, seed=1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: Path) -> Dataset:
+    return dataset.load(folder)
+
+
+def learn(data: Dataset, config: Config = CONFIG) -> Trained:
+    cache = VectorCache(Path(":memory:"))
+    try:
+        return train(data, config, cache)
+    finally:
+        cache.close()
+
+
+def weights(trained: Trained, folder: Path) -> bytes:
+    return (matcher.save(trained.matcher, folder) / WEIGHTS).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(drawn: Dataset) -> Trained:
+    return learn(drawn)
+
+
+def images_of(trained: Trained, part: str) -> set[str]:
+    return set(trained.matcher.manifest["split"][part])
+
+
+def opposite(judgement: Judgement) -> Judgement:
+    return replace(judgement, grade=5 - judgement.grade)
+
+
+def contradicted(data: Dataset, images: set[str]) -> Dataset:
+    """The archive with every judgement of these images turned into its opposite."""
+    return replace(
+        data,
+        judgements=tuple(opposite(j) if j.image in images else j for j in data.judgements),
+        votes=tuple(
+            replace(v, yes=v.no, no=v.yes) if v.image in images else v for v in data.votes
+        ),
+    )
+
+
+def test_split_is_scikit_learns_over_sorted_images() -> None:
+    images = [f"{number:03}.jpg" for number in random.Random(4).sample(range(1000), 87)]
+    splitter = GroupShuffleSplit(1, test_size=0.3, random_state=42)
+    train_rows, test_rows = next(splitter.split(sorted(images), groups=sorted(images)))
+    expected = tuple(tuple(sorted(images)[row] for row in rows) for rows in (train_rows, test_rows))
+    assert split(sorted(images), 0.3, 42) == expected
+    assert split(sorted(images), 0.3, 43) != expected
+
+
+def test_manifest_holds_the_same_split_under_both_laws(drawn: Dataset, trained: Trained) -> None:
+    part = split(sorted(drawn.train_images), 0.3, 42)
+    expected = {"training": list(part[0]), "held_out": list(part[1])}
+    assert trained.matcher.manifest["split"] == expected
+    assert learn(drawn, replace(CONFIG, policy="none")).matcher.manifest["split"] == expected
+
+
+def test_an_archive_of_one_image_cannot_be_split() -> None:
+    with pytest.raises(DataError, match="1 images can't be split"):
+        split(["a.jpg"], 0.3, 42)
+
+
+def test_held_out_judgements_teach_nothing(
+    drawn: Dataset, trained: Trained, tmp_path: Path
+) -> None:
+    before = weights(trained, tmp_path / "before")
+    held_out = contradicted(drawn, images_of(trained, "held_out"))
+    assert weights(learn(held_out), tmp_path / "held-out") == before
+    taught = contradicted(drawn, images_of(trained, "training"))
+    assert weights(learn(taught), tmp_path / "taught") != before
+
+
+def test_held_out_photos_teach_nothing(folder: Path, trained: Trained, tmp_path: Path) -> None:
+    def spoil(part: str) -> Dataset:
+        copy = shutil.copytree(folder, tmp_path / part)
+        noise = np.random.default_rng(0)
+        for name in sorted(images_of(trained, part)):
+            pixels = noise.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(copy / "train_images" / name)
+        return dataset.load(copy)
+
+    before = weights(trained, tmp_path / "before")
+    assert weights(learn(spoil("held_out")), tmp_path / "after") == before
+    assert weights(learn(spoil("training")), tmp_path / "control") != before
+
+
+def test_same_inputs_give_the_same_bytes(drawn: Dataset, trained: Trained, tmp_path: Path) -> None:
+    one = matcher.save(trained.matcher, tmp_path / "one")
+    two = matcher.save(learn(drawn).matcher, tmp_path / "two")
+    for name in (WEIGHTS, MANIFEST):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_law_keeps_flagged_images_out_of_training(drawn: Dataset, trained: Trained) -> None:
+    free = learn(drawn, replace(CONFIG, policy="none"))
+    assert free.exclusions.images_removed == 0
+    assert free.exclusions.pairs_removed == 0
+    assert trained.exclusions.images_removed > 0
+    assert trained.exclusions.images_total == len(drawn.train_images)
+    assert trained.matcher.manifest["pairs"] < free.matcher.manifest["pairs"]
+    assert trained.matcher.manifest["excluded_images"] == trained.exclusions.images_removed
+
+
+def test_an_image_is_flagged_by_its_own_caption(drawn: Dataset, tmp_path: Path) -> None:
+    """Whatever is said of an image whose caption names a child changes no weight."""
+    named = {
+        str(query.image)
+        for query in drawn.queries.values()
+        if law.refuses(law.load("under-16"), query.text)
+    }
+    training = set(split(sorted(drawn.train_images), 0.3, 42)[0])
+    flagged = named & training
+    assert flagged
+    for policy, same in (("under-16", True), ("none", False)):
+        config = replace(CONFIG, policy=policy)
+        # The prior of the crowd's votes comes from all training votes, so only experts are turned.
+        turned = replace(
+            drawn,
+            judgements=tuple(
+                opposite(j) if j.image in flagged and j.query not in _children(drawn) else j
+                for j in drawn.judgements
+            ),
+        )
+        one = weights(learn(drawn, config), tmp_path / f"{policy}-one")
+        two = weights(learn(turned, config), tmp_path / f"{policy}-two")
+        assert (one == two) is same
+
+
+def _children(data: Dataset) -> set[str]:
+    rules = law.load("under-16")
+    return {query.id for query in data.queries.values() if law.refuses(rules, query.text)}
+
+
+def _few_images(data: Dataset) -> Dataset:
+    few = set(sorted(data.train_images)[:5])
+    return replace(
+        data,
+        judgements=tuple(j for j in data.judgements if j.image in few),
+        votes=tuple(v for v in data.votes if v.image in few),
+    )
+
+
+def _all_alike(data: Dataset) -> Dataset:
+    return replace(
+        data,
+        judgements=tuple(replace(j, grade=1) for j in data.judgements),
+        votes=tuple(replace(v, yes=0, no=3) for v in data.votes),
+    )
+
+
+def _no_judgement(data: Dataset) -> Dataset:
+    return replace(data, judgements=(), votes=())
+
+
+@pytest.mark.parametrize("spoil", [_few_images, _all_alike, _no_judgement])
+def test_too_little_to_learn_from_is_said(drawn: Dataset, spoil: object) -> None:
+    assert callable(spoil)
+    with pytest.raises(DataError, match="left to learn from"):
+        learn(spoil(drawn))
+
+
+def test_no_test_share_trains_on_all(drawn: Dataset) -> None:
+    every = learn(drawn, replace(CONFIG, test_share=0, policy="none")).matcher.manifest
+    assert every["split"] == {"training": sorted(drawn.train_images), "held_out": []}
+    assert len(every["training_photos"]) == len(drawn.train_images)
+    assert every["metrics"] == {}
+
+
+@pytest.mark.parametrize("weight", [-0.01, 1.01, math.nan, math.inf])
+def test_expert_weight_outside_its_limits_is_refused(drawn: Dataset, weight: float) -> None:
+    with pytest.raises(KadrError, match="expert-weight"):
+        learn(drawn, replace(CONFIG, expert_weight=weight))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, math.nan])
+def test_test_share_outside_its_limits_is_refused(drawn: Dataset, share: float) -> None:
+    with pytest.raises(KadrError, match="test-share"):
+        learn(drawn, replace(CONFIG, test_share=share))
+
+
+def test_expert_weight_decides_who_is_heard(drawn: Dataset, tmp_path: Path) -> None:
+    crowd, experts = (
+        weights(learn(drawn, replace(CONFIG, expert_weight=share)), tmp_path / str(share))
+        for share in (0.0, 1.0)
+    )
+    assert crowd != experts
+
+
+def test_unknown_encoder_is_said(drawn: Dataset) -> None:
+    with pytest.raises(KadrError, match="nope"):
+        learn(drawn, replace(CONFIG, image_encoder="nope"))
+
+
+def test_progress_reaches_the_end_of_every_stage(drawn: Dataset, tmp_path: Path) -> None:
+    calls: list[tuple[str, int, int]] = []
+    cache = VectorCache(tmp_path / "cache.sqlite")
+    train(drawn, CONFIG, cache, on_progress=lambda *call: calls.append(call))
+    cache.close()
+    last = {stage: (done, total) for stage, done, total in calls}
+    assert last == {
+        "photos": (len(drawn.train_images),) * 2,
+        "texts": (len(drawn.queries),) * 2,
+        "head": (1, 1),
+    }
+    assert _rising([done for stage, done, _ in calls if stage == "photos"])
+
+
+def _rising(numbers: Sequence[int]) -> bool:
+    return len(numbers) > 1 and list(numbers) == sorted(numbers)
+
+
+def test_manifest_tells_what_it_was_made_of(drawn: Dataset, trained: Trained) -> None:
+    manifest = json.loads(json.dumps(trained.matcher.manifest))
+    assert manifest["data"] == dict(drawn.digests)
+    assert manifest["config"]["text_encoder"] == "words"
+    assert manifest["config"]["expert_weight"] == 0.6
+    assert manifest["versions"]["kadr"] == version("kadr")
+    assert len(manifest["training_photos"]) == len(manifest["split"]["training"])
+    found = manifest["metrics"]
+    assert found["held_out_pairs"] > 0
+    for name in ("roc_auc", "average_precision", "brier", "expected_calibration_error"):
+        assert 0 <= found[name] <= 1
+
+
+def test_a_photo_that_cannot_be_read_is_left_out(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    names = split(sorted(path.name for path in (copy / "train_images").iterdir()), 0.3, 42)[0]
+    victim = copy / "train_images" / names[0]
+    victim.write_bytes(victim.read_bytes()[:200])
+    found = learn(dataset.load(copy))
+    assert len(found.skipped) == 1
+    assert names[0] in found.skipped[0]
