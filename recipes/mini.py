@@ -97,7 +97,7 @@ def make_tower(photos: list[Path]) -> None:
             path = next(self.waiting, None)
             if path is None:
                 return None
-            image = EfficientNetLite2.prepare(self, decode(path, side))  # type: ignore[arg-type]
+            image = EfficientNetLite2.prepare(self, decode(path, side))
             pixels = (image.astype(np.float32) - 127.0) / 128.0
             return {"pixels": pixels.transpose(2, 0, 1)[None]}
 

@@ -160,9 +160,7 @@ def test_unseen_queries_share_no_text_with_training(drawn: Dataset, cache: Vecto
     assert copy not in {query for query, _ in expected}
 
 
-def test_a_matcher_that_saw_every_photo_is_not_measured(
-    drawn: Dataset, cache: VectorCache
-) -> None:
+def test_a_matcher_that_saw_every_photo_is_not_measured(drawn: Dataset, cache: VectorCache) -> None:
     every = train(drawn, replace(CONFIG, test_share=0), cache).matcher
     with pytest.raises(DataError, match="every judged image"):
         evaluate(every, drawn, cache, policy=LAW)

@@ -1,8 +1,7 @@
 """A probability is a promise: of pairs called 30 %, three in ten match."""
 
-from typing import get_args
-
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest

@@ -67,9 +67,7 @@ def contradicted(data: Dataset, images: set[str]) -> Dataset:
     return replace(
         data,
         judgements=tuple(opposite(j) if j.image in images else j for j in data.judgements),
-        votes=tuple(
-            replace(v, yes=v.no, no=v.yes) if v.image in images else v for v in data.votes
-        ),
+        votes=tuple(replace(v, yes=v.no, no=v.yes) if v.image in images else v for v in data.votes),
     )
 
 

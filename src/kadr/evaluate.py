@@ -1,7 +1,7 @@
 """Flow: matcher + archive -> figures, on images that the matcher has not learned from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -26,6 +26,7 @@ TAU_RESAMPLES = 200
 
 Pair = tuple[str, str]
 Stage = Callable[[str, int, int], None]
+Score = Callable[[Sequence[Pair]], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,13 @@ def evaluate(
     """
     encoded, digests, skipped = _encode(matcher, dataset, cache, on_progress or _silent)
     verdicts = labels.verdicts(dataset.judgements)
-    everything = labels.combine(dataset.judgements, dataset.votes)
+    chosen = matcher.manifest.get("config", {})
+    everything = labels.combine(
+        dataset.judgements,
+        dataset.votes,
+        experts=chosen.get("experts", "majority"),
+        expert_weight=chosen.get("expert_weight", labels.EXPERT_WEIGHT),
+    )
     matches = [(item.query, item.image) for item in everything if item.target >= MATCH]
     exclusions = law.assess(dataset, policy, matches)
     seen = set(matcher.manifest.get("training_photos", ()))
@@ -164,13 +171,29 @@ def evaluate(
         )
     measure = partial(_pair_figures, matcher, encoded, dataset)
     legal = [pair for pair in held_out if pair[1] not in exclusions.images]
-    unseen = _unseen_queries(matcher, dataset, held_out)
-    sets = {"image-disjoint": held_out, "image-and-query-disjoint": unseen}
+    own = partial(_score, matcher, encoded)
+    sets: dict[str, tuple[list[Pair], Score]] = {"image-disjoint": (held_out, own)}
     if policy.hides_children:
-        sets |= {
-            "image-disjoint, after the law": legal,
-            "image-and-query-disjoint, after the law": [p for p in unseen if p in set(legal)],
-        }
+        sets["image-disjoint, after the law"] = (legal, own)
+    if cross_validate:
+        hidden = exclusions.images if _obeyed_law(matcher) else {}
+        part = [
+            item
+            for item in everything
+            if encoded.knows((item.query, item.image))
+            and digests[item.image] in seen
+            and item.image not in hidden
+        ]
+        images = {image for _, image in held_out}
+        scores = _without_their_queries(matcher, encoded, dataset, part, images, verdicts)
+
+        def unseen(pairs: Sequence[Pair]) -> Floats:
+            return np.array([scores[pair] for pair in pairs])
+
+        if scores:
+            sets["image-and-query-disjoint"] = (held_out, unseen)
+            if policy.hides_children:
+                sets["image-and-query-disjoint, after the law"] = (legal, unseen)
     probabilities, _ = matcher.pairs(*encoded.pick(held_out))
     truth = np.array([verdicts[pair] for pair in held_out])
     drawable = bool(truth.any() and not truth.all())
@@ -182,7 +205,9 @@ def evaluate(
     return Evaluation(
         policy=policy.name,
         pair_figures=tuple(
-            figures for n, p in sets.items() if (figures := measure(n, p)) is not None
+            figures
+            for name, (pairs, score) in sets.items()
+            if (figures := measure(name, pairs, score)) is not None
         ),
         retrieval=retrieval,
         cross_validated=(
@@ -237,17 +262,65 @@ def _encode(
     return encoded, {file.path.name: file.digest for file in found.files}, skipped
 
 
-def _unseen_queries(matcher: Matcher, dataset: Dataset, pairs: Sequence[Pair]) -> list[Pair]:
-    """Pairs whose query's text wasn't judged for any training image either."""
-    training = set(matcher.manifest.get("split", {}).get("training", ()))
-    judged = {(item.query, item.image) for item in dataset.judgements}
-    judged |= {(item.query, item.image) for item in dataset.votes}
-    known = {
-        dataset.queries[query].text
-        for query, image in judged
-        if image in training and query in dataset.queries
-    }
-    return [pair for pair in pairs if dataset.queries[pair[0]].text not in known]
+def _score(matcher: Matcher, encoded: _Encoded, pairs: Sequence[Pair]) -> Floats:
+    return matcher.pairs(*encoded.pick(pairs))[0]
+
+
+def _learn(
+    matcher: Matcher,
+    encoded: _Encoded,
+    part: Sequence[Label],
+    verdicts: Mapping[Pair, bool],
+) -> relevance.Relevance:
+    """A head of the matcher's kind on other labels, under the matcher's calibration."""
+    head = relevance.fit(
+        Examples(
+            *encoded.pick([(item.query, item.image) for item in part]),
+            np.array([item.target for item in part]),
+            relevance.training_weights(part, verdicts),
+            [item.image for item in part],
+            np.full(len(part), np.nan),
+        ),
+        features=matcher.relevance.features,
+        classifier=matcher.relevance.classifier,
+        calibrate=False,
+    )
+    known = matcher.relevance
+    return replace(head, slope=known.slope, intercept=known.intercept)
+
+
+def _without_their_queries(
+    matcher: Matcher,
+    encoded: _Encoded,
+    dataset: Dataset,
+    part: Sequence[Label],
+    held_images: set[str],
+    verdicts: Mapping[Pair, bool],
+) -> dict[Pair, float]:
+    """Pairs of held-out images, each scored by a head that saw neither its image nor its text.
+
+    The crowd judged nearly every text with some training image, so the matcher itself has no such
+    pairs: heads are trained anew, five times, each without a fifth of the texts.
+    """
+    texts = {query: item.text for query, item in dataset.queries.items()}
+    names = sorted(set(texts.values()))
+    if len(names) < relevance.FOLDS or not part:
+        return {}
+    fold = dict(zip(names, relevance.folds(names, relevance.FOLDS, 42).tolist(), strict=True))
+    judged = sorted({*verdicts, *labels.shares(dataset.votes)})
+    held = [pair for pair in judged if pair[1] in held_images and encoded.knows(pair)]
+    scores: dict[Pair, float] = {}
+    for number in range(relevance.FOLDS):
+        learn = [item for item in part if fold[texts[item.query]] != number]
+        ask = [pair for pair in held if fold[texts[pair[0]]] == number]
+        if learn and ask:
+            head = _learn(matcher, encoded, learn, verdicts)
+            scores.update(zip(ask, head.probability(*encoded.pick(ask)).tolist(), strict=True))
+    return scores
+
+
+def _obeyed_law(matcher: Matcher) -> bool:
+    return law.load(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
 
 
 def _pair_figures(
@@ -256,12 +329,13 @@ def _pair_figures(
     dataset: Dataset,
     name: str,
     pairs: Sequence[Pair],
+    score: Score,
 ) -> PairFigures | None:
     verdicts = labels.verdicts(dataset.judgements)
     truth = np.array([verdicts[pair] for pair in pairs], dtype=np.bool_)
     if len(pairs) == 0 or truth.all() or not truth.any():
         return None
-    p, _ = matcher.pairs(*encoded.pick(pairs))
+    p = score(pairs)
     groups = np.array([image for _, image in pairs])
     expert = labels.grades(dataset.judgements, "mean")
     targets = np.array([(expert[pair] - 1) / 3 for pair in pairs])
@@ -286,13 +360,11 @@ def _pair_figures(
         tau_c=boot(
             lambda i: metrics.tau_c_expert(p[i], grades[i], own[i]), resamples=TAU_RESAMPLES
         ),
-        tau_b=_tau_b(matcher, encoded, dataset, {image for _, image in pairs}),
+        tau_b=_tau_b(encoded, dataset, {image for _, image in pairs}, score),
     )
 
 
-def _tau_b(
-    matcher: Matcher, encoded: _Encoded, dataset: Dataset, images: set[str]
-) -> Interval | None:
+def _tau_b(encoded: _Encoded, dataset: Dataset, images: set[str], score: Score) -> Interval | None:
     shares = {
         pair: share
         for pair, share in labels.shares(dataset.votes).items()
@@ -300,7 +372,7 @@ def _tau_b(
     }
     if len(shares) < 2:
         return None
-    p, _ = matcher.pairs(*encoded.pick(list(shares)))
+    p = score(list(shares))
     values = np.array(list(shares.values()))
     groups = np.array([image for _, image in shares])
     return metrics.bootstrap(
@@ -339,19 +411,7 @@ def _cross_validated(
     for number in range(relevance.FOLDS):
         part = [item for item in usable if fold[item.image] != number]
         held = sorted({p for p in (*experts, *crowd) if fold.get(p[1]) == number})
-        pairs = [(item.query, item.image) for item in part]
-        head = relevance.fit(
-            Examples(
-                *encoded.pick(pairs),
-                np.array([item.target for item in part]),
-                relevance.training_weights(part, verdicts),
-                [item.image for item in part],
-                np.array([float(item.target >= MATCH) for item in part]),
-            ),
-            features=matcher.relevance.features,
-            classifier=matcher.relevance.classifier,
-            calibrate=False,
-        )
+        head = _learn(matcher, encoded, part, verdicts)
         scores.update(zip(held, head.probability(*encoded.pick(held)).tolist(), strict=True))
     s = np.array([scores[pair] for pair in experts])
     c = np.array([scores[pair] for pair in crowd])

@@ -29,7 +29,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 Item = TypeVar("Item")
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, key TEXT, vector BLOB, PRIMARY KEY (encoder, key));
+CREATE TABLE IF NOT EXISTS vectors
+    (encoder TEXT, key TEXT, vector BLOB, PRIMARY KEY (encoder, key));
 CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, size INT, modified INT, digest TEXT);
 """
 

@@ -259,7 +259,8 @@ def evaluate_command(
     cache: CacheOption = None,
 ) -> None:
     """Measure a matcher on images that it has not learned from."""
-    from kadr import dataset, evaluate, report as reports  # noqa: PLC0415
+    from kadr import dataset, evaluate  # noqa: PLC0415
+    from kadr import report as reports
     from kadr.safety import policy as law  # noqa: PLC0415
 
     archive = dataset.load(data, max_broken_share=max_broken)
