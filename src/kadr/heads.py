@@ -113,7 +113,7 @@ def restore(classifier: str, arrays: Mapping[str, NDArray[Any]]) -> Head:
 
 
 def _fit_logistic(features: Vectors, targets: Floats, weights: Floats, seed: int) -> Head:
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - 1.2 s, training only
+    from sklearn.linear_model import LogisticRegression
 
     # A soft target is a weighted yes beside a weighted no.
     x = np.concatenate([features, features])  # float32 halves the time, and changes no figure
@@ -127,7 +127,7 @@ def _fit_logistic(features: Vectors, targets: Floats, weights: Floats, seed: int
 
 
 def _fit_boosting(features: Vectors, targets: Floats, weights: Floats, seed: int) -> Head:
-    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
     model = HistGradientBoostingRegressor(
         max_iter=250,
@@ -163,13 +163,13 @@ def _flatten_trees(model: Any) -> Trees:
 
 
 def _fit_mlp(features: Vectors, targets: Floats, weights: Floats, seed: int) -> Head:
-    from sklearn.neural_network import MLPRegressor  # noqa: PLC0415
+    from sklearn.neural_network import MLPRegressor
 
     center, scale = features.mean(0), 1 / np.maximum(features.std(0), 1e-9)
     model = MLPRegressor((32,), alpha=1.0, max_iter=12, learning_rate_init=1e-3, random_state=seed)
-    import warnings  # noqa: PLC0415
+    import warnings
 
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():  # a dozen passes is the regularisation
         warnings.simplefilter("ignore", ConvergenceWarning)

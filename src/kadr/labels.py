@@ -350,8 +350,8 @@ def _mean(judgements: Sequence[Judgement]) -> dict[Pair, float]:
 
 def _dawid_skene(judgements: Sequence[Judgement]) -> dict[Pair, float]:
     try:
-        import pandas as pd  # noqa: PLC0415 - an extra, paid by who asks for it
-        from crowdkit.aggregation import DawidSkene  # noqa: PLC0415
+        import pandas as pd
+        from crowdkit.aggregation import DawidSkene
     except ImportError as error:
         raise MissingExtraError(
             'Dawid-Skene needs crowd-kit: pip install "kadr[research]"'

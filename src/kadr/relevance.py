@@ -156,7 +156,7 @@ def _cross_fit(x: Vectors, examples: Examples, classifier: Classifier, seed: int
 
 def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
     """Platt's (1999) slope and intercept, with his smoothed targets."""
-    from scipy.optimize import minimize  # noqa: PLC0415 - training only
+    from scipy.optimize import minimize
 
     known = ~np.isnan(verdicts)
     s, y = scores[known], verdicts[known]

@@ -151,7 +151,7 @@ def split(
     """
     if test_share == 0:
         return tuple(images), ()
-    from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415 - 1.2 s
+    from sklearn.model_selection import GroupShuffleSplit
 
     splitter = GroupShuffleSplit(1, test_size=test_share, random_state=seed)
     try:

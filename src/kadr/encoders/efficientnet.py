@@ -43,7 +43,7 @@ class EfficientNetLite2:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime  # noqa: PLC0415 - 0.2 s that a search over known photos needn't pay
+        import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

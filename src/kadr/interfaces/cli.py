@@ -110,7 +110,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         typer.echo(f"kadr {version('kadr')}")
         raise typer.Exit
@@ -131,7 +131,7 @@ def data_fetch(
     url: Annotated[str | None, typer.Option(help="Another address of the archive.")] = None,
 ) -> None:
     """Download the archive (about 50 MB). An interrupted download goes on where it stopped."""
-    from kadr import fetch  # noqa: PLC0415
+    from kadr import fetch
 
     with _progress() as stage:
         path = fetch.fetch(
@@ -150,7 +150,7 @@ def data_check(
     show: Annotated[int, typer.Option(help="How many problems to print.")] = 20,
 ) -> None:
     """Print what an archive holds and what is wrong with it. Exits 1 where something is wrong."""
-    from kadr import dataset  # noqa: PLC0415
+    from kadr import dataset
 
     archive = dataset.load(data, max_broken_share=max_broken, check_photos=True)
     summary = dataset.describe(archive, compare_photos=True)
@@ -174,7 +174,7 @@ def data_generate(
     seed: Annotated[int, typer.Option(help="The same seed draws the same archive.")] = 0,
 ) -> None:
     """Draw a small archive of made-up scenes in the real one's layout; its truth is known."""
-    from kadr import scenes  # noqa: PLC0415
+    from kadr import scenes
 
     with _progress() as stage:
         scenes.generate(
@@ -209,7 +209,7 @@ def train_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Learn from human judgements what a match is."""
-    from kadr import dataset, matcher, train  # noqa: PLC0415
+    from kadr import dataset, matcher, train
 
     started = time.monotonic()
     config = train.Config(
@@ -259,9 +259,9 @@ def evaluate_command(
     cache: CacheOption = None,
 ) -> None:
     """Measure a matcher on images that it has not learned from."""
-    from kadr import dataset, evaluate  # noqa: PLC0415
+    from kadr import dataset, evaluate
     from kadr import report as reports
-    from kadr.safety import policy as law  # noqa: PLC0415
+    from kadr.safety import policy as law
 
     archive = dataset.load(data, max_broken_share=max_broken)
     loaded, rules = _matcher(model), law.load(policy.value)
@@ -338,8 +338,8 @@ def search_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Find photos in a folder: rank, probability, path. Exits 1 where nothing was found."""
-    from kadr import search  # noqa: PLC0415
-    from kadr.safety import policy as law  # noqa: PLC0415
+    from kadr import search
+    from kadr.safety import policy as law
 
     if not query.strip():
         raise KadrError("The query is empty. Say what the photo shows.")
@@ -354,7 +354,7 @@ def search_command(
         typer.echo(f"kadr: {skipped.path}: {skipped.reason}", err=True)
     _print_answer(query, answer, rules.name, as_json=as_json)
     if sheet is not None:
-        from kadr.report.sheet import write_sheet  # noqa: PLC0415
+        from kadr.report.sheet import write_sheet
 
         write_sheet(query, answer, sheet, language=language.value)
         typer.echo(f"The contact sheet is in {sheet}", err=True)
@@ -370,9 +370,9 @@ def demo_command(
     images: Annotated[int, typer.Option(min=50, help="Scenes to draw without the archive.")] = 400,
 ) -> None:
     """The whole pipeline from nothing: data, training, figures, report, three searches."""
-    from kadr import dataset, evaluate, matcher, report, train  # noqa: PLC0415
-    from kadr.safety import policy as law  # noqa: PLC0415
-    from kadr.search import Searcher, collect  # noqa: PLC0415
+    from kadr import dataset, evaluate, matcher, report, train
+    from kadr.safety import policy as law
+    from kadr.search import Searcher, collect
 
     if out.exists() and any(out.iterdir()) and not (out / "archive").exists():
         raise DataError(f"{out} holds other files. Name a new folder with --out.")
@@ -410,7 +410,7 @@ def demo_command(
 
 def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bool]:
     """The real archive where it can be had, drawn scenes elsewhere; and which it is."""
-    from kadr import fetch, scenes  # noqa: PLC0415
+    from kadr import fetch, scenes
 
     drawn = folder / "drawn"
     if drawn.exists():
@@ -439,14 +439,14 @@ def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bo
 
 
 def _matcher(model: Path | None) -> "Matcher":
-    from kadr import matcher  # noqa: PLC0415
+    from kadr import matcher
 
     return matcher.load(model or matcher.MINI)
 
 
 @contextmanager
 def _cache(path: Path | None) -> Iterator[Any]:
-    from kadr.vectors import VectorCache  # noqa: PLC0415
+    from kadr.vectors import VectorCache
 
     cache = VectorCache(path or Settings.from_environment().cache)
     try:
@@ -469,8 +469,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         if not bars:
             if time.monotonic() - started < 1 and done < total:
                 return
-            from rich.console import Console  # noqa: PLC0415 - 0.1 s that a quick command spares
-            from rich.progress import (  # noqa: PLC0415
+            from rich.console import Console
+            from rich.progress import (
                 BarColumn,
                 MofNCompleteColumn,
                 Progress,
@@ -524,9 +524,9 @@ def _score(
     cache: Any,
     stage: Callable[[str, int, int], None],
 ) -> tuple[list[tuple[float, float] | None], list[str]]:
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from kadr import vectors  # noqa: PLC0415
+    from kadr import vectors
 
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
@@ -568,7 +568,7 @@ def _write_scores(
             p, s = (f"{result[0]:.6f}", f"{result[1]:.6f}") if result else ("", "")
             yield {**row, "probability": p, "similarity": s}
 
-    import io  # noqa: PLC0415
+    import io
 
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*columns, *added], lineterminator="\n")

@@ -17,6 +17,6 @@ class Settings:
         named = os.environ.get("KADR_CACHE")
         if named:
             return cls(Path(named))
-        from platformdirs import user_cache_path  # noqa: PLC0415
+        from platformdirs import user_cache_path
 
         return cls(user_cache_path("kadr") / "vectors.sqlite")

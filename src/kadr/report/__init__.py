@@ -35,7 +35,7 @@ def write(
     Raises:
         KadrError: the file can't be written.
     """
-    from kadr.report import page  # noqa: PLC0415 - matplotlib and jinja2 are slow to import
+    from kadr.report import page
 
     return page.write(
         evaluation,

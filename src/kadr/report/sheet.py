@@ -163,7 +163,7 @@ def _write(
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which matplotlib brings: Pillow's own font has no Cyrillic."""
-    from matplotlib import get_data_path  # noqa: PLC0415 - only pictures need it
+    from matplotlib import get_data_path
 
     file = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,0 +1,618 @@
+"""The real command line in a process of its own, as a person or a script runs it."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from archives import write_archive
+
+PLUGINS = Path(__file__).parent / "plugins"
+DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
+FAKES = ("--image-encoder", "colours", "--text-encoder", "words")
+HEAVY = ("torch", "sklearn", "pandas", "matplotlib", "scipy", "onnxruntime")
+RUN = (sys.executable, "-m", "kadr.interfaces.cli")
+
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs kadr with a home and a cache of its own."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("KADR_", "XDG_"))}
+        path = os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH"))))
+        return kept | {
+            "HOME": str(self.home),
+            "KADR_CACHE": str(self.home / "vectors.sqlite"),
+            "PYTHONPATH": path,
+            "PYTHONWARNINGS": "error",
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        }
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> Result:
+        result = subprocess.run(
+            [*RUN, *map(str, arguments)],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        assert "Warning" not in result.stderr, result.stderr
+        assert result.returncode == code, result.stdout + result.stderr
+        return result
+
+
+@pytest.fixture(scope="session")
+def kadr(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def drawn(kadr: Shell) -> Path:
+    folder = kadr.home / "drawn"
+    kadr("data", "generate", folder, "--images", "60", "--seed", "3")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(kadr: Shell, drawn: Path) -> Path:
+    folder = kadr.home / "model"
+    kadr("train", drawn, "--out", folder, *FAKES)
+    return folder
+
+
+@pytest.fixture
+def photos(drawn: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(drawn / "test_images", tmp_path / "photos")
+
+
+def one_line(result: Result) -> str:
+    """What the command said on stderr, which must be one line."""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("kadr: ")
+    return line
+
+
+# Help
+
+
+@pytest.mark.parametrize(
+    ("command", "taught"),
+    [
+        ("", ["--version", "data", "train", "evaluate", "score", "search", "demo"]),
+        ("data", ["fetch", "check", "generate"]),
+        ("data fetch", ["--url", "goes on where it stopped"]),
+        ("data check", ["--json", "--max-broken", "--show"]),
+        ("data generate", ["--images", "--seed", "300"]),
+        ("train", ["--out", "--image-encoder", "--text-encoder", "--features", "aligned|concat",
+                   "--classifier", "--experts", "--expert-weight", "0.6", "--policy", "under-16",
+                   "--test-share", "--seed", "--cache", "--json"]),
+        ("evaluate", ["--model", "--json", "--report", "--language", "--policy", "--seed",
+                      "--no-cross-validate", "--cache"]),
+        ("score", ["--images", "--out", "--model", "--cache", "--json", "image and text"]),
+        ("search", ["--images", "--limit", "-n", "--model", "--policy", "--sheet", "--language",
+                    "--json", "Exits 1"]),
+        ("demo", ["--out", "--offline", "--images"]),
+    ],
+)  # fmt: skip
+def test_help_teaches(kadr: Shell, command: str, taught: list[str]) -> None:
+    shown = kadr(*command.split(), "--help").stdout
+    assert [word for word in taught if word not in shown] == []
+
+
+def test_version(kadr: Shell) -> None:
+    from importlib.metadata import version
+
+    assert kadr("--version").stdout == f"kadr {version('kadr')}\n"
+
+
+# data check
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def edit_row(path: Path, row: int, change: Callable[[str], str]) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[row - 1] = change(lines[row - 1])
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def cell(column: int, text: str) -> Callable[[str], str]:
+    """A change of one cell of a row that tabs separate."""
+
+    def change(line: str) -> str:
+        cells = line.split("\t")
+        return "\t".join([*cells[:column], text, *cells[column + 1 :]])
+
+    return change
+
+
+def test_check_of_a_good_archive(kadr: Shell, tmp_path: Path) -> None:
+    folder = write_archive(tmp_path / "archive")
+    result = kadr("data", "check", folder)
+    assert result.stderr == ""
+    assert "images" in result.stdout
+    found = json.loads(kadr("data", "check", folder, "--json").stdout)
+    assert found["problems"] == []
+    assert found["summary"]["images"] == 12
+    assert found["summary"]["duplicate_photos"] == []
+
+
+def test_check_names_row_and_column_of_everything(kadr: Shell, tmp_path: Path) -> None:
+    folder = write_archive(tmp_path / "archive", images=16)
+    experts, crowd = folder / "ExpertAnnotations.tsv", folder / "CrowdAnnotations.tsv"
+    edit_row(experts, 2, lambda line: line + "\t4")
+    edit_row(experts, 3, cell(4, "5"))
+    edit_row(experts, 5, cell(1, "no id"))
+    edit_row(experts, 6, cell(0, "nowhere.jpg"))
+    edit(experts, lambda text: text + text.splitlines()[0] + "\n")
+    edit_row(crowd, 4, lambda line: cell(2, "0.123")(line))
+    edit_row(crowd, 7, cell(3, "many"))
+    edit_row(folder / "train_dataset.csv", 3, lambda line: line.rsplit(",", 1)[0] + ',"   "')
+    victim = sorted((folder / "test_images").iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:-200])
+    last = len(experts.read_text().splitlines())
+    expected = (
+        "ExpertAnnotations.tsv, row 2: 6 columns, expected",
+        "ExpertAnnotations.tsv, row 3, grade 3: '5' is no grade",
+        "ExpertAnnotations.tsv, row 5, query_id: 'no id' is no query id",
+        "ExpertAnnotations.tsv, row 6, image: no usable photo train_images/'nowhere.jpg'",
+        f"ExpertAnnotations.tsv, row {last}: judges or names again what row 1 does",
+        "CrowdAnnotations.tsv, row 4, share: '0.123' isn't the share of",
+        "CrowdAnnotations.tsv, row 7, yes: 'many' is no count",
+        "train_dataset.csv, row 3, query_text: empty",
+        f"test_images/{victim.name}: can't be read",
+    )
+    result = kadr("data", "check", folder, "--max-broken", "1", code=1)
+    missed = [text for text in expected if text not in result.stderr]
+    assert missed == [], result.stderr
+    shown = kadr("data", "check", folder, "--max-broken", "1", "--show", "2", code=1).stderr
+    assert len(shown.splitlines()) == 3
+    assert "more (--show, --json)" in shown
+
+
+def test_check_refuses_an_archive_that_is_too_broken(kadr: Shell, tmp_path: Path) -> None:
+    folder = write_archive(tmp_path / "archive")
+    edit_row(folder / "ExpertAnnotations.tsv", 3, cell(3, "0"))
+    line = one_line(kadr("data", "check", folder, code=2))
+    assert "ExpertAnnotations.tsv, row 3, grade 2: '0' is no grade" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("ExpertAnnotations.tsv", b"", "ExpertAnnotations.tsv is empty"),
+        ("train_dataset.csv", b"image,query_id\n", "the header must name query_text"),
+        ("test_queries.csv", "|query_id".encode("utf-16"), "test_queries.csv is UTF-16"),
+        ("CrowdAnnotations.tsv", None, "lacks CrowdAnnotations.tsv"),
+    ],
+)
+def test_check_refuses_a_broken_file(
+    kadr: Shell, tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    path = write_archive(tmp_path / "archive") / name
+    path.unlink() if content is None else path.write_bytes(content)
+    assert said in one_line(kadr("data", "check", path.parent, code=2))
+
+
+def test_check_accepts_byte_order_marks_and_windows_lines(kadr: Shell, tmp_path: Path) -> None:
+    folder = write_archive(tmp_path / "archive")
+    before = kadr("data", "check", folder).stdout
+    for path in (*folder.glob("*.csv"), *folder.glob("*.tsv")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert kadr("data", "check", folder).stdout == before
+
+
+def test_missing_folder_is_said_with_what_to_do(kadr: Shell) -> None:
+    for command in (["data", "check"], ["train", "--out", "x"], ["evaluate"]):
+        assert "kadr data fetch" in one_line(kadr(*command, "nowhere", code=2))
+
+
+# The flow
+
+
+def test_generate_refuses_a_full_folder(kadr: Shell, drawn: Path) -> None:
+    assert "isn't empty" in one_line(kadr("data", "generate", drawn, code=2))
+
+
+def test_train_prints_what_it_did(kadr: Shell, drawn: Path, tmp_path: Path) -> None:
+    text = kadr("train", drawn, "--out", tmp_path / "text", *FAKES).stdout
+    assert "Law (under-16)" in text
+    assert "Held out: ROC-AUC" in text
+    shown = kadr("train", drawn, "--out", tmp_path / "json", *FAKES, "--json").stdout
+    found = json.loads(shown)
+    assert found["law"]["images_removed"] > 0
+    assert 0 <= found["metrics"]["roc_auc"] <= 1
+    assert f"Trained on {found['pairs']} pairs" in text
+
+
+def test_evaluate_prints_writes_and_reports(
+    kadr: Shell, drawn: Path, model: Path, tmp_path: Path
+) -> None:
+    options = (drawn, "--model", model, "--no-cross-validate")
+    figures, report = tmp_path / "new" / "figures.json", tmp_path / "report.html"
+    result = kadr("evaluate", *options, "--json", figures, "--report", report)
+    assert "image-disjoint" in result.stdout
+    assert "recall@10" in result.stdout
+    assert str(report) in result.stderr
+    assert report.read_text(encoding="utf-8").startswith("<!")
+    written = json.loads(figures.read_text(encoding="utf-8"))
+    assert json.loads(kadr("evaluate", *options, "--json", "-").stdout) == written
+    assert written["retrieval"][0]["queries"] == 30
+    assert {"roc", "scores_by_grade"}.isdisjoint(written)
+
+
+def test_evaluate_refuses_a_matcher_that_saw_everything(
+    kadr: Shell, drawn: Path, tmp_path: Path
+) -> None:
+    every = tmp_path / "every"
+    kadr("train", drawn, "--out", every, *FAKES, "--test-share", "0")
+    assert "--test-share" in one_line(kadr("evaluate", drawn, "--model", every, code=2))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--expert-weight", "1.5"), "--expert-weight"),
+        (("--test-share", "1"), "--test-share"),
+        (("--classifier", "magic"), "magic"),
+        (("--image-encoder", "magic"), "no such image encoder"),
+    ],
+)
+def test_bad_choices_are_refused(
+    kadr: Shell, drawn: Path, tmp_path: Path, option: tuple[str, str], said: str
+) -> None:
+    out = tmp_path / "model"
+    assert said in kadr("train", drawn, "--out", out, *FAKES, *option, code=2).stderr
+    assert not out.exists()
+
+
+# score
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Runs `kadr score` on a CSV text with the photos of the drawn archive."""
+
+    kadr: Shell
+    images: Path
+    model: Path
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out.csv"
+
+    def __call__(self, content: str | bytes, *options: str, code: int = 0) -> Result:
+        pairs = self.folder / "pairs.csv"
+        pairs.write_bytes(content if isinstance(content, bytes) else content.encode())
+        command = ("score", pairs, "--images", self.images, "--out", self.out)
+        return self.kadr(*command, "--model", self.model, *options, code=code)
+
+    def rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture
+def score(kadr: Shell, photos: Path, model: Path, tmp_path: Path) -> Scoring:
+    return Scoring(kadr, photos, model, tmp_path)
+
+
+def first(folder: Path) -> str:
+    return min(path.name for path in folder.iterdir())
+
+
+def test_score_adds_probability_and_similarity(score: Scoring) -> None:
+    name = first(score.images)
+    content = f'note,image,text\n"a, b",{name},A red car .\n2,{name},Собака бежит .\n'
+    found = json.loads(score("\ufeff" + content, "--json").stdout)
+    assert found == {"out": str(score.out), "scored": 2, "unreadable": []}
+    rows = score.rows()
+    assert [row["note"] for row in rows] == ["a, b", "2"]
+    assert list(rows[0]) == ["note", "image", "text", "probability", "similarity"]
+    assert all(0 < float(row["probability"]) < 1 for row in rows)
+    assert all(-1 <= float(row["similarity"]) <= 1 for row in rows)
+    assert rows[0]["probability"] != rows[1]["probability"]
+
+
+def test_score_keeps_the_place_of_a_photo_that_it_cannot_read(score: Scoring) -> None:
+    good = first(score.images)
+    (score.images / "broken.jpg").write_bytes((score.images / good).read_bytes()[:300])
+    names = (good, "missing.jpg", "broken.jpg", good)
+    content = "image,text\n" + "".join(f"{name},A car .\n" for name in names)
+    result = score(content, code=1)
+    assert "2 of 4 pairs are scored" in result.stdout
+    assert [bool(row["probability"]) for row in score.rows()] == [True, False, False, True]
+    for line, name in zip(sorted(result.stderr.splitlines()), names[2:0:-1], strict=True):
+        assert name in line
+
+
+@pytest.mark.parametrize("name", ["", "..", "a\0b.jpg", "/etc/hostname", "a\nb.jpg"])
+def test_score_survives_names_that_are_no_photos(score: Scoring, name: str) -> None:
+    good = first(score.images)
+    result = score(f'image,text\n"{name}",A car .\n{good},A car .\n', code=1)
+    assert [bool(row["probability"]) for row in score.rows()] == [False, True]
+    one_line(result)
+
+
+def test_score_takes_absolute_paths(score: Scoring) -> None:
+    name = first(score.images)
+    score(f"image,text\n{score.images / name},A car .\n{name},A car .\n")
+    one, two = score.rows()
+    assert one["probability"] == two["probability"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("photo,text\na.jpg,car\n", "row 1: no column image"),
+        ("", "row 1: no column image or text"),
+        ("image,text\n", "no pairs"),
+        ("image,text\na.jpg,car\na.jpg\n", "row 3: expected 2 columns"),
+        ("image,text\na.jpg,car,boat\n", "row 2: expected 2 columns"),
+        ('image,text\na.jpg,"car\n', "can't be read as UTF-8 CSV"),
+        (b"image,text\na.jpg,\xff\n", "can't be read as UTF-8 CSV"),
+    ],
+)
+def test_score_refuses_a_broken_table(score: Scoring, content: str | bytes, said: str) -> None:
+    assert said in one_line(score(content, code=2))
+    assert not score.out.exists()
+
+
+def test_output_that_cannot_be_written_is_one_line(
+    score: Scoring, drawn: Path, tmp_path: Path
+) -> None:
+    name = first(score.images)
+    (tmp_path / "out.csv").mkdir()
+    assert "out.csv" in one_line(score(f"image,text\n{name},A car .\n", code=2))
+    assert list((tmp_path / "out.csv").iterdir()) == []
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file, file / "below"):
+        one_line(score.kadr("train", drawn, "--out", out, *FAKES, code=2))
+    assert file.read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "out.csv", "pairs.csv", "photos"}
+
+
+# search
+
+
+def test_search_prints_rank_probability_and_path(kadr: Shell, photos: Path, model: Path) -> None:
+    command = ("search", "a red car", "--images", photos, "--model", model, "-n", "3")
+    lines = kadr(*command).stdout.splitlines()
+    found = json.loads(kadr(*command, "--json").stdout)
+    assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3]
+    assert found["notice"] is None
+    for line, hit in zip(lines, found["hits"], strict=True):
+        assert line.split() == [str(hit["rank"]), f"{hit['probability']:.1%}", hit["path"]]
+        assert Path(hit["path"]).is_file()
+
+
+@pytest.mark.parametrize("query", ["", "  \t "])
+def test_empty_query_is_refused(kadr: Shell, photos: Path, query: str) -> None:
+    assert "empty" in one_line(kadr("search", query, "--images", photos, code=2))
+
+
+def test_search_in_no_folder_and_in_an_empty_one(kadr: Shell, model: Path, tmp_path: Path) -> None:
+    options = ("--model", model, "--images")
+    said = one_line(kadr("search", "car", *options, tmp_path / "nowhere", code=2))
+    assert "no such folder" in said
+    result = kadr("search", "car", *options, tmp_path, code=1)
+    assert result.stdout == "There is no photo to search.\n"
+
+
+def test_search_names_each_photo_that_it_skips(kadr: Shell, photos: Path, model: Path) -> None:
+    good = (photos / first(photos)).read_bytes()
+    hostile = {
+        "truncated.jpg": good[: len(good) // 2],
+        "page.png": b"<html>404</html>",
+        "empty.gif": b"",
+        "line\nbreak.webp": b"RIFF\xff\xff\xff\xffWEBPVP8 ",
+    }
+    for name, content in hostile.items():
+        (photos / name).write_bytes(content)
+    huge = Image.new("1", (20_000, 20_000))
+    huge.save(photos / "huge.png")
+    (photos / "folder.jpg").mkdir()
+    result = kadr("search", "car", "--images", photos, "--model", model)
+    assert len(result.stdout.splitlines()) == 6
+    lines = result.stderr.splitlines()
+    assert len(lines) == 5
+    for name in ("truncated.jpg", "page.png", "empty.gif", r"line\nbreak.webp", "huge.png"):
+        assert sum(name in line for line in lines) == 1
+
+
+def test_search_shows_any_file_name_on_one_line(
+    kadr: Shell, drawn: Path, model: Path, tmp_path: Path
+) -> None:
+    source = drawn / "test_images" / first(drawn / "test_images")
+    names = ["кот 🐱.jpg", "line\nbreak.jpg", "\x1b[31mred.jpg"]
+    for name in names:
+        shutil.copy(source, tmp_path / name)
+    command = ("search", "car", "--images", tmp_path, "--model", model)
+    lines = kadr(*command).stdout.splitlines()
+    assert len(lines) == 3
+    assert any(line.endswith("кот 🐱.jpg") for line in lines)
+    assert any(line.endswith(r"line\nbreak.jpg") for line in lines)
+    assert not any("\x1b" in line for line in lines)
+    hits = json.loads(kadr(*command, "--json").stdout)["hits"]
+    assert {Path(hit["path"]).name for hit in hits} == set(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_search_survives_names_that_are_no_text(
+    kadr: Shell, drawn: Path, model: Path, tmp_path: Path
+) -> None:
+    source = drawn / "test_images" / first(drawn / "test_images")
+    shutil.copy(source, os.fsencode(tmp_path) + b"/bad\xff.jpg")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/broken\xff.jpg")).write_bytes(b"x")
+    command = ("search", "car", "--images", tmp_path, "--model", model)
+    result = kadr(*command)
+    assert len(result.stdout.splitlines()) == len(result.stderr.splitlines()) == 1
+    (hit,) = json.loads(kadr(*command, "--json").stdout)["hits"]
+    assert hit["path"].endswith("bad\udcff.jpg")
+
+
+def test_search_survives_a_query_that_is_no_text(kadr: Shell, photos: Path, model: Path) -> None:
+    query = os.fsdecode(b"a \xff car")
+    for options in ((), ("--json",)):
+        kadr("search", query, "--images", photos, "--model", model, *options)
+
+
+def test_law_stands_in_place_of_children(kadr: Shell, photos: Path, model: Path) -> None:
+    command = ("search", "a little girl near a tree", "--images", photos, "--model", model)
+    refused = kadr(*command, code=1)
+    assert refused.stdout == DISCLAIMER + "\n"
+    assert refused.stderr == ""
+    found = json.loads(kadr(*command, "--json", code=1).stdout)
+    assert (found["hits"], found["notice"]) == ([], DISCLAIMER)
+    russian = kadr(*command, "--language", "ru", code=1).stdout
+    assert russian == (
+        "Это изображение недоступно в вашей стране по требованиям местного законодательства\n"
+    )
+    free = kadr(*command, "--policy", "none").stdout
+    assert DISCLAIMER not in free
+    assert ".jpg" in free
+
+
+def test_model_folder_that_is_no_matcher(
+    kadr: Shell, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (broken / "manifest.json").write_text("{")
+    swapped = shutil.copytree(model, tmp_path / "swapped")
+    (swapped / "weights.npz").write_bytes(b"PK")
+    for folder, said in (
+        (tmp_path / "nowhere", "no matcher here"),
+        (broken, "can't be read"),
+        (swapped, "isn't the file that the manifest describes"),
+    ):
+        result = kadr("search", "car", "--images", photos, "--model", folder, code=2)
+        assert said in one_line(result)
+
+
+def test_cache_that_is_no_cache(kadr: Shell, photos: Path, model: Path) -> None:
+    cache = photos / first(photos)
+    before = cache.read_bytes()
+    command = ("search", "car", "--images", photos, "--model", model, "--cache", cache)
+    assert "--cache" in one_line(kadr(*command, code=2))
+    assert cache.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "car", "--images"], ["data", "check"], ["train", "--help"]]
+)
+def test_closed_pipe_ends_in_silence(
+    kadr: Shell, photos: Path, drawn: Path, model: Path, arguments: list[str]
+) -> None:
+    """As in `kadr … | head -1`, whose reader may be gone before the first line."""
+    folder = {"search": [str(photos), "--model", str(model)], "data": [str(drawn)], "train": []}
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = subprocess.run(
+            [*RUN, *arguments, *folder[arguments[0]]],
+            env=kadr.environment,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert result.stderr == ""
+    assert result.returncode == 1
+
+
+# The shipped matcher
+
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+from kadr.interfaces.cli import main
+main()
+"""
+
+
+def cached(path: Path) -> int:
+    try:
+        base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return int(base.execute("SELECT count(*) FROM vectors").fetchone()[0])
+        finally:
+            base.close()
+    except sqlite3.Error:
+        return 0
+
+
+def test_interrupt_keeps_what_was_encoded(kadr: Shell, tmp_path: Path) -> None:
+    photos, cache = tmp_path / "photos", tmp_path / "cache.sqlite"
+    photos.mkdir()
+    for number in range(400):
+        Image.new("RGB", (24, 24), (number % 256, number // 256, 7)).save(photos / f"{number}.png")
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, "search", "car", "--images", photos],
+        env=kadr.environment | {"KADR_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        limit = time.monotonic() + 30
+        while not cached(cache) and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    (line,) = err.splitlines()
+    assert line == "kadr: stopped. What was encoded is kept; run it again to go on."
+    assert 0 < cached(cache) < 400
+
+
+def test_warm_search_imports_nothing_heavy(kadr: Shell, photos: Path) -> None:
+    command = ("search", "a red car near a tree", "--images", photos, "-n", "1")
+    lines = kadr(*command).stdout.splitlines()
+    assert len(lines) == 1
+    code = (
+        "import sys\n"
+        "from kadr.interfaces.cli import main\n"
+        "try: main()\n"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, command)],
+        env=kadr.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.splitlines() == [*lines, "[]"]
+
+
+@pytest.mark.archive
+def test_russian_search_of_real_photos(kadr: Shell, archive: Path) -> None:
+    command = ("search", "птица летит над водой", "--images", archive / "test_images", "-n", "5")
+    assert "3287969199_08e775d896.jpg" in kadr(*command).stdout
