@@ -25,7 +25,7 @@ COSINE_SCALE = 5.0
 """How freely the head may use the cosines and the densities, beside single dimensions."""
 
 
-EXPERT_EMPHASIS = 12.0
+EXPERT_EMPHASIS = 36.0
 """How much more a pair that experts graded counts in training. The crowd's bar is higher: pairs
 that nobody in the crowd accepted have a mean expert target of 0.26, so labels of the crowd alone
 pull probabilities down. Chosen by cross-fitting within the training fold (docs/results.md)."""

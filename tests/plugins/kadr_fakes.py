@@ -24,7 +24,7 @@ class ColourGrid:
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
         if not images:
             return np.empty((0, self.dim), np.float32)
-        return np.stack(images).reshape(len(images), self.dim).astype(np.float32) / 255
+        return np.stack(images).reshape(len(images), self.dim).astype(np.float32) / np.float32(255)
 
 
 class HashedWords:

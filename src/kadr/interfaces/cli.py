@@ -59,6 +59,13 @@ class Experts(StrEnum):
     dawid_skene = "dawid-skene"
 
 
+class Space(StrEnum):
+    """Joint spaces of the mini pair."""
+
+    shipped = "shipped"
+    fitted = "fitted"
+
+
 class PolicyName(StrEnum):
     """Preset policies."""
 
@@ -90,7 +97,9 @@ LimitOption = Annotated[
     typer.Option("--max-broken", min=0, max=1, help="Share of broken rows that is tolerated."),
 ]
 ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of photos.")]
-LanguageOption = Annotated[Language, typer.Option("--language", help="Language of notices.")]
+LanguageOption = Annotated[
+    Language, typer.Option("--language", help="Language of notices and of the report.")
+]
 
 
 def main() -> None:
@@ -204,6 +213,9 @@ def train_command(
         float, typer.Option(min=0, max=0.9, help="Share of images held out; 0 trains on all.")
     ] = 0.3,
     seed: Annotated[int, typer.Option(help="Of the split and the head.")] = 42,
+    alignment: Annotated[
+        Space, typer.Option(help="Mini's joint space: shipped (photos), or fitted to this data.")
+    ] = Space.shipped,
     max_broken: LimitOption = 0.01,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
@@ -222,6 +234,7 @@ def train_command(
         policy.value,
         test_share,
         seed,
+        alignment.value,
     )
     archive = dataset.load(data, max_broken_share=max_broken)
     with _cache(cache) as vectors, _progress() as stage:
@@ -381,7 +394,12 @@ def demo_command(
     archive, rules = dataset.load(data), law.load("under-16")
     started = time.monotonic()
     with _cache(out / "vectors.sqlite") as vectors, _progress() as stage:
-        trained = train.train(archive, train.Config(), vectors, on_progress=stage)
+        trained = train.train(
+            archive,
+            train.Config(alignment="shipped" if real else "fitted"),
+            vectors,
+            on_progress=stage,
+        )
         matcher.save(trained.matcher, out / "model")
         found = evaluate.evaluate(
             trained.matcher, archive, vectors, policy=rules, on_progress=stage
