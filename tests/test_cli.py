@@ -169,7 +169,7 @@ def test_check_names_row_and_column_of_everything(kadr: Shell, tmp_path: Path) -
     edit_row(experts, 5, cell(1, "no id"))
     edit_row(experts, 6, cell(0, "nowhere.jpg"))
     edit(experts, lambda text: text + text.splitlines()[0] + "\n")
-    edit_row(crowd, 4, lambda line: cell(2, "0.123")(line))
+    edit_row(crowd, 4, cell(2, "0.123"))
     edit_row(crowd, 7, cell(3, "many"))
     edit_row(folder / "train_dataset.csv", 3, lambda line: line.rsplit(",", 1)[0] + ',"   "')
     victim = sorted((folder / "test_images").iterdir())[0]

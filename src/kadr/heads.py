@@ -12,7 +12,7 @@ from kadr.types import Floats, Vectors
 Classifier: TypeAlias = Literal["logistic", "boosting", "mlp"]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
-RIDGE = 1 / 300
+RIDGE = 1 / 1000
 """scikit-learn's C for labels of mean weight 1, chosen on the training fold by cross-fitting."""
 WIDE = 600
 """Above this many features the Newton solver's Hessian costs more than it saves."""

@@ -34,8 +34,8 @@ Stage = Callable[[str, int, int], None]
 
 
 Space: TypeAlias = Literal["shipped", "fitted"]
-"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to the
-training fold, which is better where the pictures are no photos. Other pairs are always fitted."""
+"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
+the training fold, which is better where the pictures are no photos. Other pairs are always fitted."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def train(
     )
     rows = _Rows.build([file.path.name for file in encoded.files], queries)
     used = [item for item in used if item.image in rows.images]
+    elsewhere = aligned is not None or _takes_shipped(config)
     aligned = aligned or _alignment(config, used, rows, encoded.vectors, text_vectors)
     images = Side(encoded.vectors, aligned.images(encoded.vectors))
     texts = Side(text_vectors, aligned.texts(text_vectors))
@@ -131,6 +132,7 @@ def train(
     judged = [pair for pair in verdicts if pair[1] in set(held_out) and rows.knows(pair)]
     manifest = {
         "config": asdict(config),
+        "aligned_elsewhere": elsewhere,
         "data": dict(sorted(dataset.digests.items())),
         "split": {"training": list(training), "held_out": list(held_out)},
         "training_photos": sorted(f.digest for f in files if f.path.name in set(training)),
@@ -217,6 +219,11 @@ def _two_classes(items: Sequence[Label]) -> bool:
     return any(i.target >= MATCH for i in items) and any(i.target < MATCH for i in items)
 
 
+def _takes_shipped(config: Config) -> bool:
+    pair = (config.image_encoder, config.text_encoder)
+    return pair == ("mini", "mini") and config.alignment == "shipped"
+
+
 def _alignment(
     config: Config,
     used: Sequence[Label],
@@ -224,8 +231,7 @@ def _alignment(
     image_vectors: NDArray[np.float32],
     text_vectors: NDArray[np.float32],
 ) -> Alignment:
-    shipped = (config.image_encoder, config.text_encoder) == ("mini", "mini")
-    if shipped and config.alignment == "shipped":
+    if _takes_shipped(config):
         return load(MINI).alignment
     allowed = {item.image for item in used}
     pairs = {(item.query, item.image) for item in used if item.target >= MATCH}

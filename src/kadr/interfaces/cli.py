@@ -1,11 +1,10 @@
 """The command line. Parses, calls one flow, prints; decides nothing about relevance or law."""
 
 import csv
+import io
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from kadr.matcher import Matcher
     from kadr.train import Trained
     from kadr.types import Answer, Interval
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     help="kadr finds the photo you describe, and says how sure it is.",
@@ -104,6 +105,8 @@ LanguageOption = Annotated[
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:
         app(standalone_mode=True)
     except KadrError as error:
@@ -112,9 +115,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("kadr: stopped. What was encoded is kept; run it again to go on.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
+            print(
+                "kadr: stopped. What was encoded is kept; run it again to go on.", file=sys.stderr
+            )  # noqa: T201
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -364,7 +370,7 @@ def search_command(
     searcher = search.Searcher(loaded, collection, rules)
     answer = searcher.search(query, limit, language=language.value)
     for skipped in collection.skipped:
-        typer.echo(f"kadr: {skipped.path}: {skipped.reason}", err=True)
+        typer.echo(f"kadr: {_printable(skipped.path)}: {skipped.reason}", err=True)
     _print_answer(query, answer, rules.name, as_json=as_json)
     if sheet is not None:
         from kadr.report.sheet import write_sheet
@@ -550,7 +556,10 @@ def _score(
         raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
     names = list(dict.fromkeys(row["image"] for row in rows))
     paths = {name: folder / name for name in names}
-    files, unreadable = vectors.identify(paths.values(), folder, cache)
+    strange = [path for path in paths.values() if not _is_below(path, folder)]
+    files, unreadable = vectors.identify(
+        (path for path in paths.values() if _is_below(path, folder)), folder, cache
+    )
     found = vectors.encode_images(
         matcher.image_encoder, files, cache, lambda d, t: stage("photos", d, t)
     )
@@ -569,8 +578,15 @@ def _score(
         probability, similarity = matcher.pairs(images, matcher.texts(texts[kept]))
         for n, p, s in zip(kept, probability.tolist(), similarity.tolist(), strict=True):
             results[n] = (p, s)
-    problems = [f"{item.path}: {item.reason}" for item in (*unreadable, *found.skipped)]
+    problems = [f"{_printable(path)}: not a name below {folder}" for path in strange]
+    problems += [
+        f"{_printable(item.path)}: {item.reason}" for item in (*unreadable, *found.skipped)
+    ]
     return results, problems
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) and "\0" not in os.fspath(path)
 
 
 def _write_scores(
@@ -586,8 +602,6 @@ def _write_scores(
             p, s = (f"{result[0]:.6f}", f"{result[1]:.6f}") if result else ("", "")
             yield {**row, "probability": p, "similarity": s}
 
-    import io
-
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*columns, *added], lineterminator="\n")
     writer.writeheader()
@@ -597,13 +611,17 @@ def _write_scores(
 
 def _write_text(path: Path, text: str) -> None:
     """Beside first, then in place: a full disk leaves the old file."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # A pipe or a device, such as /dev/stdout, is written to and not replaced.
+    target = path if path.exists() and not path.is_file() else beside
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, delete=False, newline=""
-        ) as file:
-            file.write(text)
-        shutil.move(file.name, path)
+        try:
+            target.write_text(text, encoding="utf-8", newline="")
+            if target is beside:
+                beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise KadrError(f"{path}: can't be written ({error.strerror or error}).") from error
 
