@@ -43,6 +43,7 @@ class Shell:
             "KADR_CACHE": str(self.home / "vectors.sqlite"),
             "PYTHONPATH": path,
             "PYTHONWARNINGS": "error",
+            "PYTHONIOENCODING": "utf-8:strict",
             "COLUMNS": "200",
             "NO_COLOR": "1",
         }
@@ -467,8 +468,8 @@ def test_search_survives_names_that_are_no_text(
     kadr: Shell, drawn: Path, model: Path, tmp_path: Path
 ) -> None:
     source = drawn / "test_images" / first(drawn / "test_images")
-    shutil.copy(source, os.fsencode(tmp_path) + b"/bad\xff.jpg")
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/broken\xff.jpg")).write_bytes(b"x")
+    shutil.copy(source, tmp_path / "bad\udcff.jpg")
+    (tmp_path / "broken\udcff.jpg").write_bytes(b"x")
     command = ("search", "car", "--images", tmp_path, "--model", model)
     result = kadr(*command)
     assert len(result.stdout.splitlines()) == len(result.stderr.splitlines()) == 1

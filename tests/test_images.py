@@ -1,5 +1,6 @@
 """Scanning a folder and decoding what people and attackers put into it."""
 
+import contextlib
 import io
 import os
 import random
@@ -287,9 +288,5 @@ def test_hostile_bytes_raise_nothing_but_image_error(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "hostile.jpg"
     path.write_bytes(content)
-    try:
-        decoded = images.decode(path, 32)
-    except ImageError as error:
-        assert str(error)
-    else:
-        assert decoded.mode == "RGB"
+    with contextlib.suppress(ImageError):
+        assert images.decode(path, 32).mode == "RGB"

@@ -1,5 +1,6 @@
 """A probability is a promise: of pairs called 30 %, three in ten match."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import get_args
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kadr import relevance
 from kadr.alignment import Joint
@@ -16,6 +18,13 @@ from kadr.relevance import Examples, Relevance, Side
 from kadr.types import Floats
 
 DIM = 8
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Boosting's threads wait for one another by spinning, which a busy machine pays for."""
+    with threadpool_limits(1):
+        yield
 
 
 def side(n: int, rng: np.random.Generator) -> Side:

@@ -120,6 +120,8 @@ def _fit_logistic(features: Vectors, targets: Floats, weights: Floats, seed: int
     y = np.repeat([1, 0], len(features))
     w = np.concatenate([targets * weights, (1 - targets) * weights])
     kept = w > 0
+    if len(np.unique(y[kept])) == 1:  # all agree: a constant, which scikit-learn refuses to fit
+        return Linear(np.zeros(features.shape[1]), _log_odds(targets[:1]))
     solver = "newton-cholesky" if features.shape[1] <= WIDE else "lbfgs"
     model = LogisticRegression(C=RIDGE, solver=solver, max_iter=300, tol=1e-3, random_state=seed)
     model.fit(x[kept], y[kept], sample_weight=w[kept])
@@ -166,7 +168,13 @@ def _fit_mlp(features: Vectors, targets: Floats, weights: Floats, seed: int) -> 
     from sklearn.neural_network import MLPRegressor
 
     center, scale = features.mean(0), 1 / np.maximum(features.std(0), 1e-9)
-    model = MLPRegressor((32,), alpha=1.0, max_iter=12, learning_rate_init=1e-3, random_state=seed)
+    model = MLPRegressor(
+        hidden_layer_sizes=(32,),
+        alpha=1.0,
+        max_iter=12,
+        learning_rate_init=1e-3,
+        random_state=seed,
+    )
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning

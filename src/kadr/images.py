@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ def scan(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: the folder doesn't exist or can't be read.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a parent is shut
         raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
 
     def refuse_root(error: OSError) -> None:
@@ -48,6 +49,8 @@ def scan(folder: Path) -> Iterator[Path]:
 def identify(path: Path, root: Path) -> ImageFile | Skipped:
     """The file's id (its path below `root`) and SHA-256 digest, or why it can't be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            return Skipped(path, "not a file")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -82,16 +85,16 @@ def _check_size(image: Image.Image) -> None:
 
 def _flatten(image: Image.Image) -> Image.Image:
     """Any mode to 8-bit RGB."""
+    if image.mode.startswith(("I", "F")):  # 16- or 32-bit grey: convert() would clip it to white
+        samples = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+        top = 65535.0 if samples.max(initial=0.0) > 255 else 255.0
+        grey = np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image)
         return canvas.convert("RGB")
-    if image.mode.startswith(("I", "F")):  # 16- or 32-bit grey: convert() would clip it to white
-        samples = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if samples.max(initial=0.0) > 255 else 255.0
-        grey = np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
     return image.convert("RGB")
 
 

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,12 @@ FORMAT = 1
 MINI = Path(__file__).parent / "models" / "mini"
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"
+
+_BROKEN = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged or forged bundle raises."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +76,11 @@ def save(matcher: Matcher, folder: Path) -> Path:
     Raises:
         BundleError: `folder` holds something that is no bundle, or can't be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-        raise BundleError(f"{folder} holds other files. Name an empty folder or a new one.")
     arrays = {f"alignment.{n}": a for n, a in matcher.alignment.arrays().items()}
     arrays |= {f"relevance.{n}": a for n, a in matcher.relevance.arrays().items()}
     try:
+        if folder.exists() and not _is_ours(folder):
+            raise BundleError(f"{folder} holds other files. Name an empty folder or a new one.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
             fresh = Path(scratch, "bundle")
@@ -98,7 +106,7 @@ def load(folder: Path = MINI) -> Matcher:
     try:
         if manifest["weights_digest"] != _digest(folder / WEIGHTS):
             raise BundleError(f"{folder}: {WEIGHTS} isn't the file that the manifest describes.")
-        with np.load(folder / WEIGHTS, allow_pickle=False) as file:
+        with (folder / WEIGHTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         images = load_image_encoder(manifest["image_encoder"]["spec"])
         texts = load_text_encoder(manifest["text_encoder"]["spec"])
@@ -117,7 +125,7 @@ def load(folder: Path = MINI) -> Matcher:
             ),
             manifest.get("training", {}),
         )
-    except (OSError, KeyError, ValueError, TypeError, EOFError) as error:
+    except _BROKEN as error:
         raise BundleError(f"{folder}: a broken bundle ({error}). Train it again.") from error
 
 
@@ -133,6 +141,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path}: not a bundle of format {FORMAT}. Train it again.")
     return manifest
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty or a bundle; other programs write a manifest.json too."""
+    names = {path.name for path in folder.iterdir()}
+    if MANIFEST in names:
+        text = (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
+        return not text or WEIGHTS in names or '"weights_digest"' in text
+    return names <= {WEIGHTS}  # a first save into an empty folder may have stopped half-way
 
 
 def _manifest(matcher: Matcher, weights: Path) -> str:

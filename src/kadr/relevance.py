@@ -76,7 +76,13 @@ class Relevance:
 def restore(
     features: Features, classifier: Classifier, arrays: Mapping[str, NDArray[Any]]
 ) -> Relevance:
-    """The relevance whose `arrays` these are."""
+    """The relevance whose `arrays` these are.
+
+    Raises:
+        KeyError, TypeError, ValueError: the arrays or the names fit no relevance.
+    """
+    if features not in _FEATURES:
+        raise ValueError(f"unknown features {features!r}")
     parts = {n.removeprefix("head."): a for n, a in arrays.items() if n.startswith("head.")}
     slope, intercept = arrays["calibration"].tolist()
     head = heads.restore(classifier, parts)
@@ -159,6 +165,8 @@ def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
     from scipy.optimize import minimize
 
     known = ~np.isnan(verdicts)
+    if not known.any():
+        return 1.0, 0.0
     s, y = scores[known], verdicts[known]
     positives, negatives = y.sum(), (1 - y).sum()
     target = np.where(y > 0.5, (positives + 1) / (positives + 2), 1 / (negatives + 2))
@@ -167,8 +175,9 @@ def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
         z = point[0] * s + point[1]
         return float(np.mean(np.logaddexp(0, z) - target * z))
 
-    slope, intercept = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B").x
-    return max(float(slope), 1e-3), float(intercept)
+    bounds = [(1e-3, None), (None, None)]  # a negative slope would turn the order round
+    slope, intercept = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    return float(slope), float(intercept)
 
 
 def _aligned(images: Side, texts: Side) -> Vectors:
@@ -207,5 +216,5 @@ def _standardisation(raw: Vectors, features: Features) -> tuple[Vectors, Vectors
 
 
 def _sigmoid(z: Floats) -> Floats:
-    half: Floats = 0.5 * (1 + np.tanh(0.5 * z))
+    half: Floats = 0.5 * (1 + np.tanh(np.clip(0.5 * z, -15, 15)))  # never quite 0 or 1
     return half

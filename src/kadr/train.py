@@ -35,7 +35,7 @@ Stage = Callable[[str, int, int], None]
 
 Space: TypeAlias = Literal["shipped", "fitted"]
 """The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
-the training fold, which is better where the pictures are no photos. Other pairs are always fitted."""
+the training fold, better where the pictures are no photos. Other pairs are always fitted."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ class VectorCache:
             KadrError: the file can't be opened or isn't a cache.
         """
         self.problem: str | None = None
+        self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=30)
@@ -65,10 +66,7 @@ class VectorCache:
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA
             )
         except (OSError, sqlite3.Error) as error:
-            raise KadrError(
-                f"{path}: the vector cache can't be opened ({error}). Delete the file, or name "
-                "another with --cache."
-            ) from error
+            raise self._broken(error) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -79,7 +77,7 @@ class VectorCache:
         found: dict[str, Vectors] = {}
         for part in _batches(dict.fromkeys(keys), LOOKUP):
             marks = ",".join("?" * len(part))
-            rows = self._base.execute(
+            rows = self._read(
                 f"SELECT key, vector FROM vectors WHERE encoder = ? AND key IN ({marks})",  # noqa: S608
                 (encoder, *part),
             )
@@ -93,11 +91,24 @@ class VectorCache:
 
     def digests(self) -> dict[str, tuple[int, int, str]]:
         """Every known path with its size, modification time in ns, and digest."""
-        return {path: (s, m, d) for path, s, m, d in self._base.execute("SELECT * FROM digests")}
+        rows = self._read("SELECT path, size, modified, digest FROM digests")
+        return {path: (size, modified, digest) for path, size, modified, digest in rows}
 
     def keep_digests(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         """Remember (path, size, modification time in ns, digest)."""
         self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+
+    def _read(self, statement: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._base.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> KadrError:
+        return KadrError(
+            f"{self._path}: the vector cache can't be read ({error}). Delete the file, or name "
+            "another with --cache."
+        )
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         if self.problem is not None:

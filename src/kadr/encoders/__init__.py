@@ -78,7 +78,10 @@ def _load(spec: str, engines: dict[str, str], kind: str) -> object:
         raise MissingExtraError(
             f"the {kind} encoder {name!r} needs {error.name}: pip install {error.name}"
         ) from error
-    return engine(argument) if argument else engine()
+    try:
+        return engine(argument) if argument else engine()
+    except (OSError, TypeError) as error:
+        raise KadrError(f"{spec!r}: the {kind} encoder doesn't start ({error}).") from error
 
 
 def _plugins(kind: str) -> dict[str, str]:

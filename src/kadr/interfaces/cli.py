@@ -117,9 +117,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
-            print(
-                "kadr: stopped. What was encoded is kept; run it again to go on.", file=sys.stderr
-            )  # noqa: T201
+            typer.echo("kadr: stopped. What was encoded is kept; run it again to go on.", err=True)
         raise
 
 
@@ -229,6 +227,8 @@ def train_command(
     """Learn from human judgements what a match is."""
     from kadr import dataset, matcher, train
 
+    if out.exists() and not out.is_dir():
+        raise KadrError(f"{out} is a file. Name a new folder with --out.")
     started = time.monotonic()
     config = train.Config(
         image_encoder,
