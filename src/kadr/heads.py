@@ -130,6 +130,7 @@ def _fit_logistic(features: Vectors, targets: Floats, weights: Floats, seed: int
 
 def _fit_boosting(features: Vectors, targets: Floats, weights: Floats, seed: int) -> Head:
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = HistGradientBoostingRegressor(
         max_iter=250,
@@ -140,7 +141,8 @@ def _fit_boosting(features: Vectors, targets: Floats, weights: Floats, seed: int
         early_stopping=False,
         random_state=seed,
     )
-    model.fit(features, targets, sample_weight=weights)
+    with threadpool_limits(1):  # OpenMP threads wait by spinning: on a busy machine two are slower
+        model.fit(features, targets, sample_weight=weights)
     return _flatten_trees(model)
 
 
