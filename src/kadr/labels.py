@@ -24,6 +24,9 @@ LOWEST_GRADE, HIGHEST_GRADE = 1, 4
 RELEVANT_GRADE = 3
 """The event of record: the median expert says at least 3."""
 
+MATCH = 0.5
+"""A pair whose target reaches this counts as a match where a yes or no is needed."""
+
 EXPERT_WEIGHT = 0.6
 
 PRIOR_SPREAD = 2.0
@@ -183,6 +186,11 @@ def grades(judgements: Sequence[Judgement], experts: Experts = "majority") -> di
     if experts not in _AGGREGATIONS:
         raise ValueError(f"experts is {experts!r}: choose one of {', '.join(_AGGREGATIONS)}")
     return _AGGREGATIONS[experts](judgements)
+
+
+def matches(items: Iterable[Label]) -> list[Pair]:
+    """The pairs whose target says that they match, in the order of `items`."""
+    return [(item.query, item.image) for item in items if item.target >= MATCH]
 
 
 def verdicts(judgements: Sequence[Judgement]) -> dict[Pair, bool]:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -58,17 +56,6 @@ class Matcher:
         cosine = np.einsum("ij,ij->i", images.joint.vectors, texts.joint.vectors)
         return self.relevance.probability(images, texts), cosine.astype(np.float64)
 
-    def table(self, images: Side, texts: Side) -> tuple[Floats, Floats]:
-        """Every text with every image: probability and similarity, float64 [texts, images]."""
-        n = len(images.raw)
-        rows = [
-            self.pairs(images, texts.take(np.full(n, number, dtype=np.intp)))
-            for number in range(len(texts.raw))
-        ]
-        if not rows:
-            return np.empty((0, n)), np.empty((0, n))
-        return np.stack([p for p, _ in rows]), np.stack([s for _, s in rows])
-
 
 def save(matcher: Matcher, folder: Path) -> Path:
     """Write the bundle beside `folder` first, then put it in its place.
@@ -122,6 +109,7 @@ def load(folder: Path = MINI) -> Matcher:
                 manifest["relevance"]["features"],
                 manifest["relevance"]["classifier"],
                 _below(arrays, "relevance."),
+                manifest["relevance"].get("settings", {}),
             ),
             manifest.get("training", {}),
         )
@@ -161,6 +149,7 @@ def _manifest(matcher: Matcher, weights: Path) -> str:
         "relevance": {
             "features": matcher.relevance.features,
             "classifier": matcher.relevance.classifier,
+            "settings": matcher.relevance.settings,
         },
         "training": matcher.manifest,
     }
@@ -192,5 +181,4 @@ def _digest(path: Path) -> str:
 def _move_into(fresh: Path, folder: Path) -> None:
     """Weights first: a manifest that names other weights is noticed by `load`."""
     for name in (WEIGHTS, MANIFEST):
-        os.replace(fresh / name, folder / name)  # noqa: PTH105
-    shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / name).replace(folder / name)

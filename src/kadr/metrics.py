@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from kadr.types import Floats, Interval
+from kadr.types import Difference, Floats, Interval
 
 BINS = 15
 CURVE_POINTS = 500
@@ -297,18 +297,79 @@ def bootstrap(
         seed: The same seed gives the same interval.
         level: Share in (0, 1) that the interval covers.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"need 0 < level < 1, not {level}")
+    value, defined = _resampled(figure, groups, resamples, seed)
+    if len(defined) == 0:
+        return Interval(value, math.nan, math.nan)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def paired_difference(
+    figure: Callable[[Floats, Positions], float],
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    groups: Sequence[str] | NDArray[Any],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """Paired bootstrap of a figure's difference between two methods on the same points.
+
+    Both methods are measured on each resample of groups, so what they share cancels out. The
+    p-value is two-sided: twice the smaller share of resamples on either side of 0, at least
+    1 / (resamples + 1) (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", ch. 15).
+
+    Args:
+        figure: Takes one method's scores [m] and the positions [m] that they are of.
+        ours: Scores of one method, float [n].
+        theirs: Scores of the other, float [n]; the difference is `ours` less `theirs`.
+        groups: The group (image) of each point, [n].
+        resamples: How many, at least 1.
+        seed: The same seed gives the same answer.
+    """
+    left, right = _pair(ours, theirs)
+    value, found = _resampled(
+        lambda rows: figure(left[rows], rows) - figure(right[rows], rows), groups, resamples, seed
+    )
+    if len(found) == 0:
+        return Difference(value, math.nan, math.nan, math.nan)
+    low, high = np.quantile(found, [0.025, 0.975])
+    tail = min((found <= 0).sum(), (found >= 0).sum())
+    return Difference(
+        value, float(low), float(high), float(min(1.0, 2 * (tail + 1) / (len(found) + 1)))
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm 1979); NaN stays NaN and isn't counted."""
+    order = sorted((p, at) for at, p in enumerate(p_values) if not math.isnan(p))
+    adjusted, highest = list(p_values), 0.0
+    for rank, (p, at) in enumerate(order):
+        highest = max(highest, min(1.0, p * (len(order) - rank)))
+        adjusted[at] = highest
+    return adjusted
+
+
+def _resampled(
+    figure: Callable[[Positions], float],
+    groups: Sequence[str] | NDArray[Any],
+    resamples: int,
+    seed: int,
+) -> tuple[float, Floats]:
+    """The figure, and its values on resamples; none where they can't give an interval."""
     if len(groups) == 0:
         raise ValueError("groups is empty: there is nothing to resample")
-    if resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"need resamples >= 1 and 0 < level < 1, not {resamples} and {level}")
+    if resamples < 1:
+        raise ValueError(f"need resamples >= 1, not {resamples}")
     value = float(figure(np.arange(len(groups))))
     draw = _group_sampler(np.asarray(groups), np.random.default_rng(seed))
     found = np.array([figure(draw()) for _ in range(resamples)], dtype=np.float64)
     defined = found[~np.isnan(found)]
     if len(np.unique(groups)) < 2 or 2 * len(defined) < resamples:
-        return Interval(value, math.nan, math.nan)
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
+        defined = defined[:0]
+    return value, defined
 
 
 def _figures(values: ArrayLike, name: str) -> Floats:

