@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr import images
-from kadr.encoders import ImageEncoder, TextEncoder
+from kadr.encoders import ImageEncoder, LearnedTextEncoder, TextEncoder
+from kadr.encoders.joined import JoinedImages, JoinedTexts, side_by_side
 from kadr.errors import ImageError, KadrError
 from kadr.types import ImageFile, Skipped, Vectors
 
@@ -74,29 +75,33 @@ class VectorCache:
 
     def vectors(self, encoder: str, keys: Iterable[str]) -> dict[str, Vectors]:
         """The known ones of these keys, with their vectors."""
-        found: dict[str, Vectors] = {}
-        for part in _batches(dict.fromkeys(keys), LOOKUP):
-            marks = ",".join("?" * len(part))
-            rows = self._read(
-                f"SELECT key, vector FROM vectors WHERE encoder = ? AND key IN ({marks})",  # noqa: S608
-                (encoder, *part),
-            )
-            found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
-        return found
+        rows = self._look_up(
+            "SELECT key, vector FROM vectors WHERE key IN ({}) AND encoder = ?", keys, encoder
+        )
+        return {key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows}
 
     def keep(self, encoder: str, keys: Sequence[str], vectors: Vectors) -> None:
         """Remember vectors [n, dim] of n keys."""
         rows = ((encoder, key, row.tobytes()) for key, row in zip(keys, vectors, strict=True))
         self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
-    def digests(self) -> dict[str, tuple[int, int, str]]:
-        """Every known path with its size, modification time in ns, and digest."""
-        rows = self._read("SELECT path, size, modified, digest FROM digests")
+    def digests(self, paths: Iterable[str]) -> dict[str, tuple[int, int, str]]:
+        """The known ones of these paths, with size, modification time in ns, and digest."""
+        rows = self._look_up(
+            "SELECT path, size, modified, digest FROM digests WHERE path IN ({})", paths
+        )
         return {path: (size, modified, digest) for path, size, modified, digest in rows}
 
     def keep_digests(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         """Remember (path, size, modification time in ns, digest)."""
         self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+
+    def _look_up(
+        self, statement: str, keys: Iterable[str], *values: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of many keys; `{}` in the statement is where a part of them goes."""
+        for part in _batches(dict.fromkeys(keys), LOOKUP):
+            yield from self._read(statement.format(",".join("?" * len(part))), (*part, *values))
 
     def _read(self, statement: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -124,12 +129,13 @@ def identify(
     paths: Iterable[Path], root: Path, cache: VectorCache
 ) -> tuple[list[ImageFile], list[Skipped]]:
     """Digest photos; one whose path, size and time are known is not read again."""
-    known = cache.digests()
+    # Path.resolve() would cost more than all the rest.
+    places = [(path, os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    known = cache.digests(where for _, where in places if _is_text(where))
     files: list[ImageFile] = []
     skipped: list[Skipped] = []
     fresh: list[tuple[str, int, int, str]] = []
-    for path in paths:
-        where = os.path.abspath(path)  # noqa: PTH100 - Path.resolve() costs more than the rest
+    for path, where in places:
         try:
             status = path.stat()
         except OSError as error:
@@ -156,7 +162,15 @@ def encode_images(
     cache: VectorCache,
     on_progress: Progress | None = None,
 ) -> EncodedImages:
-    """Photos to vectors. Each batch is kept as it is done, so an interrupted run goes on."""
+    """Photos to vectors. Each batch is kept as it is done, so an interrupted run goes on.
+
+    The parts of a joined encoder are encoded and kept one by one: a part that is known is free.
+    """
+    if isinstance(encoder, JoinedImages):
+        found = [encode_images(part, files, cache, on_progress) for part in encoder.parts]
+        # Every part reads the same files by the same decoder, so the same ones are left out.
+        joined = side_by_side([part.vectors for part in found])
+        return EncodedImages(found[0].files, joined, found[0].skipped)
     report = on_progress or _silent
     known = cache.vectors(encoder.name, (file.digest for file in files))
     unknown = list({file.digest: file for file in files if file.digest not in known}.values())
@@ -186,7 +200,15 @@ def encode_texts(
     cache: VectorCache,
     on_progress: Progress | None = None,
 ) -> Vectors:
-    """Texts to vectors, row by row. The cache holds a text's digest, never the text."""
+    """Texts to vectors, row by row. The cache holds a text's digest, never the text.
+
+    What an encoder has learned from training texts alone is soon encoded, and isn't kept.
+    """
+    if isinstance(encoder, JoinedTexts):
+        parts = [encode_texts(part, texts, cache, on_progress) for part in encoder.parts]
+        return side_by_side(parts)
+    if isinstance(encoder, LearnedTextEncoder):
+        return encoder.encode(texts)
     report = on_progress or _silent
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
     known = cache.vectors(encoder.name, keys)
