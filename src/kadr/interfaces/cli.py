@@ -1,6 +1,5 @@
 """The command line. Parses, calls one flow, prints; decides nothing about relevance or law."""
 
-import csv
 import io
 import json
 import os
@@ -280,6 +279,7 @@ def evaluate_command(
     """Measure a matcher on images that it has not learned from."""
     from kadr import dataset, evaluate
     from kadr import report as reports
+    from kadr.report import output
     from kadr.safety import policy as law
 
     archive = dataset.load(data, max_broken_share=max_broken)
@@ -299,7 +299,8 @@ def evaluate_command(
     else:
         _print_evaluation(found)
         if json_file is not None:
-            _write_text(json_file, json.dumps(_figures(found), indent=1, ensure_ascii=False) + "\n")
+            text = json.dumps(_figures(found), indent=1, ensure_ascii=False) + "\n"
+            output.save(json_file, text.encode("utf-8"))
     if report is not None:
         reports.write(
             found,
@@ -325,19 +326,23 @@ def score_command(
 
     A row whose photo can't be read keeps its place with empty figures; the command then exits 1.
     """
-    rows, columns = _read_pairs(pairs)
+    from kadr import score
+    from kadr.report import output
+
+    table = score.read_pairs(pairs)
     loaded = _matcher(model)
     with _cache(cache) as vectors, _progress() as stage:
-        results, problems = _score(loaded, rows, images, vectors, stage)
-    _write_scores(out, columns, rows, results)
+        found = score.score(table, images, loaded, vectors, stage)
+    output.save(out, score.to_csv(table, found).encode("utf-8"))
+    problems = [f"{_printable(item.path)}: {item.reason}" for item in found.skipped]
     for problem in problems:
         typer.echo(f"kadr: {problem}", err=True)
-    scored = sum(result is not None for result in results)
+    scored = sum(item is not None for item in found.scores)
     if as_json:
         _print_json({"out": str(out), "scored": scored, "unreadable": problems})
     else:
-        typer.echo(f"{scored} of {len(rows)} pairs are scored in {out}")
-    raise typer.Exit(1 if scored < len(rows) else 0)
+        typer.echo(f"{scored} of {len(table.rows)} pairs are scored in {out}")
+    raise typer.Exit(1 if scored < len(table.rows) else 0)
 
 
 @app.command("search")
@@ -517,113 +522,6 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     finally:
         for bar in bars:
             bar.stop()
-
-
-def _read_pairs(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = list(reader.fieldnames or ())
-            missing = {"image", "text"} - set(columns)
-            if missing:
-                raise DataError(
-                    f"{path}, row 1: no column {' or '.join(sorted(missing))}. The header must "
-                    "name image and text."
-                )
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read as UTF-8 CSV ({error}).") from error
-    for number, row in enumerate(rows, start=2):
-        if None in row or any(value is None for value in row.values()):
-            raise DataError(f"{path}, row {number}: expected {len(columns)} columns. Mend the row.")
-    if not rows:
-        raise DataError(f"{path}: no pairs. Write one image and one text in each row.")
-    return rows, columns
-
-
-def _score(
-    matcher: "Matcher",
-    rows: list[dict[str, str]],
-    folder: Path,
-    cache: Any,
-    stage: Callable[[str, int, int], None],
-) -> tuple[list[tuple[float, float] | None], list[str]]:
-    import numpy as np
-
-    from kadr import vectors
-
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
-    names = list(dict.fromkeys(row["image"] for row in rows))
-    paths = {name: folder / name for name in names}
-    strange = [path for path in paths.values() if not _is_below(path, folder)]
-    files, unreadable = vectors.identify(
-        (path for path in paths.values() if _is_below(path, folder)), folder, cache
-    )
-    found = vectors.encode_images(
-        matcher.image_encoder, files, cache, lambda d, t: stage("photos", d, t)
-    )
-    texts = vectors.encode_texts(
-        matcher.text_encoder,
-        [row["text"] for row in rows],
-        cache,
-        lambda d, t: stage("texts", d, t),
-    )
-    place = {file.path: number for number, file in enumerate(found.files)}
-    kept = [n for n, row in enumerate(rows) if paths[row["image"]] in place]
-    image_rows = np.array([place[paths[rows[n]["image"]]] for n in kept], dtype=np.intp)
-    results: list[tuple[float, float] | None] = [None] * len(rows)
-    if kept:
-        images = matcher.images(found.vectors).take(image_rows)
-        probability, similarity = matcher.pairs(images, matcher.texts(texts[kept]))
-        for n, p, s in zip(kept, probability.tolist(), similarity.tolist(), strict=True):
-            results[n] = (p, s)
-    problems = [f"{_printable(path)}: not a name below {folder}" for path in strange]
-    problems += [
-        f"{_printable(item.path)}: {item.reason}" for item in (*unreadable, *found.skipped)
-    ]
-    return results, problems
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.is_relative_to(folder) and "\0" not in os.fspath(path)
-
-
-def _write_scores(
-    path: Path,
-    columns: list[str],
-    rows: list[dict[str, str]],
-    results: list[tuple[float, float] | None],
-) -> None:
-    added = [name for name in ("probability", "similarity") if name not in columns]
-
-    def lines() -> Iterator[dict[str, str]]:
-        for row, result in zip(rows, results, strict=True):
-            p, s = (f"{result[0]:.6f}", f"{result[1]:.6f}") if result else ("", "")
-            yield {**row, "probability": p, "similarity": s}
-
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*columns, *added], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines())
-    _write_text(path, buffer.getvalue())
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Beside first, then in place: a full disk leaves the old file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    # A pipe or a device, such as /dev/stdout, is written to and not replaced.
-    target = path if path.exists() and not path.is_file() else beside
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.write_text(text, encoding="utf-8", newline="")
-            if target is beside:
-                beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise KadrError(f"{path}: can't be written ({error.strerror or error}).") from error
 
 
 def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -> None:
