@@ -34,7 +34,7 @@ PRIOR_SPREAD = 2.0
 
 DAWID_SKENE_ROUNDS = 100
 LEAST_MASS = 0.5
-"""With less than half a pair expected to have a true grade, no error rates are claimed for it."""
+"""Pairs expected to have a true grade; with fewer, how a rater errs on it isn't known."""
 
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""
@@ -121,7 +121,8 @@ class Confusion:
     """How one rater errs by Dawid and Skene (1979): P(grade given | true grade).
 
     `matrix` is float64 [4, 4]: rows are true grades 1-4 by the posterior, columns grades given.
-    A row sums to 1; it is NaN where no pair that the rater graded has that true grade.
+    A row sums to 1; it is NaN where none of the rater's pairs has that true grade (the posterior
+    expects less than half a pair).
     `Agreement.columns_sorted` warns of columns that are no raters.
     """
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import StrEnum
@@ -19,6 +19,8 @@ from kadr.interfaces.settings import Settings
 
 if TYPE_CHECKING:
     from kadr.evaluate import Evaluation
+    from kadr.judges import ExpertAuc, JudgeStudy
+    from kadr.labels import Agreement, Confusion, CrowdAgreement
     from kadr.matcher import Matcher
     from kadr.train import Trained
     from kadr.types import Answer, Interval
@@ -31,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-data_app = typer.Typer(help="Get, check or generate an annotated archive.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Get, check, study or generate an annotated archive.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 
@@ -177,6 +181,23 @@ def data_check(
         if len(archive.skipped) > show:
             typer.echo(f"… and {len(archive.skipped) - show} more (--show, --json)", err=True)
     raise typer.Exit(1 if archive.skipped else 0)
+
+
+@data_app.command("judges")
+def data_judges(
+    data: DataArgument, as_json: JsonFlag = False, max_broken: LimitOption = 0.01
+) -> None:
+    """Print how far experts and crowd agree, and how each expert errs.
+
+    The confusion tables need crowd-kit, of the research extra; without it a note says so.
+    """
+    from kadr import dataset, judges
+
+    found = judges.study(dataset.load(data, max_broken_share=max_broken))
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        _print_study(found)
 
 
 @data_app.command("generate")
@@ -548,6 +569,88 @@ def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -
         )
 
 
+def _print_study(found: "JudgeStudy") -> None:
+    for notice in found.notices:
+        typer.echo(f"Note: {notice}\n")
+    coverage = found.coverage
+    typer.echo("Judged pairs")
+    _print_rows([
+        ("by experts", f"{found.expert_pairs:7,}"),
+        ("by the crowd", f"{found.crowd_pairs:7,}"),
+    ])  # fmt: skip
+    typer.echo("\nLabels by the most frequent grade and the crowd's votes")
+    _print_rows([
+        ("of experts only", f"{coverage.expert_only:7,}"),
+        ("of the crowd only", f"{coverage.crowd_only:7,}"),
+        ("of both", f"{coverage.both:7,}"),
+        ("no most frequent grade", f"{coverage.undecided:7,}"),
+        ("so without a label", f"{coverage.left_out:7,}"),
+    ])  # fmt: skip
+    if found.agreement is not None:
+        _print_agreement(found.agreement)
+    if found.expert_aucs:
+        typer.echo("\nOne expert's grade against the verdict of the others (ROC-AUC)")
+        _print_rows(
+            (f"expert {item.rater}", f"{_interval(item.roc_auc)}  {_matches(item)}")
+            for item in found.expert_aucs
+        )
+    for confusion in found.confusions or ():
+        _print_confusion(confusion)
+    if found.crowd is not None and found.crowd_auc is not None:
+        _print_crowd(found.crowd, found.crowd_auc)
+
+
+def _matches(item: "ExpertAuc") -> str:
+    return f"{item.pairs:,} pairs, {item.matches:,} matches"
+
+
+def _print_agreement(agreement: "Agreement") -> None:
+    typer.echo(f"\nAgreement of the experts on {agreement.pairs:,} pairs")
+    _print_rows([
+        ("Krippendorff's alpha", f"{agreement.alpha:.3f}"),
+        ("all agree", f"{agreement.all_agree:.1%}"),
+        ("some agree", f"{agreement.some_agree:.1%}"),
+        ("all differ", f"{agreement.all_differ:.1%}"),
+    ])  # fmt: skip
+    typer.echo("\nMean grade, and how far it is from the mean of all")
+    _print_rows(
+        (f"expert {item.rater}", f"{item.mean:.2f}  {item.difference:+.2f}")
+        for item in agreement.severity
+    )
+
+
+def _print_confusion(confusion: "Confusion") -> None:
+    typer.echo(f"\nExpert {confusion.rater} by Dawid and Skene: share of each grade given")
+    _print_rows([
+        ("true grade", "".join(f"{given:8}" for given in range(1, 5))),
+        *(
+            (str(true), "".join(f"{share:8.3f}" for share in row))
+            for true, row in enumerate(confusion.matrix.tolist(), start=1)
+        ),
+    ])  # fmt: skip
+
+
+def _print_crowd(crowd: "CrowdAgreement", auc: "Interval") -> None:
+    typer.echo(f"\nThe crowd beside the experts on the {crowd.pairs:,} pairs of both")
+    _print_rows([
+        ("mean share of yes", f"{crowd.crowd_share:.3f}"),
+        ("mean expert target", f"{crowd.expert_target:.3f}"),
+        ("Spearman's rho", f"{crowd.spearman:.3f}"),
+        ("Kendall's tau-b", f"{crowd.kendall:.3f}"),
+        ("ROC-AUC, median >= 3", _interval(auc)),
+    ])  # fmt: skip
+    typer.echo("\nMean share of yes by the experts' median grade")
+    _print_rows(
+        (f"grade {item.grade:g}", f"{item.share:.3f}  {item.pairs:5,} pairs")
+        for item in crowd.by_grade
+    )
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    for name, value in rows:
+        typer.echo(f"  {name:24} {value}")
+
+
 def _print_evaluation(found: "Evaluation") -> None:
     for figures in found.pair_figures:
         typer.echo(
@@ -638,6 +741,8 @@ def _jsonable(value: Any) -> Any:
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
+    if hasattr(value, "tolist"):  # an array; numpy isn't imported for this question
+        return _jsonable(value.tolist())
     if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN has no JSON
         return None
     return value
