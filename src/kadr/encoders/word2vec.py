@@ -107,10 +107,9 @@ def _download(name: str) -> Any:
 
     try:
         return downloader.load(name)
-    except ValueError as error:
-        raise KadrError(f"word2vec:{name}: neither a file nor a name in gensim-data.") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no such name, or no list of names
         raise KadrError(
-            f"{name} can't be downloaded ({error}). Get the file where there is a network, and "
-            "name it: word2vec:FILE. Without a network, glove works from its package."
+            f"word2vec:{name} is no file here, and can't be downloaded as a name of gensim-data "
+            f"({error}). Get the file where there is a network, and name it: word2vec:FILE. "
+            "Without a network, glove works from its package."
         ) from error
