@@ -70,8 +70,8 @@ def load(source: str = BERT) -> HuggingFace:
     except Exception as error:
         raise KadrError(
             f"bert:{source} can't be loaded ({_reason(error)}). Name a folder that holds "
-            "config.json, a tokenizer and model.safetensors, or a name on the hub where there is a network. "
-            "Without a network, minilm works from its package."
+            "config.json, a tokenizer and model.safetensors, or a name on the hub where there is "
+            "a network. Without a network, minilm works from its package."
         ) from error
     return HuggingFace(f"hf-{_identity(source, network)}", tokenizer, network)
 

@@ -668,6 +668,7 @@ def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -
         typer.echo("  by word: " + ", ".join(f"{word} {removed.images}" for word, removed in words))
     if trained.coverage.left_out:
         typer.echo(f"  {trained.coverage.left_out} pairs have no label: the experts all differ")
+    _say_wordless(trained.wordless)
     if broken or trained.skipped:
         typer.echo(f"  {broken} broken rows and {len(trained.skipped)} photos were skipped")
     if manifest["metrics"]:
@@ -761,7 +762,16 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
         typer.echo(f"  {name:24} {value}")
 
 
+def _say_wordless(texts: tuple[str, ...]) -> None:
+    if texts:
+        typer.echo(
+            f"  {len(texts)} texts hold no word that the text encoder knows, so nothing can be "
+            f"found by them: {texts[0]!r}" + (", …" if len(texts) > 1 else "")
+        )
+
+
 def _print_evaluation(found: "Evaluation") -> None:
+    _say_wordless(found.wordless)
     for figures in found.pair_figures:
         typer.echo(
             f"\n{figures.name}: {figures.pairs} pairs of {figures.images} images, "
