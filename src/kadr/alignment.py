@@ -106,7 +106,9 @@ def fit(
         x_white @ (x.T @ y / len(x)) @ y_white, full_matrices=False
     )
     dim = min(dim, len(correlations), max(1, len(x) - 1))
-    left, right = _fix_signs(x_basis @ x_white @ left[:, :dim], y_basis @ y_white @ right[:dim].T)
+    left, right = _fix_signs(
+        x_basis @ (x_white @ left[:, :dim]), y_basis @ (y_white @ right[:dim].T)
+    )
     correlations = np.clip(correlations[:dim], 1e-3, 1)
     weights = correlations ** (POWER / 2)
     image_map = (left * weights).astype(np.float32)
@@ -142,7 +144,9 @@ def _within_span(rows: Floats) -> tuple[Floats, Floats]:
     Nothing is lost: no direction outside the span correlates with anything. A photo stands in
     several pairs, so the rank is often far below both n and dim, and the time goes by its cube.
     """
-    different = np.unique(rows, axis=0)
+    # Equal rows have equal projections. Where rounding hides it, a row too many does no harm.
+    projections = rows @ np.random.default_rng(0).normal(size=rows.shape[1])
+    different = rows[np.unique(projections, return_index=True)[1]]
     if len(different) >= rows.shape[1]:
         return rows, np.eye(rows.shape[1])
     values, vectors = np.linalg.eigh(different @ different.T)

@@ -55,6 +55,10 @@ class Sides:
     images: Side
     texts: Side
 
+    def joint_alone(self) -> "Sides":
+        """The same without encoder vectors."""
+        return Sides(self.encoded, self.images.joint_alone(), self.texts.joint_alone())
+
     def pick(self, pairs: Sequence[Pair]) -> tuple[Side, Side]:
         """The two sides of (query, image) pairs, row by row."""
         image_rows, query_rows = self.encoded.rows(pairs)

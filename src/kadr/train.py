@@ -197,7 +197,8 @@ def learn(
     pairs = [(item.query, item.image) for item in used]
 
     def sides(joint: Alignment) -> tuple[Side, Side]:
-        return encoded.project(both, joint).pick(pairs)
+        found = encoded.project(both, joint)
+        return (found.joint_alone() if config.features == "aligned" else found).pick(pairs)
 
     def without(held: NDArray[np.bool_]) -> tuple[Side, Side]:
         assert not isinstance(space, Alignment), "a space from elsewhere has seen no example"
