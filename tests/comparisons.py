@@ -12,7 +12,14 @@ from kadr.types import Difference, Interval
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = ("=1+1", "+a|b", "-a\nb", "@a`*_[x](y)", f"{SCRIPT}|$\\x$", "{0}", "\udcff\u202e口🙂")
-IMAGES = ("mini", "resnet18", "mobilenet", "dinov2", "clip-b32", "a-very-long-name/of-an/image-tower")
+IMAGES = (
+    "mini",
+    "resnet18",
+    "mobilenet",
+    "dinov2",
+    "clip-b32",
+    "a-very-long-name/of-an/image-tower",
+)
 TEXTS = ("mini", "tfidf", "bow", "hashing", "llm:intfloat/multilingual-e5-large-instruct")
 HEADS: Mapping[str, Mapping[str, float]] = {
     "logistic": {"C": 0.001},
@@ -63,7 +70,9 @@ def ranked(*rows: Row, failed: Mapping[str, str] | None = None, same: float = 0.
     return Comparison(tuple(kept), BASELINES, failed or {})
 
 
-def study(images: int = 3, texts: int = 3, *, failed: Mapping[str, str] | None = None) -> Comparison:
+def study(
+    images: int = 3, texts: int = 3, *, failed: Mapping[str, str] | None = None
+) -> Comparison:
     """Every combination of so many encoders, both kinds of features and the three heads."""
     made = []
     for (i, image), (t, text), (f, pair), (h, head) in product(
@@ -87,7 +96,9 @@ def hostile() -> Comparison:
         made.append(one)
     found = ranked(*made, failed={name: f"no {name}\n| at all" for name in HOSTILE})
     nothing = replace(
-        found.rows[4].seen, roc_auc=Interval(0.8, math.nan, math.nan), tau_c=Interval(*[math.nan] * 3)
+        found.rows[4].seen,
+        roc_auc=Interval(0.8, math.nan, math.nan),
+        tau_c=Interval(*[math.nan] * 3),
     )
     odd = replace(found.rows[4], seen=nothing, behind=None)
     return replace(found, rows=(*found.rows[:4], odd, *found.rows[5:]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kadr.compare import Comparison, Row
 from kadr.report import contrasts, output, table
 from kadr.report.table import CHOICES, FIGURES, Cell, Line, Table
-from kadr.report.wording import Wording, one_line
+from kadr.report.wording import Wording, one_line, shortened
 from kadr.types import Interval
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 """Columns of a terminal that the text fits."""
-SHOWN = 30
-"""Rows that the text shows; the files show all."""
-IN_TERMINAL = ("roc_auc", "difference", "p", "unseen_roc_auc", "average_precision", "recall_10")
+SHOWN, NAME = 30, 28
+"""Rows, and letters of a name, that the text shows; the files show all."""
+IN_TERMINAL = ("roc_auc", "difference", "unseen_roc_auc", "average_precision", "recall_10")
 WITH_INTERVAL = "roc_auc"
 
 FORMULA = ("=", "+", "-", "@")
@@ -114,7 +114,7 @@ def _head(built: Table) -> Iterator[Line]:
 
 def _short(built: Table, line: Line, place: int) -> str:
     cell, header = line.cells[place], built.headers[place]
-    return _joined(cell) if header.key == WITH_INTERVAL else cell.value
+    return _joined(cell) if header.key == WITH_INTERVAL else shortened(cell.value, NAME)
 
 
 def _joined(cell: Cell) -> str:

@@ -1,7 +1,7 @@
 """What a comparison says, in sentences: the best, what ties with it, what each choice costs."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kadr.compare import Comparison, Row

@@ -57,7 +57,7 @@ class Strip:
     frames: tuple[Frame, ...]
 
 
-def write(
+def write(  # noqa: PLR0913 - a page shows all of it
     evaluation: Evaluation,
     path: Path,
     *,

@@ -18,7 +18,7 @@ from kadr.compare import Row
 from kadr.evaluate import Evaluation
 from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
 from kadr.report.table import choice, differing
-from kadr.report.wording import Wording
+from kadr.report.wording import Wording, shortened
 from kadr.types import Floats
 
 # matplotlib draws with stand-ins; the page's style sheet says what they are in light and dark.
@@ -54,10 +54,10 @@ _STYLE: dict[Any, Any] = {
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
-MOST_DOTS, MOST_GROUPS = 48, 40
+MOST_DOTS, MOST_GROUPS = 48, 20
 """More dots than these make way for the preferred ones; more groups stay in the table."""
-ROW = 0.17
-"""Inches of a dot's line."""
+ROW, GAP = 0.17, 0.7
+"""Inches of a dot's line; lines between groups."""
 COLOURS = {"aligned": DATA, "concat": MARK}
 MARKERS = {"logistic": "o", "boosting": "s", "mlp": "^"}
 
@@ -116,35 +116,43 @@ def labels(evaluation: Evaluation, say: Wording) -> tuple[Plot, ...]:
 
 def comparison(rows: Sequence[Row], say: Wording) -> tuple[Plot, ...]:
     """ROC-AUC of the rows with intervals, and the best of each pair of encoders."""
-    found = []
-    if rows:
-        groups, note = _groups(rows, say)
-        high = 1.1 + ROW * sum(len(members) + 0.7 for _, members in groups)
-        text = say(
-            "plots.dots_alt",
-            best=say.interval(rows[0].seen.roc_auc),
-            groups=", ".join(say(f"training.{key}").lower() for key in _grouping(rows))
-            or say("plots.dots_each"),
-        )
-        found.append(
-            _plot("dots", f"{text} {note}".rstrip(), say, lambda axes: _draw_dots(axes, groups, say), high)
-        )
+    found = [_dots(rows, say)] if rows else []
     images, texts = (
         [*dict.fromkeys(str(choice(row, key)) for row in rows)]
         for key in ("image_encoder", "text_encoder")
     )
     if len(images) > 1 and len(texts) > 1:
+
+        def draw(axes: Axes) -> None:
+            _draw_encoders(axes, rows, images, texts, say)
+
         high = 0.9 + 0.55 * len(images)
-        found.append(
-            _plot(
-                "encoders",
-                say("plots.encoders_alt"),
-                say,
-                lambda axes: _draw_encoders(axes, rows, images, texts, say),
-                high,
-            )
-        )
+        found.append(_plot("encoders", say("plots.encoders_alt"), say, draw, high))
     return tuple(found)
+
+
+def _dots(rows: Sequence[Row], say: Wording) -> Plot:
+    groups, notes = _groups(rows, say)
+    shared = ", ".join(say(f"training.{key}").lower() for key in _grouping(rows))
+    text = say(
+        "plots.dots_alt",
+        best=say.interval(rows[0].seen.roc_auc),
+        groups=shared or say("plots.dots_each"),
+    )
+    best = rows[0].seen.roc_auc.value
+
+    def draw(axes: Axes) -> None:
+        axes.axvline(best, color=INK, linewidth=1, linestyle=(0, (1, 3)))
+        _draw_dots(axes, groups, say)
+
+    high = 1.1 + ROW * sum(_lines(group) + GAP for group in groups)
+    return _plot("dots", " ".join([text, *notes]), say, draw, high)
+
+
+def _lines(group: Group) -> int:
+    """As many as the dots or the name need."""
+    name, members = group
+    return max(len(members), name.count("\n") + 1)
 
 
 def _grouping(rows: Sequence[Row]) -> list[str]:
@@ -152,9 +160,10 @@ def _grouping(rows: Sequence[Row]) -> list[str]:
     return [key for key in differing(rows) if key not in {"features", "classifier"}]
 
 
-def _groups(rows: Sequence[Row], say: Wording) -> tuple[list[Group], str]:
-    """Rows that share encoders and labels, named; where there are too many, the preferred ones."""
-    keys, notes = _grouping(rows), []
+def _groups(rows: Sequence[Row], say: Wording) -> tuple[list[Group], list[str]]:
+    """Rows that share encoders and labels, by name; of too many those that matter, and a note."""
+    # Where features and head alone differ, each dot has a name of its own.
+    keys, notes = _grouping(rows) or ["features", "classifier"], []
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(choice(row, key) for key in keys), []).append(row)
@@ -162,17 +171,14 @@ def _groups(rows: Sequence[Row], say: Wording) -> tuple[list[Group], str]:
         groups = {name: _preferred(members) for name, members in groups.items()}
         notes.append(say("plots.dots_chosen"))
     if len(groups) > MOST_GROUPS:
-        notes.append(
-            say("plots.dots_cut", count=say.count(MOST_GROUPS), all=say.count(len(groups)))
-        )
-    if not keys:  # one group: each dot has its own name
-        return [(_label([row.config.features, row.config.classifier], say), [row]) for row in rows if row.config], ""
-    named = [(_label(name, say), members) for name, members in groups.items()]
-    return named[:MOST_GROUPS], " ".join(notes)
+        count, every = say.count(MOST_GROUPS), say.count(len(groups))
+        notes.append(say("plots.dots_cut", count=count, all=every))
+    named: list[Group] = [(_label(name, say), members) for name, members in groups.items()]
+    return named[:MOST_GROUPS], notes
 
 
 def _preferred(rows: Sequence[Row]) -> list[Row]:
-    """For each kind of features the head that validation prefers; the first where it is undefined."""
+    """For each kind of features the head that validation prefers; the first where it is silent."""
     best: dict[object, Row] = {}
     for row in rows:
         key = choice(row, "features")
@@ -182,25 +188,24 @@ def _preferred(rows: Sequence[Row]) -> list[Row]:
 
 
 def _label(parts: Sequence[object], say: Wording) -> str:
-    """Names on lines of their own, shortened in the middle: both ends tell models apart."""
-    names = [say.plain(part) for part in parts]
-    return "\n".join(name if len(name) <= 24 else f"{name[:11]}…{name[-12:]}" for name in names)
+    """Names on lines of their own."""
+    return "\n".join(shortened(say.plain(part), 24) for part in parts)
 
 
 def _draw_dots(axes: Axes, groups: Sequence[Group], say: Wording) -> None:
     rows = [row for _, members in groups for row in members]
-    place, ticks = 0.0, []
-    for number, (_, members) in enumerate(groups):
-        if number:
-            axes.axhline(place - 0.35 - 0.5, color=LINE, linewidth=0.6)
-        ticks.append(place + (len(members) - 1) / 2)
-        for row in members:
-            _draw_dot(axes, row, place)
-            place += 1
-        place += 0.7
-    axes.axvline(rows[0].seen.roc_auc.value, color=INK, linewidth=1, linestyle=(0, (1, 3)))
+    place, ticks = 0.0, list[float]()
+    for group in groups:
+        if ticks:
+            axes.axhline(place - (1 + GAP) / 2, color=LINE, linewidth=0.6)
+        middle = place + (_lines(group) - 1) / 2
+        first = middle - (len(group[1]) - 1) / 2
+        for number, row in enumerate(group[1]):
+            _draw_dot(axes, row, first + number)
+        ticks.append(middle)
+        place += _lines(group) + GAP
     axes.set_yticks(ticks, [name for name, _ in groups], fontsize=9)
-    axes.set(ylim=(place - 0.7, -0.7))
+    axes.set(ylim=(place - GAP, -GAP))
     axes.grid(axis="x")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say.number(value, 2)))
@@ -222,22 +227,22 @@ def _draw_dot(axes: Axes, row: Row, place: float) -> None:
 def _legend(axes: Axes, rows: Sequence[Row], say: Wording) -> None:
     """Only what differs, and the stroke."""
     handles = []
-    kinds = {
-        "features": lambda name: {"color": COLOURS.get(name, INK), "marker": "s"},
-        "classifier": lambda name: {"color": INK, "marker": MARKERS.get(name, "X")},
-    }
-    for key, style in kinds.items():
-        if key in differing(rows):
-            names = dict.fromkeys(str(choice(row, key)) for row in rows)
-            handles += [
-                Line2D([], [], linestyle="", label=say.plain(name), **style(name)) for name in names
-            ]
+    for key in ("features", "classifier"):
+        names = dict.fromkeys(str(choice(row, key)) for row in rows)
+        for name in names if len(names) > 1 else ():
+            colour = COLOURS.get(name, INK) if key == "features" else INK
+            style = (
+                {"linestyle": "", "marker": MARKERS.get(name, "X")}
+                if key == "classifier"
+                else {"linewidth": 4}
+            )
+            handles.append(Line2D([], [], color=colour, label=name, **style))
     if any(row.unseen for row in rows):
         label = say("plots.unseen_mark")
         handles.append(Line2D([], [], linestyle="", color=TEXT, marker="|", label=label))
-    axes.figure.legend(
-        handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9
-    )
+    figure = axes.get_figure(root=True)
+    if handles and figure:
+        figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
 
 
 def _draw_encoders(
@@ -245,8 +250,9 @@ def _draw_encoders(
 ) -> None:
     best: dict[tuple[int, int], Row] = {}
     for row in rows:
-        at = images.index(str(choice(row, "image_encoder"))), texts.index(
-            str(choice(row, "text_encoder"))
+        at = (
+            images.index(str(choice(row, "image_encoder"))),
+            texts.index(str(choice(row, "text_encoder"))),
         )
         if at not in best or row.seen.roc_auc.value > best[at].seen.roc_auc.value:
             best[at] = row
@@ -263,7 +269,8 @@ def _draw_encoders(
     axes.set_xticks(range(len(texts)), [_label([name], say) for name in texts], fontsize=9)
     axes.set_yticks(range(len(images)), [_label([name], say) for name in images], fontsize=9)
     if sum(map(len, texts)) > 40:
-        axes.tick_params(axis="x", rotation=30)
+        for name in axes.get_xticklabels():
+            name.set(rotation=30, ha="right", rotation_mode="anchor")
     axes.set(xlim=(-0.5, len(texts) - 0.5), ylim=(len(images) - 0.5, -0.5))
     axes.spines["bottom"].set_visible(False)
 

@@ -72,21 +72,26 @@ class Table:
 
 
 def _behind(row: Row) -> Interval | None:
-    return row.behind and Interval(row.behind.value, row.behind.low, row.behind.high)
+    found = row.behind
+    return Interval(found.value, found.low, found.high) if found else None
+
+
+def _recall(key: str) -> Callable[[Row], Interval | None]:
+    return lambda row: getattr(row.retrieval, key) if row.retrieval else None
 
 
 FIGURES = (
     Figure("roc_auc", lambda row: row.seen.roc_auc),
     Figure("difference", _behind),
-    Figure("p", lambda row: row.behind and row.behind.p, "number"),
-    Figure("unseen_roc_auc", lambda row: row.unseen and row.unseen.roc_auc),
+    Figure("p", lambda row: row.behind.p if row.behind else None, "number"),
+    Figure("unseen_roc_auc", lambda row: row.unseen.roc_auc if row.unseen else None),
     Figure("average_precision", lambda row: row.seen.average_precision),
     Figure("tau_c", lambda row: row.seen.tau_c),
     Figure("brier", lambda row: row.seen.brier),
     Figure("expected_calibration_error", lambda row: row.seen.expected_calibration_error),
-    Figure("recall_1", lambda row: row.retrieval and row.retrieval.recall_1),
-    Figure("recall_5", lambda row: row.retrieval and row.retrieval.recall_5),
-    Figure("recall_10", lambda row: row.retrieval and row.retrieval.recall_10),
+    Figure("recall_1", _recall("recall_1")),
+    Figure("recall_5", _recall("recall_5")),
+    Figure("recall_10", _recall("recall_10")),
     Figure("validation", lambda row: row.validation, "number"),
     Figure("seconds", lambda row: row.seconds if row.config else None, "number", 1),
     Figure("microseconds", lambda row: row.microseconds if row.config else None, "number", 1),
@@ -206,11 +211,8 @@ def _caption(rows: Sequence[Row], columns: Sequence[str], say: Wording) -> Itera
         images=say.count(first.seen.images),
         matches=say.count(first.seen.matches),
     )
-    if first.retrieval:
-        found = first.retrieval
-        yield say(
-            "table.queries", queries=say.count(found.queries), images=say.count(found.images)
-        )
+    if found := next((row.retrieval for row in rows if row.retrieval), None):
+        yield say("table.queries", queries=say.count(found.queries), images=say.count(found.images))
     yield say("table.intervals")
     shared = [
         f"{say(f'training.{key}').lower()}: {say.plain(choice(first, key))}"

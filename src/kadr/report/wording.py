@@ -82,6 +82,14 @@ def one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
+def shortened(text: str, letters: int) -> str:
+    """A long name without its middle: both ends tell models apart."""
+    if len(text) <= letters:
+        return text
+    front = (letters - 1) // 2
+    return f"{text[:front]}…{text[front + 1 - letters :]}"
+
+
 @cache
 def texts() -> Mapping[str, Mapping[Language, str]]:
     """Every text by its key: `group.key` -> language -> text."""
