@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -102,7 +103,7 @@ def one_line(result: Result) -> str:
 @pytest.mark.parametrize(
     ("command", "taught"),
     [
-        ("", ["--version", "data", "train", "evaluate", "score", "search", "demo"]),
+        ("", ["--version", "data", "train", "evaluate", "compare", "score", "search", "demo"]),
         ("data", ["fetch", "check", "judges", "generate"]),
         ("data fetch", ["--url", "goes on where it stopped"]),
         ("data check", ["--json", "--max-broken", "--show"]),
@@ -112,7 +113,8 @@ def one_line(result: Result) -> str:
                    "--classifier", "--experts", "--expert-weight", "0.6", "--policy", "under-16",
                    "--test-share", "--seed", "--cache", "--json"]),
         ("evaluate", ["--model", "--json", "--report", "--language", "--policy", "--seed",
-                      "--no-cross-validate", "--cache"]),
+                      "--no-cross-validate", "--cache", "--comparison"]),
+        ("compare", ["--out", "--image-encoder", "--judges", "--jobs", "--no-search", "Exits 1"]),
         ("score", ["--images", "--out", "--model", "--cache", "--json", "image and text"]),
         ("search", ["--images", "--limit", "-n", "--model", "--policy", "--sheet", "--language",
                     "--json", "Exits 1"]),
@@ -319,6 +321,75 @@ def test_evaluate_prints_writes_and_reports(
     assert json.loads(kadr("evaluate", *options, "--json", "-").stdout) == written
     assert written["retrieval"][0]["queries"] == 30
     assert {"roc", "scores_by_grade"}.isdisjoint(written)
+
+
+@pytest.fixture(scope="module")
+def compared(kadr: Shell, drawn: Path) -> tuple[Path, Result]:
+    """Give the folder of a small comparison, in which one encoder doesn't exist; what was said."""
+    folder = kadr.home / "compared"
+    choices = ("--features", "aligned", "--classifier", "logistic", "--no-search")
+    encoders = (*FAKES, "--text-encoder", "tfidf", "--text-encoder", "magic")
+    return folder, kadr("compare", drawn, "--out", folder, *encoders, *choices, code=1)
+
+
+def test_compare_prints_and_writes_the_table(compared: tuple[Path, Result]) -> None:
+    folder, result = compared
+    assert re.search(r"^1 .* \[0\.\d+, \d\.\d+\]", result.stdout, re.MULTILINE)
+    assert "The highest ROC AUC" in result.stdout
+    assert "comparison.csv, comparison.md, comparison.html" in result.stderr
+    assert "kadr: colours · magic" in result.stderr
+    with (folder / "comparison.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    standings = [row["standing"] for row in rows]
+    assert standings[0] == "best"
+    assert standings[2:] == ["baseline", "baseline", "failed"]
+    assert {row["text_encoder"] for row in rows[:2]} == {"words", "tfidf"}
+
+
+def test_compare_prints_complete_json(
+    kadr: Shell, drawn: Path, compared: tuple[Path, Result]
+) -> None:
+    options = ("--features", "aligned", "--classifier", "logistic", "--no-search", "--json")
+    result = kadr("compare", drawn, "--out", compared[0], *FAKES, *options, "--language", "ru")
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(result.stdout, parse_constant=no_constant)
+    (row,) = found["rows"]
+    assert row["config"]["text_encoder"] == "words"
+    assert {"value", "low", "high"} == set(row["seen"]["roc_auc"])
+    assert [one["name"] for one in found["baselines"]] == ["constant", "random"]
+    assert found["failed"] == {}
+    assert 'lang="ru"' in (compared[0] / "comparison.html").read_text(encoding="utf-8")
+
+
+def test_report_shows_the_comparison(
+    kadr: Shell, drawn: Path, model: Path, compared: tuple[Path, Result], tmp_path: Path
+) -> None:
+    def evaluate(*options: str | Path, code: int = 0) -> Result:
+        usual = (drawn, "--model", model, "--no-cross-validate")
+        return kadr("evaluate", *usual, *options, code=code)
+
+    beside = compared[0] / "report.html"
+    said = evaluate("--report", beside).stderr
+    assert "shows the comparison in" in said
+    assert 'id="comparison"' in beside.read_text(encoding="utf-8")
+    named = tmp_path / "report.html"
+    assert "comparison" not in evaluate("--report", named).stderr
+    assert 'id="comparison"' not in named.read_text(encoding="utf-8")
+    evaluate("--report", named, "--comparison", compared[0])
+    assert 'id="comparison"' in named.read_text(encoding="utf-8")
+    # A broken one is fatal only where somebody asked for it.
+    (tmp_path / "comparison.json").write_text('{"rows": [{}]}', encoding="utf-8")
+    assert "without a comparison" in evaluate("--report", named).stderr.splitlines()[0]
+    assert 'id="comparison"' not in named.read_text(encoding="utf-8")
+    broken = evaluate("--report", named, "--comparison", tmp_path, code=2)
+    assert "comparison.json: can't be read" in one_line(broken)
+    assert "Make one with kadr compare" in one_line(
+        evaluate("--report", named, "--comparison", tmp_path / "none", code=2)
+    )
+    assert "--report" in one_line(evaluate("--comparison", compared[0], code=2))
 
 
 def test_evaluate_refuses_a_matcher_that_saw_everything(

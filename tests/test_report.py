@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from comparisons import hostile, study
 from kadr import metrics, report
+from kadr.compare import Comparison
 from kadr.errors import KadrError
 from kadr.evaluate import (
     CrossValidated,
     Evaluation,
     Example,
-    PairFigures,
-    RetrievalFigures,
     Shown,
 )
+from kadr.figures import PairFigures, RetrievalFigures
 from kadr.labels import Agreement, Severity
 from kadr.report import conclusions, output
 from kadr.report.frames import Framer
@@ -125,6 +126,7 @@ def page(
     path: Path,
     photos: dict[str, Path] | None = None,
     language: Language = "en",
+    comparison: Comparison | None = None,
 ) -> str:
     report.write(
         evaluated,
@@ -133,6 +135,7 @@ def page(
         manifest=DEFAULT_MANIFEST,
         language=language,
         disclaimer=DISCLAIMERS[language],
+        comparison=comparison,
     )
     return path.read_text("utf-8")
 
@@ -212,6 +215,22 @@ def test_figures_stand_beside_their_intervals(tmp_path: Path) -> None:
     assert "Published protocols" not in page(
         replace(evaluation(), cross_validated=None), tmp_path / "e.html"
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("comparison", [study(), hostile()], ids=["study", "hostile"])
+def test_comparison_is_a_section_of_the_page(
+    tmp_path: Path, comparison: Comparison, language: Language
+) -> None:
+    text = page(evaluation(), tmp_path / "r.html", language=language, comparison=comparison)
+    parsed = Balanced(text)
+    assert "comparison" in parsed.ids
+    assert ("a", {"href": "#comparison"}) in parsed.tags
+    assert text.count("<tr class=") == len(comparison.rows) + 2
+    assert SCRIPT not in text
+    without = page(evaluation(), tmp_path / "r.html", language=language)
+    assert "comparison" not in Balanced(without).ids
+    assert "#comparison" not in without
 
 
 def test_every_text_exists_in_both_languages_with_the_same_places() -> None:

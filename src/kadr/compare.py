@@ -130,7 +130,7 @@ def load(folder: Path) -> Comparison:
         )
     except FileNotFoundError:
         raise KadrError(f"{folder}: no comparison here. Make one with kadr compare.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KadrError(f"{folder / TABLE}: can't be read ({error}). Compare again.") from error
 
 

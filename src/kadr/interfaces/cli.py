@@ -18,6 +18,7 @@ from kadr.errors import DataError, KadrError
 from kadr.interfaces.settings import Settings
 
 if TYPE_CHECKING:
+    from kadr.compare import Comparison
     from kadr.evaluate import Evaluation
     from kadr.judges import ExpertAuc, JudgeStudy
     from kadr.labels import Agreement, Confusion, CrowdAgreement
@@ -315,6 +316,12 @@ def evaluate_command(
         Path | None, typer.Option("--json", help="Write the figures here; - prints them.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of kadr compare, for the report. Default: the report's own, if it is one."
+        ),
+    ] = None,
     language: LanguageOption = Language.en,
     policy: Annotated[
         PolicyName, typer.Option(help="The law for the figures after it.")
@@ -332,6 +339,7 @@ def evaluate_command(
     from kadr.report import output
     from kadr.safety import policy as law
 
+    compared = _comparison(comparison, report)
     archive = dataset.load(data, max_broken_share=max_broken)
     loaded, rules = _matcher(model), law.load(policy.value)
     with _cache(cache) as vectors, _progress() as stage:
@@ -359,6 +367,7 @@ def evaluate_command(
             manifest=loaded.manifest,
             language=language.value,
             disclaimer=rules.disclaimer(language.value),
+            comparison=compared,
         )
         typer.echo(f"The report is in {report}", err=True)
 
@@ -602,6 +611,25 @@ def _matcher(model: Path | None) -> "Matcher":
     from kadr import matcher
 
     return matcher.load(model or matcher.MINI)
+
+
+def _comparison(folder: Path | None, report: Path | None) -> "Comparison | None":
+    """The comparison that a report shows: the named one, or the one in the report's folder."""
+    from kadr import compare
+
+    if folder is not None:
+        if report is None:
+            raise KadrError("--comparison is shown in the report: name its file with --report.")
+        return compare.load(folder)
+    if report is None or not (report.parent / compare.TABLE).exists():
+        return None
+    try:
+        found = compare.load(report.parent)
+    except KadrError as error:
+        typer.echo(f"kadr: the report goes without a comparison. {error}", err=True)
+        return None
+    typer.echo(f"The report shows the comparison in {report.parent / compare.TABLE}", err=True)
+    return found
 
 
 @contextmanager
