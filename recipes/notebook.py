@@ -13,6 +13,7 @@ cache that already holds its vectors.
 """
 
 import argparse
+import copy
 import os
 import re
 import subprocess
@@ -92,7 +93,8 @@ th, td { padding: .3em .8em; text-align: left; border-bottom: 1px solid #e2e8f0;
   vertical-align: top; }
 th { color: #4a5568; font-weight: 600; }
 tbody tr:last-child td { border-bottom: 0; }
-svg, img { max-width: 100%; height: auto; }
+figure { margin: .9em 0; }
+svg { max-width: 100%; height: auto; }
 figcaption { color: #4a5568; font-size: .9rem; }
 .photos, .made { color: #4a5568; font-style: italic; }
 """
@@ -122,12 +124,18 @@ def execute(notebook: NotebookNode, timeout: int = TIMEOUT) -> NotebookNode:
 
 def page(notebook: NotebookNode, language: Language) -> str:
     """An executed notebook as one HTML page that needs nothing else and shows no photo."""
-    for cell in notebook.cells:
+    shown = copy.deepcopy(notebook)
+    heading = ""
+    for cell in shown.cells:
+        if cell.cell_type == "markdown":
+            heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)][-1]
         if PHOTOS in cell.metadata.get("tags", ()):
-            text = f'<p class="photos">{escape(HIDDEN[language])}</p>'
-            cell.outputs = [v4.new_output("display_data", {"text/html": text})]
-    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    title = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)
+            cell.outputs = [_html(f'<p class="photos">{escape(HIDDEN[language])}</p>')]
+        for place, output in enumerate(cell.get("outputs", ())):
+            if svg := output.get("data", {}).get("image/svg+xml"):
+                cell.outputs[place] = _html(_figure(svg, heading))
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(shown)
+    title = re.search(r"^# (.+)$", shown.cells[0].source, re.MULTILINE)
     assert title, "the first cell opens with a heading"
     return _PAGE.substitute(
         language=language,
@@ -136,6 +144,17 @@ def page(notebook: NotebookNode, language: Language) -> str:
         body=body.replace('href="../docs/', 'href="'),
         made=MADE[language],
     )
+
+
+def _html(text: str) -> NotebookNode:
+    output: NotebookNode = v4.new_output("display_data", {"text/html": text})
+    return output
+
+
+def _figure(svg: str, heading: str) -> str:
+    """A plot within the page, so that it takes the page's font, without its file's prologue."""
+    bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    return f'<figure role="img" aria-label="{escape(heading)}">{bare}</figure>'
 
 
 def main() -> None:
@@ -166,7 +185,8 @@ def _formatted(notebook: NotebookNode) -> NotebookNode:
         cwd=ROOT,
         encoding="utf-8",
     )
-    return nbformat.reads(done.stdout, as_version=4)
+    formatted: NotebookNode = nbformat.reads(done.stdout, as_version=4)
+    return formatted
 
 
 def _cells(source: str, language: Language) -> Iterator[NotebookNode]:
