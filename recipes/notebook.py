@@ -141,7 +141,7 @@ def page(notebook: NotebookNode, language: Language) -> str:
         language=language,
         title=escape(title[1]),
         style=_STYLE + HtmlFormatter().get_style_defs(".highlight"),
-        body=body.replace('href="../docs/', 'href="'),
+        body=body,
         made=MADE[language],
     )
 

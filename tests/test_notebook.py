@@ -143,9 +143,26 @@ def test_page_holds_no_photo_and_no_path(small: Run) -> None:
     assert len(html) < 1_500_000
 
 
+@pytest.mark.parametrize("language", NAMES)
+def test_committed_page_is_of_the_committed_notebook(language: str) -> None:
+    html = (ROOT / "docs" / f"{NAMES[language]}.html").read_text(encoding="utf-8")
+    text = unescape(re.sub(r"<[^>]+>", "", html))
+    for cell in build(language).cells:
+        if cell.cell_type == "code":
+            assert cell.source in text, f"{cell.id}: python recipes/notebook.py --render ARCHIVE"
+    assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|var)/", text)
+    assert "data:image" not in html
+    assert "<image" not in html
+    assert len(html.encode()) < 1_500_000
+
+
 @pytest.mark.archive
-def test_it_runs_on_the_real_archive(archive: Path, tmp_path: Path) -> None:
-    found = run("ru", tmp_path, {"KADR_DATA": str(archive.parent)})
+def test_it_runs_on_the_real_archive(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.getbasetemp() / "archive.sqlite"
+    environment = {"KADR_DATA": str(archive.parent), "KADR_CACHE": str(cache)}
+    found = run("ru", tmp_path_factory.mktemp("real"), environment)
     check(found)
     assert all(row[2] == "✓" for row in found.table("checklist"))
     assert str(archive.parent) not in page(found.notebook, "ru")
@@ -162,3 +179,5 @@ def check(found: Run) -> None:
     boxes = found.table("checklist")
     assert len(boxes) == BOXES
     assert all(cell.strip() for row in boxes for cell in row)
+    code = [cell.id for cell in found.notebook.cells if cell.cell_type == "code"]
+    assert boxes[0][1].endswith(f": {code.index('checklist') + 1}")
