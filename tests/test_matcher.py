@@ -6,16 +6,15 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from kadr import alignment, matcher, relevance
+from kadr import alignment, heads, matcher, relevance
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.errors import BundleError, KadrError
 from kadr.heads import Classifier
@@ -24,13 +23,6 @@ from kadr.relevance import Examples, Side
 
 PLUGINS = Path(__file__).parent / "plugins"
 N = 200
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Boosting's threads wait for one another by spinning, which a busy machine pays for."""
-    with threadpool_limits(1):
-        yield
 
 
 def train(classifier: Classifier = "logistic", seed: int = 1) -> Matcher:
@@ -91,21 +83,34 @@ def test_round_trip(tmp_path: Path, classifier: Classifier) -> None:
         np.testing.assert_array_equal(one, two)
     assert after.manifest == before.manifest
     assert (after.image_spec, after.text_spec) == ("colours", "words")
+    assert after.relevance.settings == before.relevance.settings == heads.GRID[classifier][0]
 
 
 def test_table_is_every_pair() -> None:
     scorer = trained()
     images, texts = sides(scorer)
-    probability, similarity = scorer.table(images, texts)
-    assert probability.shape == similarity.shape == (9, 9)
-    assert probability.dtype == similarity.dtype == np.float64
-    diagonal = scorer.pairs(images, texts)
-    np.testing.assert_allclose(np.diag(probability), diagonal[0])
-    np.testing.assert_allclose(np.diag(similarity), diagonal[1])
-    assert len(np.unique(probability)) == 81
+    table = scorer.relevance.table(images, texts)
+    assert table.shape == (9, 9)
+    assert table.dtype == np.float64
+    for text in range(9):
+        for image in range(9):
+            row, column = (np.array([number], dtype=np.intp) for number in (text, image))
+            alone, _ = scorer.pairs(images.take(column), texts.take(row))
+            assert table[text, image] == pytest.approx(alone[0])
+    assert len(np.unique(table)) == 81
     nothing = np.array([], dtype=np.intp)
-    assert scorer.table(images, texts.take(nothing))[0].shape == (0, 9)
-    assert scorer.table(images.take(nothing), texts)[0].shape == (9, 0)
+    assert scorer.relevance.table(images, texts.take(nothing)).shape == (0, 9)
+    assert scorer.relevance.table(images.take(nothing), texts).shape == (9, 0)
+
+
+def test_similarity_is_the_cosine_of_the_joint_space() -> None:
+    scorer = trained()
+    images, texts = sides(scorer)
+    probability, similarity = scorer.pairs(images, texts)
+    assert probability.dtype == similarity.dtype == np.float64
+    left, right = (side.joint.vectors.astype(np.float64) for side in (images, texts))
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    np.testing.assert_allclose(similarity, (left * right).sum(1) / norms, atol=1e-6)
 
 
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:
@@ -304,13 +309,14 @@ from kadr import matcher
 loaded = matcher.load(Path(sys.argv[1]))
 images = loaded.images(np.ones((2, 48), np.float32))
 texts = loaded.texts(loaded.text_encoder.encode(["a dog"]))
-assert loaded.table(images, texts)[0].shape == (1, 2)
+assert loaded.relevance.table(images, texts).shape == (1, 2)
 heavy = {"sklearn", "torch", "scipy", "matplotlib", "pandas", "onnxruntime", "httpx"}
 print(sorted(heavy & set(sys.modules)))
 """
+    path = os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, str(bundle)],
-        env=os.environ | {"PYTHONPATH": str(PLUGINS)},
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,5 @@
 import math
+import re
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -399,9 +400,18 @@ class TestBootstrap:
         assert found.value == 1.5
         assert math.isnan(found.low)
 
-    @pytest.mark.parametrize("options", [{"resamples": 0}, {"level": 0.0}, {"level": 1.0}])
-    def test_refuses_options_without_an_interval(self, options: dict[str, int]) -> None:
-        with pytest.raises(ValueError, match="need resamples"):
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"resamples": 0}, "need resamples >= 1, not 0"),
+            ({"level": 0.0}, "need 0 < level < 1, not 0.0"),
+            ({"level": 1.0}, "need 0 < level < 1, not 1.0"),
+        ],
+    )
+    def test_refuses_options_without_an_interval(
+        self, options: dict[str, int], message: str
+    ) -> None:
+        with pytest.raises(ValueError, match=re.escape(message)):
             metrics.bootstrap(mean_of(np.arange(4.0)), np.arange(4), **options)
 
     def test_refuses_nothing(self) -> None:

@@ -1,6 +1,5 @@
 """A probability is a promise: of pairs called 30 %, three in ten match."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import get_args
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kadr import relevance
 from kadr.alignment import Joint
@@ -18,13 +16,6 @@ from kadr.relevance import Examples, Relevance, Side
 from kadr.types import Floats
 
 DIM = 8
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Boosting's threads wait for one another by spinning, which a busy machine pays for."""
-    with threadpool_limits(1):
-        yield
 
 
 def side(n: int, rng: np.random.Generator) -> Side:
@@ -76,7 +67,7 @@ def test_probability_rises_with_the_score(fitted: Relevance) -> None:
 
 def test_restores_exactly(fitted: Relevance) -> None:
     fresh, _ = pairs(200, 2)
-    again = relevance.restore(fitted.features, fitted.classifier, fitted.arrays())
+    again = relevance.restore(fitted.features, fitted.classifier, fitted.arrays(), fitted.settings)
     np.testing.assert_array_equal(
         again.probability(fresh.images, fresh.texts),
         fitted.probability(fresh.images, fresh.texts),
@@ -85,7 +76,7 @@ def test_restores_exactly(fitted: Relevance) -> None:
 
 def test_restore_refuses_unknown_features(fitted: Relevance) -> None:
     with pytest.raises(ValueError, match="nonsense"):
-        relevance.restore("nonsense", fitted.classifier, fitted.arrays())  # type: ignore[arg-type]
+        relevance.restore("nonsense", fitted.classifier, fitted.arrays(), {})  # type: ignore[arg-type]
 
 
 def test_one_seed_one_relevance() -> None:

@@ -63,8 +63,10 @@ def collection(vectors: Vectors, encoder: str = ENCODER) -> Collection:
 def scores(scorer: Matcher, vectors: Vectors) -> tuple[list[float], list[float]]:
     """Probability and cosine of the query with every row."""
     text = scorer.texts(scorer.text_encoder.encode([QUERY]))
-    probability, cosine = scorer.table(scorer.images(vectors), text)
-    return probability[0].tolist(), cosine[0].tolist()
+    images = scorer.images(vectors)
+    probability, cosine = scorer.pairs(images, text.take(np.zeros(len(vectors), dtype=np.intp)))
+    np.testing.assert_allclose(scorer.relevance.table(images, text)[0], probability)
+    return probability.tolist(), cosine.tolist()
 
 
 def test_order_is_by_probability(scorer: Matcher) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import heads, metrics
+from kadr import heads
 from kadr.alignment import NEAREST, POWER, Joint
 from kadr.heads import Classifier, Head, Settings
 from kadr.types import Floats, Label, Vectors
@@ -268,6 +268,8 @@ def _cross_fit(
 
 def _area(scores: Floats, verdicts: Floats) -> float:
     """ROC-AUC of the verdicts that are known, NaN where they are all alike."""
+    from kadr import metrics  # brings SciPy, which a search has no need of
+
     known = ~np.isnan(verdicts)
     truth = verdicts[known] == 1
     if truth.all() or not truth.any():
