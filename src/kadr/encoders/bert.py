@@ -37,9 +37,13 @@ class Bert:
             KadrError: no such model, it can't be had, or it is none of this family.
         """
         self._tokenizer, self._model = _load(model)
-        self._limit = _limit(self._tokenizer, self._model.config)
-        self.dim = int(self._model.config.hidden_size)
-        words = self._tokenizer.backend_tokenizer.to_str().encode()
+        try:
+            self._limit = _limit(self._tokenizer, self._model.config)
+            self.dim = int(self._model.config.hidden_size)
+            self._mean(["Is this a model that turns a text into states of its tokens?"])
+            words = self._tokenizer.backend_tokenizer.to_str().encode()
+        except Exception as error:  # the hub holds models of every kind
+            raise _refused(model, _line(error)) from error
         self.name = (
             f"{self._model.config.model_type}-{digest(self._model.state_dict())}-"
             f"{hashlib.sha256(words).hexdigest()[:8]}-mean{self._limit}"
@@ -101,7 +105,7 @@ def _pretrained(model: str, **where: bool) -> tuple[Any, Any]:
     except ImportError:
         raise  # not the model's fault
     except Exception as error:  # a damaged model makes it raise anything
-        raise _refused(model, (str(error).splitlines() or [type(error).__name__])[0]) from error
+        raise _refused(model, _line(error)) from error
     finally:
         logging.set_verbosity(verbosity)
     # Not every model comes with a pooler, and random weights would have a random digest.
@@ -109,6 +113,8 @@ def _pretrained(model: str, **where: bool) -> tuple[Any, Any]:
     missing = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
     if missing:
         raise _refused(model, f"{len(missing)} tensors are missing")
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise _refused(model, "no vocabulary")
     return tokenizer, encoder.eval()
 
 
@@ -116,6 +122,10 @@ def _refused(model: str, reason: str) -> KadrError:
     return KadrError(
         f"{model}: no BERT with a tokenizer and model.safetensors can be read here ({reason})."
     )
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _limit(tokenizer: Any, config: Any) -> int:

@@ -46,12 +46,15 @@ class Network:
         """The length of the vectors, found by a black photo.
 
         Raises:
-            KadrError: the network gives something else than one vector for a photo.
+            KadrError: the network gives something else than one finite vector for a photo.
         """
         with torch.inference_mode():
             vectors = self._forward(self._pixels([np.zeros((height, width, 3), np.uint8)]))
-        if getattr(vectors, "ndim", 0) != 2:
-            raise KadrError("the network doesn't give one vector for a photo. Choose another.")
+        if getattr(vectors, "ndim", 0) != 2 or not torch.isfinite(vectors).all():
+            raise KadrError(
+                "the network doesn't give one finite vector for a photo. Choose another network, "
+                "or other weights."
+            )
         return int(vectors.shape[1])
 
     def features(self, images: Sequence[NDArray[np.uint8]], dim: int) -> Vectors:
@@ -97,7 +100,7 @@ def read_weights(path: Path) -> dict[str, Any]:
             "state_dict, as torch.save or safetensors write it."
         ) from error
     if not isinstance(weights, dict) or not all(torch.is_tensor(t) for t in weights.values()):
-        raise KadrError(f"{path}: holds no state_dict. Save model.state_dict(), not the model.")
+        raise KadrError(f"{path}: holds no weights alone. Save model.state_dict() there.")
     return weights
 
 

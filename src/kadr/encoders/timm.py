@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kadr.encoders import hub
-from kadr.encoders.network import Network, read_weights, trim
+from kadr.encoders.network import Network, trim
 from kadr.errors import KadrError
 from kadr.types import Vectors
 
@@ -68,11 +68,27 @@ def _from_hub(model: str) -> Any:
 
 
 def _from_file(model: str, file: Path) -> Any:
-    config, weights = _configuration(model), read_weights(file)
+    classifier = _configuration(model).classifier
+    classifier = classifier if isinstance(classifier, str) else classifier[0]
+    weights = _read(file)
     # The classifier is left out in the end, but timm checks the other weights only beside one.
-    head = weights.get(f"{config.classifier}.weight")
+    head = weights.get(f"{classifier}.weight")
     classes = 0 if head is None else len(head)
     return _build(model, file, {"state_dict": weights, "num_classes": classes})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A state_dict or a training checkpoint that holds one, as timm finds it there."""
+    if not file.is_file():
+        raise KadrError(f"{file}: no such weights file.")
+    try:
+        weights: dict[str, Any] = timm.models.load_state_dict(str(file), weights_only=True)
+    except Exception as error:  # a damaged or hostile file makes the readers raise anything
+        raise KadrError(
+            f"{file}: not a readable weights file ({type(error).__name__}). It must hold a "
+            "state_dict, as torch.save or safetensors write it."
+        ) from error
+    return weights
 
 
 def _build(model: str, file: Path, source: dict[str, Any]) -> Any:

@@ -95,17 +95,18 @@ def _from_file(model: str, file: Path) -> Any:
     module = torchvision.models.get_model(model, weights=None, **BUILT_WITH.get(model, {}))
     classifier = _drop_classifier(model, module)
     weights = read_weights(file)
-    kept = {n: tensor for n, tensor in weights.items() if not n.startswith(f"{classifier}.")}
+    for name in [name for name in weights if name.startswith(f"{classifier}.")]:
+        del weights[name]  # in place: the mapping also carries the version of its format
     try:
-        lacking, unknown = module.load_state_dict(kept, strict=False)
-    except RuntimeError as error:
-        raise KadrError(f"{file}: its weights have other shapes than {model}'s.") from error
+        lacking, unknown = module.load_state_dict(weights, strict=False)
+    except Exception as error:  # other shapes; some networks have errors of their own
+        raise KadrError(f"{file}: the weights of another network than {model}.") from error
     # Auxiliary classifiers serve training alone, and torchvision drops them after loading.
     lacking = [name for name in lacking if not name.lower().startswith("aux")]
     if lacking or unknown:
         raise KadrError(
-            f"{file}: not the weights of {model}: {len(lacking)} tensors are missing, "
-            f"{len(unknown)} are too many."
+            f"{file}: the weights of another network than {model}: {len(lacking)} tensors are "
+            f"missing, {len(unknown)} are too many."
         )
     return module
 
