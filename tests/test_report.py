@@ -108,6 +108,7 @@ def evaluation(
         examples=examples,
         failures=failures,
         skipped=(f"{SCRIPT}.jpg: empty",),
+        wordless=(SCRIPT,),
     )
 
 
