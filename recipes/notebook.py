@@ -51,7 +51,7 @@ MADE: dict[Language, str] = {
     "<code>python recipes/notebook.py --render ARCHIVE</code>.",
 }
 TIMEOUT = 600
-"""Seconds that one cell may take."""
+"""Seconds that one cell may take: the slowest takes about one minute, more on a busy machine."""
 
 _CELL = re.compile(r"^```python ([\w-]+)((?: [\w-]+)*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TEXT = re.compile(r"<!-- ru -->\n(?P<ru>.*?)<!-- en -->\n(?P<en>.*)", re.DOTALL)

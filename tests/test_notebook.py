@@ -62,7 +62,7 @@ def run(language: str, folder: Path, environment: dict[str, str]) -> Run:
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         for name, value in environment.items():
             patch.setenv(name, value)
-        return Run(RECIPE["execute"](notebook, timeout=300), language, folder)
+        return Run(RECIPE["execute"](notebook), language, folder)
 
 
 @pytest.fixture(scope="module", params=["ru", "en"])
