@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -424,6 +425,184 @@ class TestBootstrap:
         start = time.process_time()
         metrics.bootstrap(lambda chosen: metrics.roc_auc(scores[chosen], truth[chosen]), groups)
         assert time.process_time() - start < 3
+
+
+@st.composite
+def compared(draw: st.DrawFn) -> tuple[Floats, Flags, NDArray[np.int64]]:
+    """Tied scores of three methods [3, n], truth with both classes, and groups."""
+    size = draw(st.integers(2, 25))
+    scores = draw(hnp.arrays(np.int64, (3, size), elements=st.integers(-3, 3))) / 4
+    truth = draw(hnp.arrays(np.bool_, size).filter(lambda flags: 0 < flags.sum() < len(flags)))
+    return scores, truth, draw(hnp.arrays(np.int64, size, elements=st.integers(0, 9)))
+
+
+def two_methods(size: int = 300, *, seed: int = 0) -> tuple[Floats, Floats, Flags, list[str]]:
+    """One that knows something, one that knows more, truth, and groups of five."""
+    source = np.random.default_rng(seed)
+    truth = source.random(size) < 0.4
+    worse = truth + source.normal(size=size) * 1.5
+    better = worse + truth
+    return better, worse, truth, [f"{number // 5}.jpg" for number in range(size)]
+
+
+class TestAucDifferences:
+    @settings(max_examples=40, deadline=None)
+    @given(compared())
+    def test_is_the_plain_definition_on_the_same_draws(
+        self, data: tuple[Floats, Flags, NDArray[np.int64]]
+    ) -> None:
+        scores, truth, groups = data
+        found = metrics.auc_differences(scores[1:], scores[0], truth, groups, resamples=60, seed=3)
+        assert len(found) == 2
+        for ours, difference in zip(scores[1:], found, strict=True):
+            values: list[float] = []
+
+            def figure(rows: NDArray[np.intp], ours: Floats = ours) -> float:
+                areas = [metrics.roc_auc(s[rows], truth[rows]) for s in (ours, scores[0])]
+                values.append(areas[0] - areas[1])  # noqa: B023 - called within this round
+                return values[-1]  # noqa: B023
+
+            plain = metrics.bootstrap(figure, groups, resamples=60, seed=3)
+            seen = (difference.value, difference.low, difference.high)
+            assert seen == pytest.approx((plain.value, plain.low, plain.high), nan_ok=True)
+            if math.isnan(plain.low):
+                assert math.isnan(difference.p)
+            else:
+                drawn = np.round([v for v in values[1:] if not math.isnan(v)], 12)
+                tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+                assert difference.p == min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
+
+    def test_turns_round_with_its_methods(self) -> None:
+        better, worse, truth, groups = two_methods()
+        (one,) = metrics.auc_differences([better], worse, truth, groups)
+        (two,) = metrics.auc_differences([worse], better, truth, groups)
+        assert (one.value, one.low, one.high) == pytest.approx((-two.value, -two.high, -two.low))
+        assert one.p == two.p
+
+    def test_identical_scores_do_not_differ(self) -> None:
+        _, worse, truth, groups = two_methods()
+        (found,) = metrics.auc_differences([np.exp(worse)], worse, truth, groups)
+        assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+    def test_a_clear_difference_has_the_smallest_p(self) -> None:
+        better, worse, truth, groups = two_methods()
+        (found,) = metrics.auc_differences([better], worse, truth, groups, resamples=500)
+        assert 0 < found.low < found.value < found.high
+        assert found.p == pytest.approx(2 / 501)
+
+    def test_p_is_about_uniform_where_nothing_differs(self) -> None:
+        chances = []
+        for trial in range(200):
+            source = np.random.default_rng(trial)
+            truth = np.arange(120) % 3 == 0
+            groups = np.repeat(np.arange(40), 3)
+            ours, theirs = truth + source.normal(size=(2, 120))
+            (found,) = metrics.auc_differences([ours], theirs, truth, groups, resamples=200)
+            chances.append(found.p)
+        assert stats.kstest(chances, "uniform").pvalue > 0.01
+        assert 0.01 <= np.mean(np.array(chances) <= 0.05) <= 0.1
+
+    def test_each_method_is_tested_as_if_alone(self) -> None:
+        better, worse, truth, groups = two_methods()
+        third = worse + np.random.default_rng(1).normal(size=len(worse))
+        both = metrics.auc_differences([better, third], worse, truth, groups)
+        alone = [metrics.auc_differences([s], worse, truth, groups)[0] for s in (better, third)]
+        assert both == alone
+        assert metrics.auc_differences([], worse, truth, groups) == []
+
+    def test_seed_chooses_the_draws(self) -> None:
+        better, worse, truth, groups = two_methods(60)
+        one, again, other = (
+            metrics.auc_differences([better], worse, truth, groups, seed=seed) for seed in (1, 1, 2)
+        )
+        assert one == again
+        assert one != other
+
+    def test_one_group_has_no_spread_to_show(self) -> None:
+        (found,) = metrics.auc_differences([[1, 2]], [2, 1], [False, True], ["a.jpg"] * 2)
+        assert found.value == 1
+        assert all(math.isnan(figure) for figure in (found.low, found.high, found.p))
+
+    @pytest.mark.parametrize("truth", [[True, True, True], [False, False, False]])
+    def test_one_class_has_no_area(self, truth: list[bool]) -> None:
+        (found,) = metrics.auc_differences([[1, 2, 3]], [3, 2, 1], truth, ["a", "b", "c"])
+        assert all(math.isnan(f) for f in (found.value, found.low, found.high, found.p))
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"methods": [[1, 2]]}, "don't fit"),
+            ({"methods": [[1, 2, math.nan]]}, "holds NaN"),
+            ({"reference": [1, 2]}, "don't fit"),
+            ({"reference": [1, math.nan, 2]}, "holds NaN"),
+            ({"truth": [0, 0.5, 1]}, "true or false"),
+            ({"groups": ["a", "b"]}, "2 groups and 3 points don't fit"),
+            ({"groups": []}, "nothing to resample"),
+            ({"resamples": 0}, "need resamples >= 1"),
+        ],
+    )
+    def test_refuses_what_does_not_fit(self, change: dict[str, Any], message: str) -> None:
+        given: dict[str, Any] = {
+            "methods": [[1, 2, 3]],
+            "reference": [3, 1, 2],
+            "truth": [True, False, True],
+            "groups": ["a", "b", "c"],
+        }
+        with pytest.raises(ValueError, match=message):
+            metrics.auc_differences(**given | change)
+
+    def test_many_methods_take_seconds(self) -> None:
+        source = np.random.default_rng(0)
+        truth, groups = source.random(1726) < 0.2, source.integers(0, 290, 1726)
+        scores = truth + source.normal(size=(10, 1726))
+        start = time.process_time()
+        metrics.auc_differences(scores[1:], scores[0], truth, groups)
+        assert time.process_time() - start < 1.5
+
+
+chances = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12)
+
+
+class TestHolm:
+    @given(chances)
+    def test_is_the_naive_one(self, raw: list[float]) -> None:
+        known = [p for p in raw if not math.isnan(p)]
+
+        def naive(p: float) -> float:
+            """The largest of each smaller p-value times those that are at least as large."""
+            ordered = sorted(known)
+            last = len(ordered) - 1 - ordered[::-1].index(p)  # ties: all of them
+            return min(1.0, max(ordered[at] * (len(ordered) - at) for at in range(last + 1)))
+
+        found = metrics.holm(raw)
+        for p, adjusted in zip(raw, found, strict=True):
+            if math.isnan(p):
+                assert math.isnan(adjusted)
+            else:
+                assert adjusted == naive(p)
+
+    @given(chances)
+    def test_never_below_raw_and_in_their_order(self, raw: list[float]) -> None:
+        known = [(p, q) for p, q in zip(raw, metrics.holm(raw), strict=True) if not math.isnan(p)]
+        assert all(p <= q <= 1 for p, q in known)
+        ordered = [q for _, q in sorted(known)]
+        assert ordered == sorted(ordered)
+
+    def test_nan_is_not_counted(self) -> None:
+        assert metrics.holm([0.02, 0.01]) == [0.02, 0.02]
+        kept = metrics.holm([math.nan, 0.02, math.nan, 0.01])
+        assert (kept[1], kept[3]) == (0.02, 0.02)
+        assert metrics.holm([]) == []
+
+    def test_leaves_its_input_alone(self) -> None:
+        raw = [0.04, 0.03]
+        metrics.holm(raw)
+        assert raw == [0.04, 0.03]
+
+    def test_keeps_the_family_wise_error(self) -> None:
+        source = np.random.default_rng(0)
+        wrong = [min(metrics.holm(source.random(20).tolist())) <= 0.05 for _ in range(500)]
+        assert np.mean(wrong) < 0.08
 
 
 class TestTraps:
