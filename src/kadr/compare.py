@@ -97,6 +97,8 @@ def compare(
         KadrError: no combination could be measured, or `folder` can't be written.
     """
     report = on_progress or silent
+    if not configs:
+        raise KadrError("There is no combination to measure: name at least one.")
     if len({(config.test_share, config.seed) for config in configs}) != 1:
         raise KadrError("Combinations that are compared share one split: one --seed, one share.")
     kept, failed = _prepare(folder), dict[str, str]()
@@ -245,6 +247,9 @@ def _bench(
     column = {photo: number for number, photo in enumerate(photos)}
     queries = [query for query in dataset.test_queries if query.image in column]
     held = set(lesson.held_out)
+    pairs = tuple(pair for pair in judged.verdicts if pair[1] in held and both.knows(pair))
+    if not pairs:
+        raise DataError("Experts judged no held-out image: use a larger --test-share.")
     made_of = [sorted(both.digests.items()), sorted(dataset.digests.items())]
     told = json.dumps([*made_of, image_encoder.name, text_encoder.name])
     return _Bench(
@@ -254,7 +259,7 @@ def _bench(
         both=both,
         folds=folds,
         parts=tuple(encode(_without(lesson, fold))[0] if learned else both for fold in folds),
-        pairs=tuple(pair for pair in judged.verdicts if pair[1] in held and both.knows(pair)),
+        pairs=pairs,
         queries=tuple(query.id for query in queries),
         photos=photos,
         right=tuple(column[str(query.image)] for query in queries),
@@ -455,7 +460,8 @@ def _read(path: Path) -> tuple[Row, tuple[Pair, ...], Floats]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         pairs = tuple((query, image) for query, image in kept["pairs"])
-        return _row(kept["row"]), pairs, np.array(kept["probabilities"], dtype=np.float64)
+        probabilities = np.array(kept["probabilities"], dtype=np.float64).reshape(len(pairs))
+        return _row(kept["row"]), pairs, probabilities
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KadrError(f"{path}: can't be read ({error}). Delete it to measure again.") from error
 
