@@ -128,6 +128,12 @@ def test_a_torchvision_of_another_torch_is_explained(monkeypatch: pytest.MonkeyP
         load_image_encoder("resnet18")
 
 
+def test_the_page_of_encoders_names_them_all() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    for name in (*encoders.IMAGE_ENGINES, *encoders.TEXT_ENGINES):
+        assert f"| `{name}" in page
+
+
 # TF-IDF
 
 
@@ -603,6 +609,7 @@ def test_damaged_weights_are_an_expected_error(
         ("torchvision:resnet19", "no classification network 'resnet19'. Known: alexnet"),
         ("torchvision", "torchvision"),
         ("timm:resnet19", "timm has no network 'resnet19'"),
+        ("timm:resnet18.nope", "timm has no weights 'resnet18.nope'"),
         ("timm", "timm"),
         ("torchvision:squeezenet1_0", "squeezenet1_0"),
         ("efficientnet-lite0:argument", "efficientnet-lite0"),
@@ -701,6 +708,12 @@ def test_bert_s_name_knows_weights_and_vocabulary(tmp_path: Path) -> None:
     assert load_text_encoder(spec).name != name
 
 
+def test_a_missing_folder_is_no_name_on_the_hub() -> None:
+    tiny.need("torch", "transformers")
+    with pytest.raises(KadrError, match="/no/such/folder: no such folder"):
+        load_text_encoder("bert:/no/such/folder")
+
+
 def no_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
@@ -752,3 +765,47 @@ def test_minilm_knows_a_paraphrase() -> None:
         ["A dog runs along the beach", "A puppy is running on the sand", "Two men play chess"]
     )
     assert rows[0] @ rows[1] > rows[0] @ rows[2] + 0.4
+
+
+# The model hub
+
+
+def cached(folder: Path, repository: str, files: Sequence[Path]) -> None:
+    """Lay files where the hub's client keeps what it has downloaded."""
+    place = folder / f"models--{repository.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    (place / "snapshots" / ("a" * 40)).mkdir(parents=True)
+    for file in files:
+        shutil.copy(file, place / "snapshots" / ("a" * 40) / file.name)
+
+
+def test_timm_uses_what_was_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tiny.timm_resnet(tmp_path)
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    weights = tmp_path / "model.safetensors"
+    save_file(torch.load(spec.rpartition(":")[2], weights_only=True), weights)
+    offline(monkeypatch, tmp_path)
+    cached(tmp_path, timm.get_pretrained_cfg("test_resnet").hf_hub_id, [weights])
+    downloaded = load_image_encoder("timm:test_resnet")
+    assert downloaded.name == load_image_encoder(spec).name
+
+
+def test_bert_uses_what_was_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tiny.bert(tmp_path)
+    offline(monkeypatch, tmp_path)
+    cached(tmp_path, "somebody/tiny", list((tmp_path / "bert").iterdir()))
+    assert load_text_encoder("bert:somebody/tiny").name == load_text_encoder(spec).name
+
+
+def test_bert_refuses_a_model_of_another_kind(tmp_path: Path) -> None:
+    spec = tiny.bert(tmp_path)
+    from transformers import T5Config, T5Model
+
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    T5Model(T5Config(vocab_size=300, **shape)).save_pretrained(tmp_path / "bert")
+    with pytest.raises(KadrError, match="no BERT with a tokenizer"):
+        load_text_encoder(spec)

@@ -81,6 +81,8 @@ def minilm() -> Bert:
 def _load(model: str) -> tuple[Any, Any]:
     if Path(model).is_dir():
         return _pretrained(model)
+    if model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1:
+        raise KadrError(f"{model}: no such folder.")
     try:
         return _pretrained(model, local_files_only=True)
     except KadrError:

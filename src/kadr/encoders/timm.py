@@ -106,4 +106,7 @@ def _configuration(model: str) -> Any:
         near = ", ".join(timm.list_models(f"*{model.partition('.')[0]}*")[:5])
         hint = f"Near it: {near}." if near else "timm.list_models() gives the names."
         raise KadrError(f"timm has no network {model!r}. {hint}")
-    return timm.get_pretrained_cfg(model)
+    try:
+        return timm.get_pretrained_cfg(model)
+    except RuntimeError as error:  # a tag that the network doesn't have
+        raise KadrError(f"timm has no weights {model!r} ({error}).") from error
