@@ -172,7 +172,7 @@ def _start(spec: str, kind: str, engine: Any, arguments: tuple[str, ...]) -> obj
     try:
         return engine(*arguments)
     except ImportError as error:
-        raise _missing(spec, kind, error) from error
+        raise _missing(spec.partition(":")[0], kind, error) from error
     except (OSError, TypeError) as error:
         raise KadrError(f"{spec!r}: the {kind} encoder doesn't start ({error}).") from error
 
