@@ -91,6 +91,8 @@ def _plain(kind: Any) -> Any:
 
 
 def _value(kind: Any) -> str:
+    if get_origin(kind) is list:
+        return _value(get_args(kind)[0])
     if inspect.isclass(kind) and issubclass(kind, Enum):
         return "|".join(str(member.value) for member in kind)
     return NAMES[kind]
@@ -101,6 +103,8 @@ def _default(value: Any) -> str:
         return ""
     if value is True:
         return "on"
+    if isinstance(value, list | tuple):
+        return ", ".join(_default(item) for item in value)
     return f"`{value.value if isinstance(value, Enum) else value}`"
 
 

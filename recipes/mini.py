@@ -80,7 +80,7 @@ def make_tower(photos: list[Path]) -> None:
     )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Pooled(torch.nn.Module):  # type: ignore[misc]
+    class Pooled(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         def __init__(self, net: Any) -> None:
             super().__init__()
             self.net = net

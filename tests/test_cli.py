@@ -1,9 +1,11 @@
 """The real command line in a process of its own, as a person or a script runs it."""
 
 import csv
+import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -101,16 +103,18 @@ def one_line(result: Result) -> str:
 @pytest.mark.parametrize(
     ("command", "taught"),
     [
-        ("", ["--version", "data", "train", "evaluate", "score", "search", "demo"]),
-        ("data", ["fetch", "check", "generate"]),
+        ("", ["--version", "data", "train", "evaluate", "compare", "score", "search", "demo"]),
+        ("data", ["fetch", "check", "judges", "generate"]),
         ("data fetch", ["--url", "goes on where it stopped"]),
         ("data check", ["--json", "--max-broken", "--show"]),
+        ("data judges", ["--json", "--max-broken", "crowd-kit"]),
         ("data generate", ["--images", "--seed", "300"]),
         ("train", ["--out", "--image-encoder", "--text-encoder", "--features", "aligned|concat",
                    "--classifier", "--experts", "--expert-weight", "0.6", "--policy", "under-16",
                    "--test-share", "--seed", "--cache", "--json"]),
         ("evaluate", ["--model", "--json", "--report", "--language", "--policy", "--seed",
-                      "--no-cross-validate", "--cache"]),
+                      "--no-cross-validate", "--cache", "--comparison"]),
+        ("compare", ["--out", "--image-encoder", "--judges", "--jobs", "--no-search", "Exits 1"]),
         ("score", ["--images", "--out", "--model", "--cache", "--json", "image and text"]),
         ("search", ["--images", "--limit", "-n", "--model", "--policy", "--sheet", "--language",
                     "--json", "Exits 1"]),
@@ -232,6 +236,59 @@ def test_missing_folder_is_said_with_what_to_do(kadr: Shell) -> None:
         assert "kadr data fetch" in one_line(kadr(*command, "nowhere", code=2))
 
 
+# data judges
+
+
+@pytest.mark.parametrize("sort", [False, True], ids=["people", "sorted columns"])
+def test_judges_print_and_give_the_same_figures(kadr: Shell, tmp_path: Path, sort: bool) -> None:
+    folder = write_archive(tmp_path / "archive", images=24)
+    if sort:
+        experts = folder / "ExpertAnnotations.tsv"
+        rows = [line.split("\t") for line in experts.read_text().splitlines()]
+        experts.write_text("".join("\t".join([*r[:2], *sorted(r[2:])]) + "\n" for r in rows))
+    result = kadr("data", "judges", folder)
+    assert result.stderr == ""
+    found = json.loads(kadr("data", "judges", folder, "--json").stdout)
+    assert found["agreement"]["columns_sorted"] is sort
+    assert ("They are no persons" in result.stdout) is sort
+    shown = " ".join(result.stdout.split())
+    auc = found["crowd_auc"]
+    for text in (
+        f"by experts {found['expert_pairs']}",
+        f"by the crowd {found['crowd_pairs']}",
+        f"without a label {found['coverage']['left_out']}",
+        f"alpha {found['agreement']['alpha']:.3f}",
+        f"rho {found['crowd']['spearman']:.3f}",
+        f"median >= 3 {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]",
+        *(
+            f"expert {item['rater']} {item['roc_auc']['value']:.3f}"
+            for item in found["expert_aucs"]
+        ),
+        *(
+            f"grade {g['grade']:g} {g['share']:.3f} {g['pairs']}"
+            for g in found["crowd"]["by_grade"]
+        ),
+    ):
+        assert text in shown
+    if importlib.util.find_spec("crowdkit") is None:
+        assert found["confusions"] is None
+        assert 'pip install "kadr[research]"' in result.stdout
+    else:
+        assert [confusion["rater"] for confusion in found["confusions"]] == ["1", "2", "3"]
+        for confusion in found["confusions"]:
+            for true, row in enumerate(confusion["matrix"], start=1):
+                assert f"{true} " + " ".join(f"{share:.3f}" for share in row) in shown
+
+
+@pytest.mark.archive
+def test_judges_of_the_real_archive(kadr: Shell, archive: Path) -> None:
+    found = json.loads(kadr("data", "judges", archive, "--json").stdout)
+    assert (found["expert_pairs"], found["crowd_pairs"]) == (5822, 47_830)
+    assert found["crowd_auc"]["value"] == pytest.approx(0.855, abs=5e-4)
+    assert [item["matches"] for item in found["expert_aucs"]] == [833, 624, 596]
+    assert any("no persons" in notice for notice in found["notices"])
+
+
 # The flow
 
 
@@ -264,6 +321,75 @@ def test_evaluate_prints_writes_and_reports(
     assert json.loads(kadr("evaluate", *options, "--json", "-").stdout) == written
     assert written["retrieval"][0]["queries"] == 30
     assert {"roc", "scores_by_grade"}.isdisjoint(written)
+
+
+@pytest.fixture(scope="module")
+def compared(kadr: Shell, drawn: Path) -> tuple[Path, Result]:
+    """Give the folder of a small comparison, in which one encoder doesn't exist; what was said."""
+    folder = kadr.home / "compared"
+    choices = ("--features", "aligned", "--classifier", "logistic", "--no-search")
+    encoders = (*FAKES, "--text-encoder", "tfidf", "--text-encoder", "magic")
+    return folder, kadr("compare", drawn, "--out", folder, *encoders, *choices, code=1)
+
+
+def test_compare_prints_and_writes_the_table(compared: tuple[Path, Result]) -> None:
+    folder, result = compared
+    assert re.search(r"^1 .* \[0\.\d+, \d\.\d+\]", result.stdout, re.MULTILINE)
+    assert "The highest ROC AUC" in result.stdout
+    assert "comparison.csv, comparison.md, comparison.html" in result.stderr
+    assert "kadr: colours · magic" in result.stderr
+    with (folder / "comparison.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    standings = [row["standing"] for row in rows]
+    assert standings[0] == "best"
+    assert standings[2:] == ["baseline", "baseline", "failed"]
+    assert {row["text_encoder"] for row in rows[:2]} == {"words", "tfidf"}
+
+
+def test_compare_prints_complete_json(
+    kadr: Shell, drawn: Path, compared: tuple[Path, Result]
+) -> None:
+    options = ("--features", "aligned", "--classifier", "logistic", "--no-search", "--json")
+    result = kadr("compare", drawn, "--out", compared[0], *FAKES, *options, "--language", "ru")
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(result.stdout, parse_constant=no_constant)
+    (row,) = found["rows"]
+    assert row["config"]["text_encoder"] == "words"
+    assert {"value", "low", "high"} == set(row["seen"]["roc_auc"])
+    assert [one["name"] for one in found["baselines"]] == ["constant", "random"]
+    assert found["failed"] == {}
+    assert 'lang="ru"' in (compared[0] / "comparison.html").read_text(encoding="utf-8")
+
+
+def test_report_shows_the_comparison(
+    kadr: Shell, drawn: Path, model: Path, compared: tuple[Path, Result], tmp_path: Path
+) -> None:
+    def evaluate(*options: str | Path, code: int = 0) -> Result:
+        usual = (drawn, "--model", model, "--no-cross-validate")
+        return kadr("evaluate", *usual, *options, code=code)
+
+    beside = compared[0] / "report.html"
+    said = evaluate("--report", beside).stderr
+    assert "shows the comparison in" in said
+    assert 'id="comparison"' in beside.read_text(encoding="utf-8")
+    named = tmp_path / "report.html"
+    assert "comparison" not in evaluate("--report", named).stderr
+    assert 'id="comparison"' not in named.read_text(encoding="utf-8")
+    evaluate("--report", named, "--comparison", compared[0])
+    assert 'id="comparison"' in named.read_text(encoding="utf-8")
+    # A broken one is fatal only where somebody asked for it.
+    (tmp_path / "comparison.json").write_text('{"rows": [{}]}', encoding="utf-8")
+    assert "without a comparison" in evaluate("--report", named).stderr.splitlines()[0]
+    assert 'id="comparison"' not in named.read_text(encoding="utf-8")
+    broken = evaluate("--report", named, "--comparison", tmp_path, code=2)
+    assert "comparison.json: can't be read" in one_line(broken)
+    assert "Make one with kadr compare" in one_line(
+        evaluate("--report", named, "--comparison", tmp_path / "none", code=2)
+    )
+    assert "--report" in one_line(evaluate("--comparison", compared[0], code=2))
 
 
 def test_evaluate_refuses_a_matcher_that_saw_everything(

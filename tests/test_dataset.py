@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archives import write_archive
-from kadr import dataset
+from kadr import dataset, images
 from kadr.errors import DataError
 from kadr.types import Dataset, Problem
 
@@ -362,9 +362,21 @@ def test_photos_are_checked_for_presence_and_on_request_decoded(tiny: Path) -> N
 def test_a_photo_with_too_many_pixels_is_not_decoded(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 2000)
-    with pytest.raises(DataError, match="DecompressionBombWarning"):
+    monkeypatch.setattr(images, "MAX_PIXELS", 2000)
+    with pytest.raises(DataError, match=r"can't be read .*64x48 pixels are more than are read"):
         dataset.load(tiny, check_photos=True)
+
+
+def test_what_a_search_takes_for_a_photo_is_one_here(tiny: Path) -> None:
+    """One list of suffixes and one decoder: an archive holds what can be searched, and no less."""
+    source = sorted((tiny / "train_images").iterdir())[0].read_bytes()
+    names = {f"more{suffix}" for suffix in images.SUFFIXES}
+    for name in names:
+        (tiny / "train_images" / name).write_bytes(source)
+    loaded = dataset.load(tiny, check_photos=True)
+    assert loaded.skipped == ()
+    assert names < set(loaded.train_images)
+    assert {path.name for path in images.scan(tiny / "train_images")} == set(loaded.train_images)
 
 
 def test_what_is_no_photo_is_listed_and_system_files_are_passed_over(tiny: Path) -> None:

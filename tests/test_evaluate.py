@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from kadr import dataset, labels, matcher, scenes, vectors
 from kadr import evaluate as flow
 from kadr.errors import DataError
-from kadr.evaluate import EXAMPLES, SHOWN, Evaluation, PairFigures, evaluate
+from kadr.evaluate import EXAMPLES, SHOWN, Evaluation, evaluate
+from kadr.figures import PairFigures
 from kadr.matcher import Matcher
 from kadr.relevance import Side
 from kadr.safety import policy as law

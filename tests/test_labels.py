@@ -117,8 +117,6 @@ class TestDawidSkene:
         with pytest.raises(MissingExtraError, match=r'pip install "kadr\[research\]"'):
             labels.grades(panel("q", "i", 1, 2, 3), "dawid-skene")
 
-    # crowd-kit 1.4 calls pandas in ways that pandas 3.1 deprecates.
-    @pytest.mark.filterwarnings(r"ignore:The \w+ keyword:DeprecationWarning")
     @pytest.mark.usefixtures("crowdkit")
     def test_learns_who_errs(self) -> None:
         source = random.Random(0)
@@ -132,7 +130,6 @@ class TestDawidSkene:
         assert found.keys() == truth.keys()
         assert all(abs(found[pair] - truth[pair]) < 0.1 for pair in truth)
 
-    @pytest.mark.filterwarnings(r"ignore:The \w+ keyword:DeprecationWarning")
     @pytest.mark.usefixtures("crowdkit")
     def test_order_does_not_matter(self) -> None:
         table = panel("q", "a", 1, 1, 2) + panel("q", "b", 4, 3, 4) + panel("q", "c", 1, 2, 1)
@@ -143,7 +140,6 @@ class TestDawidSkene:
     def test_nothing_judged_gives_nothing(self) -> None:
         assert labels.grades([], "dawid-skene") == {}
 
-    @pytest.mark.filterwarnings(r"ignore:The \w+ keyword:DeprecationWarning")
     @pytest.mark.usefixtures("crowdkit")
     @pytest.mark.archive
     def test_real_archive(self, real: Dataset) -> None:
@@ -152,6 +148,126 @@ class TestDawidSkene:
         assert len(found) == 5822
         assert all(1 <= grade <= 4 for grade in found.values())
         assert all(abs(found[pair] - grade) < 0.1 for pair, grade in unanimous.items())
+
+
+class TestConfusions:
+    def test_missing_extra_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "crowdkit.aggregation", None)
+        with pytest.raises(MissingExtraError, match=r'pip install "kadr\[research\]"'):
+            labels.confusions(panel("q", "i", 1, 2, 3))
+
+    @pytest.mark.usefixtures("crowdkit")
+    def test_nothing_judged_gives_nothing(self) -> None:
+        assert labels.confusions([]) == ()
+
+    @pytest.mark.usefixtures("crowdkit")
+    def test_counts_by_hand(self) -> None:
+        """Two experts always agree, so they are the truth; the third calls 5 of 20 ones a four."""
+        table = [
+            judgement
+            for number in range(40)
+            for judgement in panel(
+                "q", f"{number:02}", *(3 * [4] if number >= 20 else [1, 1, 4 if number < 5 else 1])
+            )
+        ]
+        nothing = [math.nan] * 4
+        right = np.array([[1, 0, 0, 0], nothing, nothing, [0, 0, 0, 1]])
+        one, two, three = labels.confusions(table)
+        assert [one.rater, two.rater, three.rater] == ["1", "2", "3"]
+        np.testing.assert_allclose(one.matrix, right, atol=1e-6)
+        np.testing.assert_allclose(two.matrix, right, atol=1e-6)
+        erring = np.array([[0.75, 0, 0, 0.25], nothing, nothing, [0, 0, 0, 1]])
+        np.testing.assert_allclose(three.matrix, erring, atol=1e-6)
+
+    @pytest.mark.usefixtures("crowdkit")
+    def test_a_rater_who_never_met_a_grade_has_no_rates_for_it(self) -> None:
+        table = [j for n in range(9) for j in panel("q", f"a{n}", 1, 1)]
+        table += [j for n in range(9) for j in panel("q", f"b{n}", 4, 4)]
+        _, _, third = labels.confusions([*table, Judgement("q", "a0", "3", 1)])
+        assert np.isnan(third.matrix).all(axis=1).tolist() == [False, True, True, True]
+
+    @pytest.mark.usefixtures("crowdkit")
+    def test_recovers_the_raters_that_made_the_grades(self) -> None:
+        source = np.random.default_rng(0)
+        sure = np.full((4, 4), 0.05) + 0.8 * np.eye(4)
+        strict = np.array([[0.9, 0.1, 0, 0], [0.4, 0.6, 0, 0], [0, 0.4, 0.6, 0], [0, 0, 0.4, 0.6]])
+        matrices = [sure, sure, sure, strict]
+        table = [
+            Judgement("q", f"{number:04}", str(rater), int(source.choice(4, p=matrix[true])) + 1)
+            for number, true in enumerate(source.integers(4, size=3000))
+            for rater, matrix in enumerate(matrices)
+        ]
+        for found, matrix in zip(labels.confusions(table), matrices, strict=True):
+            np.testing.assert_allclose(found.matrix, matrix, atol=0.05)
+
+    @pytest.mark.usefixtures("crowdkit")
+    @settings(max_examples=20, deadline=None)
+    @given(judgement_tables.filter(bool), st.randoms())
+    def test_rows_are_shares_and_order_does_not_matter(
+        self, judgements: list[Judgement], source: random.Random
+    ) -> None:
+        found = labels.confusions(judgements)
+        assert [one.rater for one in found] == sorted({j.rater for j in judgements})
+        for one in found:
+            known = one.matrix[~np.isnan(one.matrix).any(axis=1)]
+            assert ((known >= 0) & (known <= 1)).all()
+            np.testing.assert_allclose(known.sum(axis=1), 1)
+        shuffled = labels.confusions(source.sample(judgements, len(judgements)))
+        for one, other in zip(found, shuffled, strict=True):
+            np.testing.assert_array_equal(one.matrix, other.matrix)
+
+
+class TestCrowdAgreement:
+    def test_by_hand(self) -> None:
+        judgements = [
+            *panel("q", "a", 1, 1, 1),
+            *panel("q", "b", 2, 2, 2),
+            *panel("q", "c", 2, 3, 4),
+            *panel("q", "d", 4, 4, 4),
+            *panel("q", "alone", 4, 4, 4),
+        ]
+        votes = [
+            Votes("q", "a", 0, 3),
+            Votes("q", "b", 2, 1),
+            Votes("q", "c", 1, 2),
+            Votes("q", "d", 3, 0),
+            Votes("q", "unknown", 3, 0),
+        ]
+        found = labels.crowd_agreement(judgements, votes)
+        assert found.pairs == 4
+        assert [(g.grade, g.pairs, g.share) for g in found.by_grade] == [
+            (1, 1, 0),
+            (2, 1, pytest.approx(2 / 3)),
+            (3, 1, pytest.approx(1 / 3)),
+            (4, 1, 1),
+        ]
+        assert found.expert_target == pytest.approx((0 + 1 / 3 + 2 / 3 + 1) / 4)
+        assert found.crowd_share == pytest.approx(0.5)
+        assert found.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))
+        assert found.kendall == pytest.approx((5 - 1) / 6)
+
+    def test_a_constant_has_no_rank_correlation(self) -> None:
+        judgements = panel("q", "a", 1, 1) + panel("q", "b", 4, 4)
+        found = labels.crowd_agreement(judgements, [Votes("q", "a", 0, 3), Votes("q", "b", 0, 3)])
+        assert math.isnan(found.spearman)
+        assert math.isnan(found.kendall)
+
+    def test_needs_a_common_pair(self) -> None:
+        with pytest.raises(DataError, match="no pair was judged by experts and crowd"):
+            labels.crowd_agreement(panel("q", "a", 1, 1), [Votes("q", "b", 0, 3)])
+
+    @settings(max_examples=25)
+    @given(judgement_tables, vote_tables, st.randoms())
+    def test_order_does_not_matter(
+        self, judgements: list[Judgement], votes: list[Votes], source: random.Random
+    ) -> None:
+        shared = labels.shared_pairs(judgements, votes).pairs
+        if not shared:
+            return
+        found = labels.crowd_agreement(judgements, votes)
+        assert found.pairs == len(shared) == sum(grade.pairs for grade in found.by_grade)
+        mixed = source.sample(judgements, len(judgements)), source.sample(votes, len(votes))
+        assert repr(labels.crowd_agreement(*mixed)) == repr(found)  # NaN equals nothing
 
 
 class TestPrior:
@@ -520,6 +636,25 @@ class TestRealArchive:
         assert found.columns_sorted
         means = [rater.mean for rater in found.severity]
         assert means == [pytest.approx(mean, abs=0.005) for mean in (1.44, 1.62, 1.88)]
+
+    def test_crowd_and_experts_are_on_different_scales(self, real: Dataset) -> None:
+        found = labels.crowd_agreement(real.judgements, real.votes)
+        assert [grade.pairs for grade in found.by_grade] == [604, 957, 463, 305]
+        assert [grade.share for grade in found.by_grade] == [
+            pytest.approx(share, abs=5e-4) for share in (0.003, 0.048, 0.310, 0.890)
+        ]
+        assert found.expert_target == pytest.approx(0.403, abs=5e-4)
+        assert found.crowd_share == pytest.approx(0.198, abs=5e-4)
+        assert found.spearman == pytest.approx(0.715, abs=5e-4)
+        assert found.kendall == pytest.approx(0.620, abs=5e-4)
+
+    @pytest.mark.usefixtures("crowdkit")
+    def test_sorted_columns_make_the_middle_one_look_perfect(self, real: Dataset) -> None:
+        """Decision 4: on sorted columns Dawid and Skene's model degenerates to the median."""
+        low, middle, high = (one.matrix for one in labels.confusions(real.judgements))
+        np.testing.assert_allclose(middle, np.eye(4), atol=1e-3)
+        np.testing.assert_allclose(np.triu(low, 1), 0, atol=1e-3)
+        np.testing.assert_allclose(np.tril(high, -1), 0, atol=1e-3)
 
     def test_prior_is_that_of_a_crowd_that_mostly_says_no(self, real: Dataset) -> None:
         prior = labels.fit_prior(real.votes)

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import os
 import re
 import subprocess
 import sys
@@ -15,18 +16,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from comparisons import hostile, study
 from kadr import metrics, report
+from kadr.compare import Comparison
 from kadr.errors import KadrError
 from kadr.evaluate import (
     CrossValidated,
     Evaluation,
     Example,
-    PairFigures,
-    RetrievalFigures,
     Shown,
 )
+from kadr.figures import PairFigures, RetrievalFigures
 from kadr.labels import Agreement, Severity
-from kadr.report import conclusions
+from kadr.report import conclusions, output
 from kadr.report.frames import Framer
 from kadr.report.sheet import write_sheet
 from kadr.report.wording import Language, Wording, texts
@@ -106,6 +108,7 @@ def evaluation(
         examples=examples,
         failures=failures,
         skipped=(f"{SCRIPT}.jpg: empty",),
+        wordless=(SCRIPT,),
     )
 
 
@@ -124,6 +127,7 @@ def page(
     path: Path,
     photos: dict[str, Path] | None = None,
     language: Language = "en",
+    comparison: Comparison | None = None,
 ) -> str:
     report.write(
         evaluated,
@@ -132,6 +136,7 @@ def page(
         manifest=DEFAULT_MANIFEST,
         language=language,
         disclaimer=DISCLAIMERS[language],
+        comparison=comparison,
     )
     return path.read_text("utf-8")
 
@@ -211,6 +216,22 @@ def test_figures_stand_beside_their_intervals(tmp_path: Path) -> None:
     assert "Published protocols" not in page(
         replace(evaluation(), cross_validated=None), tmp_path / "e.html"
     )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("comparison", [study(), hostile()], ids=["study", "hostile"])
+def test_comparison_is_a_section_of_the_page(
+    tmp_path: Path, comparison: Comparison, language: Language
+) -> None:
+    text = page(evaluation(), tmp_path / "r.html", language=language, comparison=comparison)
+    parsed = Balanced(text)
+    assert "comparison" in parsed.ids
+    assert ("a", {"href": "#comparison"}) in parsed.tags
+    assert text.count("<tr class=") == len(comparison.rows) + 2
+    assert SCRIPT not in text
+    without = page(evaluation(), tmp_path / "r.html", language=language)
+    assert "comparison" not in Balanced(without).ids
+    assert "#comparison" not in without
 
 
 def test_every_text_exists_in_both_languages_with_the_same_places() -> None:
@@ -474,15 +495,48 @@ def test_sheet_of_unknown_suffix_is_one_line(tmp_path: Path) -> None:
 
 
 def test_unwritable_target_names_the_path_and_what_to_do(tmp_path: Path) -> None:
-    folder = tmp_path / "folder.html"
+    folder, file = tmp_path / "folder.html", tmp_path / "file"
     folder.mkdir()
-    for target in (tmp_path / "none" / "sheet.html", folder):
+    file.write_text("mine")
+    for target in (file / "sheet.html", folder):
         with pytest.raises(KadrError, match=r"can't be written \(.*Name a file") as caught:
             write_sheet("a dog", Answer(()), target)
         assert str(target) in str(caught.value)
         with pytest.raises(KadrError, match="can't be written"):
             page(evaluation(), target)
-    assert list(tmp_path.rglob("*")) == [folder]
+    assert set(tmp_path.rglob("*")) == {folder, file}
+    assert file.read_text() == "mine"
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "below" / "sheet.html"
+    assert write_sheet("a dog", Answer(()), path) == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        output.save(pipe, "кот".encode())
+        assert os.read(reader, 100) == "кот".encode()
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
+def test_redirected_stdout_is_neither_replaced_nor_started_over(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from kadr.report.output import save\n"
+        "print('before', flush=True); save(Path('/dev/stdout'), b'data\\n'); print('after')"
+    )
+    with (tmp_path / "out").open("wb") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert (tmp_path / "out").read_text() == "before\ndata\nafter\n"
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ def test_a_broken_cache_says_what_to_do(tmp_path: Path, spoil: Callable[[Path], 
     def use() -> None:
         cache = VectorCache(path)
         try:
-            cache.digests()
+            cache.digests(["/0"])
             cache.vectors("words", ["1"])
         finally:
             cache.close()

@@ -98,19 +98,21 @@ def fit(
         seed: chooses the pairs of the banks.
     """
     image_mean, text_mean = images.mean(0), texts.mean(0)
-    x = (images - image_mean).astype(np.float64)
-    y = (texts - text_mean).astype(np.float64)
-    x_white = _whitener(x.T @ x / len(x), image_ridge)
-    y_white = _whitener(y.T @ y / len(y), text_ridge)
+    x, x_basis = _within_span((images - image_mean).astype(np.float64))
+    y, y_basis = _within_span((texts - text_mean).astype(np.float64))
+    x_white = _whitener(x.T @ x / len(x), image_ridge * x.shape[1] / images.shape[1])
+    y_white = _whitener(y.T @ y / len(y), text_ridge * y.shape[1] / texts.shape[1])
     left, correlations, right = np.linalg.svd(
         x_white @ (x.T @ y / len(x)) @ y_white, full_matrices=False
     )
     dim = min(dim, len(correlations), max(1, len(x) - 1))
-    left, right = _fix_signs(left[:, :dim], right[:dim].T)
+    left, right = _fix_signs(
+        x_basis @ (x_white @ left[:, :dim]), y_basis @ (y_white @ right[:dim].T)
+    )
     correlations = np.clip(correlations[:dim], 1e-3, 1)
     weights = correlations ** (POWER / 2)
-    image_map = (x_white @ left * weights).astype(np.float32)
-    text_map = (y_white @ right * weights).astype(np.float32)
+    image_map = (left * weights).astype(np.float32)
+    text_map = (right * weights).astype(np.float32)
     rows = np.random.default_rng(seed).permutation(len(images))[:BANK]
     return Alignment(
         image_mean,
@@ -134,6 +136,23 @@ def _density(joint: Vectors, bank: Vectors) -> Vectors:
     most = min(max(NEAREST), len(bank))
     top = -np.sort(np.partition(-similarities, most - 1, axis=1)[:, :most], axis=1)
     return np.stack([top[:, :k].mean(axis=1) for k in NEAREST], axis=1).astype(np.float32)
+
+
+def _within_span(rows: Floats) -> tuple[Floats, Floats]:
+    """Rows [n, dim] in an orthonormal basis [dim, rank] of what they span, and the basis.
+
+    Nothing is lost: no direction outside the span correlates with anything. A photo stands in
+    several pairs, so the rank is often far below both n and dim, and the time goes by its cube.
+    """
+    # Equal rows have equal projections. Where rounding hides it, a row too many does no harm.
+    projections = rows @ np.random.default_rng(0).normal(size=rows.shape[1])
+    different = rows[np.unique(projections, return_index=True)[1]]
+    if len(different) >= rows.shape[1]:
+        return rows, np.eye(rows.shape[1])
+    values, vectors = np.linalg.eigh(different @ different.T)
+    kept = values > 1e-10 * max(float(values[-1]), 1e-300)
+    basis = different.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+    return rows @ basis, basis
 
 
 def _whitener(covariance: Floats, ridge: float) -> Floats:

@@ -135,7 +135,7 @@ def load(folder: Path) -> Comparison:
         )
     except FileNotFoundError:
         raise KadrError(f"{folder}: no comparison here. Make one with kadr compare.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KadrError(f"{folder / TABLE}: can't be read ({error}). Compare again.") from error
 
 
@@ -143,7 +143,9 @@ def name(config: Config) -> str:
     """A combination in words: what differs from kadr's defaults of labels is named too."""
     usual = Config()
     parts = [config.image_encoder, config.text_encoder, config.features, config.classifier]
-    for field in ("experts", "expert_weight", "judges", "policy", "alignment"):
+    if config.image_encoder == config.text_encoder == "mini" and config.alignment == "fitted":
+        parts.append("fitted space")
+    for field in ("experts", "expert_weight", "judges", "policy"):
         chosen = getattr(config, field)
         if chosen != getattr(usual, field):
             parts += [f"{field.replace('_', ' ')} {chosen}"]
@@ -202,7 +204,7 @@ def _benches(
     judged = figures.judged(dataset)
     lesson = lru_cache(maxsize=None)(partial(train.gather, dataset))
     groups: dict[tuple[str, str, Config], list[Config]] = {}
-    for config in dict.fromkeys(configs):
+    for config in dict.fromkeys(map(train.settled, configs)):
         labels_alone = Config(
             experts=config.experts,
             expert_weight=config.expert_weight,

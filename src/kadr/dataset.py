@@ -9,17 +9,14 @@ import hashlib
 import math
 import os
 import re
-import struct
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
-from kadr.errors import DataError
+from kadr.errors import DataError, ImageError
+from kadr.images import SUFFIXES, decode
 from kadr.types import Dataset, Judgement, Problem, Query, Votes
 
 TRAIN_QUERIES = "train_dataset.csv"
@@ -34,7 +31,6 @@ MAX_BROKEN_SHARE = 0.01
 SHARE_TOLERANCE = 1e-6
 """The archive prints shares with 15 digits; six still tell apart any counts a crowd reaches."""
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 GET_IT = "get it with `kadr data fetch DIR`, or a small made-up one with `kadr data generate DIR`"
 SHOWN_PROBLEMS = 3
@@ -45,18 +41,6 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 _UNREADABLE = re.compile(r"[\x00\udc80-\udcff]")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_DECODE_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    MemoryError,
-    struct.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 
 Row = Mapping[str, str]
 Record = TypeVar("Record")
@@ -235,7 +219,7 @@ class _Archive:
         paths = [Path(entry.path) for entry in entries if not _is_system_file(entry.name)]
         if not paths:
             raise DataError(f"{self.folder / name} holds no photo: {GET_IT}")
-        reasons = {path: _photo_fault(path, decode=self.check_photos) for path in paths}
+        reasons = {path: _photo_fault(path, thorough=self.check_photos) for path in paths}
         broken = [
             Problem(f"{name}/{path.name}", None, None, reason)
             for path, reason in reasons.items()
@@ -459,26 +443,19 @@ def _check_share(row: Row, yes: int, no: int) -> None:
         raise _RowError("share", f"{_quoted(row['share'])} isn't the share of {votes}: mend one")
 
 
-def _photo_fault(path: Path, *, decode: bool) -> str | None:
+def _photo_fault(path: Path, *, thorough: bool) -> str | None:
     """Say why a file is no usable photo; None where it is one."""
     try:
-        if not path.is_file() or path.suffix.lower() not in PHOTO_SUFFIXES:
+        if not path.is_file() or path.suffix.lower() not in SUFFIXES:
             return "no photo: move it elsewhere"
         if path.stat().st_size == 0:
             return "empty: get the photo again"
-        if decode:
-            _decode(path)
-    except _DECODE_ERRORS as error:
-        return f"can't be read ({type(error).__name__}: {error}): get the photo again"
+        if thorough:
+            decode(path, 1)  # as search does; the smallest size reads the whole file too
+    except (OSError, ImageError) as error:
+        cause = error.__cause__ or error  # what the decoder said
+        return f"can't be read ({type(cause).__name__}: {cause}): get the photo again"
     return None
-
-
-def _decode(path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as photo:
-            photo.load()
 
 
 def _is_system_file(name: str) -> bool:

@@ -24,6 +24,7 @@ class Encoded:
     """Vectors of both sides: float32 [images, image dim] and [queries, text dim].
 
     `digests` are those of the photos that could be read, by image; `skipped` says what couldn't.
+    `wordless` are the texts of which the encoder knows no word: their vectors are zeros.
     """
 
     images: Vectors
@@ -32,6 +33,7 @@ class Encoded:
     query_rows: Mapping[str, int]
     digests: Mapping[str, str]
     skipped: tuple[str, ...]
+    wordless: tuple[str, ...]
 
     def knows(self, pair: Pair) -> bool:
         """Whether both sides of a (query, image) pair have a vector."""
@@ -52,6 +54,10 @@ class Sides:
     encoded: Encoded
     images: Side
     texts: Side
+
+    def joint_alone(self) -> "Sides":
+        """The same without encoder vectors."""
+        return Sides(self.encoded, self.images.joint_alone(), self.texts.joint_alone())
 
     def pick(self, pairs: Sequence[Pair]) -> tuple[Side, Side]:
         """The two sides of (query, image) pairs, row by row."""
@@ -102,6 +108,7 @@ def encode(
         {query: row for row, query in enumerate(ids)},
         {file.path.name: file.digest for file in found.files},
         tuple(f"{item.path}: {item.reason}" for item in (*unreadable, *found.skipped)),
+        tuple(queries[i].text for i, row in zip(ids, texts, strict=True) if not row.any()),
     )
 
 

@@ -73,6 +73,7 @@ class Evaluation:
     examples: tuple[Example, ...]
     failures: tuple[Example, ...]
     skipped: tuple[str, ...]
+    wordless: tuple[str, ...]
 
 
 def evaluate(
@@ -167,6 +168,7 @@ def evaluate(
         examples=examples,
         failures=failures,
         skipped=both.skipped,
+        wordless=both.wordless,
     )
 
 

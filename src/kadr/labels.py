@@ -5,15 +5,17 @@ same image. Every function gives the same answer for the same judgements in any 
 """
 
 import math
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import krippendorff
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, log_expit
 
@@ -21,6 +23,7 @@ from kadr.errors import DataError, MissingExtraError
 from kadr.types import Experts, Floats, Judgement, Label, Votes
 
 LOWEST_GRADE, HIGHEST_GRADE = 1, 4
+GRADES = tuple(range(LOWEST_GRADE, HIGHEST_GRADE + 1))
 RELEVANT_GRADE = 3
 """The event of record: the median expert says at least 3."""
 
@@ -33,6 +36,8 @@ PRIOR_SPREAD = 2.0
 """Standard deviation of the log of the prior's strength around that of Beta(1, 1)."""
 
 DAWID_SKENE_ROUNDS = 100
+LEAST_MASS = 0.5
+"""Pairs expected to have a true grade; with fewer, how a rater errs on it isn't known."""
 
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""
@@ -112,6 +117,47 @@ class Agreement:
     all_differ: float
     severity: tuple[Severity, ...]
     columns_sorted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How one rater errs by Dawid and Skene (1979): P(grade given | true grade).
+
+    `matrix` is float64 [4, 4]: rows are true grades 1-4 by the posterior, columns grades given.
+    A row sums to 1; it is NaN where none of the rater's pairs has that true grade (the posterior
+    expects less than half a pair).
+    `Agreement.columns_sorted` warns of columns that are no raters.
+    """
+
+    rater: str
+    matrix: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class GradeShare:
+    """The pairs whose median expert grade is `grade`: how many, and their mean share of yes."""
+
+    grade: float
+    pairs: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdAgreement:
+    """The crowd beside the experts on the `pairs` that both judged.
+
+    `expert_target` is the mean of (mean grade - 1) / 3, `crowd_share` that of the raw share of
+    yes: two scales for the same pairs. `by_grade` has the median grades that occur, rising.
+    Spearman's rho and Kendall's tau-b are between a pair's share of yes and its mean grade, NaN
+    where one of the two is constant.
+    """
+
+    pairs: int
+    by_grade: tuple[GradeShare, ...]
+    expert_target: float
+    crowd_share: float
+    spearman: float
+    kendall: float
 
 
 def combine(
@@ -285,6 +331,45 @@ def shared_pairs(judgements: Sequence[Judgement], votes: Sequence[Votes]) -> Sha
     )
 
 
+def confusions(judgements: Sequence[Judgement]) -> tuple[Confusion, ...]:
+    """Estimate from all pairs how each rater errs, sorted by rater.
+
+    It is the model behind `grades(judgements, "dawid-skene")`, with the same fit.
+
+    Raises:
+        MissingExtraError: crowd-kit, of the research extra, isn't installed.
+    """
+    return _fit_dawid_skene(judgements).confusions
+
+
+def crowd_agreement(judgements: Sequence[Judgement], votes: Sequence[Votes]) -> CrowdAgreement:
+    """Measure how far the crowd agrees with the experts where both judged.
+
+    Raises:
+        DataError: No pair was judged by both.
+    """
+    shared = shared_pairs(judgements, votes)
+    if not shared.pairs:
+        raise DataError(
+            "no pair was judged by experts and crowd, so they can't be compared: add votes on "
+            "graded pairs"
+        )
+    median_of, mean_of = _median(judgements), _mean(judgements)
+    medians = np.array([median_of[pair] for pair in shared.pairs], dtype=np.float64)
+    means = np.array([mean_of[pair] for pair in shared.pairs], dtype=np.float64)
+    return CrowdAgreement(
+        pairs=len(shared.pairs),
+        by_grade=tuple(
+            _grade_share(grade, shared.shares[medians == grade])
+            for grade in np.unique(medians).tolist()
+        ),
+        expert_target=_target(float(means.mean())),
+        crowd_share=float(shared.shares.mean()),
+        spearman=_rank_correlation(stats.spearmanr, shared.shares, means),
+        kendall=_rank_correlation(stats.kendalltau, shared.shares, means),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Opinion:
     """One side's word on a pair: target in [0, 1], and how many judges stand behind it."""
@@ -295,11 +380,14 @@ class _Opinion:
 
 def _expert_opinions(judgements: Sequence[Judgement], experts: Experts) -> dict[Pair, _Opinion]:
     panels = _panels(judgements)
-    span = HIGHEST_GRADE - LOWEST_GRADE
     return {
-        pair: _Opinion((grade - LOWEST_GRADE) / span, len(panels[pair]))
+        pair: _Opinion(_target(grade), len(panels[pair]))
         for pair, grade in grades(judgements, experts).items()
     }
+
+
+def _target(grade: float) -> float:
+    return (grade - LOWEST_GRADE) / (HIGHEST_GRADE - LOWEST_GRADE)
 
 
 def _crowd_opinions(votes: Sequence[Votes], prior: BetaPrior | None) -> dict[Pair, _Opinion]:
@@ -357,6 +445,22 @@ def _mean(judgements: Sequence[Judgement]) -> dict[Pair, float]:
 
 
 def _dawid_skene(judgements: Sequence[Judgement]) -> dict[Pair, float]:
+    fitted = _fit_dawid_skene(judgements)
+    expected = fitted.posterior @ np.array(GRADES, dtype=np.float64)
+    inside = np.clip(expected, LOWEST_GRADE, HIGHEST_GRADE)
+    return dict(zip(fitted.pairs, inside.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _DawidSkene:
+    """The fitted model; `posterior` of the true grade is float64 [pairs, 4]."""
+
+    pairs: tuple[Pair, ...]
+    posterior: Floats
+    confusions: tuple[Confusion, ...]
+
+
+def _fit_dawid_skene(judgements: Sequence[Judgement]) -> _DawidSkene:
     try:
         import pandas as pd
         from crowdkit.aggregation import DawidSkene
@@ -366,14 +470,38 @@ def _dawid_skene(judgements: Sequence[Judgement]) -> dict[Pair, float]:
         ) from error
     pairs = tuple(_panels(judgements))
     if not pairs:
-        return {}
+        return _DawidSkene((), np.empty((0, len(GRADES))), ())
     task = {pair: position for position, pair in enumerate(pairs)}
     rows = sorted((task[j.query, j.image], j.rater, j.grade) for j in judgements)
     table = pd.DataFrame(rows, columns=["task", "worker", "label"])
-    posterior = DawidSkene(n_iter=DAWID_SKENE_ROUNDS).fit(table).probas_.sort_index()
-    expected = posterior.to_numpy() @ posterior.columns.to_numpy(dtype=np.float64)
-    inside = np.clip(expected, LOWEST_GRADE, HIGHEST_GRADE)
-    return dict(zip(pairs, inside.tolist(), strict=True))
+    with warnings.catch_warnings():
+        # crowd-kit 1.4 calls pandas in ways that pandas 3 deprecates.
+        warnings.filterwarnings("ignore", r"The \w+ keyword", DeprecationWarning)
+        model = DawidSkene(n_iter=DAWID_SKENE_ROUNDS).fit(table)
+    assert model.probas_ is not None
+    assert model.errors_ is not None
+    every_grade = model.probas_.sort_index().reindex(columns=GRADES, fill_value=0.0)
+    posterior = every_grade.to_numpy(dtype=np.float64)
+    found = (
+        _confusion(
+            str(rater),
+            model.errors_.xs(rater, level="worker"),
+            posterior[graded["task"].to_numpy()].sum(axis=0),
+        )
+        for rater, graded in table.groupby("worker")
+    )
+    return _DawidSkene(pairs, posterior, tuple(found))
+
+
+def _confusion(rater: str, errors: Any, mass: Floats) -> Confusion:
+    """Turn crowd-kit's table of P(given | true), given by true, into our matrix, true by given.
+
+    Where nothing is known crowd-kit fills in its epsilon, which then looks like a rate: a true
+    grade that the rater met in less than `LEAST_MASS` pairs, by `mass` [4], becomes NaN.
+    """
+    square = errors.reindex(index=GRADES, columns=GRADES, fill_value=0.0)
+    rates = square.to_numpy(dtype=np.float64).T
+    return Confusion(rater, np.where(mass[:, None] < LEAST_MASS, np.nan, rates))
 
 
 _AGGREGATIONS: Mapping[Experts, Callable[[Sequence[Judgement]], dict[Pair, float]]] = {
@@ -382,6 +510,16 @@ _AGGREGATIONS: Mapping[Experts, Callable[[Sequence[Judgement]], dict[Pair, float
     "mean": _mean,
     "dawid-skene": _dawid_skene,
 }
+
+
+def _grade_share(grade: float, shares: Floats) -> GradeShare:
+    return GradeShare(grade, len(shares), float(shares.mean()))
+
+
+def _rank_correlation(correlate: Callable[..., Any], left: Floats, right: Floats) -> float:
+    if np.ptp(left) == 0 or np.ptp(right) == 0:  # SciPy warns, we say NaN
+        return math.nan
+    return float(correlate(left, right).statistic)
 
 
 def _ordinal_alpha(table: Floats) -> float:

@@ -14,7 +14,13 @@ import numpy as np
 
 from kadr import alignment, relevance
 from kadr.alignment import Alignment
-from kadr.encoders import ImageEncoder, TextEncoder, load_image_encoder, load_text_encoder
+from kadr.encoders import (
+    ImageEncoder,
+    TextEncoder,
+    load_image_encoder,
+    load_text_encoder,
+    state,
+)
 from kadr.errors import BundleError
 from kadr.relevance import Relevance, Side
 from kadr.types import Floats, Vectors
@@ -65,6 +71,7 @@ def save(matcher: Matcher, folder: Path) -> Path:
     """
     arrays = {f"alignment.{n}": a for n, a in matcher.alignment.arrays().items()}
     arrays |= {f"relevance.{n}": a for n, a in matcher.relevance.arrays().items()}
+    arrays |= {f"text_encoder.{n}": a for n, a in state(matcher.text_encoder).items()}
     try:
         if folder.exists() and not _is_ours(folder):
             raise BundleError(f"{folder} holds other files. Name an empty folder or a new one.")
@@ -96,7 +103,9 @@ def load(folder: Path = MINI) -> Matcher:
         with (folder / WEIGHTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         images = load_image_encoder(manifest["image_encoder"]["spec"])
-        texts = load_text_encoder(manifest["text_encoder"]["spec"])
+        texts = load_text_encoder(
+            manifest["text_encoder"]["spec"], arrays=_below(arrays, "text_encoder.")
+        )
         _check_encoder(folder, manifest["image_encoder"], images)
         _check_encoder(folder, manifest["text_encoder"], texts)
         return Matcher(

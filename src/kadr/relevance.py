@@ -46,6 +46,10 @@ class Side:
         """These rows, in this order."""
         return Side(self.raw[rows], self.joint.take(rows))
 
+    def joint_alone(self) -> "Side":
+        """The same without encoder vectors, of which many pairs would hold many copies."""
+        return Side(self.raw[:, :0], self.joint)
+
 
 Spaces: TypeAlias = Callable[[NDArray[np.bool_]], tuple[Side, Side]]
 """Called with the examples held out, bool [n]: all examples' sides in a joint space that was

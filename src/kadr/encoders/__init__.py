@@ -2,12 +2,16 @@
 
 A spec is `name` or `name:argument`. Names come from the tables below and from installed plugins
 (entry points in the groups `kadr.image_encoders` and `kadr.text_encoders`).
+
+Specs joined by `+` put their vectors side by side. An argument may hold a `+` too, so a `+` divides
+only where a known name follows that ends there, or goes on with `:` or another `+`.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +20,27 @@ from PIL import Image
 from kadr.errors import KadrError, MissingExtraError
 from kadr.types import Vectors
 
-IMAGE_ENGINES = {"mini": "kadr.encoders.efficientnet:EfficientNetLite2"}
-TEXT_ENGINES = {"mini": "kadr.encoders.e5:MultilingualE5Small"}
+IMAGE_ENGINES = {
+    "mini": "kadr.encoders.efficientnet:EfficientNetLite2",
+    "efficientnet-lite0": "kadr.encoders.efficientnet_lite:lite0",
+    "efficientnet-lite1": "kadr.encoders.efficientnet_lite:lite1",
+    "efficientnet-lite2": "kadr.encoders.efficientnet_lite:lite2",
+    "resnet18": "kadr.encoders.torchvision:resnet18",
+    "resnet50": "kadr.encoders.torchvision:resnet50",
+    "torchvision": "kadr.encoders.torchvision:TorchvisionModel",
+    "timm": "kadr.encoders.timm:TimmModel",
+}
+TEXT_ENGINES = {
+    "mini": "kadr.encoders.e5:MultilingualE5Small",
+    "e5": "kadr.encoders.e5:MultilingualE5Small",
+    "tfidf": "kadr.encoders.tfidf:Tfidf",
+    "word2vec": "kadr.encoders.word2vec:word2vec",
+    "glove": "kadr.encoders.glove:glove",
+    "bert": "kadr.encoders.bert:Bert",
+    "minilm": "kadr.encoders.bert:minilm",
+}
+RESEARCH = "'kadr[research]'"
+"""What pip installs for the engines above that the default install doesn't run."""
 
 
 class ImageEncoder(Protocol):
@@ -50,27 +73,88 @@ class TextEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class LearnedTextEncoder(TextEncoder, Protocol):
+    """A text encoder without weights of its own: it learns from the training texts.
+
+    `name` holds a digest of what it learned.
+    """
+
+    @classmethod
+    def learn(cls, texts: Sequence[str]) -> Self:
+        """An encoder that knows these texts. Raises KadrError where they teach nothing."""
+        ...
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The encoder whose `arrays` these are. Raises KeyError or ValueError for any others."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it learned, as plain arrays that `numpy.load` reads without pickle."""
+        ...
+
+
 def load_image_encoder(spec: str) -> ImageEncoder:
-    """The image encoder that `spec` names.
+    """The image encoder that `spec` names, its weights read.
 
     Raises:
-        KadrError: no such encoder.
+        KadrError: no such encoder, or its weights can't be had.
         MissingExtraError: its package isn't installed.
     """
-    return cast("ImageEncoder", _load(spec, IMAGE_ENGINES, "image"))
+    parts = _split(spec, IMAGE_ENGINES, "image")
+    if len(parts) > 1:
+        from kadr.encoders.joined import JoinedImages
+
+        return JoinedImages([load_image_encoder(part) for part in parts])
+    engine, arguments = _engine(spec, IMAGE_ENGINES, "image")
+    return cast("ImageEncoder", _start(spec, "image", engine, arguments))
 
 
-def state(encoder: object) -> dict[str, NDArray[np.generic]]:
-    """Nothing yet."""
-    return {} if encoder else {}
+def load_text_encoder(
+    spec: str, *, texts: Sequence[str] = (), arrays: Mapping[str, NDArray[Any]] | None = None
+) -> TextEncoder:
+    """The text encoder that `spec` names, its weights read.
+
+    Args:
+        spec: which encoder.
+        texts: training texts, for one that learns from them.
+        arrays: its `state` after training; goes before `texts`.
+
+    Raises:
+        KadrError: no such encoder, its weights can't be had, or it needs texts to learn from.
+        MissingExtraError: its package isn't installed.
+        KeyError, ValueError: `arrays` belong to another encoder.
+    """
+    parts = _split(spec, TEXT_ENGINES, "text")
+    if len(parts) > 1:
+        from kadr.encoders.joined import JoinedTexts, of_part
+
+        return JoinedTexts(
+            [
+                load_text_encoder(part, texts=texts, arrays=of_part(number, arrays or {}))
+                for number, part in enumerate(parts)
+            ]
+        )
+    engine, arguments = _engine(spec, TEXT_ENGINES, "text")
+    if hasattr(engine, "learn") and not arguments:
+        return _learned(spec, engine, texts, arrays or {})
+    return cast("TextEncoder", _start(spec, "text", engine, arguments))
 
 
-def load_text_encoder(spec: str, *, texts: Sequence[str] = ()) -> TextEncoder:
-    """The text encoder that `spec` names. Raises as `load_image_encoder` does."""
-    return cast("TextEncoder", _load(spec, TEXT_ENGINES, "text"))
+def state(encoder: TextEncoder) -> dict[str, NDArray[Any]]:
+    """What an encoder learned in training, for `load_text_encoder`; empty for any other."""
+    arrays = getattr(encoder, "arrays", None)
+    return arrays() if arrays else {}
 
 
-def _load(spec: str, engines: dict[str, str], kind: str) -> object:
+def _split(spec: str, engines: dict[str, str], kind: str) -> list[str]:
+    names = "|".join(map(re.escape, engines | _plugins(kind)))
+    return re.split(rf"\+(?=(?:{names})(?:[:+]|$))", spec)
+
+
+def _engine(spec: str, engines: dict[str, str], kind: str) -> tuple[Any, tuple[str, ...]]:
+    """The class or function behind a spec, and what it is called with."""
     name, _, argument = spec.partition(":")
     target = engines.get(name) or _plugins(kind).get(name)
     if target is None:
@@ -79,14 +163,58 @@ def _load(spec: str, engines: dict[str, str], kind: str) -> object:
     module, _, attribute = target.partition(":")
     try:
         engine = getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the {kind} encoder {name!r} needs {error.name}: pip install {error.name}"
-        ) from error
+    except (ImportError, RuntimeError) as error:
+        raise _missing(name, kind, error) from error
+    return engine, (argument,) if argument else ()
+
+
+def _start(spec: str, kind: str, engine: Any, arguments: tuple[str, ...]) -> object:
     try:
-        return engine(argument) if argument else engine()
+        return engine(*arguments)
+    except ImportError as error:
+        raise _missing(spec, kind, error) from error
     except (OSError, TypeError) as error:
         raise KadrError(f"{spec!r}: the {kind} encoder doesn't start ({error}).") from error
+
+
+def _learned(
+    spec: str,
+    engine: type[LearnedTextEncoder],
+    texts: Sequence[str],
+    arrays: Mapping[str, NDArray[Any]],
+) -> TextEncoder:
+    if arrays:
+        return engine.restore(arrays)
+    if texts:
+        return engine.learn(texts)
+    raise KadrError(
+        f"{spec!r} learns its vocabulary in training (kadr train --text-encoder {spec}) and can't "
+        "be used by itself."
+    )
+
+
+def _missing(name: str, kind: str, error: Exception) -> KadrError:
+    """What an engine that can't be imported lacks."""
+    if "torchvision::" in _root(error):
+        # What an import says where torchvision was built for another torch.
+        return MissingExtraError(
+            f"the {kind} encoder {name!r} needs a torchvision that fits the torch beside it "
+            f"({_root(error)}): pip install torch torchvision --index-url "
+            "https://download.pytorch.org/whl/cpu"
+        )
+    if not isinstance(error, ImportError):
+        return KadrError(f"the {kind} encoder {name!r} can't be imported ({error}).")
+    install = error.name if name in _plugins(kind) else RESEARCH
+    return MissingExtraError(
+        f"the {kind} encoder {name!r} needs {error.name or error}: pip install {install}"
+    )
+
+
+def _root(error: BaseException) -> str:
+    """What the first of a chain of errors said."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error)
 
 
 def _plugins(kind: str) -> dict[str, str]:

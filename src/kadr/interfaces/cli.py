@@ -1,12 +1,11 @@
 """The command line. Parses, calls one flow, prints; decides nothing about relevance or law."""
 
-import csv
 import io
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import StrEnum
@@ -19,7 +18,10 @@ from kadr.errors import DataError, KadrError
 from kadr.interfaces.settings import Settings
 
 if TYPE_CHECKING:
+    from kadr.compare import Comparison
     from kadr.evaluate import Evaluation
+    from kadr.judges import ExpertAuc, JudgeStudy
+    from kadr.labels import Agreement, Confusion, CrowdAgreement
     from kadr.matcher import Matcher
     from kadr.train import Trained
     from kadr.types import Answer, Interval
@@ -32,7 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-data_app = typer.Typer(help="Get, check or generate an annotated archive.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Get, check, study or generate an annotated archive.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 
@@ -201,6 +205,23 @@ def data_check(
     raise typer.Exit(1 if archive.skipped else 0)
 
 
+@data_app.command("judges")
+def data_judges(
+    data: DataArgument, as_json: JsonFlag = False, max_broken: LimitOption = 0.01
+) -> None:
+    """Print how far experts and crowd agree, and how each expert errs.
+
+    The confusion tables need crowd-kit, of the research extra; without it a note says so.
+    """
+    from kadr import dataset, judges
+
+    found = judges.study(dataset.load(data, max_broken_share=max_broken))
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        _print_study(found)
+
+
 @data_app.command("generate")
 def data_generate(
     folder: Annotated[Path, typer.Argument(help="Where to put it: a new or empty folder.")],
@@ -295,6 +316,12 @@ def evaluate_command(
         Path | None, typer.Option("--json", help="Write the figures here; - prints them.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    comparison: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of kadr compare, for the report. Default: the report's own, if it is one."
+        ),
+    ] = None,
     language: LanguageOption = Language.en,
     policy: Annotated[
         PolicyName, typer.Option(help="The law for the figures after it.")
@@ -309,8 +336,10 @@ def evaluate_command(
     """Measure a matcher on images that it has not learned from."""
     from kadr import dataset, evaluate
     from kadr import report as reports
+    from kadr.report import output
     from kadr.safety import policy as law
 
+    compared = _comparison(comparison, report)
     archive = dataset.load(data, max_broken_share=max_broken)
     loaded, rules = _matcher(model), law.load(policy.value)
     with _cache(cache) as vectors, _progress() as stage:
@@ -328,7 +357,8 @@ def evaluate_command(
     else:
         _print_evaluation(found)
         if json_file is not None:
-            _write_text(json_file, json.dumps(_figures(found), indent=1, ensure_ascii=False) + "\n")
+            text = json.dumps(_figures(found), indent=1, ensure_ascii=False) + "\n"
+            output.save(json_file, text.encode("utf-8"))
     if report is not None:
         reports.write(
             found,
@@ -337,6 +367,7 @@ def evaluate_command(
             manifest=loaded.manifest,
             language=language.value,
             disclaimer=rules.disclaimer(language.value),
+            comparison=compared,
         )
         typer.echo(f"The report is in {report}", err=True)
 
@@ -435,19 +466,23 @@ def score_command(
 
     A row whose photo can't be read keeps its place with empty figures; the command then exits 1.
     """
-    rows, columns = _read_pairs(pairs)
+    from kadr import score
+    from kadr.report import output
+
+    table = score.read_pairs(pairs)
     loaded = _matcher(model)
     with _cache(cache) as vectors, _progress() as stage:
-        results, problems = _score(loaded, rows, images, vectors, stage)
-    _write_scores(out, columns, rows, results)
+        found = score.score(table, images, loaded, vectors, stage)
+    output.save(out, score.to_csv(table, found).encode("utf-8"))
+    problems = [f"{_printable(item.path)}: {item.reason}" for item in found.skipped]
     for problem in problems:
         typer.echo(f"kadr: {problem}", err=True)
-    scored = sum(result is not None for result in results)
+    scored = sum(item is not None for item in found.scores)
     if as_json:
         _print_json({"out": str(out), "scored": scored, "unreadable": problems})
     else:
-        typer.echo(f"{scored} of {len(rows)} pairs are scored in {out}")
-    raise typer.Exit(1 if scored < len(rows) else 0)
+        typer.echo(f"{scored} of {len(table.rows)} pairs are scored in {out}")
+    raise typer.Exit(1 if scored < len(table.rows) else 0)
 
 
 @app.command("search")
@@ -578,6 +613,25 @@ def _matcher(model: Path | None) -> "Matcher":
     return matcher.load(model or matcher.MINI)
 
 
+def _comparison(folder: Path | None, report: Path | None) -> "Comparison | None":
+    """The comparison that a report shows: the named one, or the one in the report's folder."""
+    from kadr import compare
+
+    if folder is not None:
+        if report is None:
+            raise KadrError("--comparison is shown in the report: name its file with --report.")
+        return compare.load(folder)
+    if report is None or not (report.parent / compare.TABLE).exists():
+        return None
+    try:
+        found = compare.load(report.parent)
+    except KadrError as error:
+        typer.echo(f"kadr: the report goes without a comparison. {error}", err=True)
+        return None
+    typer.echo(f"The report shows the comparison in {report.parent / compare.TABLE}", err=True)
+    return found
+
+
 @contextmanager
 def _cache(path: Path | None) -> Iterator[Any]:
     from kadr.vectors import VectorCache
@@ -629,113 +683,6 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
             bar.stop()
 
 
-def _read_pairs(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = list(reader.fieldnames or ())
-            missing = {"image", "text"} - set(columns)
-            if missing:
-                raise DataError(
-                    f"{path}, row 1: no column {' or '.join(sorted(missing))}. The header must "
-                    "name image and text."
-                )
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read as UTF-8 CSV ({error}).") from error
-    for number, row in enumerate(rows, start=2):
-        if None in row or any(value is None for value in row.values()):
-            raise DataError(f"{path}, row {number}: expected {len(columns)} columns. Mend the row.")
-    if not rows:
-        raise DataError(f"{path}: no pairs. Write one image and one text in each row.")
-    return rows, columns
-
-
-def _score(
-    matcher: "Matcher",
-    rows: list[dict[str, str]],
-    folder: Path,
-    cache: Any,
-    stage: Callable[[str, int, int], None],
-) -> tuple[list[tuple[float, float] | None], list[str]]:
-    import numpy as np
-
-    from kadr import vectors
-
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
-    names = list(dict.fromkeys(row["image"] for row in rows))
-    paths = {name: folder / name for name in names}
-    strange = [path for path in paths.values() if not _is_below(path, folder)]
-    files, unreadable = vectors.identify(
-        (path for path in paths.values() if _is_below(path, folder)), folder, cache
-    )
-    found = vectors.encode_images(
-        matcher.image_encoder, files, cache, lambda d, t: stage("photos", d, t)
-    )
-    texts = vectors.encode_texts(
-        matcher.text_encoder,
-        [row["text"] for row in rows],
-        cache,
-        lambda d, t: stage("texts", d, t),
-    )
-    place = {file.path: number for number, file in enumerate(found.files)}
-    kept = [n for n, row in enumerate(rows) if paths[row["image"]] in place]
-    image_rows = np.array([place[paths[rows[n]["image"]]] for n in kept], dtype=np.intp)
-    results: list[tuple[float, float] | None] = [None] * len(rows)
-    if kept:
-        images = matcher.images(found.vectors).take(image_rows)
-        probability, similarity = matcher.pairs(images, matcher.texts(texts[kept]))
-        for n, p, s in zip(kept, probability.tolist(), similarity.tolist(), strict=True):
-            results[n] = (p, s)
-    problems = [f"{_printable(path)}: not a name below {folder}" for path in strange]
-    problems += [
-        f"{_printable(item.path)}: {item.reason}" for item in (*unreadable, *found.skipped)
-    ]
-    return results, problems
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.is_relative_to(folder) and "\0" not in os.fspath(path)
-
-
-def _write_scores(
-    path: Path,
-    columns: list[str],
-    rows: list[dict[str, str]],
-    results: list[tuple[float, float] | None],
-) -> None:
-    added = [name for name in ("probability", "similarity") if name not in columns]
-
-    def lines() -> Iterator[dict[str, str]]:
-        for row, result in zip(rows, results, strict=True):
-            p, s = (f"{result[0]:.6f}", f"{result[1]:.6f}") if result else ("", "")
-            yield {**row, "probability": p, "similarity": s}
-
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*columns, *added], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines())
-    _write_text(path, buffer.getvalue())
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Beside first, then in place: a full disk leaves the old file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    # A pipe or a device, such as /dev/stdout, is written to and not replaced.
-    target = path if path.exists() and not path.is_file() else beside
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.write_text(text, encoding="utf-8", newline="")
-            if target is beside:
-                beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise KadrError(f"{path}: can't be written ({error.strerror or error}).") from error
-
-
 def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -> None:
     law, manifest = trained.exclusions, trained.matcher.manifest
     typer.echo(f"Trained on {manifest['pairs']} pairs in {seconds:.0f} s: {out}")
@@ -749,6 +696,7 @@ def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -
         typer.echo("  by word: " + ", ".join(f"{word} {removed.images}" for word, removed in words))
     if trained.coverage.left_out:
         typer.echo(f"  {trained.coverage.left_out} pairs have no label: the experts all differ")
+    _say_wordless(trained.wordless)
     if broken or trained.skipped:
         typer.echo(f"  {broken} broken rows and {len(trained.skipped)} photos were skipped")
     if manifest["metrics"]:
@@ -760,7 +708,98 @@ def _print_trained(trained: "Trained", broken: int, out: Path, seconds: float) -
         )
 
 
+def _print_study(found: "JudgeStudy") -> None:
+    for notice in found.notices:
+        typer.echo(f"Note: {notice}\n")
+    coverage = found.coverage
+    typer.echo("Judged pairs")
+    _print_rows([
+        ("by experts", f"{found.expert_pairs:7,}"),
+        ("by the crowd", f"{found.crowd_pairs:7,}"),
+    ])  # fmt: skip
+    typer.echo("\nLabels by the most frequent grade and the crowd's votes")
+    _print_rows([
+        ("of experts only", f"{coverage.expert_only:7,}"),
+        ("of the crowd only", f"{coverage.crowd_only:7,}"),
+        ("of both", f"{coverage.both:7,}"),
+        ("no most frequent grade", f"{coverage.undecided:7,}"),
+        ("so without a label", f"{coverage.left_out:7,}"),
+    ])  # fmt: skip
+    if found.agreement is not None:
+        _print_agreement(found.agreement)
+    if found.expert_aucs:
+        typer.echo("\nOne expert's grade against the verdict of the others (ROC-AUC)")
+        _print_rows(
+            (f"expert {item.rater}", f"{_interval(item.roc_auc)}  {_matches(item)}")
+            for item in found.expert_aucs
+        )
+    for confusion in found.confusions or ():
+        _print_confusion(confusion)
+    if found.crowd is not None and found.crowd_auc is not None:
+        _print_crowd(found.crowd, found.crowd_auc)
+
+
+def _matches(item: "ExpertAuc") -> str:
+    return f"{item.pairs:,} pairs, {item.matches:,} matches"
+
+
+def _print_agreement(agreement: "Agreement") -> None:
+    typer.echo(f"\nAgreement of the experts on {agreement.pairs:,} pairs")
+    _print_rows([
+        ("Krippendorff's alpha", f"{agreement.alpha:.3f}"),
+        ("all agree", f"{agreement.all_agree:.1%}"),
+        ("some agree", f"{agreement.some_agree:.1%}"),
+        ("all differ", f"{agreement.all_differ:.1%}"),
+    ])  # fmt: skip
+    typer.echo("\nMean grade, and how far it is from the mean of all")
+    _print_rows(
+        (f"expert {item.rater}", f"{item.mean:.2f}  {item.difference:+.2f}")
+        for item in agreement.severity
+    )
+
+
+def _print_confusion(confusion: "Confusion") -> None:
+    typer.echo(f"\nExpert {confusion.rater} by Dawid and Skene: share of each grade given")
+    _print_rows([
+        ("true grade", "".join(f"{given:8}" for given in range(1, 5))),
+        *(
+            (str(true), "".join(f"{share:8.3f}" for share in row))
+            for true, row in enumerate(confusion.matrix.tolist(), start=1)
+        ),
+    ])  # fmt: skip
+
+
+def _print_crowd(crowd: "CrowdAgreement", auc: "Interval") -> None:
+    typer.echo(f"\nThe crowd beside the experts on the {crowd.pairs:,} pairs of both")
+    _print_rows([
+        ("mean share of yes", f"{crowd.crowd_share:.3f}"),
+        ("mean expert target", f"{crowd.expert_target:.3f}"),
+        ("Spearman's rho", f"{crowd.spearman:.3f}"),
+        ("Kendall's tau-b", f"{crowd.kendall:.3f}"),
+        ("ROC-AUC, median >= 3", _interval(auc)),
+    ])  # fmt: skip
+    typer.echo("\nMean share of yes by the experts' median grade")
+    _print_rows(
+        (f"grade {item.grade:g}", f"{item.share:.3f}  {item.pairs:5,} pairs")
+        for item in crowd.by_grade
+    )
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    for name, value in rows:
+        typer.echo(f"  {name:24} {value}")
+
+
+def _say_wordless(texts: tuple[str, ...]) -> None:
+    if texts:
+        typer.echo(
+            f"  {len(texts)} texts hold no word that the text encoder knows, so nothing can be "
+            f"found by them: {texts[0]!r}" + (", …" if len(texts) > 1 else "")
+        )
+
+
 def _print_evaluation(found: "Evaluation") -> None:
+    _say_wordless(found.wordless)
     for figures in found.pair_figures:
         typer.echo(
             f"\n{figures.name}: {figures.pairs} pairs of {figures.images} images, "
@@ -850,6 +889,8 @@ def _jsonable(value: Any) -> Any:
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
+    if hasattr(value, "tolist"):  # an array; numpy isn't imported for this question
+        return _jsonable(value.tolist())
     if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN has no JSON
         return None
     return value

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kadr.compare import Comparison
 from kadr.evaluate import Evaluation, Example
+from kadr.report import comparison as comparisons
 from kadr.report import conclusions, output, plots
 from kadr.report.frames import Frame, Framer
+from kadr.report.table import Cell, cell
 from kadr.report.wording import Wording
-from kadr.types import Interval
 
 PAIR_ROWS = (
     "roc_auc",
@@ -37,14 +39,6 @@ TRAINING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A figure and its interval as they are printed; the interval may be empty."""
-
-    value: str
-    span: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """A figure by its name, one cell per column."""
 
@@ -63,7 +57,7 @@ class Strip:
     frames: tuple[Frame, ...]
 
 
-def write(
+def write(  # noqa: PLR0913 - a page shows all of it
     evaluation: Evaluation,
     path: Path,
     *,
@@ -71,6 +65,7 @@ def write(
     manifest: Mapping[str, Any],
     language: str,
     disclaimer: str,
+    comparison: Comparison | None,
 ) -> Path:
     """Write the page; `kadr.report.write` says more.
 
@@ -98,27 +93,22 @@ def write(
             examples=strips.of(evaluation.examples),
             failures=strips.of(evaluation.failures),
             training=tuple(_training(manifest, say)),
+            compared=comparisons.section(comparison, say) if comparison else None,
             digests=_table(manifest, "data"),
         ),
     )
-
-
-def _cell(figure: Interval | None, say: Wording) -> Cell:
-    if figure is None:
-        return Cell(say.number(math.nan))
-    return Cell(say.number(figure.value), say.span(figure))
 
 
 def _headline(evaluation: Evaluation, say: Wording) -> tuple[Row, ...]:
     rows = []
     for figures in evaluation.pair_figures[:1]:
         rows += [
-            _row(key, [_cell(getattr(figures, key), say)], say)
+            _row(key, [cell(getattr(figures, key), say)], say)
             for key in ("roc_auc", "average_precision", "expected_calibration_error")
         ]
     for found in evaluation.retrieval[:1]:
         rows += [
-            _row("recall_10", [_cell(found.recall_10, say)], say),
+            _row("recall_10", [cell(found.recall_10, say)], say),
             _row("median_rank", [_median(found.median_rank, found.images, say)], say),
         ]
     return tuple(rows)
@@ -137,7 +127,7 @@ def _pair_rows(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
     for key in ("pairs", "images", "matches"):
         yield _row(key, [Cell(say.count(getattr(item, key))) for item in sets], say)
     for key in PAIR_ROWS:
-        yield _row(key, [_cell(getattr(item, key), say) for item in sets], say)
+        yield _row(key, [cell(getattr(item, key), say) for item in sets], say)
         if key in {"mae", "rmse"}:
             constant = f"constant_{key}"
             yield _row(constant, [Cell(say.number(getattr(item, constant))) for item in sets], say)
@@ -148,7 +138,7 @@ def _retrieval_rows(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
     for key in ("queries", "images"):
         yield _row(key, [Cell(say.count(getattr(item, key))) for item in sets], say)
     for key in RETRIEVAL_ROWS:
-        yield _row(key, [_cell(getattr(item, key), say) for item in sets], say)
+        yield _row(key, [cell(getattr(item, key), say) for item in sets], say)
     yield _row("median_rank", [Cell(say.count(item.median_rank)) for item in sets], say)
 
 
@@ -157,7 +147,7 @@ def _cross_validated(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
     if found is not None:
         yield _row("pairs", [Cell(say.count(found.pairs))], say)
         for key in ("roc_auc", "tau_c", "tau_b"):
-            yield _row(key, [_cell(getattr(found, key), say)], say)
+            yield _row(key, [cell(getattr(found, key), say)], say)
 
 
 def _training(manifest: Mapping[str, Any], say: Wording) -> Iterator[tuple[str, str]]:

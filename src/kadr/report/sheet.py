@@ -11,7 +11,7 @@ from kadr.errors import ImageError, KadrError
 from kadr.images import decode
 from kadr.report import output
 from kadr.report.frames import Framer
-from kadr.report.wording import Wording
+from kadr.report.wording import Wording, one_line
 from kadr.types import Answer, Hit
 
 COLUMNS = 5
@@ -122,8 +122,7 @@ def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int, limit: int) -> tuple[str, ...]:
     """Lines that fit; a word longer than a line is cut, what is too much ends in an ellipsis."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    left = " ".join(printable.split())
+    left = one_line(text)
     lines: list[str] = []
     while left and len(lines) < limit:
         size = _fitting(left, font, width)

@@ -20,6 +20,7 @@ class Wording:
 
     def __init__(self, language: str) -> None:
         self.language: Language = "ru" if language.partition("-")[0].lower() == "ru" else "en"
+        self._comma = self.language == "ru"
         self._texts = {key: text[self.language] for key, text in texts().items()}
 
     def __call__(self, key: str, **values: str) -> str:
@@ -36,7 +37,7 @@ class Wording:
         if not math.isfinite(value):
             return MISSING
         text = f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-        return text.replace(".", ",") if self.language == "ru" else text
+        return text.replace(".", ",") if self._comma else text
 
     def signed(self, value: float, digits: int = 3) -> str:
         """A number that shows its plus."""
@@ -47,13 +48,20 @@ class Wording:
         if not math.isfinite(value):
             return MISSING
         whole, _, rest = f"{value:,.1f}".rstrip("0").rstrip(".").partition(".")
-        if self.language == "ru":
+        if self._comma:
             whole = whole.replace(",", "\N{NARROW NO-BREAK SPACE}")
-        return whole + (("," if self.language == "ru" else ".") + rest if rest else "")
+        return whole + (("," if self._comma else ".") + rest if rest else "")
+
+    def plain(self, value: object) -> str:
+        """A choice as it was made: yes or no, an ungrouped number, or a name on one line."""
+        if isinstance(value, bool):
+            return self("table.yes" if value else "table.no")
+        text = one_line(str(value))
+        return text.replace(".", ",") if isinstance(value, float) and self._comma else text
 
     def percent(self, share: float, digits: int = 1) -> str:
         """A share in [0, 1] as a percentage."""
-        space = "\N{NO-BREAK SPACE}" if self.language == "ru" else ""
+        space = "\N{NO-BREAK SPACE}" if self._comma else ""
         text = self.number(100 * share, digits)
         return text if text == MISSING else f"{text}{space}%"
 
@@ -61,12 +69,25 @@ class Wording:
         """Only the bounds: [low, high]; empty where they are undefined."""
         if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
             return ""
-        comma = "; " if self.language == "ru" else ", "
+        comma = "; " if self._comma else ", "
         return f"[{self.number(interval.low)}{comma}{self.number(interval.high)}]"
 
     def interval(self, interval: Interval) -> str:
         """Value [low, high]."""
         return f"{self.number(interval.value)} {self.span(interval)}".rstrip()
+
+
+def one_line(text: str) -> str:
+    """Anybody's text as printable letters on one line."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def shortened(text: str, letters: int) -> str:
+    """A long name without its middle: both ends tell models apart."""
+    if len(text) <= letters:
+        return text
+    front = (letters - 1) // 2
+    return f"{text[:front]}…{text[front + 1 - letters :]}"
 
 
 @cache
