@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from kadr import compare as flow
-from kadr import dataset, figures, labels, metrics, scenes, train
+from kadr import dataset, figures, heads, labels, metrics, scenes, train
 from kadr.compare import KEPT, TABLE, Comparison, compare
 from kadr.errors import KadrError
 from kadr.train import Config, split
@@ -470,4 +470,4 @@ def test_jobs_change_no_figure(
 
 def test_search_tunes_the_head(drawn: Dataset, cache: VectorCache, tmp_path: Path) -> None:
     (row,) = compare(drawn, [replace(CONFIG, search=True)], cache, tmp_path).rows
-    assert row.settings in train.heads.GRID["logistic"]
+    assert row.settings in heads.GRID["logistic"]

@@ -4,8 +4,9 @@ import json
 import math
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,12 +15,17 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import GroupShuffleSplit
 
-from kadr import dataset, matcher, scenes
+from kadr import dataset, encoded, heads, matcher, scenes
+from kadr.alignment import Alignment
+from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.errors import DataError, KadrError
+from kadr.heads import Classifier
 from kadr.matcher import MANIFEST, WEIGHTS
+from kadr.relevance import Relevance
 from kadr.safety import policy as law
-from kadr.train import Config, Trained, split, train
-from kadr.types import Dataset, Judgement
+from kadr.train import Config, Judges, Trained, fit_alignment, gather, split, train
+from kadr.train import learn as learn_head
+from kadr.types import Dataset, Judgement, Label
 from kadr.vectors import VectorCache
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
@@ -262,3 +268,152 @@ def test_a_photo_that_cannot_be_read_is_left_out(folder: Path, tmp_path: Path) -
     found = learn(dataset.load(copy))
     assert len(found.skipped) == 1
     assert names[0] in found.skipped[0]
+
+
+def crowd_turned(data: Dataset) -> Dataset:
+    return replace(data, votes=tuple(replace(v, yes=v.no, no=v.yes) for v in data.votes))
+
+
+def experts_turned(data: Dataset) -> Dataset:
+    return replace(data, judgements=tuple(opposite(j) for j in data.judgements))
+
+
+@pytest.mark.parametrize(
+    ("judges", "others", "own"),
+    [("experts", crowd_turned, experts_turned), ("crowd", experts_turned, crowd_turned)],
+)
+def test_judges_are_learned_from_alone(
+    drawn: Dataset,
+    judges: Judges,
+    others: Callable[[Dataset], Dataset],
+    own: Callable[[Dataset], Dataset],
+    tmp_path: Path,
+) -> None:
+    # No law: it hears everybody, and is tested below.
+    config = replace(CONFIG, judges=judges, policy="none")
+    before = weights(learn(drawn, config), tmp_path / "before")
+    assert weights(learn(others(drawn), config), tmp_path / "others") == before
+    assert weights(learn(own(drawn), config), tmp_path / "own") != before
+    both = replace(config, judges="both")
+    assert weights(learn(drawn, both), tmp_path / "both") != before
+    assert weights(learn(others(drawn), both), tmp_path / "both-others") != weights(
+        learn(drawn, both), tmp_path / "again"
+    )
+
+
+@pytest.mark.parametrize("judges", ["experts", "crowd"])
+def test_labels_are_of_pairs_that_the_judges_saw(drawn: Dataset, judges: Judges) -> None:
+    lesson = gather(drawn, replace(CONFIG, judges=judges, policy="none"))
+    graded = {(j.query, j.image) for j in drawn.judgements}
+    voted = {(v.query, v.image) for v in drawn.votes}
+    seen = graded if judges == "experts" else voted
+    assert {(item.query, item.image) for item in lesson.labels} <= seen
+    assert (graded - voted) or (voted - graded)
+    assert {item.image for item in lesson.labels} <= set(lesson.training)
+
+
+@pytest.mark.parametrize("judges", ["experts", "crowd"])
+def test_the_law_hears_all_judges(drawn: Dataset, judges: Judges) -> None:
+    """Whose word teaches is a choice; what the law hides is not."""
+    both, part = (gather(drawn, replace(CONFIG, judges=who)) for who in ("both", judges))
+    assert both.exclusions.images_removed > 0
+    assert part.exclusions == both.exclusions
+    known = {item.image for item in both.labels}
+    assert {item.image for item in part.labels} <= known
+
+
+def test_an_image_flagged_by_the_other_judges_teaches_nothing(drawn: Dataset) -> None:
+    """Only experts say that it matches a text that names a child; learning is from the crowd."""
+    child = sorted(_children(drawn))[0]
+    free = gather(drawn, replace(CONFIG, judges="crowd"))
+    victim = sorted({item.image for item in free.labels})[0]
+    said = tuple(Judgement(child, victim, rater, 4) for rater in ("a", "b", "c"))
+    others = tuple(j for j in drawn.judgements if (j.query, j.image) != (child, victim))
+    votes = tuple(v for v in drawn.votes if (v.query, v.image) != (child, victim))
+    flagged = gather(
+        replace(drawn, judgements=others + said, votes=votes), replace(CONFIG, judges="crowd")
+    )
+    assert victim not in {item.image for item in flagged.labels}
+
+
+def test_verdicts_of_a_crowd_lesson_are_not_learned_from(drawn: Dataset) -> None:
+    """They measure: of held-out images too, whoever taught."""
+    lesson = gather(drawn, replace(CONFIG, judges="crowd"))
+    assert {image for _, image in lesson.verdicts} & set(lesson.held_out)
+
+
+def test_judges_without_a_word_are_said(drawn: Dataset) -> None:
+    mute = replace(drawn, votes=())
+    with pytest.raises(DataError, match="too few"):
+        gather(mute, replace(CONFIG, judges="crowd"))
+    assert gather(mute, replace(CONFIG, judges="experts")).labels
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "mlp"])
+def test_search_keeps_the_settings_that_it_found(
+    drawn: Dataset, classifier: Classifier, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, classifier=classifier, search=True)
+    found = learn(drawn, config).matcher
+    assert found.relevance.settings in heads.GRID[classifier]
+    assert found.manifest["config"]["search"] is True
+    folder = matcher.save(found, tmp_path / "bundle")
+    kept = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["relevance"]["settings"]
+    assert kept == dict(found.relevance.settings)
+    assert matcher.load(folder).relevance.settings == kept
+    chosen = learn(drawn, replace(config, search=False)).matcher.relevance.settings
+    assert chosen == heads.GRID[classifier][0]
+
+
+def test_search_takes_the_best_of_the_grid(drawn: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of settings of which one learns nothing, the other is found in either order."""
+    for grid in (({"C": 1e-6}, {"C": 1e-3}), ({"C": 1e-3}, {"C": 1e-6})):
+        monkeypatch.setitem(heads.GRID, "logistic", grid)
+        found = learn(drawn, replace(CONFIG, search=True)).matcher.relevance
+        assert found.validation == max(learn_with(drawn, settings).validation for settings in grid)
+
+
+def learn_with(data: Dataset, settings: heads.Settings) -> Relevance:
+    cache = VectorCache(Path(":memory:"))
+    photos, words = load_image_encoder("colours"), load_text_encoder("words")
+    both = encoded.encode(data, photos, words, cache)
+    cache.close()
+    fit = partial(fit_alignment, CONFIG, both)
+    return learn_head(gather(data, CONFIG), both, CONFIG, fit, settings=settings).relevance
+
+
+def test_a_joint_space_of_this_archive_is_learned_anew_in_each_fold(drawn: Dataset) -> None:
+    """So that calibration looks at pairs that the space hasn't seen: five folds, once for all."""
+    cache = VectorCache(Path(":memory:"))
+    photos, words = load_image_encoder("colours"), load_text_encoder("words")
+    both = encoded.encode(drawn, photos, words, cache)
+    cache.close()
+    lesson, asked = gather(drawn, CONFIG), []
+
+    def space(items: tuple[Label, ...]) -> Alignment:
+        asked.append(items)
+        return fit_alignment(CONFIG, both, items)
+
+    learned = learn_head(lesson, both, CONFIG, space)
+    assert len(asked) == 6
+    assert asked[0] == lesson.labels == learned.labels
+    left_out = [{i.image for i in asked[0]} - {i.image for i in part} for part in asked[1:]]
+    assert all(left_out)
+    assert sum(map(len, left_out)) == len({i.image for i in asked[0]})
+    fixed = learn_head(lesson, both, CONFIG, learned.alignment)
+    assert (fixed.relevance.slope, fixed.relevance.intercept) != (
+        learned.relevance.slope,
+        learned.relevance.intercept,
+    )
+    assert fixed.relevance.validation > learned.relevance.validation  # it has seen what it is asked
+
+
+def test_too_few_matching_pairs_are_said(drawn: Dataset) -> None:
+    cache = VectorCache(Path(":memory:"))
+    photos, words = load_image_encoder("colours"), load_text_encoder("words")
+    both = encoded.encode(drawn, photos, words, cache)
+    cache.close()
+    items = gather(drawn, CONFIG).labels
+    lonely = [item for item in items if item.target < 0.5][:4]
+    with pytest.raises(DataError, match="too few to align"):
+        fit_alignment(CONFIG, both, lonely)

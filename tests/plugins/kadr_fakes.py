@@ -1,13 +1,16 @@
-"""Encoders without weights, found by the specs `colours` and `words` as any plugin is."""
+"""Encoders without weights, found by the specs `colours`, `words` and `learned-words` as any plugin is."""
 
+import hashlib
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kadr.errors import KadrError
 from kadr.types import Vectors
 
 
@@ -38,4 +41,37 @@ class HashedWords:
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.lower()):
                 vectors[row, zlib.crc32(word.encode("utf-8", "surrogatepass")) % self.dim] += 1
+        return vectors
+
+
+class LearnedWords:
+    """A bag of the words that it learned in training; any other word is nothing."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        self.dim = len(self.words)
+        digest = hashlib.sha256("\n".join(self.words).encode("utf-8")).hexdigest()
+        self.name = f"fake-learned-words-{digest[:16]}"
+
+    @classmethod
+    def learn(cls, texts: Sequence[str]) -> Self:
+        words = {word for text in texts for word in re.findall(r"\w+", text.lower())}
+        if not words:
+            raise KadrError("learned-words: these texts have no word.")
+        return cls(sorted(words))
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        return cls(arrays["words"].tolist())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"words": np.array(self.words)}
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        column = {word: number for number, word in enumerate(self.words)}
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.lower()):
+                if word in column:
+                    vectors[row, column[word]] += 1
         return vectors
