@@ -11,34 +11,40 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 from kadr import compare, dataset, report, train, vectors
-from kadr.types import Interval
+from kadr.heads import Classifier
+from kadr.relevance import Features
+from kadr.types import Experts, Interval
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))
 TEXTS = ("mini", "tfidf", "glove", "minilm", "mini+tfidf", "minilm+glove")
 CONCATENATED = ("mini", "efficientnet-lite0")
-EXPERTS = ("majority", "median", "mean", "dawid-skene")
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 
 
 def encoders() -> list[train.Config]:
-    """Each image encoder with each text encoder and each head; plain concatenation for some."""
-    base = train.Config(policy="none", search=True)
-    heads = [
-        replace(base, image_encoder=image, text_encoder=text, classifier=head)
-        for head, image, text in product(("logistic", "mlp", "boosting"), IMAGES, TEXTS)
+    """Each image encoder with each text encoder and each head; plain concatenation for some.
+
+    Logistic heads are tuned in each row, the slower ones for `mini` alone.
+    """
+    base = train.Config(policy="none")
+    pairs = [
+        replace(base, image_encoder=image, text_encoder=text)
+        for image, text in product(IMAGES, TEXTS)
     ]
-    concatenated = [
-        replace(base, image_encoder=image, text_encoder=text, features="concat")
-        for image, text in product(CONCATENATED, TEXTS)
+    tuned = [replace(config, search=True) for config in pairs]
+    others = [config for config in pairs if config != base]
+    mini = [replace(base, alignment=space, search=True) for space in get_args(train.Space)]
+    return [
+        *tuned,
+        *(replace(c, features="concat") for c in tuned if c.image_encoder in CONCATENATED),
+        *(replace(c, classifier="mlp") for c in (*others, *mini)),
+        *(replace(c, classifier="boosting") for c in (*others, *mini)),
+        mini[1],
     ]
-    fitted = [
-        replace(base, classifier=head, alignment="fitted")
-        for head in ("logistic", "mlp", "boosting")
-    ]
-    return [*heads, *concatenated, *fitted]
 
 
 def label_choices() -> list[train.Config]:
@@ -46,9 +52,9 @@ def label_choices() -> list[train.Config]:
     return [
         train.Config(policy=policy, judges=judges, experts=experts)
         for policy, judges, experts in product(
-            ("none", "under-16"), ("both", "experts", "crowd"), EXPERTS
+            ("none", "under-16"), get_args(train.Judges), get_args(Experts)
         )
-        if judges != "crowd" or experts == EXPERTS[0]
+        if judges != "crowd" or experts == "majority"
     ]
 
 
@@ -80,23 +86,22 @@ def main() -> None:
 
 def print_encoders(found: compare.Comparison) -> None:
     """ROC-AUC and R@10 of each pair of encoders, head by head."""
-    rows = {
-        (c.classifier, c.features, c.alignment, c.image_encoder, c.text_encoder): row
-        for row in found.rows
-        if (c := row.config)
-    }
-    for classifier in ("logistic", "mlp", "boosting"):
-        for space, features in (("fitted", "aligned"), ("fitted", "concat")):
-            kept = {k[3:]: r for k, r in rows.items() if k[:3] == (classifier, features, space)}
-            if kept:
-                print(f"\n{classifier}, {features}: ROC-AUC, with new texts too, R@10\n")
-                _grid(kept)
-    for key, row in rows.items():
-        if key[2] == "shipped":
-            print(f"\nshipped space, {key[0]}: {_line(row)}")
+    for classifier, features in product(get_args(Classifier), get_args(Features)):
+        rows = {
+            (c.image_encoder, c.text_encoder): row
+            for row in found.rows
+            if (c := row.config)
+            and (c.classifier, c.features, c.alignment) == (classifier, features, "fitted")
+        }
+        if rows:
+            print(f"\n{classifier}, {features}: ROC-AUC, with new texts too, R@10\n")
+            _grid(rows)
+    for row in found.rows:
+        if row.config and row.config.alignment == "shipped":
+            print(f"\n{row.name}: {_line(row)}")
 
 
-def _grid(rows: dict[tuple[str, ...], compare.Row]) -> None:
+def _grid(rows: dict[tuple[str, str], compare.Row]) -> None:
     print("| image, text | " + " | ".join(TEXTS) + " |")
     print("|---" * (len(TEXTS) + 1) + "|")
     for image in IMAGES:
