@@ -21,7 +21,7 @@ from kadr.types import Dataset, Interval, Label
 from kadr.vectors import VectorCache
 
 PLUGINS = Path(__file__).parent / "plugins"
-CONFIG = Config(image_encoder="colours", text_encoder="words", policy="none")
+CONFIG = Config(image_encoder="colours", text_encoder="words", policy="none", alignment="fitted")
 THREE = (CONFIG, replace(CONFIG, features="concat"), replace(CONFIG, judges="experts"))
 
 
@@ -188,6 +188,16 @@ class TestTable:
         again = compare(drawn, [CONFIG, CONFIG], cache, tmp_path)
         assert len(again.rows) == 1
         assert len(spy.configs) == 6
+
+    def test_the_shipped_space_is_minis_alone(
+        self, drawn: Dataset, cache: VectorCache, folder: Path, tmp_path: Path, spy: _Spy
+    ) -> None:
+        """Other pairs are always fitted, so that asking for either space is asking once."""
+        copy = shutil.copytree(folder, tmp_path / "copy")
+        asked = [replace(CONFIG, alignment="shipped"), CONFIG]
+        (row,) = compare(drawn, asked, cache, copy).rows
+        assert row.config == CONFIG
+        assert spy.configs == []
 
     def test_name_tells_what_differs(self) -> None:
         assert flow.name(Config()) == "mini · mini · aligned · logistic"
