@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from comparisons import hostile, study
-from kadr import metrics, report
+from kadr import files, metrics, report
 from kadr.compare import Comparison
 from kadr.errors import KadrError
 from kadr.evaluate import (
@@ -28,7 +28,7 @@ from kadr.evaluate import (
 )
 from kadr.figures import PairFigures, RetrievalFigures
 from kadr.labels import Agreement, Severity
-from kadr.report import conclusions, output
+from kadr.report import conclusions
 from kadr.report.frames import Framer
 from kadr.report.sheet import write_sheet
 from kadr.report.wording import Language, Wording, texts
@@ -520,7 +520,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        output.save(pipe, "кот".encode())
+        files.save(pipe, "кот".encode())
         assert os.read(reader, 100) == "кот".encode()
     finally:
         os.close(reader)
@@ -531,7 +531,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
 def test_redirected_stdout_is_neither_replaced_nor_started_over(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from kadr.report.output import save\n"
+        "from pathlib import Path; from kadr.files import save\n"
         "print('before', flush=True); save(Path('/dev/stdout'), b'data\\n'); print('after')"
     )
     with (tmp_path / "out").open("wb") as file:

@@ -17,11 +17,10 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
-from kadr import encoded, figures, matcher, metrics, relevance, train
+from kadr import encoded, figures, files, matcher, metrics, relevance, train
 from kadr.alignment import Alignment
 from kadr.encoded import Encoded, Stage, silent
 from kadr.encoders import TextEncoder, load_image_encoder, load_text_encoder, state
@@ -444,16 +443,7 @@ def _ranked(
 
 
 def _write(path: Path, value: Any) -> None:
-    """Beside first, then in place: a killed run leaves no half a file."""
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        try:
-            beside.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise KadrError(f"{path}: can't be written ({error.strerror or error}).") from error
+    files.save(path, json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 def _read(path: Path) -> tuple[Row, tuple[Pair, ...], Floats]:

@@ -334,9 +334,8 @@ def evaluate_command(
     cache: CacheOption = None,
 ) -> None:
     """Measure a matcher on images that it has not learned from."""
-    from kadr import dataset, evaluate
+    from kadr import dataset, evaluate, files
     from kadr import report as reports
-    from kadr.report import output
     from kadr.safety import policy as law
 
     compared = _comparison(comparison, report)
@@ -358,7 +357,7 @@ def evaluate_command(
         _print_evaluation(found)
         if json_file is not None:
             text = json.dumps(_figures(found), indent=1, ensure_ascii=False) + "\n"
-            output.save(json_file, text.encode("utf-8"))
+            files.save(json_file, text.encode("utf-8"))
     if report is not None:
         reports.write(
             found,
@@ -466,14 +465,13 @@ def score_command(
 
     A row whose photo can't be read keeps its place with empty figures; the command then exits 1.
     """
-    from kadr import score
-    from kadr.report import output
+    from kadr import files, score
 
     table = score.read_pairs(pairs)
     loaded = _matcher(model)
     with _cache(cache) as vectors, _progress() as stage:
         found = score.score(table, images, loaded, vectors, stage)
-    output.save(out, score.to_csv(table, found).encode("utf-8"))
+    files.save(out, score.to_csv(table, found).encode("utf-8"))
     problems = [f"{_printable(item.path)}: {item.reason}" for item in found.skipped]
     for problem in problems:
         typer.echo(f"kadr: {problem}", err=True)

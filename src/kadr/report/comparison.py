@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kadr import files
 from kadr.compare import Comparison, Row
 from kadr.report import contrasts, output, table
 from kadr.report.table import CHOICES, FIGURES, Cell, Line, Table
@@ -53,7 +54,7 @@ def write(comparison: Comparison, folder: Path, *, language: str) -> tuple[Path,
             "comparison.html.j2", say=say, compared=section(comparison, say)
         ),
     }
-    return tuple(output.save(folder / name, data) for name, data in made.items())
+    return tuple(files.save(folder / name, data) for name, data in made.items())
 
 
 def section(comparison: Comparison, say: Wording) -> Section:

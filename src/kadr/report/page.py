@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kadr import files
 from kadr.compare import Comparison
 from kadr.evaluate import Evaluation, Example
 from kadr.report import comparison as comparisons
@@ -74,7 +75,7 @@ def write(  # noqa: PLR0913 - a page shows all of it
     """
     say = Wording(language)
     strips = _Strips(evaluation, photos, say)
-    return output.save(
+    return files.save(
         path,
         output.render(
             "page.html.j2",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from kadr import files
 from kadr.errors import ImageError, KadrError
 from kadr.images import decode
 from kadr.report import output
@@ -34,7 +35,7 @@ def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en")
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
-    return output.save(path, _WRITERS[suffix](query, answer, Wording(language)))
+    return files.save(path, _WRITERS[suffix](query, answer, Wording(language)))
 
 
 def _page(query: str, answer: Answer, say: Wording) -> bytes:

@@ -1,0 +1,49 @@
+"""Bytes to files that are whole: a reader never sees half of one."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from kadr.errors import KadrError
+
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
+def save(path: Path, data: bytes) -> Path:
+    """Put the bytes beside `path`, then in its place: a reader never sees half a file.
+
+    A folder that is missing is made. What is no file, such as a pipe or /dev/stdout, is written to
+    and never replaced.
+
+    Raises:
+        KadrError: nothing can be written there.
+    """
+    try:
+        if str(path) in _STREAMS:
+            _write_stream(_STREAMS[str(path)], data)
+        elif path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(path, data)
+    except OSError as error:
+        raise KadrError(
+            f"{path}: can't be written ({error.strerror or error}). "
+            "Name a file in a folder that you may write to."
+        ) from error
+    return path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".kadr-{uuid4().hex}.part")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_stream(descriptor: int, data: bytes) -> None:
+    """Go on where the stream is: opened by its name, a redirected one would start over."""
+    with open(os.dup(descriptor), "wb") as stream:  # noqa: PTH123 - it has no path
+        stream.write(data)
