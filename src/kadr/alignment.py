@@ -151,6 +151,8 @@ def _within_span(rows: Floats) -> tuple[Floats, Floats]:
         return rows, np.eye(rows.shape[1])
     values, vectors = np.linalg.eigh(different @ different.T)
     kept = values > 1e-10 * max(float(values[-1]), 1e-300)
+    if not kept.any():  # all rows are alike: they span nothing
+        return rows, np.eye(rows.shape[1])
     basis = different.T @ (vectors[:, kept] / np.sqrt(values[kept]))
     return rows @ basis, basis
 
