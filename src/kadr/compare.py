@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -296,6 +297,11 @@ def _run(
         waiting = {pool.submit(_measure_apart, bench, kept): bench for bench in benches}
         for future in as_completed(waiting):
             yield len(waiting[future].configs), future.result()
+    except BrokenProcessPool as error:
+        raise KadrError(
+            "A process that measures was stopped from outside, or had too little memory. What was "
+            "measured is kept: compare again, with fewer --jobs."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

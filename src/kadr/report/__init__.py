@@ -55,7 +55,7 @@ def write(  # noqa: PLR0913 - a page shows all of it
 def write_comparison(
     comparison: "Comparison", folder: Path, *, language: Literal["en", "ru"] = "en"
 ) -> tuple[Path, ...]:
-    """Write comparison.csv, comparison.md and comparison.html into a folder that exists.
+    """Write comparison.csv, comparison.md and comparison.html into a folder, made if need be.
 
     Each is whole or not written at all. The CSV is the same in every language: plain numbers in
     full precision, an interval in three columns, empty where a figure is undefined.
