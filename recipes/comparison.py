@@ -21,12 +21,12 @@ from kadr.types import Experts, Interval
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))
 TEXTS = ("mini", "tfidf", "glove", "minilm", "mini+tfidf", "minilm+glove")
-ALL_HEADS = ("mini", "efficientnet-lite0")
+CONCATENATED = ("mini", "efficientnet-lite0")
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 
 
 def encoders() -> list[train.Config]:
-    """Each image encoder with each text encoder; for two of them each head, and concatenation.
+    """Each image encoder with each text encoder and each head; two of them concatenated as well.
 
     Logistic heads are tuned in each row, the slower ones for the pair `mini` alone.
     """
@@ -37,11 +37,11 @@ def encoders() -> list[train.Config]:
     ]
     tuned = [replace(config, search=True) for config in pairs]
     mini = [replace(base, alignment=space, search=True) for space in get_args(train.Space)]
-    others = [c for c in pairs if c.image_encoder in ALL_HEADS and c != base]
+    others = [config for config in pairs if config != base]
     return [
         *tuned,
         mini[1],
-        *(replace(c, features="concat") for c in tuned if c.image_encoder in ALL_HEADS),
+        *(replace(c, features="concat") for c in tuned if c.image_encoder in CONCATENATED),
         *(replace(c, classifier="mlp") for c in (*mini, *others)),
         *(replace(c, classifier="boosting") for c in (*mini, *others)),
     ]

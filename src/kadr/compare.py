@@ -307,15 +307,13 @@ def _run(
 
 
 def _measure_apart(bench: _Bench, kept: Path) -> dict[str, str]:
-    """Run in a process of its own, on one core."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        return {k: v for broken in _measure_all(bench, kept) for k, v in broken.items()}
+    """Run in a process of its own."""
+    return {k: v for broken in _measure_all(bench, kept) for k, v in broken.items()}
 
 
 def _measure_all(bench: _Bench, kept: Path) -> Iterator[dict[str, str]]:
     """Measure each combination and keep it; yields those that couldn't be, with the reason."""
+    from threadpoolctl import threadpool_limits
 
     @lru_cache(maxsize=4 * relevance.FOLDS)
     def aligned(part: int | None, items: tuple[Label, ...]) -> Alignment:
@@ -324,7 +322,9 @@ def _measure_all(bench: _Bench, kept: Path) -> Iterator[dict[str, str]]:
 
     for config in bench.configs:
         try:
-            _write(kept / bench.key(config), _measure(bench, config, aligned))
+            with threadpool_limits(1):  # sums of more threads round in another way
+                measured = _measure(bench, config, aligned)
+            _write(kept / bench.key(config), measured)
             yield {}
         except KadrError as error:
             yield {name(config): str(error)}

@@ -26,6 +26,8 @@ COSINE_SCALE = 5.0
 """How freely the head may use the cosines and the densities, beside single dimensions."""
 COMPONENTS = 256
 """Sides wider than this are concatenated by so many principal components."""
+FLAT = 1e-6
+"""Directions with less of the largest variance than this are rounding."""
 SAMPLE = 4096
 """Rows that principal components are computed from."""
 
@@ -308,8 +310,10 @@ def _principal(vectors: Vectors) -> Vectors | None:
     if vectors.shape[1] <= COMPONENTS:
         return None
     rows = vectors[:: max(1, len(vectors) // SAMPLE)]
-    _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
-    return np.ascontiguousarray(directions[:, : -COMPONENTS - 1 : -1], dtype=np.float32)
+    variances, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
+    # Standardising a direction in which training never varied would blow up what is new.
+    kept = max(1, min(COMPONENTS, int((variances > FLAT * variances[-1]).sum())))
+    return np.ascontiguousarray(directions[:, : -kept - 1 : -1], dtype=np.float32)
 
 
 def _aligned(images: Side, texts: Side, _bases: Bases) -> Vectors:
