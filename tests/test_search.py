@@ -19,19 +19,8 @@ FREE, LAW = law.load("none"), law.load("under-16")
 ENCODER = "fake-colour-grid-4x4"
 QUERY = "A red car is on the street ."
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
-TWINS = (
-    ("1319634306_816f21677f.jpg#0", "Коричневая собака сидит в высокой траве."),
-    ("2448210587_9fe7ea5f42.jpg#0", "Пожилая женщина сидит на пне с белой собакой."),
-    ("269650644_059a84ece5.jpg#0", "Группа людей катается на коньках в большом городе."),
-    ("2887171449_f54a2b9f39.jpg#0", "Женщина, сидящая за швейной машинкой, поднимает взгляд."),
-    ("3287969199_08e775d896.jpg#0", "Птица летит над водой."),
-    ("3421547427_53411b6278.jpg#0", "Мужчина в синей рубашке поднимает теннисную ракетку и улыбается."),
-    ("3398788809_25c71ba018.jpg#0", "Группа друзей играет на музыкальных инструментах посреди леса."),
-    ("3722572342_6904d11d52.jpg#0", "Красная крытая лодка мчится по воде."),
-    ("381514859_b40418d9c3.jpg#0", "Две маленькие белые собаки во дворе гонятся за красным мячом."),
-    ("3601978895_9fec23ce0c.jpg#0", "Мужчина прислонился к большому роботу."),
-)  # fmt: skip
-"""Test queries whose photos show no child, and our translations."""
+RUSSIAN = Path(__file__).parent / "russian_queries.txt"
+"""Two test queries of each photo, translated by us: id | text."""
 
 
 @pytest.fixture(scope="module")
@@ -185,27 +174,30 @@ def twins(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple
     """Rank of the right photo among 100 for each English query and its Russian twin."""
     cache = VectorCache(tmp_path_factory.getbasetemp() / "archive.sqlite")
     mini = matcher.load()
-    searcher = Searcher(mini, collect(archive / "test_images", mini, cache), LAW)
+    searcher = Searcher(mini, collect(archive / "test_images", mini, cache), FREE)
     cache.close()
     english = {query.id: query for query in dataset.load(archive).test_queries}
 
     def rank(text: str, image: str | None) -> int:
         return [hit.image.id for hit in searcher.search(text, 100).hits].index(str(image)) + 1
 
-    pairs = [(english[query_id], russian) for query_id, russian in TWINS]
-    ranks = [(rank(query.text, query.image), rank(text, query.image)) for query, text in pairs]
-    print(f"ranks among 100 photos, English and Russian: {ranks}")
-    return ranks
+    lines = [line.split(" | ") for line in RUSSIAN.read_text(encoding="utf-8").splitlines()]
+    pairs = [(english[query_id], russian) for query_id, russian in lines[::2]]
+    return [(rank(query.text, query.image), rank(text, query.image)) for query, text in pairs]
 
 
 @pytest.mark.archive
-def test_russian_finds_photos_that_english_finds(twins: list[tuple[int, int]]) -> None:
-    """The shipped head learned from English captions alone; chance is 1 of 10."""
-    assert sum(english <= 10 for english, _ in twins) == 10
-    assert sum(russian <= 10 for _, russian in twins) >= 6
+def test_russian_finds_most_photos(twins: list[tuple[int, int]]) -> None:
+    """Measured on all 200: R@1 0.635 in English, 0.535 in Russian (docs/results.md)."""
+    english, russian = (np.array(ranks) for ranks in zip(*twins, strict=True))
+    assert len(russian) == 100
+    assert (english <= 1).mean() >= 0.55
+    assert (russian <= 1).mean() >= 0.45
+    assert (russian <= 10).mean() >= 0.85
 
 
-@pytest.mark.archive
-@pytest.mark.xfail(reason="Russian is weaker than wanted: 4 or 5 of 10 when this was written")
-def test_russian_has_most_right_photos_in_the_top_five(twins: list[tuple[int, int]]) -> None:
-    assert sum(russian <= 5 for _, russian in twins) >= 6
+def test_every_photo_has_two_russian_queries() -> None:
+    lines = [line.split(" | ") for line in RUSSIAN.read_text(encoding="utf-8").splitlines()]
+    photos = [query_id.partition("#")[0] for query_id, _ in lines]
+    assert len({query_id for query_id, _ in lines}) == len(lines) == 200
+    assert all(photos.count(photo) == 2 for photo in photos)

@@ -21,7 +21,7 @@ from kadr.errors import KadrError, MissingExtraError
 from kadr.types import Vectors
 
 IMAGE_ENGINES = {
-    "mini": "kadr.encoders.efficientnet:EfficientNetLite2",
+    "mini": "kadr.encoders.mini:MiniImages",
     "efficientnet-lite0": "kadr.encoders.efficientnet_lite:lite0",
     "efficientnet-lite1": "kadr.encoders.efficientnet_lite:lite1",
     "efficientnet-lite2": "kadr.encoders.efficientnet_lite:lite2",
@@ -31,7 +31,7 @@ IMAGE_ENGINES = {
     "timm": "kadr.encoders.timm:TimmModel",
 }
 TEXT_ENGINES = {
-    "mini": "kadr.encoders.e5:MultilingualE5Small",
+    "mini": "kadr.encoders.mini:MiniTexts",
     "e5": "kadr.encoders.e5:MultilingualE5Small",
     "tfidf": "kadr.encoders.tfidf:Tfidf",
     "word2vec": "kadr.encoders.word2vec:word2vec",

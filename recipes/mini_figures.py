@@ -1,0 +1,159 @@
+"""Prints what `mini` reaches: the table of its figures in docs/results.md.
+
+Usage: python recipes/mini_figures.py DATA [--work FOLDER]
+
+DATA holds flickr8k/ and search_by_query/. About fifteen minutes on 2 cores, most of it text
+encoding; ten seconds the second time but for the cross-validation. Every photo and text here is one
+that `mini` has not learned from, but for the cross-validated rows, whose heads are trained anew.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr import dataset, evaluate, figures, labels, matcher, metrics, vectors
+from kadr.matcher import Matcher
+from kadr.relevance import Side
+from kadr.safety import policy
+from kadr.types import Dataset, Floats, Interval
+
+RUSSIAN = Path(__file__).parents[1] / "tests" / "russian_queries.txt"
+TOP = 10
+
+
+def main() -> None:
+    """Print the figures, a row as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("mini-work"))
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    cache = vectors.VectorCache(options.work / "figures.sqlite")
+    archive, mini = dataset.load(options.data / "search_by_query"), matcher.load()
+    print("| figure | value |\n|---|---|")
+    size = sum(f.stat().st_size for f in matcher.MINI.iterdir())
+    row("size on disk", f"{size / 1e6:.1f} MB")
+
+    gallery = side(mini, [archive.test_images[n] for n in sorted(archive.test_images)], cache)
+    place = {name: number for number, name in enumerate(sorted(archive.test_images))}
+    english = [(q.text, place[str(q.image)]) for q in archive.test_queries]
+    by_id = {q.id: q for q in archive.test_queries}
+    twins = [line.split(" | ") for line in RUSSIAN.read_text(encoding="utf-8").splitlines()]
+    russian = [(text, place[str(by_id[query].image)]) for query, text in twins]
+    same = [(by_id[query].text, place[str(by_id[query].image)]) for query, _ in twins]
+    find("test images, 500 queries", mini, gallery, english, cache)
+    find(f"test images, {len(twins)} of them in Russian", mini, gallery, russian, cache)
+    find(f"the same {len(twins)} in English", mini, gallery, same, cache)
+
+    names = sorted(archive.train_images)
+    place = {name: number for number, name in enumerate(names)}
+    with (options.data / "flickr8k" / "captions.txt").open(encoding="utf-8", newline="") as file:
+        official = [
+            (line["caption"], place[line["image"]])
+            for line in csv.DictReader(file)
+            if line["image"] in place
+        ]
+    thousand = side(mini, [archive.train_images[name] for name in names], cache)
+    find(f"Flickr8k, {len(names)} test images", mini, thousand, official, cache)
+
+    found = evaluate.evaluate(mini, archive, cache, policy=policy.load("under-16"))
+    pairs, cross = found.pair_figures[0], found.cross_validated
+    assert cross is not None
+    row("expert ROC-AUC, held-out images", show(pairs.roc_auc))
+    row("expert ROC-AUC, held-out images and texts", show(found.pair_figures[1].roc_auc))
+    row("ECE, held-out annotated pairs", show(pairs.expected_calibration_error))
+    row("Flickr8k-Expert tau-c, 5-fold", show(cross.tau_c))
+    row("Flickr8k-CF tau-b, 5-fold", show(cross.tau_b))
+    retrieved_calibration(mini, archive, cache)
+
+
+def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Side:
+    """Photos in the joint space, in this order."""
+    files, _ = vectors.identify(paths, paths[0].parent, cache)
+    return mini.images(vectors.encode_images(mini.image_encoder, files, cache).vectors)
+
+
+def find(
+    name: str,
+    mini: Matcher,
+    gallery: Side,
+    queries: Sequence[tuple[str, int]],
+    cache: vectors.VectorCache,
+) -> None:
+    """Recall, and how well the best probability tells whether the query's photo is there."""
+    right = np.array([image for _, image in queries], dtype=np.intp)
+    table = score(mini, gallery, [text for text, _ in queries], cache)
+    ranks = metrics.rank_of(table, right)
+    recall = figures.retrieval_figures(name, ranks, right, len(gallery.raw))
+    row(f"{name}: R@1", show(recall.recall_1))
+    row(f"{name}: R@5", show(recall.recall_5))
+    row(f"{name}: R@10", show(recall.recall_10))
+    present = table.max(axis=1)
+    table[np.arange(len(right)), right] = 0
+    best = np.concatenate([present, table.max(axis=1)])
+    there = np.arange(len(best)) < len(right)
+    absence = metrics.bootstrap(
+        lambda i: metrics.roc_auc(best[i], there[i]), np.concatenate([right, right])
+    )
+    row(f"{name}: AUROC of the best probability, photo there or removed", show(absence))
+
+
+def score(mini: Matcher, gallery: Side, texts: Sequence[str], cache: vectors.VectorCache) -> Floats:
+    """Probabilities [texts, photos]."""
+    encoded = vectors.encode_texts(mini.text_encoder, texts, cache)
+    return mini.relevance.table(gallery, mini.texts(encoded))
+
+
+def retrieved_calibration(mini: Matcher, archive: Dataset, cache: vectors.VectorCache) -> None:
+    """ECE among the ten best of the held-out photos for each text, where people judged the pair.
+
+    Experts' verdicts are what the probability means. The crowd's bar (most say yes) is higher: its
+    row says how far the two are apart.
+    """
+    names = sorted(mini.manifest["split"]["held_out"])
+    gallery = side(mini, [archive.train_images[name] for name in names], cache)
+    queries = sorted(archive.queries)
+    table = score(mini, gallery, [archive.queries[query].text for query in queries], cache)
+    best: NDArray[np.intp] = np.argsort(-table, axis=1)[:, :TOP]
+    experts = labels.verdicts(archive.judgements)
+    shares = labels.shares(archive.votes)
+    crowd = {pair: share >= 0.5 for pair, share in shares.items() if pair not in experts}
+    for judges, said in (("experts", experts), ("the crowd alone", crowd)):
+        judged = [
+            (table[number, image], said[pair], names[image])
+            for number, query in enumerate(queries)
+            for image in best[number]
+            if (pair := (query, names[image])) in said
+        ]
+        p, truth = np.array([j[0] for j in judged]), np.array([j[1] for j in judged])
+        error = metrics.bootstrap(
+            partial(_calibration_error, p, truth), [photo for _, _, photo in judged]
+        )
+        row(
+            f"ECE, top {TOP} of {len(names)} held-out photos, {len(judged)} pairs that {judges} "
+            "judged",
+            f"{show(error)}; mean probability {p.mean():.3f}, matches {truth.mean():.3f}",
+        )
+
+
+def _calibration_error(p: Floats, truth: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:
+    return metrics.expected_calibration_error(p[rows], truth[rows])
+
+
+def row(name: str, value: str) -> None:
+    """One line of the table."""
+    print(f"| {name} | {value} |", flush=True)
+
+
+def show(interval: Interval) -> str:
+    """Value and interval."""
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()
