@@ -17,7 +17,6 @@ intervals. `--epochs 0` leaves out fine-tuning: an hour, and about 0.02 less R@1
 import argparse
 import csv
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import mini_texts
@@ -93,14 +92,17 @@ def main() -> None:
     mini_towers.ship(towers, pixels[chosen], IMAGE_WEIGHTS, work)
     ship_texts(joint, views, cache)
 
-    checked = [(name, text) for name in check for text in captions[name]]
     trained = train.train(
         archive,
         # Children among them: what a matcher must hide it must know. The law acts where photos are
         # shown.
         train.Config(policy="none"),
         cache,
-        aligned=shipped_space(joint, pixels, [row[name] for name, _ in checked], checked),
+        aligned=shipped_space(
+            joint,
+            pixels[np.sort([row[name] for name in check])],
+            [text for name in check for text in captions[name]],
+        ),
     )
     (matcher.MINI / matcher.MANIFEST).touch()  # the folder that holds the towers is ours to write
     matcher.save(trained.matcher, matcher.MINI)
@@ -173,7 +175,7 @@ def principal(rows: Vectors, work: Path) -> Vectors:
     kept = work / "principal.npy"
     if not kept.exists():
         _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
-        np.save(kept, directions[:, : -COMPONENTS - 1 : -1].astype(np.float32))
+        mini_towers.keep(kept, directions[:, : -COMPONENTS - 1 : -1].astype(np.float32))
     return np.asarray(np.load(kept))
 
 
@@ -209,24 +211,17 @@ def ship_texts(
     mini_texts.save(TEXT_WEIGHTS, languages)
 
 
-def shipped_space(
-    joint: Alignment,
-    pixels: NDArray[np.uint8],
-    rows: list[int],
-    pairs: list[tuple[str, str]],
-) -> Alignment:
+def shipped_space(joint: Alignment, pixels: NDArray[np.uint8], captions: list[str]) -> Alignment:
     """The space of both towers' vectors; its banks are photos that no tower has learned from."""
     tower = MiniImages()
-    each = pixels[np.unique(rows)]
-    batches = (each[start : start + 16] for start in range(0, len(each), 16))
+    batches = (pixels[start : start + 16] for start in range(0, len(pixels), 16))
     seen = np.concatenate([tower.encode(list(batch)) for batch in batches])
-    said = MiniTexts().encode([text for _, text in pairs])
+    said = MiniTexts().encode(captions)
     linear = np.diag(1 / finding(joint)).astype(np.float32)
     nothing = np.zeros(len(linear), np.float32)
     chosen = np.random.default_rng(0).permutation(len(said))[: alignment.BANK]
-    empty = np.empty((0, len(linear)), np.float32)
-    space = Alignment(nothing, linear, nothing, linear, empty, empty, joint.correlations)
-    return replace(space, image_bank=_unit(seen @ linear), text_bank=_unit(said[chosen] @ linear))
+    banks = _unit(seen @ linear), _unit(said[chosen] @ linear)
+    return Alignment(nothing, linear, nothing, linear, *banks, joint.correlations)
 
 
 def say(message: str) -> None:

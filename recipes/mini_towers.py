@@ -177,7 +177,7 @@ def features(version: int, pixels: Pixels, work: Path, say: Say) -> Vectors:
             rows.append(np.mean([session.run(None, {"pixels": p})[0] for p in both], axis=0))
             if start % 1600 == 0:
                 say(f"features of Lite{version}: {start}/{len(pixels)}")
-        _keep(kept, np.concatenate(rows).astype(np.float32))
+        keep(kept, np.concatenate(rows).astype(np.float32))
     return np.asarray(np.load(kept))
 
 
@@ -304,7 +304,7 @@ def _loss(late: Late, warmth: Any, lesson: Lesson, rows: Any, random: np.random.
     early = torch.from_numpy(pixels.astype(np.float32))
     vectors = F.normalize(late(early.contiguous(memory_format=torch.channels_last)), dim=1)
     own = lesson.captions[rows].ravel()
-    others = random.choice(np.unique(lesson.captions), OTHERS)
+    others = random.choice(len(lesson.texts), OTHERS)
     texts = torch.from_numpy(lesson.texts[np.concatenate([own, others[~np.isin(others, own)]])])
     teacher = torch.from_numpy(lesson.teacher[rows])
     owner = torch.arange(len(rows)).repeat_interleave(lesson.captions.shape[1])
@@ -393,7 +393,7 @@ def _resized(photo: Pixels, side: int) -> Pixels:
     return np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def _keep(path: Path, array: NDArray[Any]) -> None:
+def keep(path: Path, array: NDArray[Any]) -> None:
     """Whole or not at all."""
     part = path.with_suffix(".part.npy")
     np.save(part, array)
