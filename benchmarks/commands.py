@@ -24,22 +24,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         photos = options.archive / "train_images"
         train = ["train", str(options.archive), "--out", f"{scratch}/model"]
-        search = ["search", "a dog runs in the water", "--images", str(photos)]
-        russian = ["search", "собака бежит по воде", "--images", str(photos)]
-        environment = {**os.environ, "KADR_CACHE": f"{scratch}/cache.sqlite"}
+        index = ["index", str(photos)]
+        search = ["search", "a dog runs in the water"]
+        russian = ["search", "собака бежит по воде"]
+        environment = {
+            **os.environ,
+            "KADR_CACHE": f"{scratch}/cache.sqlite",
+            "KADR_LIBRARY": f"{scratch}/library.kadr",
+        }
         show("train, cold", [clock(train, environment)])
         show("train, warm", [clock(train, environment) for _ in range(2)])
-        clock(search, environment)
+        show("index, 1,000 photos", [clock(index, environment)])
         pairs = [
             (
                 clock(search, environment),
                 clock(russian, environment),
+                clock(index, environment),
                 clock(["--help"], environment),
             )
             for _ in range(options.runs)
         ]
         for name, times in zip(
-            ("search, warm, 1,000 photos", "the same in Russian", "--help"),
+            ("search, 1,000 photos", "the same in Russian", "index, nothing to do", "--help"),
             zip(*pairs, strict=True),
             strict=True,
         ):

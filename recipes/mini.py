@@ -19,6 +19,7 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+import mini_places
 import mini_texts
 import mini_towers
 import numpy as np
@@ -30,6 +31,7 @@ from kadr.encoders import load_text_encoder
 from kadr.encoders.mini import (
     FOLDER,
     IMAGE_WEIGHTS,
+    PLACES,
     SIDE,
     TEXT_WEIGHTS,
     MiniImages,
@@ -90,6 +92,7 @@ def main() -> None:
     chosen = np.random.default_rng(0).choice(learned, mini_towers.CALIBRATION_PHOTOS, replace=False)
     FOLDER.mkdir(parents=True, exist_ok=True)
     mini_towers.ship(towers, pixels[chosen], IMAGE_WEIGHTS, work)
+    mini_places.ship(IMAGE_WEIGHTS, PLACES)
     ship_texts(joint, views, cache)
 
     trained = train.train(

@@ -11,8 +11,11 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from kadr import matcher
-from kadr.encoders import mini
+from kadr.encoders import LocatingImageEncoder, mini
 from kadr.images import decode
+from kadr.scenes.dice import Dice
+from kadr.scenes.picture import draw
+from kadr.scenes.scene import compose
 from kadr.types import Vectors
 
 SIZE_LIMIT = 20_000_000
@@ -129,6 +132,47 @@ def test_a_photo_is_its_own_whatever_stands_beside_it() -> None:
     pixels = [encoder.prepare(picture(seed)) for seed in range(3)]
     alone = np.concatenate([encoder.encode([one]) for one in pixels])
     np.testing.assert_allclose(encoder.encode(pixels), alone, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def sights() -> list[NDArray[np.uint8]]:
+    """Drawn scenes, smooth and fine noise, and pictures in which channels are silent."""
+    random = np.random.default_rng(0)
+    dice = [Dice(seed) for seed in range(4)]
+    drawn = [draw(compose(one, with_child=False), one) for one in dice]
+    flat = [Image.new("RGB", (60, 40), colour) for colour in ("black", "white", "green")]
+    noise = Image.fromarray(random.integers(0, 256, (mini.SIDE, mini.SIDE, 3), dtype=np.uint8))
+    return [mini.prepare(photo) for photo in (*drawn, *flat, noise, picture(1), picture(2))]
+
+
+def test_places_add_up_to_the_vector(sights: list[NDArray[np.uint8]]) -> None:
+    encoder = mini.MiniImages()
+    assert isinstance(encoder, LocatingImageEncoder)
+    places, vectors = encoder.locate(sights), encoder.encode(sights)
+    assert places.dtype == np.float32
+    assert places.shape == (len(sights), mini.GRID, mini.GRID, encoder.dim)
+    left = np.linalg.norm(places.sum((1, 2)) - vectors, axis=1)
+    assert (left / np.linalg.norm(vectors, axis=1)).max() < 1e-4
+    assert encoder.locate([]).shape == (0, mini.GRID, mini.GRID, encoder.dim)
+
+
+def test_a_change_in_a_quarter_shows_in_that_quarter() -> None:
+    """Places further on see it too, and less."""
+    encoder, half = mini.MiniImages(), mini.SIDE // 2
+    plain = np.full((mini.SIDE, mini.SIDE, 3), 128, np.uint8)
+    changed = plain.copy()
+    changed[:half, half:] = mini.prepare(picture(1))[:half, half:]
+    before, after = encoder.locate([plain, changed])
+    difference = np.linalg.norm(after - before, axis=2)
+    assert difference[:3, 4:].mean() > 1.5 * difference[:3, :3].mean()
+    assert difference[:3, 4:].mean() > 1.5 * difference[4:].mean()
+
+
+def test_places_leave_the_towers_alone() -> None:
+    """Vectors in people's libraries are named by this digest; new towers need new golden values."""
+    name = matcher.read_manifest(matcher.MINI)["image_encoder"]["name"]
+    assert mini.MiniImages().name == name == "mini-images-5e534c82556c"
+    assert mini.PLACES.stat().st_size < 10_000, "nodes only: the weights are those of the towers"
 
 
 def test_the_bundle_is_small() -> None:

@@ -2,15 +2,15 @@
 
 The flow in nine lines:
 
-    cache = VectorCache(Path("vectors.sqlite"))  # nothing is encoded twice
     archive = load_dataset(Path("archive"))  # files -> validated tables
+    cache = VectorCache(Path("vectors.sqlite"))  # nothing is encoded twice
     trained = train_matcher(archive, TrainConfig(), cache)  # judgements -> what a match is
-    matcher = trained.matcher  # or load_matcher(): the shipped one, `mini`
     policy = load_policy("under-16")  # what the law hides
-    figures = kadr.evaluate.evaluate(matcher, archive, cache, policy=policy)  # on unseen images
-    collection = collect(Path("photos"), matcher, cache)  # folder -> vectors
-    searcher = Searcher(matcher, collection, policy)
-    answer = searcher.search("a dog runs on the beach")  # photos with probabilities, or a notice
+    figures = kadr.evaluate.evaluate(trained.matcher, archive, cache, policy=policy)  # on unseen
+    library = Library.open(Path("photos.kadr"), model=trained.matcher, policy=policy)  # or `mini`
+    library.index([Path("photos")])  # folders -> vectors; again: only what changed
+    answer = library.search("a dog runs on the beach")  # photos with probabilities, or a notice
+    library.close()
 """
 
 from importlib import import_module
@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kadr.dataset import load as load_dataset
+    from kadr.library import Library
     from kadr.matcher import load as load_matcher
     from kadr.safety.policy import load as load_policy
-    from kadr.search import Searcher, collect
     from kadr.train import Config as TrainConfig
     from kadr.train import train as train_matcher
     from kadr.vectors import VectorCache
 
 __all__ = [
-    "Searcher",
+    "Library",
     "TrainConfig",
     "VectorCache",
-    "collect",
     "load_dataset",
     "load_matcher",
     "load_policy",
@@ -39,10 +38,9 @@ __all__ = [
 # Loaded when first named, so that `import kadr` costs nothing. No name is that of a module:
 # `from kadr import train` gives the module.
 _PLACES = {
-    "Searcher": ("kadr.search", "Searcher"),
+    "Library": ("kadr.library", "Library"),
     "TrainConfig": ("kadr.train", "Config"),
     "VectorCache": ("kadr.vectors", "VectorCache"),
-    "collect": ("kadr.search", "collect"),
     "load_dataset": ("kadr.dataset", "load"),
     "load_matcher": ("kadr.matcher", "load"),
     "load_policy": ("kadr.safety.policy", "load"),

@@ -5,6 +5,7 @@ Canonical directions are weighted by a power of their correlation, which is what
 a similarity (Gong et al. 2014, "A Multi-View Embedding Space for Modeling Internet Images").
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -67,6 +68,12 @@ class Alignment:
         """Text vectors [n, text dim] in the joint space."""
         joint = _project(vectors, self.text_mean, self.text_map)
         return Joint(joint, _density(joint, self.image_bank), self.correlations)
+
+    def digest(self) -> str:
+        """Names the joint space of images: equal digests mean equal joint vectors."""
+        found = hashlib.sha256(self.image_mean.tobytes())
+        found.update(self.image_map.tobytes())
+        return found.hexdigest()[:12]
 
     def arrays(self) -> dict[str, Vectors]:
         """The arrays that `restore` takes."""

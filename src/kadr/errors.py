@@ -17,6 +17,10 @@ class BundleError(KadrError):
     """A matcher on disk is missing, broken, or doesn't fit its encoders."""
 
 
+class LibraryError(KadrError):
+    """A library's file is missing, broken, or doesn't fit the matcher."""
+
+
 class MissingExtraError(KadrError):
     """An optional dependency isn't installed; the message holds the pip command."""
 

@@ -1,79 +1,336 @@
-"""Flow: words -> answer. Candidates by similarity, ranked by the probability of a match."""
+"""Flow: words and pictures -> answer. Candidates by similarity, ranked by probability."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import simsimd
+from numpy.typing import NDArray
 
-from kadr import images, vectors
-from kadr.errors import KadrError
+from kadr.errors import ImageError, LibraryError
+from kadr.filters import Filters
 from kadr.matcher import Matcher
+from kadr.queries import Expression, Part
+from kadr.relevance import Side
 from kadr.safety import policy as law
-from kadr.types import Answer, Hit, ImageFile, Skipped, Vectors
-from kadr.vectors import Progress, VectorCache
+from kadr.store import Scan, Store, Stored
+from kadr.types import Answer, Hit, ImageFile, Vectors
 
-CANDIDATES = 1000
-"""This many most similar photos get a probability."""
+if TYPE_CHECKING:
+    from PIL import Image
 
-
-class Collection:
-    """Photos and their vectors by one image encoder, in memory."""
-
-    def __init__(
-        self, encoder: str, files: Sequence[ImageFile], matrix: Vectors, skipped: Sequence[Skipped]
-    ) -> None:
-        self.encoder = encoder
-        self.files = tuple(files)
-        self.vectors = matrix
-        self.skipped = tuple(skipped)
+CANDIDATES = 500
+"""Photos are ranked by probability among so many of about the same similarity: the first 500 by
+similarity, then the next 500. So pages follow one order, however far one reads."""
+AT_LEAST = 0.25
+"""A best probability below this means that nothing matches (docs/results.md)."""
+LOOK = 64
+"""Photos whose paths are asked for at once."""
 
 
-def collect(
-    folder: Path, matcher: Matcher, cache: VectorCache, on_progress: Progress | None = None
-) -> Collection:
-    """Encode the photos of a folder; those whose vectors are cached cost nothing."""
-    files, unreadable = vectors.identify(images.scan(folder), folder, cache)
-    found = vectors.encode_images(matcher.image_encoder, files, cache, on_progress)
-    return Collection(
-        matcher.image_encoder.name, found.files, found.vectors, (*unreadable, *found.skipped)
-    )
+@dataclass(frozen=True)
+class _Direction:
+    """Where a query points: unit vector float32 [dim] of the joint space.
+
+    `text` is the query's side of a pair where it is one text: then a probability can be told.
+    """
+
+    vector: Vectors
+    text: Side | None = None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which photos are looked at: their numbers, and where a hit's file lies; None: any."""
+
+    photos: NDArray[np.int64] | None
+    folder: Path | None
 
 
 class Searcher:
-    """Answers texts from one collection under one policy."""
+    """Answers queries from one library under one policy."""
 
-    def __init__(self, matcher: Matcher, collection: Collection, policy: law.Policy) -> None:
-        if matcher.image_encoder.name != collection.encoder:
-            raise KadrError(
-                f"These photos were encoded by {collection.encoder}, this matcher needs "
-                f"{matcher.image_encoder.name}. Encode them again."
-            )
+    def __init__(self, matcher: Matcher, store: Store, policy: law.Policy) -> None:
+        """Raises LibraryError where the library's vectors are another encoder's."""
         self._matcher = matcher
-        self._collection = collection
+        self._store = store
         self._policy = policy
-        self._side = matcher.images(collection.vectors)
+        self._scan: Scan | None = None
+        self._changes: tuple[int, int] | None = None
+        encoder = store.meta("encoder")
+        if encoder not in {None, matcher.image_encoder.name}:
+            raise LibraryError(
+                f"{store.path} holds vectors of {encoder}, this matcher needs "
+                f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
+            )
 
-    def search(self, query: str, limit: int = 10, *, language: str = "en") -> Answer:
-        """The `limit` photos that most probably match.
+    def search(
+        self,
+        queries: Sequence[Expression],
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        at_least: float = AT_LEAST,
+        language: str = "en",
+    ) -> list[Answer]:
+        """Answers to queries, which are encoded together.
 
-        A text that asks for what the policy hides gets the policy's disclaimer, in `language`,
-        and no photo.
+        Args:
+            queries: what is looked for.
+            limit: hits on one page.
+            filters: what photos are looked at.
+            cursor: 0, or the `next` of the page before.
+            at_least: the probability below which the best hit is no match.
+            language: of notices.
+
+        A query that asks for what the policy hides gets the policy's disclaimer and no photo.
+        Pages follow one order that depends on the library alone: none repeats or leaves out a
+        photo, while it doesn't change.
+
+        Raises:
+            ImageError: a query's picture can't be read.
         """
-        if law.refuses(self._policy, query):
-            return Answer((), self._policy.disclaimer(language))
-        if not self._collection.files:
-            return Answer((), "There is no photo to search.")
-        vector = self._matcher.text_encoder.encode([query])
-        if not vector.any():
-            return Answer((), "This matcher knows none of these words. Use others.")
-        text = self._matcher.texts(vector)
-        similarity = self._side.joint.vectors @ text.joint.vectors[0]
-        rows = np.argsort(-similarity, kind="stable")[:CANDIDATES]
-        pair = text.take(np.zeros(len(rows), dtype=np.intp))
-        probabilities, cosines = self._matcher.pairs(self._side.take(rows), pair)
-        best = np.argsort(-probabilities, kind="stable")[:limit]
-        hits = (
-            Hit(self._collection.files[rows[i]], float(probabilities[i]), float(cosines[i]))
-            for i in best
+        allowed = self._chosen(filters)
+        asked = [query for query in queries if not self._refused(query)]
+        directions = dict(zip(asked, self._directions(asked), strict=True))
+        answers = []
+        for query in queries:
+            if query not in directions:
+                answers.append(Answer((), self._policy.disclaimer(language)))
+                continue
+            direction = directions[query]
+            if direction is None:
+                notice = "This matcher knows none of these words. Use others."
+                answers.append(Answer((), notice))
+                continue
+            answers.append(self._page(direction, limit, cursor, allowed, at_least, frozenset()))
+        return answers
+
+    def similar(
+        self, picture: Path, limit: int = 10, *, filters: Filters | None = None, cursor: int = 0
+    ) -> Answer:
+        """Photos like a picture, which needn't be in the library; it and its copies are left out.
+
+        Raises:
+            ImageError: the picture can't be read.
+        """
+        allowed = self._chosen(filters)
+        from kadr import images  # a text is found without decoders
+
+        file = images.identify(picture, picture.parent)
+        known = self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        if known is None:
+            vectors = self._pictures([picture])
+        else:
+            _, vectors = self._store.vectors([known])
+        direction = _Direction(self._matcher.images(vectors).joint.vectors[0])
+        without = frozenset() if known is None else frozenset({known})
+        return self._page(direction, limit, cursor, allowed, 0.0, without)
+
+    def _chosen(self, filters: Filters | None) -> _Choice:
+        if filters is None or filters == Filters():
+            return _Choice(None, None)
+        return _Choice(self._store.matching(filters), filters.folder)
+
+    def _refused(self, query: Expression) -> bool:
+        return any(
+            part.text is not None and law.refuses(self._policy, part.text) for part in query.parts
         )
-        return Answer(tuple(hits))
+
+    # What the query points at.
+
+    def _directions(self, queries: Sequence[Expression]) -> Iterator[_Direction | None]:
+        """None where no word of a query is known."""
+        parts = [part for query in queries for part in query.parts]
+        texts = list(dict.fromkeys(part.text for part in parts if part.text is not None))
+        files = list(dict.fromkeys(part.picture for part in parts if part.picture is not None))
+        raw = self._matcher.text_encoder.encode(texts)
+        sides = {
+            text: self._matcher.texts(row[None])
+            for text, row in zip(texts, raw, strict=True)
+            if row.any()
+        }
+        joint = self._matcher.images(self._pictures(files)).joint.vectors if files else ()
+        pictures = dict(zip(files, joint, strict=True))
+        for query in queries:
+            if query.text is not None:
+                side = sides.get(query.text)
+                yield None if side is None else _Direction(side.joint.vectors[0], side)
+            else:
+                yield _sum(query.parts, sides, pictures)
+
+    def _pictures(self, files: Sequence[Path]) -> Vectors:
+        encoder = self._matcher.image_encoder
+        return encoder.encode([encoder.prepare(_photo(file, encoder.size)) for file in files])
+
+    # The order of photos, and pages of it.
+
+    def _page(
+        self,
+        direction: _Direction,
+        limit: int,
+        cursor: int,
+        allowed: _Choice,
+        at_least: float,
+        without: frozenset[int],
+    ) -> Answer:
+        hits: list[Hit] = []
+        position = cursor
+        for place, hit in self._ranked(direction, cursor, allowed):
+            if int(hit.image.id) in without:
+                continue
+            if len(hits) == limit:
+                break
+            position = place + 1
+            hits.append(hit)
+        else:
+            position = -1
+        following = None if position < 0 else position
+        if not hits:
+            return Answer((), _nothing(cursor, filtered=allowed.photos is not None))
+        best = hits[0].probability
+        return Answer(
+            tuple(hits),
+            matches=best is None or best >= at_least,
+            at_least=None if best is None else at_least,
+            next=following,
+        )
+
+    def _ranked(
+        self, direction: _Direction, cursor: int, allowed: _Choice
+    ) -> Iterator[tuple[int, Hit]]:
+        """Photos that lie somewhere, with their places in the order, best first."""
+        scan = self._fresh()
+        scores = _scores(scan, direction.vector)
+        photos = allowed.photos
+        rows = None if photos is None else np.flatnonzero(np.isin(scan.photos, photos))
+        while True:
+            chunk = cursor // CANDIDATES
+            numbers = scan.photos[_chunk(scores, rows, chunk)]
+            if not len(numbers):
+                return
+            order, probabilities, cosines = self._rank(direction, numbers)
+            for start in range(cursor % CANDIDATES, len(order), LOOK):
+                part = order[start : start + LOOK].tolist()
+                there = self._store.stored(self._store.present(part, allowed.folder))
+                for place, number in enumerate(part, start):
+                    hit = there.get(number) and _hit(there[number], cosines[place])
+                    if hit:
+                        if probabilities is not None:
+                            hit = replace(hit, probability=float(probabilities[place]))
+                        yield chunk * CANDIDATES + place, hit
+            cursor = (chunk + 1) * CANDIDATES
+
+    def _rank(
+        self, direction: _Direction, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None, NDArray[np.float64]]:
+        """Photos by probability, or by similarity where none can be told.
+
+        Those whose vectors are gone are left at the end, so that places stay what they are.
+        """
+        known, vectors = self._store.vectors(numbers.tolist())
+        if not len(known):
+            return numbers, None, np.zeros(len(numbers))
+        side = self._matcher.images(vectors)
+        if direction.text is None:
+            probabilities = None
+            cosines = (side.joint.vectors @ direction.vector).astype(np.float64)
+            best = np.argsort(-cosines, kind="stable")
+        else:
+            pair = direction.text.take(np.zeros(len(known), dtype=np.intp))
+            probabilities, cosines = self._matcher.pairs(side, pair)
+            best = np.argsort(-probabilities, kind="stable")
+            probabilities = probabilities[best]
+        gone = np.setdiff1d(numbers, known)
+        return np.concatenate([known[best], gone]), probabilities, cosines[best]
+
+    def _fresh(self) -> Scan:
+        """The scan as the library has it now."""
+        changes = self._store.changes()
+        if self._scan is None or changes != self._changes:
+            self._scan, self._changes = self._store.scan(), changes
+        return self._scan
+
+
+def is_match(answer: Answer, hit: Hit) -> bool:
+    """Whether a hit of the answer counts as a match; likeness alone always does."""
+    least = answer.at_least
+    return hit.probability is None or least is None or hit.probability >= least
+
+
+def _photo(file: Path, size: int) -> "Image.Image":
+    from kadr import images  # a text is found without decoders
+
+    try:
+        return images.decode(file, size)
+    except ImageError as error:
+        raise ImageError(f"{file}: {error}. Name another photo.") from error
+
+
+def _nothing(cursor: int, *, filtered: bool) -> str:
+    if cursor:
+        return "No more photos."
+    return "No photo passes these filters." if filtered else "There is no photo to search."
+
+
+def _sum(
+    parts: Sequence[Part], sides: dict[str, Side], pictures: dict[Path, Vectors]
+) -> _Direction | None:
+    """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
+    terms = []
+    for part in parts:
+        if part.picture is not None:
+            terms.append(part.weight * pictures[part.picture])
+        elif part.text is not None and part.text in sides:
+            terms.append(part.weight * sides[part.text].joint.vectors[0])
+    if not terms:
+        return None
+    total = np.sum(terms, axis=0)
+    length = float(np.linalg.norm(total))
+    return _Direction(np.asarray(total / length, np.float32)) if length > 1e-6 else None
+
+
+def _scores(scan: Scan, vector: Vectors) -> Vectors:
+    """Cosine of every photo with a unit vector, to about 0.001: float32 [n]."""
+    if not len(scan.photos):
+        return np.empty(0, np.float32)
+    scale = float(np.abs(vector).max()) / 127 or 1.0
+    asked = np.round(vector / scale).astype(np.int8)
+    dots = simsimd.cdist(asked[None], scan.vectors, metric="dot", out_dtype="f32")
+    return np.asarray(np.asarray(dots, np.float32)[0] * scan.scales * np.float32(scale))
+
+
+def _chunk(scores: Vectors, rows: NDArray[np.intp] | None, chunk: int) -> NDArray[np.intp]:
+    """Rows of the chunk: the same whichever chunk is asked for first, ties in their order."""
+    if rows is not None:
+        scores = scores[rows]
+    first = chunk * CANDIDATES
+    if chunk:
+        found = np.argsort(-scores, kind="stable")[first : first + CANDIDATES]
+    elif len(scores) <= CANDIDATES:
+        found = np.argsort(-scores, kind="stable")
+    else:
+        edge = np.partition(scores, len(scores) - CANDIDATES)[len(scores) - CANDIDATES]
+        above, level = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
+        found = np.concatenate([above, level[: CANDIDATES - len(above)]])
+        found = found[np.argsort(-scores[found], kind="stable")]
+    return found if rows is None else rows[found]
+
+
+def _hit(photo: Stored, similarity: float) -> Hit | None:
+    """None where none of the photo's files is there any more."""
+    # Path.exists() raises where a folder is shut.
+    paths = [path for path in photo.paths if os.path.exists(path)]  # noqa: PTH110
+    if not paths:
+        return None
+    return Hit(
+        ImageFile(str(photo.id), photo.digest, paths[0]),
+        None,
+        float(similarity),
+        tuple(paths[1:]),
+        photo.facts,
+    )

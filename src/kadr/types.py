@@ -101,6 +101,26 @@ class ImageFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What a photo's file says of it. None where it says nothing that can be believed.
+
+    `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
+    "avif" or "heic". `width` and `height` are pixels of the upright photo as it is stored. `taken`
+    is ISO 8601 to the second in the camera's local time: when the photo was taken, else digitised,
+    else changed. `latitude` in [-90, 90] and `longitude` in [-180, 180] are degrees north and east
+    (WGS 84), both or neither.
+    """
+
+    kind: str
+    width: int
+    height: int
+    taken: str | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A photo that was passed over, and why."""
 
@@ -128,17 +148,55 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class WordEffect:
+    """A word of a query, and how much its presence adds to the log-odds of a match.
+
+    None where without it nothing is left of the query that the matcher knows.
+    """
+
+    word: str
+    effect: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a photo fits a query: the query's words in order, and the places of the photo.
+
+    `heat` has rows from top to bottom of what each place adds to the cosine similarity; its sum is
+    the similarity. None where the image encoder can't tell.
+    """
+
+    words: tuple[WordEffect, ...]
+    heat: tuple[tuple[float, ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """A found photo: probability of a match in [0, 1], cosine similarity in [-1, 1]."""
+    """A found photo.
+
+    `probability` of a match is in [0, 1], or None where the query is no single text, so that only
+    likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
+    further files of the same content.
+    """
 
     image: ImageFile
-    probability: float
+    probability: float | None
     similarity: float
+    copies: tuple[Path, ...] = ()
+    facts: PhotoFacts | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Found photos, best first; `notice` says why something is missing."""
+    """Found photos, best first; `notice` says why something is missing.
+
+    `matches` is False where even the best hit is less probable than `at_least`: the hits are then
+    the nearest there are. `next` is the cursor of the next page, None after the last one.
+    """
 
     hits: tuple[Hit, ...]
     notice: str | None = None
+    matches: bool = False
+    at_least: float | None = None
+    next: int | None = None

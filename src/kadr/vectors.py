@@ -28,6 +28,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of items done and their total."""
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors
@@ -266,18 +267,28 @@ def _prepared(
             return str(error)
         return {n: part.prepare(photos[part.size]) for n, part in wanted.items()}
 
-    waiting: deque[tuple[ImageFile, Future[_Pixels | str]]] = deque()
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        try:
-            for file in files:
-                waiting.append((file, pool.submit(prepare, file)))
-                if len(waiting) >= BATCH * 3:  # bounds the memory, whatever the folder's size
-                    ready, pixels = waiting.popleft()
-                    yield ready, pixels.result()
-            for ready, pixels in waiting:
-                yield ready, pixels.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        yield from in_order(pool, lambda file: (file, prepare(file)), files, BATCH * 3)
+
+
+def in_order(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    ahead: int,
+) -> Iterator[Result]:
+    """Results in the order of the items, so many at work or waiting: that bounds the memory."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _stack(known: Mapping[str, Vectors], keys: Sequence[str], dim: int) -> Vectors:

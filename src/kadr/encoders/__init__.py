@@ -11,14 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Protocol, Self, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from kadr.errors import KadrError, MissingExtraError
 from kadr.types import Vectors
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGE_ENGINES = {
     "mini": "kadr.encoders.mini:MiniImages",
@@ -52,12 +54,24 @@ class ImageEncoder(Protocol):
     size: int
     """The side in pixels below which a photo should not be reduced before `prepare`."""
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         """One RGB photo as the array that `encode` wants. Runs on decoding threads."""
         ...
 
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
         """Prepared photos to float32 [n, dim], finite."""
+        ...
+
+
+@runtime_checkable
+class LocatingImageEncoder(ImageEncoder, Protocol):
+    """An image encoder that can tell what each place of a photo adds to the vector."""
+
+    def locate(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        """Prepared photos to float32 [n, rows, columns, dim], top row and left column first.
+
+        Summed over rows and columns it is what `encode` gives.
+        """
         ...
 
 

@@ -15,20 +15,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from kadr.encoders.e5 import LONGEST, MultilingualE5Small
 from kadr.types import Floats, Vectors
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 FOLDER = Path(__file__).parents[1] / "models" / "mini"
 IMAGE_WEIGHTS = FOLDER / "image.onnx"
+PLACES = FOLDER / "places.onnx"
+"""Behind the bytes of image weights that the recipe made it is a model with one more output."""
 TEXT_WEIGHTS = FOLDER / "text.npz"
 
 SIDE = 224
+GRID = 7
+"""Places that a tower tells apart in each direction."""
 GRAMS = (3, 4)
 """Lengths of the pieces of a Russian word: endings change, most of the pieces stay."""
 
@@ -43,7 +49,7 @@ class MiniImages:
         self._weights = Path(weights)
         self.name = f"mini-images-{_digest(self._weights)}"
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         """Squashed to 224x224: uint8 [224, 224, 3]."""
         return prepare(image)
 
@@ -53,19 +59,37 @@ class MiniImages:
             return np.empty((0, self.dim), np.float32)
         return np.asarray(self._session.run(None, {"pixels": np.stack(images)})[0], np.float32)
 
+    def locate(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        """Prepared photos to float32 [n, 7, 7, 256]: what each place adds to the vector.
+
+        Exact, but a place has seen its surroundings too: a tower's last layers look far around.
+        """
+        if not images:
+            return np.empty((0, GRID, GRID, self.dim), np.float32)
+        found = self._locating_session.run(["places"], {"pixels": np.stack(images)})
+        return np.asarray(found[0], np.float32)
+
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
+        return _session(self._weights)
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(
-            self._weights, options, providers=["CPUExecutionProvider"]
-        )
+    @cached_property
+    def _locating_session(self) -> Any:
+        return _session(self._weights.read_bytes() + PLACES.read_bytes())
 
 
-def prepare(image: Image.Image) -> NDArray[np.uint8]:
+def _session(model: Path | bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def prepare(image: "Image.Image") -> NDArray[np.uint8]:
     """A photo as the towers see it: uint8 [224, 224, 3]."""
+    from PIL import Image  # the texts do without
+
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 

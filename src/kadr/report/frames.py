@@ -11,22 +11,29 @@ from typing import TypeAlias
 
 from kadr.errors import ImageError
 from kadr.images import decode
+from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording
 
 SIDE = 240
 """Longest side of a thumbnail in pixels."""
 QUALITY = 76
 
-Thumbnail: TypeAlias = Callable[[Path | None], str | None]
+Heat: TypeAlias = tuple[tuple[float, ...], ...]
+"""Rows of what each place of a photo adds to the match."""
+Thumbnail: TypeAlias = Callable[[Path | None, Heat | None], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is shown in one place. `source` is None where the photo is hidden or can't be read."""
+    """What is shown in one place. `source` is None where the photo is hidden or can't be read.
+
+    `heat` is the same photo, with the places that match.
+    """
 
     rank: str
     alt: str
     source: str | None
+    heat: str | None
     hidden: bool
     right: bool
     percent: str
@@ -48,14 +55,17 @@ class Framer:
         *,
         hidden: bool = False,
         right: bool = False,
+        heat: Heat | None = None,
     ) -> Frame:
         """Fill one place. A probability of NaN shows neither bar nor number."""
         say, known = self._say, math.isfinite(probability)
         place = say.count(rank)
+        warm = photo is not None and heat is not None and not hidden
         return Frame(
             rank=place,
             alt=say("page.right_alt" if right else "page.photo_alt", rank=place),
-            source=None if hidden else self._thumbnail(photo),
+            source=None if hidden else self._thumbnail(photo, None),
+            heat=self._thumbnail(photo, heat) if warm else None,
             hidden=hidden,
             right=right,
             percent=say.percent(probability) if known else "",
@@ -63,7 +73,7 @@ class Framer:
         )
 
 
-def _thumbnail(path: Path | None) -> str | None:
+def _thumbnail(path: Path | None, heat: Heat | None) -> str | None:
     """A small JPEG in a data URI; None where there is no readable photo."""
     if path is None:
         return None
@@ -72,6 +82,8 @@ def _thumbnail(path: Path | None) -> str | None:
     except ImageError:
         return None
     image.thumbnail((SIDE, SIDE))
+    if heat is not None:
+        image = overlay(image, heat)
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")

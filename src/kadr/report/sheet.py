@@ -1,7 +1,9 @@
 """A search's photos on one sheet: an HTML page, or a picture."""
 
 import io
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +13,17 @@ from kadr import files
 from kadr.errors import ImageError, KadrError
 from kadr.images import decode
 from kadr.report import output
-from kadr.report.frames import Framer
+from kadr.report.frames import Frame, Framer
+from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording, one_line
-from kadr.types import Answer, Hit
+from kadr.search import is_match
+from kadr.types import Answer, Hit, WordEffect
 
 COLUMNS = 5
 CELL, GAP, MARGIN = 240, 18, 32
 """Pixels: side of a photo's place, space between places, space around them all."""
+TELLING = 0.5
+"""Log-odds from which a word's effect is shown as telling."""
 BELOW = 58
 """Pixels below a photo for its bar, numbers and name."""
 TITLE, TEXT, SMALL = 26, 17, 13
@@ -40,16 +46,66 @@ def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en")
 
 def _page(query: str, answer: Answer, say: Wording) -> bytes:
     framer = Framer(say)
+    places = [_seen(framer, rank, hit, say) for rank, hit in enumerate(answer.hits, start=1)]
+    strong = sum(is_match(answer, hit) for hit in answer.hits)
+    groups = [
+        _Group(None, places[:strong], weak=False),
+        _Group(_weaker(answer, say), places[strong:], weak=True),
+    ]
     return output.render(
         "sheet.html.j2",
         say=say,
         query=query,
         notice=_notice(answer, say),
-        frames=[
-            (framer.frame(rank, hit.image.path, hit.probability), str(hit.image.path))
-            for rank, hit in enumerate(answer.hits, start=1)
-        ],
+        explained=any(hit.explanation for hit in answer.hits),
+        groups=[group for group in groups if group.places],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A photo on the page, and what is said of it."""
+
+    frame: Frame
+    path: str
+    likeness: str
+    words: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Photos under one heading."""
+
+    title: str | None
+    places: list[_Place]
+    weak: bool
+
+
+def _seen(framer: Framer, rank: int, hit: Hit, say: Wording) -> _Place:
+    why = hit.explanation
+    probability = math.nan if hit.probability is None else hit.probability
+    frame = framer.frame(rank, hit.image.path, probability, heat=why.heat if why else None)
+    likeness = "" if hit.probability is not None else _likeness(hit, say)
+    words = tuple(_word(effect, say) for effect in why.words) if why else ()
+    return _Place(frame, str(hit.image.path), likeness, words)
+
+
+def _word(word: WordEffect, say: Wording) -> tuple[str, str, str]:
+    """A word, its effect, and whether that is up, down or none."""
+    if word.effect is None:
+        return word.word, "", "none"
+    effect = round(word.effect, 1) + 0.0  # never a minus before a zero
+    side = "up" if effect >= TELLING else "down" if effect <= -TELLING else "none"
+    return word.word, say.signed(effect, 1), side
+
+
+def _likeness(hit: Hit, say: Wording) -> str:
+    return say("sheet.likeness", value=say.number(hit.similarity, 2))
+
+
+def _weaker(answer: Answer, say: Wording) -> str:
+    least = say.percent(answer.at_least or 0.0)
+    return say("sheet.weaker" if answer.matches else "sheet.nearest", least=least)
 
 
 def _png(query: str, answer: Answer, say: Wording) -> bytes:
@@ -83,7 +139,8 @@ def _picture(query: str, answer: Answer, say: Wording) -> Image.Image:
     columns = min(max(len(answer.hits), 3), COLUMNS)
     inner = columns * CELL + (columns - 1) * GAP
     title = _wrapped(query, _font(TITLE), inner, TITLE_LINES)
-    notice = _wrapped(_notice(answer, say) or "", _font(TEXT), inner, NOTICE_LINES)
+    said = _notice(answer, say) or ("" if answer.matches else _weaker(answer, say))
+    notice = _wrapped(said, _font(TEXT), inner, NOTICE_LINES)
     top = MARGIN + _height(title, TITLE) + _height(notice, TEXT) + GAP
     rows = -(-len(answer.hits) // columns)
     height = top + rows * (CELL + BELOW + GAP) - (GAP if rows else 0) + MARGIN
@@ -109,12 +166,15 @@ def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say
         _write(draw, (x + GAP, y + CELL // 2 - SMALL), lines, SMALL, MUTED)
     else:
         photo.thumbnail((CELL, CELL))
+        if hit.explanation and hit.explanation.heat:
+            photo = overlay(photo, hit.explanation.heat)
         sheet.paste(photo, (x + (CELL - photo.width) // 2, y + (CELL - photo.height) // 2))
-    share = min(max(hit.probability, 0.0), 1.0)
+    share = min(max(hit.probability or 0.0, 0.0), 1.0)
     draw.rectangle((x, y + CELL + 8, x + CELL - 1, y + CELL + 10), fill=LINE)
     if share > 0:
         draw.rectangle((x, y + CELL + 8, x + round((CELL - 1) * share), y + CELL + 10), fill=BAR)
-    percent, below = say.percent(share), y + CELL + 15
+    percent = _likeness(hit, say) if hit.probability is None else say.percent(share)
+    below = y + CELL + 15
     draw.text((x, below), str(rank), MUTED, _font(TEXT))
     draw.text((x + CELL, below), percent, INK, _font(TEXT), anchor="ra")
     name = _wrapped(hit.image.path.name, _font(SMALL), CELL, 1)

@@ -135,7 +135,7 @@ def report(
         pairs_removed=pairs_by_word.total(),
         by_word={
             lemma: Removed(count, pairs_by_word[lemma])
-            for lemma, count in images_by_word.most_common()
+            for lemma, count in sorted(images_by_word.items(), key=lambda item: (-item[1], item[0]))
         },
     )
 

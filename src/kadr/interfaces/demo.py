@@ -1,0 +1,92 @@
+"""`kadr demo`: the whole pipeline from nothing."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kadr.errors import DataError
+from kadr.interfaces import answers, results
+from kadr.interfaces.console import open_cache, progress
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder of everything that the demo makes.")] = Path(
+        "demo"
+    ),
+    offline: Annotated[bool, typer.Option(help="Don't try to download the real archive.")] = False,
+    images: Annotated[int, typer.Option(min=50, help="Scenes to draw without the archive.")] = 400,
+) -> None:
+    """The whole pipeline from nothing: data, training, figures, report, three searches."""
+    from kadr import dataset, evaluate, matcher, report, train
+    from kadr.library import Library
+    from kadr.safety import policy as law
+
+    if out.exists() and any(out.iterdir()) and not (out / "archive").exists():
+        raise DataError(f"{out} holds other files. Name a new folder with --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    data, real = _demo_archive(out / "archive", offline=offline, images=images)
+    archive, rules = dataset.load(data), law.load("under-16")
+    started = time.monotonic()
+    with open_cache(out / "vectors.sqlite") as vectors, progress() as stage:
+        trained = train.train(
+            archive,
+            train.Config(alignment="shipped" if real else "fitted"),
+            vectors,
+            on_progress=stage,
+        )
+        matcher.save(trained.matcher, out / "model")
+        found = evaluate.evaluate(
+            trained.matcher, archive, vectors, policy=rules, on_progress=stage
+        )
+        report.write(
+            found,
+            out / "report.html",
+            photos={**archive.train_images, **archive.test_images},
+            manifest=trained.matcher.manifest,
+            disclaimer=rules.disclaimer(),
+        )
+    results.print_trained(trained, len(archive.skipped), out / "model", time.monotonic() - started)
+    results.print_evaluation(found)
+    real_queries = ("a dog runs in the water", "люди катаются на лыжах", "a little girl")
+    drawn_queries = ("a dog near a tree", "красная машина на улице", "a little girl")
+    with Library.open(out / "library.kadr", model=out / "model", policy=rules) as library:
+        library.index([data / "test_images"])
+        for query in real_queries if real else drawn_queries:
+            typer.echo(f"\n$ kadr search {query!r} --library {library.path} -n 3")
+            answers.print_answer(library.search(query, 3))
+    typer.echo(
+        f"\nLook at {out / 'report.html'} (figures, plots, found photos). Next: "
+        "kadr index FOLDER, then kadr search 'what you look for'"
+    )
+
+
+def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bool]:
+    """The real archive where it can be had, drawn scenes elsewhere; and which it is."""
+    from kadr import fetch, scenes
+
+    drawn = folder / "drawn"
+    if drawn.exists():
+        return drawn, False
+    real = folder / "real"
+    if real.exists():
+        return real, True
+    if not offline:
+        try:
+            with progress() as stage:
+                fetch.fetch(
+                    real,
+                    on_progress=lambda done, total: stage("download", done, total or 0),
+                    connect_timeout=3.0,
+                )
+        except DataError as error:
+            typer.echo(f"The real archive can't be had ({error})", err=True)
+        else:
+            return real, True
+    typer.echo(
+        f"Drawing {images} scenes in its layout instead. Their figures say nothing of photos."
+    )
+    with progress() as stage:
+        scenes.generate(drawn, images=images, on_progress=lambda d, t: stage("scenes", d, t))
+    return drawn, False
