@@ -131,6 +131,17 @@ def test_a_photo_is_its_own_whatever_stands_beside_it() -> None:
     np.testing.assert_allclose(encoder.encode(pixels), alone, atol=1e-4)
 
 
+@pytest.mark.parametrize("cores", [1, 2, 7])
+def test_sharing_photos_out_keeps_vectors_and_their_order(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = mini.MiniImages()
+    pixels = [encoder.prepare(picture(seed)) for seed in range(5)]
+    alone = np.concatenate([encoder.encode([one]) for one in pixels])
+    monkeypatch.setattr(mini, "CORES", cores)
+    np.testing.assert_allclose(mini.MiniImages().encode(pixels), alone, atol=1e-4)
+
+
 def test_the_bundle_is_small() -> None:
     assert sum(path.stat().st_size for path in matcher.MINI.iterdir()) <= SIZE_LIMIT
 
