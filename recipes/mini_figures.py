@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from results import show
 
-from kadr import dataset, evaluate, figures, labels, matcher, metrics, vectors
+from kadr import alignment, dataset, evaluate, figures, labels, matcher, metrics, vectors
 from kadr.matcher import Matcher
 from kadr.relevance import Side
 from kadr.safety import policy
-from kadr.types import Dataset, Floats
+from kadr.types import Dataset, Floats, Interval, Vectors
 
 RUSSIAN = Path(__file__).parents[1] / "tests" / "russian_queries.txt"
 TOP = 10
@@ -88,22 +88,32 @@ def find(
     queries: Sequence[tuple[str, int]],
     cache: vectors.VectorCache,
 ) -> None:
-    """Recall, and how well the best probability tells whether the query's photo is there."""
+    """Recall, and how well the best result tells whether the query's photo is there."""
     right = np.array([image for _, image in queries], dtype=np.intp)
-    table = score(mini, gallery, [text for text, _ in queries], cache)
+    texts = mini.texts(
+        vectors.encode_texts(mini.text_encoder, [text for text, _ in queries], cache)
+    )
+    table = mini.relevance.table(gallery, texts)
     ranks = metrics.rank_of(table, right)
     recall = figures.retrieval_figures(name, ranks, right, len(gallery.raw))
     row(f"{name}: R@1", show(recall.recall_1))
     row(f"{name}: R@5", show(recall.recall_5))
     row(f"{name}: R@10", show(recall.recall_10))
-    present = table.max(axis=1)
-    table[np.arange(len(right)), right] = 0
-    best = np.concatenate([present, table.max(axis=1)])
+    absence = presence(table, right)
+    row(f"{name}: AUROC of the best probability, photo there or removed", show(absence))
+    absence = presence(alignment.standing_out(gallery.joint, texts.joint), right)
+    row(f"{name}: AUROC of what stands out most, photo there or removed", show(absence))
+
+
+def presence(table: Floats | Vectors, right: NDArray[np.intp]) -> Interval:
+    """AUROC of the best of [texts, photos], with the photo `right` [texts] against without it."""
+    without = table.copy()
+    without[np.arange(len(right)), right] = -np.inf
+    best = np.concatenate([table.max(axis=1), without.max(axis=1)])
     there = np.arange(len(best)) < len(right)
-    absence = metrics.bootstrap(
+    return metrics.bootstrap(
         lambda i: metrics.roc_auc(best[i], there[i]), np.concatenate([right, right])
     )
-    row(f"{name}: AUROC of the best probability, photo there or removed", show(absence))
 
 
 def score(mini: Matcher, gallery: Side, texts: Sequence[str], cache: vectors.VectorCache) -> Floats:
@@ -140,8 +150,20 @@ def retrieved_calibration(mini: Matcher, archive: Dataset, cache: vectors.Vector
         row(
             f"ECE, top {TOP} of {len(names)} held-out photos, {len(judged)} pairs that {judges} "
             "judged",
-            f"{show(error)}; mean probability {p.mean():.3f}, matches {truth.mean():.3f}",
+            f"{show(error)}; mean probability {p.mean():.3f}, matches {truth.mean():.3f}; "
+            f"noise alone {show(noise(p))}",
         )
+
+
+def noise(p: Floats) -> Interval:
+    """ECE of probabilities that are right: mean and 95 % of draws of what they promise."""
+    random = np.random.default_rng(0)
+    draws = [
+        metrics.expected_calibration_error(p, random.random(len(p)) < p)
+        for _ in range(metrics.RESAMPLES)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(float(np.mean(draws)), float(low), float(high))
 
 
 def _calibration_error(p: Floats, truth: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:

@@ -58,6 +58,19 @@ def test_density_is_the_mean_over_the_nearest() -> None:
     np.testing.assert_allclose(joint.density, expected, atol=1e-5)
 
 
+def test_what_stands_out_is_compared_with_what_either_side_finds_anywhere() -> None:
+    images, texts = planted(300, 1)
+    fitted = alignment.fit(images, texts)
+    seen, said = fitted.images(images[:7]), fitted.texts(texts[:5])
+    found = alignment.standing_out(seen, said)
+    assert found.shape == (5, 7)
+    assert found.dtype == np.float32
+    nearest = -np.sort(-(seen.vectors[3] @ fitted.text_bank.T))[: NEAREST[0]].mean()
+    usual = -np.sort(-(said.vectors[2] @ fitted.image_bank.T))[: NEAREST[0]].mean()
+    cosine = seen.vectors[3] @ said.vectors[2]
+    np.testing.assert_allclose(found[2, 3], 2 * cosine - nearest - usual, atol=1e-5)
+
+
 def test_rows_are_independent_and_taken_in_order() -> None:
     images, texts = planted(200, 1)
     fitted = alignment.fit(images, texts)

@@ -175,6 +175,17 @@ def test_places_leave_the_towers_alone() -> None:
     assert mini.PLACES.stat().st_size < 10_000, "nodes only: the weights are those of the towers"
 
 
+@pytest.mark.parametrize("cores", [1, 2, 7])
+def test_sharing_photos_out_keeps_vectors_and_their_order(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = mini.MiniImages()
+    pixels = [encoder.prepare(picture(seed)) for seed in range(5)]
+    alone = np.concatenate([encoder.encode([one]) for one in pixels])
+    monkeypatch.setattr(mini, "CORES", cores)
+    np.testing.assert_allclose(mini.MiniImages().encode(pixels), alone, atol=1e-4)
+
+
 def test_the_bundle_is_small() -> None:
     assert sum(path.stat().st_size for path in matcher.MINI.iterdir()) <= SIZE_LIMIT
 

@@ -67,6 +67,14 @@ def test_probability_rises_with_the_score(fitted: Relevance) -> None:
     assert (np.diff(ordered) >= 0).all()
 
 
+def test_a_photo_that_is_near_to_every_text_is_no_find(fitted: Relevance) -> None:
+    fresh, _ = pairs(500, 2)
+    hubs = replace(fresh.images.joint, density=fresh.images.joint.density + np.float32(0.5))
+    probability = fitted.probability(replace(fresh.images, joint=hubs), fresh.texts)
+    usual = fitted.probability(fresh.images, fresh.texts)
+    assert (probability - usual).mean() < -0.02
+
+
 def test_restores_exactly(fitted: Relevance) -> None:
     fresh, _ = pairs(200, 2)
     again = relevance.restore(fitted.features, fitted.classifier, fitted.arrays(), fitted.settings)

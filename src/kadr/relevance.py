@@ -21,9 +21,13 @@ Features: TypeAlias = Literal["aligned", "concat"]
 FOLDS = 5
 POWERS = (1.5, 3.0, 4.5)
 """Weights of the joint space's directions, one cosine each: low powers find, high powers grade."""
-DENSE = len(POWERS) + 2 * len(NEAREST)
+HUBNESS = 0.4
+"""How much of a photo's density is taken off its cosines. A photo that is near to many texts turns
+up for all of them (a hub: Radovanovic et al. 2010), but few judged pairs show it, so the head can't
+learn this by itself. Chosen on development photos (docs/results.md)."""
+DENSE = len(POWERS) + len(NEAREST)
 COSINE_SCALE = 5.0
-"""How freely the head may use the cosines and the densities, beside single dimensions."""
+"""How freely the head may use the cosines and the density, beside single dimensions."""
 COMPONENTS = 256
 """Sides wider than this are concatenated by so many principal components."""
 FLAT = 1e-6
@@ -317,14 +321,14 @@ def _principal(vectors: Vectors) -> Vectors | None:
 
 
 def _aligned(images: Side, texts: Side, _bases: Bases) -> Vectors:
-    """Cosines, densities of both sides, elementwise product: float32 [n, dim + DENSE]."""
+    """Cosines less the photo's share, the text's density, products: float32 [n, dim + DENSE]."""
     left, right = images.joint.vectors, texts.joint.vectors
+    hub = HUBNESS * images.joint.density[:, 0]
     cosines = [
-        _cosine(left * weights, right * weights)
+        _cosine(left * weights, right * weights) - hub
         for weights in (images.joint.correlations ** ((power - POWER) / 2) for power in POWERS)
     ]
-    dense = [np.stack(cosines, axis=1), images.joint.density, texts.joint.density]
-    return np.hstack([*dense, left * right])
+    return np.hstack([np.stack(cosines, axis=1), texts.joint.density, left * right])
 
 
 def _cosine(left: Vectors, right: Vectors) -> Vectors:

@@ -7,10 +7,12 @@ linear map, one pair of maps for each language that it was taught.
 """
 
 import hashlib
+import os
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -35,6 +37,7 @@ TEXT_WEIGHTS = FOLDER / "text.npz"
 SIDE = 224
 GRID = 7
 """Places that a tower tells apart in each direction."""
+CORES = os.cpu_count() or 1
 GRAMS = (3, 4)
 """Lengths of the pieces of a Russian word: endings change, most of the pieces stay."""
 
@@ -57,7 +60,17 @@ class MiniImages:
         """Prepared photos to float32 [n, 256]."""
         if not images:
             return np.empty((0, self.dim), np.float32)
-        return np.asarray(self._session.run(None, {"pixels": np.stack(images)})[0], np.float32)
+        session = self._session  # loaded here, not by several workers at once
+
+        def run(pixels: NDArray[np.uint8]) -> Vectors:
+            return np.asarray(session.run(None, {"pixels": pixels})[0], np.float32)
+
+        parts = np.array_split(np.stack(images), min(len(images), CORES))
+        return np.concatenate(list(self._workers.map(run, parts)))
+
+    @cached_property
+    def _workers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(CORES, thread_name_prefix="mini")
 
     def locate(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
         """Prepared photos to float32 [n, 7, 7, 256]: what each place adds to the vector.
@@ -83,6 +96,9 @@ def _session(model: Path | bytes) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Layers are too small to share: threads within one would spend a third of the time waiting for
+    # each other. Photos are shared out instead.
+    options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
