@@ -65,11 +65,14 @@ def row(library: Path, count: int, runs: int) -> None:
             capture_output=True,
         ).stdout
     )
-    cells = [f"{count:,}"]
-    for times in (starts, filters):
-        cells.append(f"{statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f})")
+    cells = [f"{count:,}", spread(starts), spread(filters)]
     cells += [f"{inside[name]:.0f}" for name in ("p50", "p95", "filtered", "memory")]
     print(f"| {' | '.join(cells)} | {library.stat().st_size / count:.0f} |", flush=True)
+
+
+def spread(times: list[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(times):.2f} ({min(times):.2f}-{max(times):.2f})"
 
 
 def inside(library: Path, runs: int) -> None:
@@ -119,9 +122,7 @@ def make(folder: Path, count: int) -> None:
     mini = matcher.load()
     seeds, random = drawn(mini), np.random.default_rng(0)
     store = Store(folder / "library.kadr", create=True)
-    store.note(
-        encoder=mini.image_encoder.name, model="", space=mini.alignment.digest()
-    )
+    store.note(encoder=mini.image_encoder.name, model="", space=mini.alignment.digest())
     photos = folder.resolve() / "photos"
     store.add_folder(photos)
     for start in range(0, count, BATCH):

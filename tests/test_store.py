@@ -124,10 +124,10 @@ class TestOpening:
             except Exception as error:  # noqa: BLE001 - told below
                 failed.append(error)
 
-        for trial in range(15):
-            barrier = threading.Barrier(4)
+        for trial in range(20):
+            barrier = threading.Barrier(8)
             arguments = (barrier, tmp_path / f"{trial}.kadr")
-            threads = [threading.Thread(target=make, args=arguments) for _ in range(4)]
+            threads = [threading.Thread(target=make, args=arguments) for _ in range(8)]
             for thread in threads:
                 thread.start()
             for thread in threads:

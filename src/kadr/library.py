@@ -1,5 +1,7 @@
 """A photo library: one file that knows folders of photos, and answers queries.
 
+For example:
+
     with Library.open() as library:
         library.index([Path("photos")])
         for hit in library.search("a dog runs on the beach").hits:
@@ -21,7 +23,7 @@ from kadr.filters import Filters
 from kadr.matcher import Matcher
 from kadr.queries import Expression
 from kadr.safety import policy as law
-from kadr.search import AT_LEAST, Searcher
+from kadr.search import Searcher
 from kadr.store import Store, Totals
 from kadr.types import Answer, Skipped
 
@@ -70,7 +72,7 @@ class Library:
         store = Store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, rules)
         if isinstance(model, Matcher):
-            library._loaded = model  # noqa: SLF001 - its own class
+            library._loaded = model
         return library
 
     def __enter__(self) -> Self:
@@ -166,7 +168,7 @@ class Library:
         *,
         filters: Filters | None = None,
         cursor: int = 0,
-        at_least: float = AT_LEAST,
+        at_least: float | None = None,
         language: str = "en",
     ) -> Answer:
         """Photos that a query describes, best first. See `search_all`."""
@@ -181,7 +183,7 @@ class Library:
         *,
         filters: Filters | None = None,
         cursor: int = 0,
-        at_least: float = AT_LEAST,
+        at_least: float | None = None,
         language: str = "en",
     ) -> list[Answer]:
         """Answers to several queries, encoded together.
@@ -192,7 +194,8 @@ class Library:
             limit: hits on a page.
             filters: which photos are looked at.
             cursor: 0, or `next` of the page before.
-            at_least: a best probability below this means that nothing matches.
+            at_least: the probability from which a photo counts as a match; None: what was
+                measured to tell best whether anything matches.
             language: of notices.
 
         Raises:

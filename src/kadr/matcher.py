@@ -25,7 +25,7 @@ from kadr.errors import BundleError
 from kadr.relevance import Relevance, Side
 from kadr.types import Floats, Vectors
 
-FORMAT = 1
+FORMAT = 2
 MINI = Path(__file__).parent / "models" / "mini"
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"

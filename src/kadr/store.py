@@ -151,7 +151,8 @@ class Store:
     def _open(self, *, create: bool) -> None:
         run = self._base.execute
         if create and self._is_empty():
-            self._make()
+            with self.writing():  # SQLite doesn't wait for another one that turns the log on
+                self._make()
         run("BEGIN")  # both of one instant: another process may be making it
         application, version = (
             run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")

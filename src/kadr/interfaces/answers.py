@@ -20,13 +20,9 @@ if TYPE_CHECKING:
 
 def matching(answer: "Answer") -> list["Hit"]:
     """The hits that count as matches."""
-    return [hit for hit in answer.hits if _matches(answer, hit)]
+    from kadr.search import is_match
 
-
-def _matches(answer: "Answer", hit: "Hit") -> bool:
-    """Sums and pictures have no probability: what is nearest to them counts."""
-    least = answer.at_least
-    return hit.probability is None or least is None or hit.probability >= least
+    return [hit for hit in answer.hits if is_match(answer, hit)]
 
 
 def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> None:
@@ -39,11 +35,10 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
     """
     if answer.notice:
         typer.echo(answer.notice)
-    sure = True
+    sure = len(matching(answer))
     for rank, hit in enumerate(answer.hits, start=first):
-        if sure and not _matches(answer, hit):
-            sure = False
-            typer.echo(_less_sure(answer, nothing=rank == 1))
+        if rank == first + sure:
+            typer.echo(_less_sure(answer))
         typer.echo(_line(rank, hit))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
             typer.echo(f"{'':14}{_words(hit)}")
@@ -53,10 +48,10 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
             previews.show(hit.image.path, sys.stdout)
 
 
-def _less_sure(answer: "Answer", *, nothing: bool) -> str:
+def _less_sure(answer: "Answer") -> str:
     least = f"{100 * (answer.at_least or 0):.3g}%"
-    if nothing:
-        return f"Nothing matches: every photo is below {least} (--at-least). The nearest:"
+    if not answer.matches:
+        return "Nothing in the library matches well. The nearest:"
     return f"Below {least}, so probably no match:"
 
 
@@ -79,6 +74,7 @@ def _words(hit: "Hit") -> str:
 
 def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[str, Any]:
     """An answer as --json prints it; `first` is the rank of its first hit."""
+    matches = matching(answer)
     return {
         "query": query,
         "policy": policy,
@@ -89,7 +85,7 @@ def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[s
                 "rank": rank,
                 "probability": hit.probability,
                 "similarity": hit.similarity,
-                "matches": _matches(answer, hit),
+                "matches": hit in matches,
                 "path": hit.image.path,
                 "copies": hit.copies,
                 "digest": hit.image.digest,

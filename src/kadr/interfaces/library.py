@@ -47,11 +47,15 @@ def library_command(
         return
     by = f", encoded by {encoder}" if encoder else ""
     typer.echo(f"{printable(path)}: {totals.bytes / 1e6:.1f} MB{by}")
-    typer.echo(f"{totals.photos:,} photos in {totals.files:,} files ({totals.copies:,} copies)")
+    typer.echo(
+        f"Photos: {totals.photos:,}. Files: {totals.files:,}, copies among them: {totals.copies:,}"
+    )
     if totals.missing:
-        typer.echo(f"{totals.missing:,} paths are no longer there (kadr index --prune)")
+        typer.echo(f"Paths no longer there: {totals.missing:,} (kadr index --prune forgets them)")
     if totals.problems:
-        typer.echo(f"{totals.problems:,} files can't be read (kadr library problems)")
+        typer.echo(
+            f"Files that can't be read: {totals.problems:,} (kadr library problems lists them)"
+        )
     for folder in folders:
         typer.echo(f"  {printable(folder)}" + ("" if folder.is_dir() else "  (not there)"))
 
@@ -90,7 +94,7 @@ def remove_command(
     if as_json or context.obj.as_json:
         print_json({"removed": count})
     else:
-        typer.echo(f"{count:,} files are forgotten. The photos themselves stay where they are.")
+        typer.echo(f"Files forgotten: {count:,}. The photos themselves stay where they are.")
     if above:
         typer.echo(
             f"kadr: {printable(above[0])} is still in the library: its next indexing will add "
@@ -117,5 +121,7 @@ def verify_command(
     else:
         for line in found:
             typer.echo(printable(line))
-        typer.echo(f"{len(found):,} problems" if found else "The library is sound", err=bool(found))
+        typer.echo(
+            f"Problems: {len(found):,}" if found else "The library is sound", err=bool(found)
+        )
     raise typer.Exit(1 if found else 0)

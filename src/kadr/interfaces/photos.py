@@ -221,22 +221,26 @@ def search_command(
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
 
-    Where even the best photo is less probable than --at-least, the answer says that nothing matches
-    and shows the nearest. Sums and pictures have no probability: they are ranked by similarity.
+    Where nothing matches, the answer says so and shows the nearest: no photo is as probable as
+    --at-least or, without this option, none stands out among the others. Sums and pictures have no
+    probability: they are ranked by similarity.
     """
     from kadr.library import Library
-    from kadr.search import AT_LEAST
 
     asked = _asked(query or [], queries)
     if sheet is not None and len(asked) > 1:
         raise KadrError("A contact sheet shows one query's photos. Ask one query.")
     filters = _filters(after, before, folder, camera, near, kind, min_size)
-    least = AT_LEAST if at_least is None else at_least
     with Library.open(library, model=model, policy=policy.value, create=False) as opened:
 
         def ask(some: Sequence["Expression"], cursor: int = 0) -> "list[Answer]":
             return opened.search_all(
-                some, limit, filters=filters, cursor=cursor, at_least=least, language=language.value
+                some,
+                limit,
+                filters=filters,
+                cursor=cursor,
+                at_least=at_least,
+                language=language.value,
             )
 
         def again(one: "Expression") -> "Callable[[int], Answer]":

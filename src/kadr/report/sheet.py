@@ -104,8 +104,9 @@ def _likeness(hit: Hit, say: Wording) -> str:
 
 
 def _weaker(answer: Answer, say: Wording) -> str:
-    least = say.percent(answer.at_least or 0.0)
-    return say("sheet.weaker" if answer.matches else "sheet.nearest", least=least)
+    if not answer.matches:
+        return say("sheet.nearest")
+    return say("sheet.weaker", least=say.percent(answer.at_least or 0.0))
 
 
 def _png(query: str, answer: Answer, say: Wording) -> bytes:
