@@ -24,9 +24,9 @@ from kadr.types import Answer, Floats, Hit, ImageFile, Vectors
 if TYPE_CHECKING:
     from PIL import Image
 
-CANDIDATES = 500
-"""Photos are ranked by probability among so many of about the same similarity: the first 500 by
-similarity, then the next 500. So pages follow one order, however far one reads."""
+CANDIDATES = 250
+"""Photos are ranked by probability among so many of about the same similarity: the first 250 by
+similarity, then the next 250. So pages follow one order, however far one reads."""
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
@@ -34,7 +34,7 @@ STANDING, PER_DECADE, MEASURED = -0.635, 0.167, (100, 8000)
 """Nothing matches where the best photo stands out less than STANDING + PER_DECADE * log10(photos),
 measured with so many photos, and taken as that beyond: it is so for 0.2 % of the sentences and
 6.5 % of the single words whose photo is there (docs/results.md)."""
-LOOK = 64
+LOOK = 32
 """Photos whose paths are asked for at once."""
 
 
@@ -218,7 +218,7 @@ class Searcher:
         scan = self._fresh()
         scores = _scores(scan, direction.vector)
         photos = allowed.photos
-        rows = None if photos is None else np.flatnonzero(np.isin(scan.photos, photos))
+        rows = None if photos is None else _rows(scan, photos)
         least = _standing_limit(len(scores) if rows is None else len(rows))
         while True:
             chunk = cursor // CANDIDATES
@@ -259,8 +259,10 @@ class Searcher:
             best = np.argsort(-probabilities, kind="stable")
             probabilities = probabilities[best]
             standing = float(standing_out(side.joint, direction.text.joint).max())
-        gone = np.setdiff1d(numbers, known)
-        return np.concatenate([known[best], gone]), probabilities, cosines[best], standing
+        there = set(known.tolist())
+        gone = [number for number in numbers.tolist() if number not in there]
+        order = np.concatenate([known[best], np.array(gone, np.int64)])
+        return order, probabilities, cosines[best], standing
 
     def _fresh(self) -> Scan:
         """The scan as the library has it now."""
@@ -268,6 +270,14 @@ class Searcher:
         if self._scan is None or changes != self._changes:
             self._scan, self._changes = self._store.scan(), changes
         return self._scan
+
+
+def _rows(scan: Scan, photos: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Rows of the scan that stand for these photos, which are sorted."""
+    if not len(photos):
+        return np.empty(0, np.intp)
+    places = np.minimum(np.searchsorted(photos, scan.photos), len(photos) - 1)
+    return np.flatnonzero(photos[places] == scan.photos)
 
 
 def _standing_limit(photos: int) -> float:
