@@ -229,14 +229,10 @@ class Library:
             self.matcher.images(vectors),
             [hit.image.path for hit in answer.hits],
         )
-        hits = (
-            replace(hit, explanation=why) for hit, why in zip(answer.hits, found, strict=True)
-        )
+        hits = (replace(hit, explanation=why) for hit, why in zip(answer.hits, found, strict=True))
         return replace(answer, hits=tuple(hits))
 
-    def duplicates(
-        self, on_progress: Callable[[int, int], None] | None = None
-    ) -> "list[Group]":
+    def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
         from kadr.duplicates import find_duplicates
 
@@ -274,9 +270,7 @@ class Library:
         """The files that couldn't be read, and why."""
         return self._store.problems()
 
-    def verify(
-        self, on_progress: Callable[[int, int], None] | None = None
-    ) -> Iterator[str]:
+    def verify(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
         """What is wrong: in the library's file, then files whose content isn't what it was.
 
         Reads every file again.

@@ -213,16 +213,17 @@ class Searcher:
     def _ranked(
         self, direction: _Direction, cursor: int, allowed: _Choice
     ) -> Iterator[tuple[int, Hit, bool]]:
-        """Photos that lie somewhere, best first: place in the order, and whether the best of the
-        chunk stands out."""
-        scan = self._fresh()
-        scores = _scores(scan, direction.vector)
+        """Photos that lie somewhere, best first.
+
+        With each its place in the order, and whether the best among its candidates stands out.
+        """
+        numbered, scores = self._scored(direction.vector)
         photos = allowed.photos
-        rows = None if photos is None else _rows(scan, photos)
+        rows = None if photos is None else _rows(numbered, photos)
         least = _standing_limit(len(scores) if rows is None else len(rows))
         while True:
             chunk = cursor // CANDIDATES
-            numbers = scan.photos[_chunk(scores, rows, chunk)]
+            numbers = numbered[_chunk(scores, rows, chunk)]
             if not len(numbers):
                 return
             order, probabilities, cosines, standing = self._rank(direction, numbers)
@@ -264,20 +265,33 @@ class Searcher:
         order = np.concatenate([known[best], np.array(gone, np.int64)])
         return order, probabilities, cosines[best], standing
 
-    def _fresh(self) -> Scan:
-        """The scan as the library has it now."""
+    def _scored(self, vector: Vectors) -> tuple[NDArray[np.int64], Vectors]:
+        """Photos as the library has them now int64 [n], and their cosines float32 [n].
+
+        The only search of a command keeps nothing: to hold 128 MB for half a million photos costs
+        more than all the rest. From the second one on, the scan is held.
+        """
         changes = self._store.changes()
-        if self._scan is None or changes != self._changes:
-            self._scan, self._changes = self._store.scan(), changes
-        return self._scan
+        if self._scan is not None and changes == self._changes:
+            return self._scan.photos, _scores(self._scan, vector)
+        if self._changes is None:
+            parts = [(block.photos, _scores(block, vector)) for block in self._store.blocks()]
+            numbers, scores = zip(*parts, strict=True) if parts else ((), ())
+            self._changes = changes
+            return (
+                np.concatenate([np.empty(0, np.int64), *numbers]),
+                np.concatenate([np.empty(0, np.float32), *scores]),
+            )
+        self._scan, self._changes = self._store.scan(), changes
+        return self._scan.photos, _scores(self._scan, vector)
 
 
-def _rows(scan: Scan, photos: NDArray[np.int64]) -> NDArray[np.intp]:
+def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.intp]:
     """Rows of the scan that stand for these photos, which are sorted."""
     if not len(photos):
         return np.empty(0, np.intp)
-    places = np.minimum(np.searchsorted(photos, scan.photos), len(photos) - 1)
-    return np.flatnonzero(photos[places] == scan.photos)
+    places = np.minimum(np.searchsorted(photos, numbered), len(photos) - 1)
+    return np.flatnonzero(photos[places] == numbered)
 
 
 def _standing_limit(photos: int) -> float:
@@ -289,9 +303,7 @@ def _standing_limit(photos: int) -> float:
 def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
-    return answer.matches and (
-        hit.probability is None or least is None or hit.probability >= least
-    )
+    return answer.matches and (hit.probability is None or least is None or hit.probability >= least)
 
 
 def _photo(file: Path, size: int) -> "Image.Image":

@@ -402,6 +402,18 @@ class Store:
             )
             block += 1
 
+    def blocks(self) -> Iterator[Scan]:
+        """The scan, some hundred photos at a time; each block may lie where the last one lay."""
+        try:
+            for numbers, scales, vectors in self._base.execute(
+                "SELECT photos, scales, vectors FROM blocks"
+            ):
+                photos = np.frombuffer(numbers, np.int64)
+                rows = np.frombuffer(vectors, np.int8).reshape(len(photos), -1)
+                yield Scan(photos, np.frombuffer(scales, np.float32), rows)
+        except (sqlite3.Error, ValueError) as error:
+            raise self._broken(error) from error
+
     def scan(self) -> Scan:
         """The rounded vectors of all photos; some may be of photos that are gone."""
         with self.reading():
@@ -409,26 +421,16 @@ class Store:
                 "SELECT coalesce(sum(length(photos)), 0) / 8, coalesce(sum(length(vectors)), 0)"
                 " FROM blocks"
             )
-            found = Scan(
-                np.empty(rows, np.int64),
-                np.empty(rows, np.float32),
-                np.empty((rows, bytes_ // rows if rows else 0), np.int8),
-            )
-            try:
-                self._read_blocks(found)
-            except (sqlite3.Error, ValueError) as error:
-                raise self._broken(error) from error
-        return found
-
-    def _read_blocks(self, into: Scan) -> None:
-        done = 0
-        blocks = self._base.execute("SELECT photos, scales, vectors FROM blocks")
-        for numbers, scales, vectors in blocks:
-            part = slice(done, done + len(numbers) // 8)
-            into.photos[part] = np.frombuffer(numbers, np.int64)
-            into.scales[part] = np.frombuffer(scales, np.float32)
-            into.vectors[part] = np.frombuffer(vectors, np.int8).reshape(-1, into.vectors.shape[1])
-            done = part.stop
+            photos, scales = np.empty(rows, np.int64), np.empty(rows, np.float32)
+            vectors = np.empty((rows, bytes_ // rows if rows else 0), np.int8)
+            done = 0
+            for block in self.blocks():
+                part = slice(done, done + len(block.photos))
+                photos[part], scales[part], vectors[part] = (
+                    block.photos, block.scales, block.vectors
+                )  # fmt: skip
+                done = part.stop
+        return Scan(photos, scales, vectors)
 
     def vectors(self, photos: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
         """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there."""
@@ -527,14 +529,18 @@ class Store:
         return np.array(numbers, np.int64), np.array(hashes, np.int64).view(np.uint64)
 
     def matching(self, filters: Filters) -> NDArray[np.int64]:
-        """Numbers of the photos that lie somewhere and pass the filters: int64 [n], sorted."""
+        """Numbers of the photos that pass the filters: int64 [n], sorted.
+
+        Some may lie nowhere any more: whoever shows photos asks where they lie in any case, and to
+        ask it here of each of half a million would take a second.
+        """
         where, values = _conditions(filters)
+        place = "" if filters.near is None else ", p.latitude, p.longitude"
         rows = self._read(
-            "SELECT DISTINCT p.id, p.latitude, p.longitude FROM files f JOIN photos p"  # noqa: S608
-            f" ON p.id = f.photo WHERE {where} ORDER BY p.id",
+            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY p.id",  # noqa: S608
             values,
         )
-        numbers = np.array([row[0] for row in rows], np.int64)
+        numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         if filters.near is None or not rows:
             return numbers
         latitude, longitude, kilometres = filters.near
@@ -676,18 +682,19 @@ class Store:
 
 
 def _conditions(filters: Filters) -> tuple[str, list[Any]]:
-    """SQL for what files `f` of photos `p` must be."""
+    """SQL for what photos `p` must be."""
     when = (
-        "coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', f.modified / 1000000000, 'unixepoch',"
-        " 'localtime'))"
+        "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(modified) / 1000000000,"
+        " 'unixepoch', 'localtime') FROM files WHERE photo = p.id AND NOT missing))"
     )
-    conditions: list[tuple[str, Sequence[Any]]] = [("p.encoded AND NOT f.missing", ())]
+    conditions: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     if filters.after is not None:
         conditions.append((f"{when} >= ?", (filters.after,)))
     if filters.before is not None:
         conditions.append((f"{when} < ?", (filters.before,)))
     if filters.folder is not None:
-        conditions.append(("f.path >= ? AND f.path < ?", _below(filters.folder)))
+        below = "SELECT photo FROM files WHERE path >= ? AND path < ? AND NOT missing"
+        conditions.append((f"p.id IN ({below})", _below(filters.folder)))
     if filters.camera is not None:
         conditions.append(("instr(folded(p.camera), ?)", (filters.camera.casefold(),)))
     if filters.near is not None:
