@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kadr import alignment, relevance
+from kadr import alignment, records, relevance
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.matcher import Matcher
 from kadr.relevance import Examples, Side
 from kadr.store import NewFile, NewPhoto, Store
-from kadr.types import PhotoFacts, Vectors
+from kadr.types import Assessment, PhotoFacts, Vectors
 
 PAINTS = {
     "red": (225, 30, 30),
@@ -100,14 +100,27 @@ def fill(store: Store, vectors: Vectors, matcher: Matcher, folder: Path) -> list
             for path, vector, place in zip(paths, vectors, joint, strict=True)
         ]
         store.keep(photos, [new_file(path, path) for path in paths])
+        assess(store, dict.fromkeys(range(1, len(paths) + 1), 0.0))
     return paths
+
+
+def assess(store: Store, probabilities: dict[int, float], failed: tuple[str, ...] = ()) -> None:
+    """Put on record how probably a child is in each of these photos."""
+    records.keep(
+        store,
+        {
+            number: Assessment((), probability, None, failed, probability, "test")
+            for number, probability in probabilities.items()
+        },
+    )
 
 
 @dataclass(frozen=True)
 class Content:
     """All that a library holds but its numbers.
 
-    `files` by path: size, time, missing, problem, digest, facts, hash, vector. `scan` by digest.
+    `files` by path: size, time, missing, problem, digest, facts, hash, vector, what the law's layers
+    say. `scan` by digest.
     """
 
     files: dict[str, tuple[object, ...]]
@@ -122,8 +135,9 @@ def content(path: Path) -> Content:
     try:
         files = base.execute(
             "SELECT path, size, modified, missing, f.problem, digest, encoded, p.problem, kind,"
-            " width, height, taken, camera, latitude, longitude, hash, vector FROM files f"
-            " LEFT JOIN photos p ON p.id = f.photo LEFT JOIN vectors v ON v.photo = p.id"
+            " width, height, taken, camera, latitude, longitude, hash, texts, vector, words, failed"
+            " FROM files f LEFT JOIN photos p ON p.id = f.photo LEFT JOIN vectors v"
+            " ON v.photo = p.id LEFT JOIN assessments a ON a.photo = p.id"
         ).fetchall()
         folders = [row[0] for row in base.execute("SELECT path FROM folders ORDER BY path")]
         meta = dict(base.execute("SELECT key, value FROM meta"))

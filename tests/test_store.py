@@ -377,7 +377,7 @@ class Sequence:
         scanned = self.store.scan().photos.tolist()
         assert len(scanned) == len(set(scanned))
         assert set(scanned) >= alive
-        sizes = [len(raw) // 8 for (raw,) in self.store._read("SELECT photos FROM blocks")]
+        sizes = [len(raw) // 8 for (raw,) in self.store.read("SELECT photos FROM blocks")]
         assert all(size == 4 for size in sizes[:-1])
         assert all(0 < size <= 4 for size in sizes[-1:])
 
@@ -404,7 +404,7 @@ class TestScan:
     def test_blocks_are_filled_whatever_the_batches(self, store: Store) -> None:
         for start in range(0, 3 * BLOCK, 100):
             add(store, {f"/p/{n}.jpg": n for n in range(start, start + 100)})
-        sizes = [len(raw) // 8 for (raw,) in store._read("SELECT photos FROM blocks")]
+        sizes = [len(raw) // 8 for (raw,) in store.read("SELECT photos FROM blocks")]
         assert sizes == [BLOCK, BLOCK, BLOCK, 800 - 3 * BLOCK]
         scan = store.scan()
         assert scan.vectors.shape == (800, 8)
@@ -459,7 +459,7 @@ class TestSeveralConnections:
     def test_a_reader_works_while_another_writes(self, store: Store, path: Path) -> None:
         numbers = add(store, {"/p/1.jpg": 1})
         reader = Store(path)
-        with store._transaction() as run:
+        with store.transaction() as run:
             run("UPDATE files SET missing = 1")
             assert reader.present(list(numbers.values()))
             assert len(reader.scan().photos) == 1

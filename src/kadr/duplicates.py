@@ -7,6 +7,8 @@ import numpy as np
 import simsimd
 from numpy.typing import NDArray
 
+from kadr import records
+from kadr.safety.policy import Policy
 from kadr.store import Store, Stored, rounded
 
 ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
@@ -25,20 +27,24 @@ class Group:
 
 
 def find_duplicates(
-    store: Store, on_progress: Callable[[int, int], None] | None = None
+    store: Store, policy: Policy, on_progress: Callable[[int, int], None] | None = None
 ) -> list[Group]:
     """Groups of equal and nearly equal photos, the largest groups first.
 
     Args:
         store: the library.
+        policy: the photos that it hides are in no group.
         on_progress: called with the photos compared and their total.
     """
     with store.reading():  # else another process may take a photo away between two questions
-        return _find(store, on_progress or _silent)
+        return _find(store, policy, on_progress or _silent)
 
 
-def _find(store: Store, report: Callable[[int, int], None]) -> list[Group]:
+def _find(store: Store, policy: Policy, report: Callable[[int, int], None]) -> list[Group]:
     numbers, hashes = store.hashes()
+    hidden = records.hidden(store, policy, numbers.tolist())
+    shown = np.array([number not in hidden for number in numbers.tolist()], np.bool_)
+    numbers, hashes = numbers[shown], hashes[shown]
     pairs = _near(store, numbers, hashes, report)
     member = _components(len(numbers), pairs)
     sizes = np.bincount(member, minlength=1)

@@ -9,21 +9,20 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Condition, Lock
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.AvifImagePlugin import AvifImageFile
-from PIL.ExifTags import GPS, IFD, Base
 from PIL.JpegImagePlugin import JpegImageFile
 
+from kadr import facts
 from kadr.errors import DataError, ImageError
 from kadr.types import ImageFile, PhotoFacts, Skipped
 
@@ -80,9 +79,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What sets upright what was stored in each EXIF orientation."""
-
-_TIME = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?!\d)", flags=re.ASCII)
-_ISO = r"\1-\2-\3T\4:\5:\6"
 
 
 def scan(folder: Path, on_unreadable: Callable[[Path, str], None] | None = None) -> Iterator[Path]:
@@ -178,7 +174,13 @@ def _read(file: IO[bytes], size: int, work: ExitStack) -> tuple[Image.Image, Pho
         image.load()
         if not isinstance(image, JpegImageFile):
             stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
-        return _upright(_rgb(image, size), stored, _exif(image), _KINDS[image.format or ""])
+        kind, tags, texts = _KINDS[image.format or ""], facts.exif(image), facts.texts(image)
+        orientation = facts.orientation(tags)
+        photo = _rgb(image, size)
+        if orientation not in _UPRIGHT:
+            return photo, facts.read(tags, kind, stored, texts)
+        upright = stored if orientation < 5 else stored[::-1]
+        return photo.transpose(_UPRIGHT[orientation]), facts.read(tags, kind, upright, texts)
     finally:
         image.close()  # its pixels go before another's come
 
@@ -386,97 +388,6 @@ def _samples(image: Image.Image) -> NDArray[np.float32]:
     """Finite float32 [height, width]."""
     samples = np.asarray(image, dtype=np.float32)
     return np.nan_to_num(samples, posinf=0.0, neginf=0.0)
-
-
-def _exif(image: Image.Image) -> Image.Exif:
-    try:
-        return image.getexif()
-    except Exception:  # noqa: BLE001 - broken facts don't make a photo unreadable
-        return Image.Exif()
-
-
-def _upright(
-    photo: Image.Image, stored: tuple[int, int], exif: Image.Exif, kind: str
-) -> tuple[Image.Image, PhotoFacts]:
-    orientation = _tag(exif, Base.Orientation)
-    if not isinstance(orientation, int) or orientation not in _UPRIGHT:
-        return photo, _facts(exif, kind, stored)
-    size = stored if orientation < 5 else stored[::-1]
-    return photo.transpose(_UPRIGHT[orientation]), _facts(exif, kind, size)
-
-
-def _facts(exif: Image.Exif, kind: str, size: tuple[int, int]) -> PhotoFacts:
-    details, gps = _directory(exif, IFD.Exif), _directory(exif, IFD.GPSInfo)
-    times = (
-        _time(_tag(details, Base.DateTimeOriginal)),
-        _time(_tag(details, Base.DateTimeDigitized)),
-        _time(_tag(exif, Base.DateTime)),
-    )
-    latitude = _degrees(_tag(gps, GPS.GPSLatitude), _tag(gps, GPS.GPSLatitudeRef), "NS", 90)
-    longitude = _degrees(_tag(gps, GPS.GPSLongitude), _tag(gps, GPS.GPSLongitudeRef), "EW", 180)
-    whole = latitude is not None and longitude is not None
-    return PhotoFacts(
-        kind,
-        *size,
-        taken=next((time for time in times if time), None),
-        camera=_camera(_text(_tag(exif, Base.Make)), _text(_tag(exif, Base.Model))),
-        latitude=latitude if whole else None,
-        longitude=longitude if whole else None,
-    )
-
-
-def _directory(exif: Image.Exif, tag: int) -> Mapping[int, Any]:
-    try:
-        return exif.get_ifd(tag)
-    except Exception:  # noqa: BLE001 - see _exif
-        return {}
-
-
-def _tag(tags: Mapping[int, Any], tag: int) -> object:
-    try:
-        return tags.get(tag)
-    except Exception:  # noqa: BLE001 - a tag is parsed when it is asked for
-        return None
-
-
-def _text(value: object) -> str:
-    """One printable line of a tag, without what follows a NUL."""
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if not isinstance(value, str):
-        return ""
-    with suppress(UnicodeError):  # Pillow reads Latin-1, phones write UTF-8
-        value = value.encode("latin-1").decode()
-    line = "".join(sign if sign.isprintable() else " " for sign in value.partition("\0")[0])
-    return " ".join(line.split())[:100]
-
-
-def _time(value: object) -> str | None:
-    found = _TIME.match(_text(value))
-    try:
-        return datetime.fromisoformat(found.expand(_ISO)).isoformat() if found else None
-    except ValueError:  # 0000:00:00 00:00:00
-        return None
-
-
-def _camera(make: str, model: str) -> str | None:
-    """Make and model; of "NIKON CORPORATION" and "NIKON D90" the model says all."""
-    first = model.casefold().split(maxsplit=1)[:1]
-    named = first and first[0] in make.casefold().split()
-    return (model if named else f"{make} {model}".strip()) or None
-
-
-def _degrees(value: object, side: object, sides: str, limit: float) -> float | None:
-    """Degrees, minutes and seconds as degrees, negative on the second of two sides."""
-    hemisphere = _text(side).upper()
-    parts = value if isinstance(value, tuple) else (value,)
-    try:
-        degrees = math.fsum(float(part) / 60**place for place, part in enumerate(parts[:3]))
-    except (TypeError, ValueError, ArithmeticError):
-        return None
-    if not parts or hemisphere not in tuple(sides) or not 0 <= degrees <= limit:  # false for NaN
-        return None
-    return 0.0 - degrees if hemisphere == sides[1] else degrees
 
 
 def _reason(error: Exception) -> str:

@@ -66,12 +66,17 @@ OnSkip: TypeAlias = Callable[[Path, str], None]
 """Called with each file or folder that can't be read, and why."""
 
 
+OnKept: TypeAlias = Callable[[Sequence[int]], None]
+"""Called with the numbers of photos that are new, or lie at a new path, as they are kept."""
+
+
 @dataclass(frozen=True)
 class Watcher:
     """Who is told of what goes on."""
 
     progress: OnProgress = field(default=lambda _done, _skipped, _total: None)
     skip: OnSkip = field(default=lambda _path, _reason: None)
+    kept: OnKept = field(default=lambda _photos: None)
 
 
 def check(folder: Path) -> None:
@@ -199,7 +204,8 @@ def _bring_in_step(
     store.mark(back, missing=False)
     unchanged = len(seen) - len(changed)
     steps = _decoded(store, matcher, changed, retry=retry)
-    added = _add(store, matcher, steps, (unchanged, unchanged + len(changed)), tell)
+    batches = _kept(store, matcher, _batches(steps), tell)
+    added = _count(store, batches, (unchanged, unchanged + len(changed)), tell)
     return replace(added, files=len(seen), unchanged=unchanged - broken, gone=len(gone)).plus(
         Outcome(skipped=broken)
     )
@@ -242,25 +248,34 @@ _Step: TypeAlias = tuple[_Found, _Decoded | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
 
 
-def _add(
-    store: Store, matcher: Matcher, steps: Iterable[_Step], span: tuple[int, int], tell: Watcher
-) -> Outcome:
-    """Encode and keep files; `span` is how many are done already, and the total."""
-    done = skipped = encoded = 0
-    before, total = span
-    tell.progress(before, 0, total)
-    for batch in _batches(steps):
+def _kept(
+    store: Store, matcher: Matcher, batches: Iterable[list[_Step]], tell: Watcher
+) -> Iterator[list[_Step]]:
+    """Encode batches and keep them."""
+    for batch in batches:
         pixels = [step for _, step in batch if isinstance(step, _Decoded)]
         store.keep(
             [*_encode(matcher, pixels), *_broken(batch)],
             [found.row() for found, _ in batch],
         )
+        tell.kept(store.numbers(found.digest for found, _ in batch if found.digest is not None))
+        yield batch
+
+
+def _count(
+    store: Store, batches: Iterable[list[_Step]], span: tuple[int, int], tell: Watcher
+) -> Outcome:
+    """Count what was kept, and tell of it; `span` is how many are done already, and the total."""
+    done = skipped = encoded = 0
+    before, total = span
+    tell.progress(before, 0, total)
+    for batch in batches:
         for found, _ in batch:
             problem = found.problem or (found.digest and store.problem(found.digest))
             if problem:
                 skipped += 1
                 tell.skip(found.path, problem)
-        encoded += len(pixels)
+        encoded += sum(isinstance(step, _Decoded) for _, step in batch)
         done += len(batch)
         tell.progress(before + done, skipped, total)
     return Outcome(encoded=encoded, skipped=skipped, known=done - encoded - skipped)

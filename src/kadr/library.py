@@ -10,26 +10,29 @@ For example:
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kadr import matcher
+from kadr import audit, matcher, records, review
 from kadr import queries as notation
 from kadr.errors import LibraryError
 from kadr.filters import Filters
 from kadr.matcher import Matcher
 from kadr.queries import Expression
 from kadr.safety import policy as law
+from kadr.safety.verdict import verdict
 from kadr.search import Searcher
 from kadr.store import Store, Totals
-from kadr.types import Answer, Skipped
+from kadr.types import Answer, Assessment, Skipped
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
     from kadr.duplicates import Group
     from kadr.ingest import Outcome, Watcher
+    from kadr.safety.assessor import Assessor
 
 
 class Library:
@@ -141,13 +144,50 @@ class Library:
         for folder in folders:
             ingest.check(resolved(folder))
         with self._store.writing(on_wait):
+            audit.in_force(self._store, self._policy, review.user())
             model = str(self._model.resolve()) if self._model else self._store.meta("model")
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            return ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=watcher
+            told = replace(watcher or ingest.Watcher(), kept=self._assess)
+            outcome = ingest.ingest(
+                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=told
             )
+            self._assess(self._due())
+            self._log_forgotten()
+            return outcome
+
+    def _due(self) -> list[int]:
+        """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
+        version = self._assessor.version if self._policy.hides_children else None
+        return records.due(self._store, version)
+
+    def _assess(self, photos: Sequence[int]) -> None:
+        from kadr import assessing
+
+        if photos:
+            assessing.assess(self._store, self._assessor, photos, self._log_assessed)
+
+    def _log_assessed(self, found: Mapping[str, Assessment]) -> None:
+        if self._policy.hides_children:
+            told = (
+                (digest, one, verdict(self._policy, one, None)) for digest, one in found.items()
+            )
+            audit.assessed(audit.beside(self._store), self._policy, told)
+
+    def _log_forgotten(self) -> None:
+        """Where a law was ever in force, what was forgotten is on record too."""
+        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
+            audit.forgotten(audit.beside(self._store), self._store.dropped)
+        self._store.dropped.clear()
+
+    @cached_property
+    def _assessor(self) -> "Assessor":
+        from kadr.safety.assessor import Assessor
+
+        rules = self._policy
+        unsure = (rules.review, rules.hide)
+        return Assessor(self.matcher.image_encoder.name, rules.faces, unsure)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -157,7 +197,9 @@ class Library:
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._store.writing():
-            return self._store.remove(resolved(folder))
+            count = self._store.remove(resolved(folder))
+            self._log_forgotten()
+            return count
 
     # Answers.
 
@@ -204,15 +246,30 @@ class Library:
             LibraryError: the vectors are another encoder's.
         """
         asked = [q if isinstance(q, Expression) else notation.parse([q]) for q in queries]
-        return self._search().search(
+        answers = self._search().search(
             asked, limit, filters=filters, cursor=cursor, at_least=at_least, language=language
         )
+        for query, answer in zip(asked, answers, strict=True):
+            if answer.refused:
+                audit.refused(audit.beside(self._store), self._policy, query.source)
+        return answers
 
     def similar(
-        self, photo: Path, limit: int = 10, *, filters: Filters | None = None, cursor: int = 0
+        self,
+        photo: Path,
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        language: str = "en",
     ) -> Answer:
         """Photos like this one, without it; it needn't be in the library."""
-        return self._search().similar(photo, limit, filters=filters, cursor=cursor)
+        answer = self._search().similar(
+            photo, limit, filters=filters, cursor=cursor, language=language
+        )
+        if answer.refused:
+            audit.refused(audit.beside(self._store), self._policy, "a photo that is hidden")
+        return answer
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
         """The same answer, its hits with what speaks for them. A query of one text only."""
@@ -236,10 +293,12 @@ class Library:
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
         from kadr.duplicates import find_duplicates
 
-        return find_duplicates(self._store, on_progress)
+        return find_duplicates(self._store, self._policy, on_progress)
 
     def _search(self) -> Searcher:
         if self._searcher is None:
+            if self._policy.hides_children:
+                audit.in_force(self._store, self._policy, review.user())
             self._searcher = Searcher(self.matcher, self._store, self._policy)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it

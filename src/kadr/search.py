@@ -3,7 +3,9 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import numpy as np
 import simsimd
 from numpy.typing import NDArray
 
+from kadr import records
 from kadr.alignment import standing_out
 from kadr.errors import ImageError, LibraryError
 from kadr.filters import Filters
@@ -19,10 +22,11 @@ from kadr.queries import Expression, Part
 from kadr.relevance import Side
 from kadr.safety import policy as law
 from kadr.store import Scan, Store, Stored
-from kadr.types import Answer, Floats, Hit, ImageFile, Vectors
+from kadr.types import Answer, Floats, Hit, ImageFile, Vectors, Withheld
 
 if TYPE_CHECKING:
     from PIL import Image
+    from threadpoolctl import ThreadpoolController
 
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
@@ -47,6 +51,8 @@ class _Direction:
 
     vector: Vectors
     text: Side | None = None
+    told: bool = False
+    """It was given in words alone."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,27 @@ class _Choice:
 
     photos: NDArray[np.int64] | None
     folder: Path | None
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What is asked for besides the query."""
+
+    limit: int
+    cursor: int
+    chosen: _Choice
+    at_least: float | None
+    language: str
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A photo's place in the order, and whether the best among its candidates stands out."""
+
+    place: int
+    hit: Hit
+    hidden: bool
+    stands_out: bool
 
 
 class Searcher:
@@ -102,42 +129,59 @@ class Searcher:
         Raises:
             ImageError: a query's picture can't be read.
         """
-        allowed = self._chosen(filters)
-        asked = [query for query in queries if not self._refused(query)]
-        directions = dict(zip(asked, self._directions(asked), strict=True))
-        answers = []
-        for query in queries:
-            if query not in directions:
-                answers.append(Answer((), self._policy.disclaimer(language)))
-                continue
-            direction = directions[query]
-            if direction is None:
-                notice = "This matcher knows none of these words. Use others."
-                answers.append(Answer((), notice))
-                continue
-            answers.append(self._page(direction, limit, cursor, allowed, at_least, frozenset()))
-        return answers
+        page = _Page(limit, cursor, self._chosen(filters), at_least, language)
+        with _one_blas_thread():
+            asked = [query for query in queries if not self._refused(query)]
+            directions = dict(zip(asked, self._directions(asked), strict=True))
+            return [
+                self._answer(directions[query], page)
+                if query in directions
+                else self._refusal(language)
+                for query in queries
+            ]
 
     def similar(
-        self, picture: Path, limit: int = 10, *, filters: Filters | None = None, cursor: int = 0
+        self,
+        picture: Path,
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        language: str = "en",
     ) -> Answer:
         """Photos like a picture, which needn't be in the library; it and its copies are left out.
+
+        Photos that the policy hides are left out without a word, and of one of them nothing similar
+        is told.
 
         Raises:
             ImageError: the picture can't be read.
         """
-        allowed = self._chosen(filters)
+        page = _Page(limit, cursor, self._chosen(filters), 0.0, language)
+        known = self._known(picture)
+        if known is not None and self._hidden([known]):
+            return self._refusal(language)
+        with _one_blas_thread():
+            if known is None:
+                vectors = self._pictures([picture])
+            else:
+                _, vectors = self._store.vectors([known])
+            direction = _Direction(self._matcher.images(vectors).joint.vectors[0])
+            without = frozenset() if known is None else frozenset({known})
+            return self._answer(direction, page, without)
+
+    def _refusal(self, language: str) -> Answer:
+        return Answer((), self._policy.disclaimer(language), refused=True)
+
+    def _known(self, picture: Path) -> int | None:
+        """The library's photo with this picture's content."""
         from kadr import images  # a text is found without decoders
 
         file = images.identify(picture, picture.parent)
-        known = self._store.number(file.digest) if isinstance(file, ImageFile) else None
-        if known is None:
-            vectors = self._pictures([picture])
-        else:
-            _, vectors = self._store.vectors([known])
-        direction = _Direction(self._matcher.images(vectors).joint.vectors[0])
-        without = frozenset() if known is None else frozenset({known})
-        return self._page(direction, limit, cursor, allowed, 0.0, without)
+        return self._store.number(file.digest) if isinstance(file, ImageFile) else None
+
+    def _hidden(self, photos: Sequence[int]) -> set[int]:
+        return records.hidden(self._store, self._policy, photos)
 
     def _chosen(self, filters: Filters | None) -> _Choice:
         if filters is None or filters == Filters():
@@ -145,9 +189,17 @@ class Searcher:
         return _Choice(self._store.matching(filters), filters.folder)
 
     def _refused(self, query: Expression) -> bool:
-        return any(
-            part.text is not None and law.refuses(self._policy, part.text) for part in query.parts
-        )
+        """Whether a query asks for what the policy hides, by a word or by a hidden photo."""
+        if not self._policy.hides_children:
+            return False
+        for part in query.parts:
+            if part.text is not None and law.refuses(self._policy, part.text):
+                return True
+            if part.picture is not None:
+                known = self._known(part.picture)
+                if known is not None and self._hidden([known]):
+                    return True
+        return False
 
     # What the query points at.
 
@@ -167,7 +219,7 @@ class Searcher:
         for query in queries:
             if query.text is not None:
                 side = sides.get(query.text)
-                yield None if side is None else _Direction(side.joint.vectors[0], side)
+                yield None if side is None else _Direction(side.joint.vectors[0], side, told=True)
             else:
                 yield _sum(query.parts, sides, pictures)
 
@@ -177,46 +229,47 @@ class Searcher:
 
     # The order of photos, and pages of it.
 
-    def _page(
-        self,
-        direction: _Direction,
-        limit: int,
-        cursor: int,
-        allowed: _Choice,
-        at_least: float | None,
-        without: frozenset[int],
+    def _answer(
+        self, direction: _Direction | None, page: _Page, without: frozenset[int] = frozenset()
     ) -> Answer:
+        """A page of photos, and disclaimers in the places of those that are hidden.
+
+        Where there are filters, or no text was asked for, a disclaimer would tell what the hidden
+        photo is like: then it takes no place.
+        """
+        if direction is None:
+            return Answer((), "This matcher knows none of these words. Use others.")
         hits: list[Hit] = []
-        position, stands_out = cursor, True
-        for place, hit, standing in self._ranked(direction, cursor, allowed):
-            if at_least is None and place < CANDIDATES:
-                stands_out = standing
-            if int(hit.image.id) in without:
+        withheld: list[Withheld] = []
+        best, stands_out, following = math.nan, True, None
+        cards = page.chosen.photos is None and direction.told
+        for found in self._ranked(direction, page.cursor, page.chosen):
+            if int(found.hit.image.id) in without or (found.hidden and not cards):
                 continue
-            if len(hits) == limit:
+            place = len(hits) + len(withheld)
+            if place == page.limit:
+                following = found.place
                 break
-            position = place + 1
-            hits.append(hit)
-        else:
-            position = -1
-        following = None if position < 0 else position
-        if not hits:
-            return Answer((), _nothing(cursor, filtered=allowed.photos is not None))
-        best, least = hits[0].probability, AT_LEAST if at_least is None else at_least
+            if not place:
+                best = found.hit.probability or 0.0
+                stands_out = found.stands_out or page.at_least is not None
+            if found.hidden:
+                withheld.append(Withheld(place, self._policy.disclaimer(page.language)))
+            else:
+                hits.append(found.hit)
+        if not hits and not withheld:
+            return Answer((), _nothing(page.cursor, filtered=page.chosen.photos is not None))
+        least = AT_LEAST if page.at_least is None else page.at_least
         return Answer(
             tuple(hits),
-            matches=best is None or (best >= least and stands_out),
-            at_least=None if best is None else least,
+            matches=direction.text is None or (best >= least and stands_out),
+            at_least=None if direction.text is None else least,
             next=following,
+            withheld=tuple(withheld),
         )
 
-    def _ranked(
-        self, direction: _Direction, cursor: int, allowed: _Choice
-    ) -> Iterator[tuple[int, Hit, bool]]:
-        """Photos that lie somewhere, best first.
-
-        With each its place in the order, and whether the best among its candidates stands out.
-        """
+    def _ranked(self, direction: _Direction, cursor: int, allowed: _Choice) -> Iterator[_Found]:
+        """Photos that lie somewhere, best first."""
         numbered, scores = self._scored(direction.vector)
         photos = allowed.photos
         rows = None if photos is None else _rows(numbered, photos)
@@ -230,12 +283,19 @@ class Searcher:
             for start in range(cursor % CANDIDATES, len(order), LOOK):
                 part = order[start : start + LOOK].tolist()
                 there = self._store.stored(self._store.present(part, allowed.folder))
+                hidden = self._hidden(list(there))
                 for place, number in enumerate(part, start):
                     hit = there.get(number) and _hit(there[number], cosines[place])
-                    if hit:
-                        if probabilities is not None:
-                            hit = replace(hit, probability=float(probabilities[place]))
-                        yield chunk * CANDIDATES + place, hit, standing >= least
+                    if not hit:
+                        continue
+                    if probabilities is not None:
+                        hit = replace(hit, probability=float(probabilities[place]))
+                    yield _Found(
+                        chunk * CANDIDATES + place,
+                        hit,
+                        hidden=number in hidden,
+                        stands_out=chunk > 0 or standing >= least,
+                    )
             cursor = (chunk + 1) * CANDIDATES
 
     def _rank(
@@ -300,6 +360,26 @@ def _standing_limit(photos: int) -> float:
     return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most))
 
 
+def interleaved(answer: Answer) -> Iterator[Hit | Withheld]:
+    """What is on the page, in its order."""
+    hits, withheld = iter(answer.hits), {one.place: one for one in answer.withheld}
+    for place in range(len(answer.hits) + len(withheld)):
+        yield withheld.get(place) or next(hits)
+
+
+@cache
+def _threads() -> "ThreadpoolController":
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """The products are small; several threads wait for each other, and for e5's, twice as long."""
+    limited: AbstractContextManager[object] = _threads().limit(limits=1, user_api="blas")
+    return limited
+
+
 def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
@@ -335,7 +415,9 @@ def _sum(
         return None
     total = np.sum(terms, axis=0)
     length = float(np.linalg.norm(total))
-    return _Direction(np.asarray(total / length, np.float32)) if length > 1e-6 else None
+    told = not any(part.picture for part in parts)
+    vector = np.asarray(total / max(length, 1e-12), np.float32)
+    return _Direction(vector, told=told) if length > 1e-6 else None
 
 
 def _scores(scan: Scan, vector: Vectors) -> Vectors:

@@ -5,6 +5,7 @@ another path of a photo that is known already. What is written together is writt
 transaction, so that a process killed at any instant leaves a library that can be read.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,12 +46,18 @@ CREATE TABLE photos (
     id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,
     encoded INT NOT NULL, problem TEXT,
     kind TEXT, width INT, height INT, taken TEXT, camera TEXT, latitude REAL, longitude REAL,
-    hash INT);
+    hash INT, texts TEXT);
 CREATE TABLE files (
     path BLOB PRIMARY KEY, size INT NOT NULL, modified INT NOT NULL,
     photo INT REFERENCES photos (id), problem TEXT, missing INT NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX files_of_photo ON files (photo);
 CREATE TABLE vectors (photo INTEGER PRIMARY KEY REFERENCES photos (id), vector BLOB NOT NULL);
+CREATE TABLE assessments (
+    photo INTEGER PRIMARY KEY REFERENCES photos (id), words TEXT NOT NULL, scene REAL, faces TEXT,
+    failed TEXT NOT NULL, probability REAL NOT NULL, version TEXT NOT NULL);
+CREATE TABLE rulings (
+    digest BLOB PRIMARY KEY, verdict TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (
     id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
 """
@@ -138,6 +145,8 @@ class Store:
             LibraryError: there is none and `create` is false, or the file is something else.
         """
         self.path = path
+        self.dropped: list[str] = []
+        """Hex digests of the photos that were forgotten since somebody emptied this list."""
         if not create and not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises
             raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
         try:
@@ -220,31 +229,31 @@ class Store:
 
     def meta(self, key: str) -> str | None:
         """What is noted under a key: `encoder`, `model`, `space`."""
-        row = self._read("SELECT value FROM meta WHERE key = ?", (key,))
+        row = self.read("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0][0] if row else None
 
     def note(self, **values: str) -> None:
         """Note what the vectors were made with."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             for key, value in values.items():
                 run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def changes(self) -> tuple[int, int]:
         """Differs when the library was changed since: by another connection, or by this one."""
-        return int(self._read("PRAGMA data_version")[0][0]), self._base.total_changes
+        return int(self.read("PRAGMA data_version")[0][0]), self._base.total_changes
 
     # Folders and files.
 
     def folders(self) -> tuple[Path, ...]:
         """The folders that were indexed."""
-        return tuple(_path(path) for (path,) in self._read("SELECT path FROM folders"))
+        return tuple(_path(path) for (path,) in self.read("SELECT path FROM folders"))
 
     def add_folder(self, folder: Path) -> None:
         """Remember a folder. One inside another is no folder of its own."""
         others = self.folders()
         if any(folder == other or folder.is_relative_to(other) for other in others):
             return
-        with self._transaction() as run:
+        with self.transaction() as run:
             for other in others:
                 if other.is_relative_to(folder):
                     run("DELETE FROM folders WHERE path = ?", (os.fsencode(other),))
@@ -252,7 +261,7 @@ class Store:
 
     def states(self, folder: Path) -> dict[bytes, FileState]:
         """What is known of the paths below a folder, by path in the file system's bytes."""
-        rows = self._read(
+        rows = self.read(
             "SELECT path, size, modified, photo IS NOT NULL AND (encoded OR p.problem IS NOT NULL),"
             " photo IS NULL OR p.problem IS NOT NULL, missing"
             " FROM files f LEFT JOIN photos p ON p.id = f.photo WHERE path >= ? AND path < ?",
@@ -266,7 +275,7 @@ class Store:
     def settled(self, digest: bytes) -> bool:
         """Whether this content needs no decoding: it was encoded, or can't be."""
         return bool(
-            self._read(
+            self.read(
                 "SELECT 1 FROM photos WHERE digest = ? AND (encoded OR problem IS NOT NULL)",
                 (digest,),
             )
@@ -274,12 +283,12 @@ class Store:
 
     def problem(self, digest: bytes) -> str | None:
         """Why this content can't be decoded."""
-        rows = self._read("SELECT problem FROM photos WHERE digest = ?", (digest,))
+        rows = self.read("SELECT problem FROM photos WHERE digest = ?", (digest,))
         return rows[0][0] if rows else None
 
     def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
         """Note that files are gone, or are there again. Those gone leave the answers."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             for path in paths:
                 run("UPDATE files SET missing = ? WHERE path = ?", (missing, path))
 
@@ -288,7 +297,7 @@ class Store:
 
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
         """
-        with self._transaction() as run:
+        with self.transaction() as run:
             encoded = [(self._keep_photo(photo), photo) for photo in photos]
             for number, photo in encoded:
                 if photo.vector is not None:
@@ -302,12 +311,12 @@ class Store:
         facts = photo.facts
         row = self._base.execute(
             "INSERT INTO photos (digest, encoded, problem, kind, width, height, taken, camera,"
-            " latitude, longitude, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " latitude, longitude, hash, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (digest) DO UPDATE SET encoded = excluded.encoded,"
             " problem = excluded.problem, kind = excluded.kind, width = excluded.width,"
             " height = excluded.height, taken = excluded.taken, camera = excluded.camera,"
-            " latitude = excluded.latitude, longitude = excluded.longitude, hash = excluded.hash"
-            " RETURNING id",
+            " latitude = excluded.latitude, longitude = excluded.longitude, hash = excluded.hash,"
+            " texts = excluded.texts RETURNING id",
             (
                 photo.digest,
                 photo.vector is not None,
@@ -317,6 +326,7 @@ class Store:
                      facts.latitude, facts.longitude) if facts else (None,) * 7
                 ),
                 None if photo.hash is None else _signed(photo.hash),
+                json.dumps(facts.texts) if facts and facts.texts else None,
             ),
         ).fetchone()  # fmt: skip
         return int(row[0])
@@ -332,6 +342,8 @@ class Store:
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, 0)",
             (path, file.size, file.modified, photo, file.problem),
         )
+        if photo is not None:  # a new name may tell more
+            run("DELETE FROM assessments WHERE photo = ?", (photo,))
 
     def prune(self, folder: Path | None = None) -> int:
         """Forget the files that are missing, below a folder or all; how many those were."""
@@ -346,31 +358,34 @@ class Store:
         """
         below = _below(folder)
         known = folder in self.folders()
-        if not known and not self._read(
+        if not known and not self.read(
             "SELECT 1 FROM files WHERE path >= ? AND path < ? LIMIT 1", below
         ):
             names = ", ".join(map(str, self.folders())) or "none"
             raise LibraryError(f"{folder} isn't in the library. Its folders: {names}.")
-        with self._transaction() as run:
+        with self.transaction() as run:
             run("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
                 (os.fsencode(folder), *below))  # fmt: skip
         return self._forget("path >= ? AND path < ?", below)
 
     def _forget(self, which: str, values: Sequence[bytes]) -> int:
-        with self._transaction() as run:
+        with self.transaction() as run:
             gone = run(f"DELETE FROM files WHERE {which}", values).rowcount  # noqa: S608
             self._drop_orphans()
         return gone
 
     def sweep(self) -> None:
         """Drop the contents that lie nowhere. One whose file is merely missing stays."""
-        if self._read(f"SELECT 1 FROM photos WHERE {_NOWHERE} LIMIT 1"):  # noqa: S608
-            with self._transaction():
+        if self.read(f"SELECT 1 FROM photos WHERE {_NOWHERE} LIMIT 1"):  # noqa: S608
+            with self.transaction():
                 self._drop_orphans()
 
     def _drop_orphans(self) -> None:
+        rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")  # noqa: S608
+        self.dropped += [digest.hex() for (digest,) in rows]
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
-        self._base.execute(f"DELETE FROM vectors WHERE photo {among}")  # noqa: S608
+        for table in ("vectors", "assessments"):
+            self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self._compact()
 
@@ -417,7 +432,7 @@ class Store:
     def scan(self) -> Scan:
         """The rounded vectors of all photos; some may be of photos that are gone."""
         with self.reading():
-            ((rows, bytes_),) = self._read(
+            ((rows, bytes_),) = self.read(
                 "SELECT coalesce(sum(length(photos)), 0) / 8, coalesce(sum(length(vectors)), 0)"
                 " FROM blocks"
             )
@@ -434,7 +449,7 @@ class Store:
 
     def vectors(self, photos: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
         """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there."""
-        rows = list(self._among("SELECT photo, vector FROM vectors WHERE photo IN ({})", photos))
+        rows = list(self.among("SELECT photo, vector FROM vectors WHERE photo IN ({})", photos))
         known = dict(rows)
         kept = [number for number in photos if number in known]
         matrix = np.frombuffer(b"".join(known[n] for n in kept), np.float32)
@@ -443,7 +458,7 @@ class Store:
     def every_vector(self) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         """All photos and their encoder vectors, some thousand at a time, by number."""
         after = 0
-        while rows := self._read(
+        while rows := self.read(
             "SELECT photo, vector FROM vectors WHERE photo > ? ORDER BY photo LIMIT 4096", (after,)
         ):
             after = rows[-1][0]
@@ -452,7 +467,7 @@ class Store:
 
     def rescan(self, joint: Callable[[Vectors], Vectors], space: str) -> None:
         """Write the scan anew for another joint space; `joint` maps encoder vectors into it."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run("DELETE FROM blocks")
             for numbers, vectors in self.every_vector():
                 self._append(list(zip(numbers.tolist(), joint(vectors), strict=True)))
@@ -460,9 +475,9 @@ class Store:
 
     def forget_vectors(self) -> None:
         """Make every photo wait for being encoded again."""
-        with self._transaction() as run:
-            run("DELETE FROM vectors")
-            run("DELETE FROM blocks")
+        with self.transaction() as run:
+            for table in ("vectors", "assessments", "blocks"):
+                run(f"DELETE FROM {table}")  # noqa: S608
             run("UPDATE photos SET encoded = 0")
 
     def _compact(self) -> None:
@@ -494,7 +509,7 @@ class Store:
         statement = (
             "SELECT photo, path FROM files WHERE photo IN ({}) AND NOT missing ORDER BY path"
         )
-        for number, path in self._among(statement, photos):
+        for number, path in self.among(statement, photos):
             if low <= path < high:
                 found.setdefault(number, []).append(_path(path))
         return {number: tuple(paths) for number, paths in found.items()}
@@ -502,26 +517,30 @@ class Store:
     def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
         """The photos of these numbers and paths."""
         statement = (
-            "SELECT id, digest, hash, kind, width, height, taken, camera, latitude, longitude"
-            " FROM photos WHERE encoded AND id IN ({})"
+            "SELECT id, digest, hash, texts, kind, width, height, taken, camera, latitude,"
+            " longitude FROM photos WHERE encoded AND id IN ({})"
         )
-        return {
-            row[0]: Stored(
-                row[0], row[1].hex(), PhotoFacts(*row[3:]), _unsigned(row[2]), paths[row[0]]
-            )
-            for row in self._among(statement, list(paths))
-        }
+        found = {}
+        for row in self.among(statement, list(paths)):
+            number, digest, mark, texts = row[:4]
+            kind, width, height, taken, camera, *place = row[4:]
+            said = tuple(json.loads(texts)) if texts else ()
+            facts = PhotoFacts(kind, width, height, taken, camera, place[0], place[1], said)
+            found[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
+        return found
 
     def number(self, digest: str) -> int | None:
         """The photo of a hex digest that was encoded."""
-        rows = self._read(
-            "SELECT id FROM photos WHERE digest = ? AND encoded", (bytes.fromhex(digest),)
-        )
-        return int(rows[0][0]) if rows else None
+        return next(iter(self.numbers([bytes.fromhex(digest)])), None)
+
+    def numbers(self, digests: Iterable[bytes]) -> list[int]:
+        """The photos of these digests that were encoded."""
+        statement = "SELECT id FROM photos WHERE digest = ? AND encoded"
+        return [row[0] for digest in digests for row in self.read(statement, (digest,))]
 
     def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
-        rows = self._read(
+        rows = self.read(
             "SELECT id, hash FROM photos WHERE encoded AND hash IS NOT NULL AND id IN"
             " (SELECT photo FROM files WHERE NOT missing) ORDER BY id"
         )
@@ -536,7 +555,7 @@ class Store:
         """
         where, values = _conditions(filters)
         place = "" if filters.near is None else ", p.latitude, p.longitude"
-        rows = self._read(
+        rows = self.read(
             f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY p.id",  # noqa: S608
             values,
         )
@@ -553,7 +572,7 @@ class Store:
         """How much there is."""
         count = "SELECT count(*) FROM "
         photos, files, distinct, missing, problems = (
-            self._read(count + what)[0][0]
+            self.read(count + what)[0][0]
             for what in (
                 "photos WHERE encoded",
                 "files f JOIN photos p ON p.id = f.photo WHERE encoded AND NOT missing",
@@ -568,7 +587,7 @@ class Store:
 
     def _bytes(self) -> int:
         if self.path == MEMORY:
-            return int(self._read("PRAGMA page_count")[0][0] * self._read("PRAGMA page_size")[0][0])
+            return int(self.read("PRAGMA page_count")[0][0] * self.read("PRAGMA page_size")[0][0])
         size = 0
         for suffix in ("", "-wal"):
             file = self.path.with_name(self.path.name + suffix)
@@ -577,7 +596,7 @@ class Store:
 
     def problems(self) -> list[Skipped]:
         """The files that couldn't be read, and why, by path."""
-        rows = self._read(
+        rows = self.read(
             "SELECT path, coalesce(f.problem, p.problem) FROM files f LEFT JOIN photos p"
             " ON p.id = f.photo WHERE NOT missing"
             " AND (f.problem IS NOT NULL OR p.problem IS NOT NULL) ORDER BY path"
@@ -586,7 +605,7 @@ class Store:
 
     def contents(self) -> Iterator[tuple[Path, int, int, str]]:
         """Every file that was read and isn't missing: path, size, time of change in ns, digest."""
-        for path, size, modified, digest in self._read(
+        for path, size, modified, digest in self.read(
             "SELECT path, size, modified, digest FROM files f JOIN photos p ON p.id = f.photo"
             " WHERE NOT missing ORDER BY path"
         ):
@@ -598,7 +617,7 @@ class Store:
             return self._check()
 
     def _check(self) -> list[str]:
-        found = [row[0] for row in self._read("PRAGMA integrity_check") if row[0] != "ok"]
+        found = [row[0] for row in self.read("PRAGMA integrity_check") if row[0] != "ok"]
         questions = {
             "{} files belong to no photo": "files WHERE photo IS NOT NULL AND photo NOT IN"
             " (SELECT id FROM photos)",
@@ -608,7 +627,7 @@ class Store:
             " (SELECT id FROM photos WHERE encoded)",
         }
         for words, what in questions.items():
-            (count,) = self._read(f"SELECT count(*) FROM {what}")[0]  # noqa: S608 - fixed text
+            (count,) = self.read(f"SELECT count(*) FROM {what}")[0]  # noqa: S608 - fixed text
             if count:
                 found.append(words.format(count))
         lost = self._unscanned()
@@ -617,7 +636,7 @@ class Store:
         return found
 
     def _unscanned(self) -> int:
-        there = {number for (number,) in self._read("SELECT photo FROM vectors")}
+        there = {number for (number,) in self.read("SELECT photo FROM vectors")}
         return len(there - set(self.scan().photos.tolist()))
 
     # How all of it reads and writes.
@@ -628,7 +647,7 @@ class Store:
         if self._base.in_transaction:
             yield
             return
-        self._read("BEGIN")
+        self.read("BEGIN")
         try:
             yield
         finally:
@@ -636,8 +655,8 @@ class Store:
                 self._base.execute("COMMIT")
 
     @contextmanager
-    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
-        """All or nothing."""
+    def transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """Run statements that are kept together or not at all; gives what runs them."""
         try:
             self._base.execute("BEGIN IMMEDIATE")
             try:
@@ -650,13 +669,14 @@ class Store:
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
-    def _among(self, statement: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    def among(self, statement: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Rows of a statement whose {} stands for the keys, asked for by and by."""
         numbers = iter(dict.fromkeys(keys))
         while part := list(islice(numbers, LOOKUP)):
-            yield from self._read(statement.format(",".join("?" * len(part))), part)
+            yield from self.read(statement.format(",".join("?" * len(part))), part)
 
-    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a statement."""
         try:
             return self._base.execute(statement, values).fetchall()
         except sqlite3.Error as error:

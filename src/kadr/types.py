@@ -118,6 +118,7 @@ class PhotoFacts:
     camera: str | None
     latitude: float | None
     longitude: float | None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,42 @@ class Difference:
     low: float
     high: float
     p: float
+
+
+Verdict: TypeAlias = Literal["show", "review", "hide"]
+"""What becomes of a photo under a policy. One to be reviewed is hidden until a person spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the layers of the law say of a photo, before any policy.
+
+    `words` are the lemmas that name a child in the texts that belong to it. `scene` is the
+    probability in [0, 1], from the photo's vector, that a person under 16 is in it. `faces` are
+    apparent ages in years, youngest first; None where nobody looked. `failed` names the layers that
+    should have spoken and couldn't. `probability` joins the layers. `version` names them all, so
+    that another version's assessment is made anew.
+    """
+
+    words: tuple[str, ...]
+    scene: float | None
+    faces: tuple[float, ...] | None
+    failed: tuple[str, ...]
+    probability: float
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a person decided about a photo: `allow` or `hide`, who, when (ISO 8601, UTC), and why.
+
+    It outranks every assessment, and holds for the content, wherever it lies.
+    """
+
+    verdict: Literal["allow", "hide"]
+    who: str
+    when: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +225,22 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """Stands in the place of a photo that the law hides: nothing else is told of it.
+
+    `place` is where on the page, from 0; `notice` is the policy's disclaimer.
+    """
+
+    place: int
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Found photos, best first; `notice` says why something is missing.
+
+    `withheld` are the places on this page of photos that the law hides; hits fill the others.
+    `refused`: the query asks for what the law hides, and `notice` is the disclaimer.
 
     `matches` is False where even the best hit is less probable than `at_least`: the hits are then
     the nearest there are. `next` is the cursor of the next page, None after the last one.
@@ -200,3 +251,5 @@ class Answer:
     matches: bool = False
     at_least: float | None = None
     next: int | None = None
+    withheld: tuple[Withheld, ...] = ()
+    refused: bool = False

@@ -15,7 +15,7 @@ from kadr.interfaces.console import hint, printable
 
 if TYPE_CHECKING:
     from kadr.duplicates import Group
-    from kadr.types import Answer, Hit
+    from kadr.types import Answer, Hit, Withheld
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -33,11 +33,18 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         first: rank of its first hit.
         preview: print small pictures below, where the terminal can show them.
     """
+    from kadr.search import interleaved, is_match
+    from kadr.types import Withheld
+
     if answer.notice:
         typer.echo(answer.notice)
-    sure = len(matching(answer))
-    for rank, hit in enumerate(answer.hits, start=first):
-        if rank == first + sure:
+    sure = True
+    for rank, hit in enumerate(interleaved(answer), start=first):
+        if isinstance(hit, Withheld):
+            typer.echo(f"{rank:3} {'':7}  {hit.notice}")
+            continue
+        if sure and not is_match(answer, hit):
+            sure = False
             typer.echo(_less_sure(answer))
         typer.echo(_line(rank, hit))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
@@ -74,28 +81,38 @@ def _words(hit: "Hit") -> str:
 
 def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[str, Any]:
     """An answer as --json prints it; `first` is the rank of its first hit."""
-    matches = matching(answer)
+    from kadr.search import interleaved
+
     return {
         "query": query,
         "policy": policy,
         "matches": answer.matches,
         "at_least": answer.at_least,
         "hits": [
-            {
-                "rank": rank,
-                "probability": hit.probability,
-                "similarity": hit.similarity,
-                "matches": hit in matches,
-                "path": hit.image.path,
-                "copies": hit.copies,
-                "digest": hit.image.digest,
-                **(asdict(hit.facts) if hit.facts else {}),
-                **({"explanation": hit.explanation} if hit.explanation else {}),
-            }
-            for rank, hit in enumerate(answer.hits, start=first)
+            _hit_as_json(rank, hit, answer)
+            for rank, hit in enumerate(interleaved(answer), start=first)
         ],
         "notice": answer.notice,
         "more": answer.next is not None,
+    }
+
+
+def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str, Any]:
+    from kadr.search import is_match
+    from kadr.types import Withheld
+
+    if isinstance(hit, Withheld):
+        return {"rank": rank, "withheld": hit.notice}
+    return {
+        "rank": rank,
+        "probability": hit.probability,
+        "similarity": hit.similarity,
+        "matches": is_match(answer, hit),
+        "path": hit.image.path,
+        "copies": hit.copies,
+        "digest": hit.image.digest,
+        **(asdict(hit.facts) if hit.facts else {}),
+        **({"explanation": hit.explanation} if hit.explanation else {}),
     }
 
 

@@ -17,6 +17,10 @@ from kadr.interfaces.settings import Settings
 
 if TYPE_CHECKING:
     from kadr.matcher import Matcher
+    from kadr.safety.policy import Policy
+
+
+LAW = "What the law hides"
 
 
 class PolicyName(StrEnum):
@@ -62,6 +66,37 @@ def load_matcher(model: Path | None) -> "Matcher":
     from kadr import matcher
 
     return matcher.load(model or matcher.MINI)
+
+
+PolicyOption = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        envvar="KADR_POLICY",
+        help="What the law hides: none, under-16, or a policy file (TOML).",
+        rich_help_panel=LAW,
+    ),
+]
+CountryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--country",
+        envvar="KADR_COUNTRY",
+        help="Whose rules of a policy file: RU. Unknown: the strictest.",
+        rich_help_panel=LAW,
+    ),
+]
+
+
+def load_policy(name: str, country: str | None) -> "Policy":
+    """The policy in force, which is said."""
+    from kadr.safety import rules
+
+    policy = rules.load(name, country)
+    what = f"photos of people under {policy.age} and searches for them are hidden"
+    said = what if policy.hides_children else "nothing is hidden"
+    typer.echo(f"Policy {policy.name}: {said}", err=True)
+    return policy
 
 
 class Stage(Protocol):

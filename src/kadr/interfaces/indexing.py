@@ -101,7 +101,8 @@ def _say_waiting() -> None:
 
 def _tell(library: "Library", outcome: "Outcome", seconds: float, how: Indexing) -> None:
     if how.as_json:
-        print_json({"library": library.path, "seconds": round(seconds, 3), **asdict(outcome)})
+        told = {"library": library.path, "policy": library.policy.name, **asdict(outcome)}
+        print_json({**told, "seconds": round(seconds, 3)})
     else:
         _print(library.path, outcome, seconds)
     for folder in outcome.absent:

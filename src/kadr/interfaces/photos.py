@@ -11,12 +11,14 @@ import typer
 from kadr.errors import KadrError
 from kadr.interfaces import answers
 from kadr.interfaces.console import (
+    CountryOption,
     JsonFlag,
     Language,
     LanguageOption,
     LibraryOption,
-    PolicyName,
+    PolicyOption,
     hint,
+    load_policy,
     print_json,
     printable,
     progress,
@@ -133,6 +135,8 @@ def index_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
     ] = False,
+    policy: PolicyOption = "none",
+    country: CountryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Add folders of photos to the library, or bring it in step with them.
@@ -149,7 +153,8 @@ def index_command(
     for folder in chosen:
         check(folder)  # before a library is made for nothing
     how = indexing.Indexing(prune=prune, retry=retry, reencode=reencode, as_json=as_json)
-    with Library.open(library, model=model, create=bool(chosen)) as opened:
+    rules = load_policy(policy, country)
+    with Library.open(library, model=model, policy=rules, create=bool(chosen)) as opened:
         if watch:
             indexing.follow(opened, chosen or opened.folders, how)
         outcome = indexing.index(opened, chosen, how)
@@ -205,9 +210,8 @@ def search_command(
     ] = None,
     paths0: Paths0Flag = False,
     model: ModelOption = None,
-    policy: Annotated[
-        PolicyName, typer.Option(help="Which searches the law refuses.")
-    ] = PolicyName.under_16,
+    policy: PolicyOption = "none",
+    country: CountryOption = None,
     language: LanguageOption = Language.en,
     as_json: JsonFlag = False,
 ) -> None:
@@ -231,7 +235,8 @@ def search_command(
     if sheet is not None and len(asked) > 1:
         raise KadrError("A contact sheet shows one query's photos. Ask one query.")
     filters = _filters(after, before, folder, camera, near, kind, min_size)
-    with Library.open(library, model=model, policy=policy.value, create=False) as opened:
+    rules = load_policy(policy, country)
+    with Library.open(library, model=model, policy=rules, create=False) as opened:
 
         def ask(some: Sequence["Expression"], cursor: int = 0) -> "list[Answer]":
             return opened.search_all(
@@ -255,7 +260,7 @@ def search_command(
         typer.echo(
             "kadr: --explain tells of queries of one text, not of sums or pictures", err=True
         )
-    how = _Print(policy.value, page, limit, preview=preview, paths0=paths0, as_json=as_json)
+    how = _Print(rules.name, page, limit, preview=preview, paths0=paths0, as_json=as_json)
     _show([(one.source, a) for one, a in zip(asked, found, strict=True)], how, queries is not None)
     if sheet is not None:
         answers.write_sheet(asked[0].source, found[0], sheet, language.value)
@@ -283,6 +288,8 @@ def similar_command(
     preview: PreviewFlag = False,
     paths0: Paths0Flag = False,
     model: ModelOption = None,
+    policy: PolicyOption = "none",
+    country: CountryOption = None,
     language: LanguageOption = Language.en,
     as_json: JsonFlag = False,
 ) -> None:
@@ -293,15 +300,16 @@ def similar_command(
     from kadr.library import Library
 
     filters = _filters(after, before, folder, camera, near, kind, min_size)
-    with Library.open(library, model=model, create=False) as opened:
+    rules = load_policy(policy, country)
+    with Library.open(library, model=model, policy=rules, create=False) as opened:
 
         def ask(cursor: int = 0) -> "Answer":
-            return opened.similar(photo, limit, filters=filters, cursor=cursor)
+            return opened.similar(
+                photo, limit, filters=filters, cursor=cursor, language=language.value
+            )
 
         answer = _page(page, ask(), ask)
-        how = _Print(
-            opened.policy.name, page, limit, preview=preview, paths0=paths0, as_json=as_json
-        )
+    how = _Print(rules.name, page, limit, preview=preview, paths0=paths0, as_json=as_json)
     _show([(str(photo), answer)], how)
     if sheet is not None:
         answers.write_sheet(str(photo), answer, sheet, language.value)
@@ -309,7 +317,11 @@ def similar_command(
 
 
 def duplicates_command(
-    library: LibraryOption = None, paths0: Paths0Flag = False, as_json: JsonFlag = False
+    library: LibraryOption = None,
+    paths0: Paths0Flag = False,
+    policy: PolicyOption = "none",
+    country: CountryOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """List groups of photos that are the same or nearly so; the biggest of each comes first.
 
@@ -318,10 +330,13 @@ def duplicates_command(
     """
     from kadr.library import Library
 
-    with Library.open(library, create=False) as opened, progress() as stage:
+    rules = load_policy(policy, country)
+    with Library.open(library, policy=rules, create=False) as opened, progress() as stage:
         groups = opened.duplicates(lambda done, total: stage("compared", done, total))
     if as_json:
-        print_json({"groups": [answers.group_as_json(group) for group in groups]})
+        print_json(
+            {"policy": rules.name, "groups": [answers.group_as_json(group) for group in groups]}
+        )
     elif paths0:
         answers.print_raw(p for group in groups for p in answers.group_paths(group)[1:])
     else:
@@ -381,7 +396,7 @@ def _page(number: int, answer: "Answer", ask: Callable[[int], "Answer"]) -> "Ans
         if answer.next is None:
             from kadr.types import Answer
 
-            return Answer((), "No more photos.") if answer.hits else answer
+            return Answer((), "No more photos.") if answer.hits or answer.withheld else answer
         answer = ask(answer.next)
     return answer
 

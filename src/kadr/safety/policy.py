@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 from kadr.errors import PolicyError
 from kadr.safety.words import Finding, Vocabulary, find
@@ -18,13 +19,29 @@ DISCLAIMERS: Mapping[str, str] = MappingProxyType(
 """Language code -> what stands in place of a hidden image. The English is the brief's sentence."""
 
 
+Faces: TypeAlias = Literal["never", "unsure", "always"]
+"""When faces are looked for, and their ages estimated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A law about images: whom it protects up to which age, and how texts are searched for them."""
+    """A law about images: whom it protects up to which age, and how they are looked for.
+
+    A photo is hidden from the probability `hide` on that a person below the age is in it, and from
+    `review` on until a person has looked; both in [0, 1]. `faces` says when ages of faces are
+    estimated: never, where the other layers are unsure, or always. `refuses_queries`: a query that
+    asks for children gets the disclaimer. `logs_queries`: a refused query's text is kept in the
+    audit log.
+    """
 
     name: str
     age: int
     hides_children: bool
+    hide: float = 0.8
+    review: float = 0.2
+    faces: Faces = "never"
+    refuses_queries: bool = True
+    logs_queries: bool = False
     vocabulary: Vocabulary = "wide"
     disclaimers: Mapping[str, str] = field(default_factory=lambda: DISCLAIMERS)
 
@@ -98,7 +115,12 @@ def load(name: str) -> Policy:
 
 def refuses(policy: Policy, query_text: str) -> tuple[Finding, ...]:
     """What in a search's text asks for what the policy hides; empty where the search may run."""
-    return find(query_text, policy.vocabulary) if policy.hides_children else ()
+    return named(policy, query_text) if policy.refuses_queries else ()
+
+
+def named(policy: Policy, text: str) -> tuple[Finding, ...]:
+    """What in a text names a person whom the policy protects."""
+    return find(text, policy.vocabulary) if policy.hides_children else ()
 
 
 def assess(
@@ -112,7 +134,7 @@ def assess(
     """
     found: dict[str, dict[Finding, None]] = {}
     for query, image in _matching_captions(dataset, matches):
-        if findings := refuses(policy, query.text):
+        if findings := named(policy, query.text):
             found.setdefault(image, {}).update(dict.fromkeys(findings))
     return Exclusions({image: tuple(findings) for image, findings in found.items()})
 
