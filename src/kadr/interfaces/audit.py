@@ -104,5 +104,5 @@ def _told(entry: "Entry") -> str:
     facts = dict(entry.facts)
     if "photos" in facts:
         facts["photos"] = f"{len(facts['photos']):,}"
-    told = (f"{name} {value}" for name, value in facts.items() if value or value == 0)
+    told = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
     return printable(", ".join(told))

@@ -89,13 +89,15 @@ CountryOption = Annotated[
 
 
 def load_policy(name: str, country: str | None) -> "Policy":
-    """The policy in force, which is said."""
+    """The policy in force; it is said, on a terminal even where it hides nothing."""
     from kadr.safety import rules
 
     policy = rules.load(name, country)
-    what = f"photos of people under {policy.age} and searches for them are hidden"
-    said = what if policy.hides_children else "nothing is hidden"
-    typer.echo(f"Policy {policy.name}: {said}", err=True)
+    if policy.hides_children:
+        what = f"photos of people under {policy.age} and searches for them are hidden"
+        typer.echo(f"Policy {policy.name}: {what}", err=True)
+    else:
+        hint(f"Policy {policy.name}: nothing is hidden")
     return policy
 
 

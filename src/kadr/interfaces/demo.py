@@ -54,7 +54,7 @@ def demo_command(
     with Library.open(out / "library.kadr", model=out / "model", policy=rules) as library:
         library.index([data / "test_images"])
         for query in real_queries if real else drawn_queries:
-            typer.echo(f"\n$ kadr search {query!r} --library {library.path} -n 3")
+            typer.echo(f"\n$ kadr search {query!r} --library {library.path} --policy under-16 -n 3")
             answers.print_answer(library.search(query, 3))
     typer.echo(
         f"\nLook at {out / 'report.html'} (figures, plots, found photos). Next: "

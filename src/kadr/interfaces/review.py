@@ -118,7 +118,8 @@ def review_command(  # noqa: PLR0913, PLR0917 - a command has as many parameters
         if as_json:
             print_json({"policy": rules.name, "photos": [_as_json(doubt) for doubt in doubts]})
         elif not doubts:
-            typer.echo("No photo waits for a decision")
+            why_none = "" if rules.hides_children else f"Policy {rules.name} hides nothing. "
+            typer.echo(f"{why_none}No photo waits for a decision")
         else:
             _Session(store, doubts, _who(context, who), why).run()
 
@@ -219,7 +220,7 @@ def decide_command(
     who: WhoOption = None,
 ) -> None:
     """Decide about one photo, whoever decided before."""
-    from kadr import review
+    from kadr import records, review
 
     name = _who(context, who)
     with opened(library or context.obj.library) as store:
@@ -228,7 +229,7 @@ def decide_command(
             review.withdraw(store, digest, name, why)
         else:
             said = review.ruling(decision.value, name, why)
-            review.decide(store, digest, said, over=review.standing(store, digest))
+            review.decide(store, digest, said, over=records.ruling(store, digest))
     typer.echo(f"{digest}: {decision.value}, by {printable(name)}")
 
 
@@ -282,13 +283,13 @@ class _Session:
 
     def _show(self) -> bool:
         """Show where the person is; False where somebody else was faster."""
-        from kadr import review
+        from kadr import records
 
         if self.place == len(self.doubts):
             typer.echo("That was the last one. u undoes it, any other key ends.")
             return True
         doubt = self.doubts[self.place]
-        stands = review.standing(self.store, doubt.digest)
+        stands = records.ruling(self.store, doubt.digest)
         if stands != doubt.ruling and self.place not in self.decided:
             self.place += 1
             return False

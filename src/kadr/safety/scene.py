@@ -97,13 +97,15 @@ def save(path: Path, scene: Scene) -> None:
         for field in fields(scene)
         if field.name not in ("version", "evidence")
     }
-    evidence = {f.name: np.asarray(getattr(scene.evidence, f.name)) for f in fields(Evidence)}
-    np.savez_compressed(path, **arrays, **evidence)
+    arrays |= {f.name: np.asarray(getattr(scene.evidence, f.name)) for f in fields(Evidence)}
+    np.savez_compressed(path, **arrays)
 
 
 def probability(log_odds: Floats | float) -> Floats:
-    """Log-odds to probabilities, float64 of the same shape."""
-    return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(log_odds, np.float64))), np.float64)
+    """Log-odds to probabilities, float64 of the same shape; NaN stays NaN."""
+    with np.errstate(invalid="ignore"):
+        softened = np.logaddexp(0, -np.asarray(log_odds, np.float64))
+    return np.asarray(np.exp(-softened), np.float64)
 
 
 def _restore(arrays: Mapping[str, NDArray[Any]], version: str) -> Scene:

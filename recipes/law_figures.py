@@ -1,0 +1,267 @@
+"""Prints how well the law finds photos with children: the tables of "The law" in docs/results.md.
+
+Usage: python recipes/law_figures.py DATA [--work FOLDER] [--review P] [--hide P]
+
+DATA holds flickr8k/captions.txt and search_by_query/. About five minutes on 2 cores, most of it
+faces (the extra `faces`; without it those rows are left out); vectors and faces are kept in the
+work folder. Nothing here was used to fit or to choose anything.
+
+Truth are the five captions of a photo: at least 3 name a child, or none does; the rest is reported
+apart. Where a caption stands for the photo's title, the other four are the truth (at least 3, or
+none).
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from mini_children import CHILD, RECALL, encode, read_captions
+from numpy.typing import NDArray
+from results import show
+
+from kadr import dataset, metrics, vectors
+from kadr.errors import MissingExtraError
+from kadr.images import decode
+from kadr.safety import faces, policy, scene
+from kadr.safety.assessor import joined
+from kadr.safety.words import names_child
+from kadr.types import Floats, Interval
+
+Flags = NDArray[np.bool_]
+Ages = tuple[float, ...]
+LIMITS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Of the curve."""
+ASKED = 0.12
+"""Of photos without a child, that may be withheld."""
+YOUNG = (16.0, 20.0, 25.0)
+"""Apparent ages below which a face could count as a child's."""
+NOBODY = 1000.0
+"""Stands for the age where no face was found."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos and what is known of them; `named` bool [n, 5]: which captions name a child.
+
+    `odds` float64 [n] are the scene's; `ages` are those of each photo's faces, None where nobody
+    looked.
+    """
+
+    names: Sequence[str]
+    named: Flags
+    odds: Floats
+    ages: Sequence[Ages] | None
+
+    @property
+    def share(self) -> Floats:
+        """Of a photo's captions, those that name a child: float64 [n]."""
+        return np.asarray(self.named.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From which probability a photo is reviewed, and hidden."""
+
+    review: float
+    hide: float
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("mini-work"))
+    law = policy.load("under-16")
+    parser.add_argument("--review", type=float, default=law.review)
+    parser.add_argument("--hide", type=float, default=law.hide)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    limits = Limits(options.review, options.hide)
+    archive = dataset.load(options.data / "search_by_query")
+    captions = read_captions(options.data / "flickr8k" / "captions.txt")
+    for name, images in (
+        ("Flickr8k's official test photos", archive.train_images),
+        ("the archive's test images", archive.test_images),
+    ):
+        print(f"\n### {name}\n")
+        report(look(images, captions, options.work), limits)
+
+
+def look(images: Mapping[str, Path], captions: Mapping[str, list[str]], work: Path) -> Photos:
+    """What every layer says of photos."""
+    names = sorted(images)
+    cache = vectors.VectorCache(work / "law.sqlite")
+    rows = encode(images[names[0]].parent, names, cache)
+    named = [[names_child(caption) for caption in captions[name]] for name in names]
+    ages = apparent_ages(images, names, work / "law-ages.json")
+    return Photos(names, np.array(named), scene.load().log_odds(rows), ages)
+
+
+def apparent_ages(
+    images: Mapping[str, Path], names: Sequence[str], kept: Path
+) -> Sequence[Ages] | None:
+    """Ages of each photo's faces, None without the extra; kept as long as nothing changes."""
+    try:
+        finder = faces.Faces()
+    except MissingExtraError as error:
+        print(f"Faces are left out: {error}\n")
+        return None
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    for name in names:
+        key = f"{finder.version} {name}"
+        if key not in known:
+            known[key] = finder.find(decode(images[name], faces.SIDE))
+    kept.write_text(json.dumps(known), encoding="utf-8")
+    return [tuple(known[f"{finder.version} {name}"]) for name in names]
+
+
+def report(photos: Photos, limits: Limits) -> None:
+    """Print the tables of one set of photos."""
+    child, none = photos.share >= CHILD, photos.share == 0
+    clear = child | none
+    print(
+        f"{child.sum()} with a child, {none.sum()} without, {(~clear).sum()} unclear. "
+        f"Review from {limits.review:g}, hide from {limits.hide:g}.\n"
+    )
+    head(
+        "layer",
+        "ROC-AUC",
+        "recall, review or hide",
+        "over-blocking",
+        "recall, hide",
+        "over-blocking, hide",
+    )
+    every = layers(photos, limits)
+    for name, odds in every.items():
+        layer(name, odds, photos, limits)
+    if photos.ages is not None:
+        by_age(photos, photos.ages)
+    titled(photos, every, limits)
+    print()
+    head("of those unclear", "review or hide", "hide")
+    for name, odds in every.items():
+        p = scene.probability(odds)[~clear]
+        cell(name, f"{(p >= limits.review).mean():.3f}", f"{(p >= limits.hide).mean():.3f}")
+    for name, odds in every.items():
+        p, truth = scene.probability(odds)[clear], child[clear]
+        curve(name, p, truth)
+        calibration(name, p, truth)
+
+
+def layers(photos: Photos, limits: Limits) -> dict[str, Floats]:
+    """Log-odds by the layers that speak, float64 [n]; no photo here has a text."""
+    found = {"scene": photos.odds}
+    if photos.ages is not None:
+        pairs = zip(photos.odds, photos.ages, strict=True)
+        evidence = scene.load().evidence
+        looked = np.array([joined(evidence, o, found=False, faces=ages) for o, ages in pairs])
+        p = scene.probability(photos.odds)
+        unsure = (p >= limits.review) & (p <= limits.hide)
+        found["scene; faces where unsure"] = np.where(unsure, looked, photos.odds)
+        found["scene and faces"] = looked
+    return found
+
+
+def layer(name: str, odds: Floats, photos: Photos, limits: Limits) -> None:
+    """One row: all figures of a layer."""
+    p = scene.probability(odds)
+    child, none = photos.share >= CHILD, photos.share == 0
+    clear = np.flatnonzero(child | none)
+    auc = metrics.bootstrap(
+        lambda i: metrics.roc_auc(p[clear[i]], child[clear[i]]), np.array(photos.names)[clear]
+    )
+    cells = [show(auc)]
+    for limit in (limits.review, limits.hide):
+        cells += [show(rate(p >= limit, group)) for group in (child, none)]
+    cell(name, *cells)
+
+
+def by_age(photos: Photos, ages: Sequence[Ages]) -> None:
+    """Rows of faces alone: the youngest orders photos; plain limits of age; any face."""
+    child, none = photos.share >= CHILD, photos.share == 0
+    clear = np.flatnonzero(child | none)
+    youngest = np.array([min(one, default=NOBODY) for one in ages])
+    auc = metrics.bootstrap(
+        lambda i: metrics.roc_auc(-youngest[clear[i]], child[clear[i]]), np.arange(len(clear))
+    )
+    for limit in (*YOUNG, NOBODY):
+        name = f"looks under {limit:g}" if limit < NOBODY else "is found"
+        rates = [show(rate(youngest < limit, group)) for group in (child, none)]
+        cell(f"a face {name}", show(auc) if limit == YOUNG[0] else "", *rates, "", "")
+
+
+def titled(photos: Photos, every: Mapping[str, Floats], limits: Limits) -> None:
+    """Rows of words: one caption stands for the photo's title, the other four are the truth."""
+    others = photos.named.sum(axis=1, keepdims=True) - photos.named
+    word = scene.load().evidence.word * photos.named
+    rows = {
+        "a title's words": np.where(photos.named, np.inf, -np.inf),
+        "scene, by the titles' truth": photos.odds[:, None] + 0 * word,
+    }
+    rows |= {f"a title's words, {name}": odds[:, None] + word for name, odds in every.items()}
+    for name, odds in rows.items():
+        p = scene.probability(odds)
+        cells = []
+        for limit in (limits.review, limits.hide):
+            cells += [show(rate(p >= limit, group)) for group in (others >= 3, others == 0)]
+        cell(name, "", *cells)
+
+
+def rate(flags: Flags, group: Flags) -> Interval:
+    """Share of flags in a group, both [n] or [n, captions]; resampled by photo."""
+    photo = np.repeat(np.arange(len(flags)), flags[0].size)[group.ravel()]
+    chosen = flags.ravel()[group.ravel()]
+    return metrics.bootstrap(lambda rows: float(chosen[rows].mean()), photo)
+
+
+def curve(name: str, p: Floats, truth: Flags) -> None:
+    """What each limit gives, and how far the photos are from what was asked."""
+    print(f"\n{name}, the curve:\n")
+    head("limit", "recall", "over-blocking")
+    for limit in LIMITS:
+        cell(f"{limit:g}", *(show(rate(p >= limit, group)) for group in (truth, ~truth)))
+    for what, figure in (
+        (f"recall at over-blocking {ASKED:g}", _recall),
+        (f"over-blocking at recall {RECALL:g}", _over),
+    ):
+        print(f"\n{what}: {show(metrics.bootstrap(partial(figure, p, truth), np.arange(len(p))))}")
+
+
+def _recall(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
+    chosen, known = p[rows], truth[rows]
+    return float((chosen[known] > np.quantile(chosen[~known], 1 - ASKED)).mean())
+
+
+def _over(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
+    chosen, known = p[rows], truth[rows]
+    limit = np.quantile(chosen[known], 1 - RECALL, method="lower")
+    return float((chosen[~known] >= limit).mean())
+
+
+def calibration(name: str, p: Floats, truth: Flags) -> None:
+    """Probabilities beside what came true."""
+    error = metrics.bootstrap(
+        lambda i: metrics.expected_calibration_error(p[i], truth[i], bins=10), np.arange(len(p))
+    )
+    print(f"\n{name}, calibration: ECE {show(error)}\n")
+    head("photos", "mean probability", "share with a child")
+    for one in metrics.reliability(p, truth, bins=10):
+        cell(str(one.count), f"{one.mean_probability:.3f}", f"{one.share_true:.3f}")
+
+
+def head(*names: str) -> None:
+    """The head of a table."""
+    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+
+
+def cell(*cells: str) -> None:
+    """A row of a table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
