@@ -99,7 +99,7 @@ def _value(kind: Any) -> str:
 
 
 def _default(value: Any) -> str:
-    if value is None or value is False:
+    if value is None or value is False or value == "":
         return ""
     if value is True:
         return "on"

@@ -69,6 +69,9 @@ def assessed(probability: float, failed: tuple[str, ...] = ()) -> Assessment:
         (UNDER_16, None, None, "review"),
         (UNDER_16, assessed(0.0, ("scene",)), None, "review"),
         (UNDER_16, assessed(1.0, ("faces",)), None, "hide"),
+        (UNDER_16, replace(assessed(0.0), version=""), None, "review"),
+        (replace(UNDER_16, faces="always"), assessed(0.0), None, "review"),
+        (replace(UNDER_16, faces="always"), replace(assessed(0.0), faces=()), None, "show"),
         (UNDER_16, assessed(1.0), Ruling("allow", "a", "t", "w"), "show"),
         (UNDER_16, None, Ruling("allow", "a", "t", "w"), "show"),
         (UNDER_16, assessed(0.0), Ruling("hide", "a", "t", "w"), "hide"),
@@ -110,7 +113,7 @@ def test_a_new_name_wants_a_new_assessment(scorer: Matcher, store: Store, tmp_pa
     from libraries import new_file
 
     store.keep([], [replace(new_file(copy, path), digest=digest(path))])
-    assert first not in records.assessments(store, [first])
+    assert records.due(store) == [first]
     assert [one.place for one in search(scorer, store).withheld] == [0]
 
 
@@ -202,3 +205,18 @@ def test_pages_repeat_and_lose_nothing_whatever_is_hidden(
         seen += [int(one.image.id) if isinstance(one, Hit) else None for one in page]
         cursor = answer.next
     assert seen == [None if number in hidden else number for number in order]
+
+
+def test_a_face_once_seen_counts_whoever_indexes_next(
+    scorer: Matcher, store: Store, tmp_path: Path
+) -> None:
+    """An indexing without a law looks for no faces, and forgets none."""
+    from kadr import assessing
+    from kadr.safety.assessor import Assessor
+
+    records.keep(store, {1: replace(assessed(0.95), faces=(4.0,))})
+    assessing.assess(store, Assessor(scorer.image_encoder.name), [1, 2])
+    found = records.assessments(store, [1, 2])
+    assert found[1].faces == (4.0,)
+    assert found[2].faces is None
+    assert found[1].probability > found[2].probability

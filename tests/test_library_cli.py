@@ -678,7 +678,7 @@ def test_explain_tells_what_each_word_did(shelf: Shell) -> None:
         (["--kind", "png", "--min-size", "300"], {"smaller.png"}),
         (["--min-size", "1000x100"], {"moscow.jpg", "copy.jpg"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_filters(shelf: Shell, options: list[str], names: set[str]) -> None:
     command = ("search", "car", "--at-least", "0", "-n", "99", *options)

@@ -39,10 +39,12 @@ def assess(
         there = [known[number] for number in numbers[rows].tolist()]
         if not there:
             continue
+        before = records.assessments(store, [photo.id for photo in there])
         found = assessor.assess(
             [texts(photo) for photo in there],
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
+            [before[p.id].faces if p.id in before else None for p in there],
         )
         if on_assessed is not None:  # before it is kept: what counts must be in the log
             on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})

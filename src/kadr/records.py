@@ -58,8 +58,11 @@ def assessments(store: Store, photos: Sequence[int]) -> dict[int, Assessment]:
 
 
 def due(store: Store, version: str | None = None) -> list[int]:
-    """Photos that were encoded and have no assessment; of this version, where one is given."""
-    known = "SELECT photo FROM assessments WHERE coalesce(version = ?, 1)"
+    """Photos that were encoded and have no assessment; of this version, where one is given.
+
+    One that was made before the photo got another name has no version.
+    """
+    known = "SELECT photo FROM assessments WHERE coalesce(version = ?, version != '')"
     rows = store.read(
         f"SELECT id FROM photos WHERE encoded AND id NOT IN ({known}) ORDER BY id",  # noqa: S608
         (version,),

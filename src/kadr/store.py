@@ -343,7 +343,7 @@ class Store:
             (path, file.size, file.modified, photo, file.problem),
         )
         if photo is not None:  # a new name may tell more
-            run("DELETE FROM assessments WHERE photo = ?", (photo,))
+            run("UPDATE assessments SET version = '' WHERE photo = ?", (photo,))
 
     def prune(self, folder: Path | None = None) -> int:
         """Forget the files that are missing, below a folder or all; how many those were."""

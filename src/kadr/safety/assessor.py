@@ -72,6 +72,7 @@ class Assessor:
         texts: Sequence[Sequence[str]],
         vectors: Vectors,
         pictures: "Sequence[Picture] | None" = None,
+        faces: Sequence[tuple[float, ...] | None] | None = None,
     ) -> list[Assessment]:
         """Assess photos.
 
@@ -80,15 +81,18 @@ class Assessor:
             vectors: float32 [n, dim].
             pictures: of each photo, what opens it as RGB; called where a face is looked for. None
                 where photos can't be had: the faces are then a layer that failed.
+            faces: of each photo, what another assessor saw in it. It counts where this one doesn't
+                look: no name or policy makes a face unseen.
 
         Raises:
             ValueError: the arguments are of different lengths.
         """
         scenes = self._scenes(vectors)
         opened = [None] * len(texts) if pictures is None else pictures
+        known = [None] * len(texts) if faces is None else faces
         return [
-            self._one(said, seen, picture)
-            for said, seen, picture in zip(texts, scenes, opened, strict=True)
+            self._one(said, seen, picture, ages)
+            for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
         ]
 
     def _scenes(self, vectors: Vectors) -> list[float | None]:
@@ -99,17 +103,20 @@ class Assessor:
         return [float(odds) if np.isfinite(odds) else None for odds in found]
 
     def _one(
-        self, texts: Sequence[str], seen: float | None, picture: "Picture | None"
+        self,
+        texts: Sequence[str],
+        seen: float | None,
+        picture: "Picture | None",
+        known: tuple[float, ...] | None,
     ) -> Assessment:
         failed = ["scene"] if seen is None else []
         words = lemmas(texts)
-        odds = self._joined(seen, words, None)
-        faces = None
-        if self._looks(_p(odds)):
+        faces = known
+        if self._looks(_p(self._joined(seen, words, None))):
             faces = self._faces(picture)
             if faces is None:
                 failed.append("faces")
-            odds = self._joined(seen, words, faces)
+        odds = self._joined(seen, words, faces)
         return Assessment(
             words=words,
             scene=None if seen is None else _p(seen),

@@ -7,16 +7,21 @@ from kadr.types import Assessment, Ruling, Verdict
 def verdict(policy: Policy, assessment: Assessment | None, ruling: Ruling | None) -> Verdict:
     """What a policy makes of a photo.
 
-    It fails closed: without an assessment, or where a layer failed, a person must look.
+    It fails closed: without an assessment, with one that is older than one of the photo's names, or
+    where a layer failed or wasn't asked though the policy wants it, a person must look.
     """
     if not policy.hides_children:
         return "show"
     if ruling is not None:
         return "show" if ruling.verdict == "allow" else "hide"
-    if assessment is None:
-        return "review"
-    if assessment.probability >= policy.hide:
+    if assessment is not None and assessment.probability >= policy.hide:
         return "hide"
-    if assessment.probability >= policy.review or assessment.failed:
-        return "review"
-    return "show"
+    return "review" if _is_open(policy, assessment) else "show"
+
+
+def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
+    """Whether the machine's word isn't enough to show a photo."""
+    if assessment is None or not assessment.version or assessment.failed:
+        return True
+    unasked = policy.faces == "always" and assessment.faces is None
+    return unasked or assessment.probability >= policy.review
