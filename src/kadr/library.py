@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kadr import audit, matcher, records, review
+from kadr import matcher, records
 from kadr import queries as notation
 from kadr.errors import LibraryError
 from kadr.filters import Filters
@@ -144,7 +144,7 @@ class Library:
         for folder in folders:
             ingest.check(resolved(folder))
         with self._store.writing(on_wait):
-            audit.in_force(self._store, self._policy, review.user())
+            self._log_policy()
             model = str(self._model.resolve()) if self._model else self._store.meta("model")
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
@@ -168,15 +168,31 @@ class Library:
         if photos:
             assessing.assess(self._store, self._assessor, photos, self._log_assessed)
 
+    # What is logged. Where no law is, nothing is, and the log isn't even imported.
+
+    def _log_policy(self) -> None:
+        from kadr import audit, review
+
+        audit.in_force(self._store, self._policy, review.user())
+
     def _log_assessed(self, found: Mapping[str, Assessment]) -> None:
-        if self._policy.hides_children:
-            told = (
-                (digest, one, verdict(self._policy, one, None)) for digest, one in found.items()
-            )
-            audit.assessed(audit.beside(self._store), self._policy, told)
+        if not self._policy.hides_children:
+            return
+        from kadr import audit
+
+        told = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
+        audit.assessed(audit.beside(self._store), self._policy, told)
+
+    def _log_refused(self, answer: Answer, query: str) -> None:
+        if answer.refused:
+            from kadr import audit
+
+            audit.refused(audit.beside(self._store), self._policy, query)
 
     def _log_forgotten(self) -> None:
         """Where a law was ever in force, what was forgotten is on record too."""
+        from kadr import audit
+
         if self._store.dropped and self._store.meta(audit.POLICY) is not None:
             audit.forgotten(audit.beside(self._store), self._store.dropped)
         self._store.dropped.clear()
@@ -250,8 +266,7 @@ class Library:
             asked, limit, filters=filters, cursor=cursor, at_least=at_least, language=language
         )
         for query, answer in zip(asked, answers, strict=True):
-            if answer.refused:
-                audit.refused(audit.beside(self._store), self._policy, query.source)
+            self._log_refused(answer, query.source)
         return answers
 
     def similar(
@@ -267,8 +282,7 @@ class Library:
         answer = self._search().similar(
             photo, limit, filters=filters, cursor=cursor, language=language
         )
-        if answer.refused:
-            audit.refused(audit.beside(self._store), self._policy, "a photo that is hidden")
+        self._log_refused(answer, "a photo that is hidden")
         return answer
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
@@ -298,7 +312,7 @@ class Library:
     def _search(self) -> Searcher:
         if self._searcher is None:
             if self._policy.hides_children:
-                audit.in_force(self._store, self._policy, review.user())
+                self._log_policy()
             self._searcher = Searcher(self.matcher, self._store, self._policy)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it

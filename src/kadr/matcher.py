@@ -184,7 +184,8 @@ def _below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _move_into(fresh: Path, folder: Path) -> None:
