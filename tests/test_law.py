@@ -220,3 +220,19 @@ def test_a_face_once_seen_counts_whoever_indexes_next(
     assert found[1].faces == (4.0,)
     assert found[2].faces is None
     assert found[1].probability > found[2].probability
+
+
+def test_a_limit_tells_nothing_of_a_hidden_photo(scorer: Matcher, store: Store) -> None:
+    """Moved about, it would find out a hidden photo's probability."""
+    order = best(scorer, store, COUNT)
+    free = search(scorer, store, NONE, limit=COUNT)
+    assess(store, {order[0]: 1.0})
+    first, second = (hit.probability for hit in free.hits[:2])
+    assert first is not None
+    assert second is not None
+    between = (first + second) / 2
+    assert search(scorer, store, NONE, at_least=between).matches
+    assert not search(scorer, store, at_least=between).matches
+    assert search(scorer, store, at_least=second).matches
+    assess(store, dict.fromkeys(order, 1.0))
+    assert not search(scorer, store, at_least=0).matches

@@ -235,7 +235,8 @@ class Searcher:
         """A page of photos, and disclaimers in the places of those that are hidden.
 
         Where there are filters, or no text was asked for, a disclaimer would tell what the hidden
-        photo is like: then it takes no place.
+        photo is like: then it takes no place. Whether anything matches is judged by what is shown,
+        else a limit that is moved about would tell a hidden photo's probability.
         """
         if direction is None:
             return Answer((), "This matcher knows none of these words. Use others.")
@@ -250,19 +251,19 @@ class Searcher:
             if place == page.limit:
                 following = found.place
                 break
-            if not place:
-                best = found.hit.probability or 0.0
-                stands_out = found.stands_out or page.at_least is not None
             if found.hidden:
                 withheld.append(Withheld(place, self._policy.disclaimer(page.language)))
-            else:
-                hits.append(found.hit)
+                continue
+            if not hits:
+                best = found.hit.probability or 0.0
+                stands_out = found.stands_out or page.at_least is not None
+            hits.append(found.hit)
         if not hits and not withheld:
             return Answer((), _nothing(page.cursor, filtered=page.chosen.photos is not None))
         least = AT_LEAST if page.at_least is None else page.at_least
         return Answer(
             tuple(hits),
-            matches=direction.text is None or (best >= least and stands_out),
+            matches=bool(hits) and (direction.text is None or (best >= least and stands_out)),
             at_least=None if direction.text is None else least,
             next=following,
             withheld=tuple(withheld),
@@ -279,11 +280,16 @@ class Searcher:
             numbers = numbered[_chunk(scores, rows, chunk)]
             if not len(numbers):
                 return
-            order, probabilities, cosines, standing = self._rank(direction, numbers)
+            order, probabilities, cosines, standings = self._rank(direction, numbers)
+            hidden = self._hidden(order.tolist())
+            standing = max(
+                (s for s, n in zip(standings.tolist(), order.tolist(), strict=False)
+                 if n not in hidden),
+                default=-math.inf,
+            )  # fmt: skip
             for start in range(cursor % CANDIDATES, len(order), LOOK):
                 part = order[start : start + LOOK].tolist()
                 there = self._store.stored(self._store.present(part, allowed.folder))
-                hidden = self._hidden(list(there))
                 for place, number in enumerate(part, start):
                     hit = there.get(number) and _hit(there[number], cosines[place])
                     if not hit:
@@ -300,16 +306,17 @@ class Searcher:
 
     def _rank(
         self, direction: _Direction, numbers: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], Floats | None, Floats, float]:
+    ) -> tuple[NDArray[np.int64], Floats | None, Floats, Vectors]:
         """Photos by probability, or by similarity where none can be told, and both figures.
 
         Those whose vectors are gone are left at the end, so that places stay what they are. The
-        last figure is how far the best one stands out.
+        last figures are how far each stands out.
         """
         known, vectors = self._store.vectors(numbers.tolist())
         if not len(known):
-            return numbers, None, np.zeros(len(numbers)), math.inf
-        side, standing = self._matcher.images(vectors), math.inf
+            return numbers, None, np.zeros(len(numbers)), np.empty(0, np.float32)
+        side = self._matcher.images(vectors)
+        standings = np.full(len(known), np.inf, np.float32)
         if direction.text is None:
             probabilities = None
             cosines = (side.joint.vectors @ direction.vector).astype(np.float64)
@@ -319,11 +326,11 @@ class Searcher:
             probabilities, cosines = self._matcher.pairs(side, pair)
             best = np.argsort(-probabilities, kind="stable")
             probabilities = probabilities[best]
-            standing = float(standing_out(side.joint, direction.text.joint).max())
+            standings = standing_out(side.joint, direction.text.joint)[0][best]
         there = set(known.tolist())
         gone = [number for number in numbers.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
-        return order, probabilities, cosines[best], standing
+        return order, probabilities, cosines[best], standings
 
     def _scored(self, vector: Vectors) -> tuple[NDArray[np.int64], Vectors]:
         """Photos as the library has them now int64 [n], and their cosines float32 [n].
