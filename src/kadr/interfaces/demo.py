@@ -49,12 +49,13 @@ def demo_command(
         )
     results.print_trained(trained, len(archive.skipped), out / "model", time.monotonic() - started)
     results.print_evaluation(found)
-    real_queries = ("a dog runs in the water", "люди катаются на лыжах", "a little girl")
-    drawn_queries = ("a dog near a tree", "красная машина на улице", "a little girl")
-    with Library.open(out / "library.kadr", model=out / "model", policy=rules) as library:
-        library.index([data / "test_images"])
-        for query in real_queries if real else drawn_queries:
-            typer.echo(f"\n$ kadr search {query!r} --library {library.path} --policy under-16 -n 3")
+    first = "a dog runs in the water" if real else "a dog near a tree"
+    second = "люди катаются на лыжах" if real else "красная машина на улице"
+    for query, policy in ((first, "none"), (second, "none"), ("a little girl", "under-16")):
+        with Library.open(out / "library.kadr", model=out / "model", policy=policy) as library:
+            library.index([data / "test_images"])
+            option = "" if policy == "none" else f" --policy {policy}"
+            typer.echo(f"\n$ kadr search {query!r} --library {library.path}{option} -n 3")
             answers.print_answer(library.search(query, 3))
     typer.echo(
         f"\nLook at {out / 'report.html'} (figures, plots, found photos). Next: "
