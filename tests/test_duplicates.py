@@ -127,3 +127,19 @@ def test_one_photo_has_none_and_its_copy_is_one(tmp_path: Path) -> None:
         shutil.copy(folder / "a.png", folder / "b.png")
         one.index()
         assert names(one.duplicates()) == [["a.png", "b.png"]]
+
+
+def test_links_to_a_file_are_no_copies_of_it(tmp_path: Path) -> None:
+    """Whoever deletes all but the first would else keep a link to nothing."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.effect_noise((64, 48), 80).convert("RGB").save(photos / "m.png")
+    (photos / "a-link.png").symlink_to("m.png")
+    (photos / "z-hard.png").hardlink_to(photos / "m.png")
+    with Library.open(tmp_path / "library.kadr") as library:
+        library.index([photos])
+        assert library.duplicates() == []
+        shutil.copy(photos / "m.png", photos / "zz-copy.png")
+        library.index()
+        (group,) = library.duplicates()
+    assert [path.name for photo in group.photos for path in photo.paths] == ["m.png", "zz-copy.png"]

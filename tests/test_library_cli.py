@@ -117,7 +117,7 @@ def test_index_follows_every_change(
     assert gone.name not in hits(kadr, "car")  # at once
     assert index() == {"files": 6, "unchanged": 6, "gone": 1}
     found = json.loads(kadr("library", "--json").stdout)
-    assert (found["photos"], found["files"], found["copies"], found["missing"]) == (6, 6, 1, 2)
+    assert (found["photos"], found["files"], found["copies"], found["missing"]) == (5, 6, 1, 2)
     assert index("--prune") == {"files": 6, "unchanged": 6, "pruned": 2}
     found = json.loads(kadr("library", "--json").stdout)
     assert (found["photos"], found["files"], found["copies"], found["missing"]) == (5, 6, 1, 0)
@@ -696,6 +696,15 @@ def test_filters(shelf: Shell, options: list[str], names: set[str]) -> None:
 )
 def test_filter_that_cannot_be_understood(shelf: Shell, option: list[str]) -> None:
     assert option[1] in one_line(shelf("search", "car", *option, code=2))
+
+
+def test_a_folder_that_is_not_there_is_told(shelf: Shell) -> None:
+    assert "no such folder" in one_line(shelf("search", "car", "--in", "nowhere", code=2))
+
+
+@pytest.mark.parametrize("command", [("search", "car"), ("similar", "a.jpg"), ("duplicates",)])
+def test_one_way_of_printing_at_a_time(shelf: Shell, command: tuple[str, ...]) -> None:
+    assert "Choose one" in one_line(shelf(*command, "--json", "--paths0", code=2))
 
 
 def test_law_stands_in_place_of_children(shelf: Shell) -> None:

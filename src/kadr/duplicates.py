@@ -1,7 +1,10 @@
 """Flow: library -> groups of photos that show the same, copies and near ones; deletes nothing."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import simsimd
@@ -52,14 +55,27 @@ def _find(store: Store, policy: Policy, report: Callable[[int, int], None]) -> l
     several = {number for number, paths in present.items() if len(paths) > 1}
     wanted = {n: present[n] for n, m in zip(numbers.tolist(), member.tolist(), strict=True)
               if n in present and (sizes[m] > 1 or n in several)}  # fmt: skip
-    photos = store.stored(wanted)
+    photos = store.stored({number: _apart(paths) for number, paths in wanted.items()})
     groups: dict[int, list[Stored]] = {}
     for number, group in zip(numbers.tolist(), member.tolist(), strict=True):
-        if number in photos:
+        if number in photos and photos[number].paths:
             groups.setdefault(group, []).append(photos[number])
     found = [Group(tuple(sorted(group, key=_size))) for group in groups.values()]
     found = [group for group in found if sum(len(photo.paths) for photo in group.photos) > 1]
     return sorted(found, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
+
+
+def _apart(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Paths of different files: of several links to one file, one that is no symbolic link.
+
+    Else whoever deletes all but the first of a group deletes the file, and keeps a link to nothing.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for path in sorted(paths, key=lambda one: (os.path.islink(one), one)):  # noqa: PTH114
+        with suppress(OSError):
+            status = path.stat()
+            found.setdefault((status.st_dev, status.st_ino), path)
+    return tuple(sorted(found.values()))
 
 
 def _size(photo: Stored) -> tuple[int, int, str]:

@@ -571,10 +571,9 @@ class Store:
     def totals(self) -> Totals:
         """How much there is."""
         count = "SELECT count(*) FROM "
-        photos, files, distinct, missing, problems = (
+        files, distinct, missing, problems = (
             self.read(count + what)[0][0]
             for what in (
-                "photos WHERE encoded",
                 "files f JOIN photos p ON p.id = f.photo WHERE encoded AND NOT missing",
                 "(SELECT DISTINCT photo FROM files f JOIN photos p ON p.id = f.photo"
                 " WHERE encoded AND NOT missing)",
@@ -583,7 +582,7 @@ class Store:
                 " WHERE NOT missing AND (f.problem IS NOT NULL OR p.problem IS NOT NULL)",
             )
         )
-        return Totals(photos, files, files - distinct, missing, problems, self._bytes())
+        return Totals(distinct, files, files - distinct, missing, problems, self._bytes())
 
     def _bytes(self) -> int:
         if self.path == MEMORY:

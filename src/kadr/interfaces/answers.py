@@ -58,6 +58,8 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
 def _less_sure(answer: "Answer") -> str:
     least = f"{100 * (answer.at_least or 0):.3g}%"
     if not answer.matches:
+        if answer.withheld:
+            return "Nothing that may be shown matches well. The nearest:"
         return "Nothing in the library matches well. The nearest:"
     return f"Below {least}, so probably no match:"
 

@@ -44,7 +44,9 @@ PageOption = Annotated[int, typer.Option("--page", min=1, help="Which page.")]
 AfterOption = Annotated[
     str | None,
     typer.Option(
-        "--after", help="Taken on this day or later: 2024, 2024-05-17.", rich_help_panel=_WHICH
+        "--after",
+        help="Taken on this day or later: 2024, 2024-05-17. No date in a photo: its file's.",
+        rich_help_panel=_WHICH,
     ),
 ]
 BeforeOption = Annotated[
@@ -143,7 +145,9 @@ def index_command(
 
     Only what is new or changed is read: renamed, moved and copied photos cost no decoding, and a
     run with nothing to do takes a moment. Stopped by Ctrl-C, it goes on where it was. Photos are
-    never changed, and never leave this machine. Exits 1 where a folder of the library isn't there.
+    never changed, and never leave this machine. Hidden files and folders, links to folders, and
+    files that aren't named as photos are passed over. Exits 1 where a folder of the library isn't
+    there.
     """
     from kadr.ingest import check
     from kadr.interfaces import indexing
@@ -231,6 +235,7 @@ def search_command(
     """
     from kadr.library import Library
 
+    _check_output(as_json=as_json, paths0=paths0)
     asked = _asked(query or [], queries)
     if sheet is not None and len(asked) > 1:
         raise KadrError("A contact sheet shows one query's photos. Ask one query.")
@@ -299,6 +304,7 @@ def similar_command(
     """
     from kadr.library import Library
 
+    _check_output(as_json=as_json, paths0=paths0)
     filters = _filters(after, before, folder, camera, near, kind, min_size)
     rules = load_policy(policy, country)
     with Library.open(library, model=model, policy=rules, create=False) as opened:
@@ -330,6 +336,7 @@ def duplicates_command(
     """
     from kadr.library import Library
 
+    _check_output(as_json=as_json, paths0=paths0)
     rules = load_policy(policy, country)
     with Library.open(library, policy=rules, create=False) as opened, progress() as stage:
         groups = opened.duplicates(lambda done, total: stage("compared", done, total))
@@ -345,6 +352,11 @@ def duplicates_command(
 
 
 # Searching.
+
+
+def _check_output(*, as_json: bool, paths0: bool) -> None:
+    if as_json and paths0:
+        raise KadrError("--json and --paths0 both say what is printed. Choose one.")
 
 
 def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
@@ -377,6 +389,10 @@ def _filters(
     from kadr import filters
     from kadr.library import resolved
 
+    if folder is not None and not resolved(folder).is_dir():
+        raise KadrError(
+            f"{printable(folder)}: no such folder. Name one that holds photos with --in."
+        )
     width, height = filters.size(min_size) if min_size else (0, 0)
     return filters.Filters(
         after=filters.date(after) if after else None,

@@ -48,7 +48,8 @@ def _page(query: str, answer: Answer, say: Wording) -> bytes:
     framer = Framer(say)
     shown = list(interleaved(answer))
     places = [_seen(framer, rank, hit, say) for rank, hit in enumerate(shown, start=1)]
-    strong = sum(_is_sure(answer, hit) for hit in shown)
+    weak = (n for n, hit in enumerate(shown) if isinstance(hit, Hit) and not is_match(answer, hit))
+    strong = next(weak, len(shown))
     groups = [
         _Group(None, places[:strong], weak=False),
         _Group(_weaker(answer, say), places[strong:], weak=True),
@@ -83,10 +84,6 @@ class _Group:
     weak: bool
 
 
-def _is_sure(answer: Answer, hit: Hit | Withheld) -> bool:
-    return answer.matches if isinstance(hit, Withheld) else is_match(answer, hit)
-
-
 def _seen(framer: Framer, rank: int, hit: Hit | Withheld, say: Wording) -> _Place:
     if isinstance(hit, Withheld):
         return _Place(framer.frame(rank, None, math.nan, hidden=True), "", "", ())
@@ -113,7 +110,7 @@ def _likeness(hit: Hit, say: Wording) -> str:
 
 def _weaker(answer: Answer, say: Wording) -> str:
     if not answer.matches:
-        return say("sheet.nearest")
+        return say("sheet.hidden" if answer.withheld else "sheet.nearest")
     return say("sheet.weaker", least=say.percent(answer.at_least or 0.0))
 
 
@@ -149,7 +146,9 @@ def _picture(query: str, answer: Answer, say: Wording) -> Image.Image:
     columns = min(max(len(shown), 3), COLUMNS)
     inner = columns * CELL + (columns - 1) * GAP
     title = _wrapped(query, _font(TITLE), inner, TITLE_LINES)
-    said = _notice(answer, say) or ("" if answer.matches else _weaker(answer, say))
+    said = _notice(answer, say) or (
+        "" if answer.matches or not answer.hits else _weaker(answer, say)
+    )
     notice = _wrapped(said, _font(TEXT), inner, NOTICE_LINES)
     top = MARGIN + _height(title, TITLE) + _height(notice, TEXT) + GAP
     rows = -(-len(shown) // columns)
