@@ -19,7 +19,7 @@ from kadr.audit import AuditLog
 from kadr.errors import LibraryError
 from kadr.safety.policy import PRESETS
 from kadr.safety.rules import fingerprint
-from kadr.store import MEMORY, Store
+from kadr.store import MEMORY, Run, Store
 from kadr.types import Assessment
 
 UNDER_16 = PRESETS["under-16"]
@@ -258,7 +258,7 @@ class Crash(BaseException):
     pass
 
 
-def rule(run: audit.Run) -> None:
+def rule(run: Run) -> None:
     values = bytes.fromhex(PHOTO), "hide", "Anna", audit.now(), ""
     run("INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?)", values)
 
@@ -313,7 +313,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from kadr import audit
-from kadr.store import Store
+from kadr.store import Run, Store
 
 with closing(Store(Path(sys.argv[1]))) as store:
     log = audit.beside(store)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 from kadr import images, records
@@ -53,9 +52,5 @@ def assess(
 
 def texts(photo: Stored) -> list[str]:
     """All that is written about a photo: names of its files and their folders, and inside them."""
-    names = [name for path in photo.paths for name in _names(path)]
+    names = [name for path in photo.paths for name in (path.stem, path.parent.name)]
     return list(dict.fromkeys([*names, *photo.facts.texts]))
-
-
-def _names(path: Path) -> tuple[str, str]:
-    return path.stem, path.parent.name

@@ -23,7 +23,7 @@ from kadr.chain import START, Entry
 from kadr.errors import LibraryError
 from kadr.safety.policy import Policy
 from kadr.safety.rules import fingerprint
-from kadr.store import MEMORY, Store
+from kadr.store import MEMORY, Run, Store
 from kadr.types import Assessment, Verdict
 
 Event: TypeAlias = Literal[
@@ -31,9 +31,6 @@ Event: TypeAlias = Literal[
     "policy", "refused", "forgotten", "torn", "broken",
 ]  # fmt: skip
 """What a line tells. `torn`: a crash left half a line above. `broken`: the log had been changed."""
-
-Run: TypeAlias = Callable[..., Any]
-"""Runs an SQL statement inside a transaction of the library."""
 
 ANCHOR, PENDING, POLICY = "audit", "audit.pending", "audit.policy"
 """Keys of the library's notes."""

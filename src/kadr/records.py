@@ -5,17 +5,13 @@ ruling belongs to a content: it stays when the photo is forgotten, and holds whe
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
-from typing import Any, TypeAlias
 
 from kadr.safety.policy import Policy
 from kadr.safety.verdict import verdict
-from kadr.store import Store
+from kadr.store import Run, Store
 from kadr.types import Assessment, Ruling
-
-Run: TypeAlias = Callable[..., Any]
-"""Runs an SQL statement inside a transaction of the library."""
 
 
 def keep(store: Store, assessments: Mapping[int, Assessment]) -> None:

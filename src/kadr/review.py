@@ -21,7 +21,7 @@ from kadr.errors import KadrError, LibraryError
 from kadr.filters import Filters
 from kadr.safety.policy import Policy
 from kadr.safety.verdict import verdict
-from kadr.store import Store
+from kadr.store import Run, Store
 from kadr.types import Assessment, Ruling
 
 Decision: TypeAlias = Literal["allow", "hide"]
@@ -252,7 +252,7 @@ def undo(store: Store, doubt: Doubt, who: str) -> None:
 def _withdraw(store: Store, digest: str, before: Ruling | None, facts: dict[str, Any]) -> None:
     log = audit.beside(store)
 
-    def change(run: audit.Run) -> None:
+    def change(run: Run) -> None:
         if before is None:
             records.withdraw(run, digest)
         else:

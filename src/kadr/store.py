@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ EARTH = 6371.0
 
 MEMORY = Path(":memory:")
 """The path of a library that lives as long as its process."""
+
+Run: TypeAlias = Callable[..., Any]
+"""Runs an SQL statement inside a transaction."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -372,7 +375,7 @@ class Store:
         with self.transaction() as run:
             gone = run(f"DELETE FROM files WHERE {which}", values).rowcount  # noqa: S608
             self._drop_orphans()
-        return gone
+        return int(gone)
 
     def sweep(self) -> None:
         """Drop the contents that lie nowhere. One whose file is merely missing stays."""
@@ -654,7 +657,7 @@ class Store:
                 self._base.execute("COMMIT")
 
     @contextmanager
-    def transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def transaction(self) -> Iterator[Run]:
         """Run statements that are kept together or not at all; gives what runs them."""
         try:
             self._base.execute("BEGIN IMMEDIATE")
