@@ -17,7 +17,7 @@ from kadr.matcher import Matcher
 from kadr.queries import parse
 from kadr.safety import policy as law
 from kadr.safety.verdict import verdict
-from kadr.search import Searcher, interleaved
+from kadr.search import Page, Searcher, interleaved
 from kadr.store import Store
 from kadr.types import Answer, Assessment, Hit, Ruling, Vectors, Verdict, Withheld
 from libraries import assess, colour_matcher, digest, fill
@@ -45,7 +45,7 @@ def store(scorer: Matcher, tmp_path: Path) -> Iterator[Store]:
 
 
 def search(scorer: Matcher, store: Store, policy: law.Policy = UNDER_16, **how: object) -> Answer:
-    return Searcher(scorer, store, policy).search([parse([QUERY])], **how)[0]  # type: ignore[arg-type]
+    return Searcher(scorer, store, policy).search([(parse([QUERY]), Page(**how))])[0]  # type: ignore[arg-type]
 
 
 def numbers(answer: Answer) -> list[int]:
@@ -135,9 +135,9 @@ def test_a_picture_tells_nothing_of_hidden_photos(
     photo = paint(tmp_path / "mine.png", 1)
     searcher = Searcher(scorer, store, UNDER_16)
     answers = [
-        searcher.similar(photo, COUNT),
-        searcher.search([parse([str(photo)])], COUNT)[0],
-        searcher.search([parse(["red", "+", str(photo)])], COUNT)[0],
+        searcher.similar(photo, Page(COUNT)),
+        searcher.search([(parse([str(photo)]), Page(COUNT))])[0],
+        searcher.search([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
     ]
     for answer in answers:
         assert answer.withheld == ()
@@ -164,7 +164,10 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
     searcher = Searcher(scorer, store, UNDER_16)
     for probability, refused in ((1.0, True), (0.0, False)):
         assess(store, {number: probability})
-        found = [searcher.similar(photo), *searcher.search([parse([str(photo)])])]
+        found = [
+            searcher.similar(photo, Page()),
+            *searcher.search([(parse([str(photo)]), Page())]),
+        ]
         assert [answer.notice == UNDER_16.disclaimer() for answer in found] == [refused] * 2
         assert [bool(answer.hits) for answer in found] == [not refused] * 2
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from kadr import matcher, score
 from kadr.errors import DataError
-from kadr.score import Pairs, Score, Scores
+from kadr.score import Pairs, Scores
+from kadr.types import Score
 from kadr.vectors import VectorCache
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), min_size=1)

@@ -19,7 +19,7 @@ from kadr.library import Library
 from kadr.matcher import Matcher
 from kadr.queries import Expression, Part, parse
 from kadr.safety import policy as law
-from kadr.search import CANDIDATES, Searcher
+from kadr.search import CANDIDATES, Page, Searcher
 from kadr.store import MEMORY, NewPhoto, Store
 from kadr.types import Answer, Vectors
 from libraries import FACTS, colour_matcher, digest, fill, new_file, paint, vectors_of
@@ -53,7 +53,7 @@ def searcher(scorer: Matcher, store: Store, policy: law.Policy = FREE) -> Search
 
 
 def ask(found: Searcher, query: str = QUERY, limit: int = 10, **options: object) -> Answer:
-    return found.search([parse([query])], limit, **options)[0]  # type: ignore[arg-type]
+    return found.search([(parse([query]), Page(limit, **options))])[0]  # type: ignore[arg-type]
 
 
 def names(answer: Answer) -> list[str]:
@@ -157,7 +157,9 @@ class TestRefusals:
     ) -> None:
         fill(store, random_vectors(5), scorer, tmp_path)
         queries = [parse([text]) for text in ("red dog", "a girl", "blue car")]
-        first, refused, last = searcher(scorer, store, LAW).search(queries)
+        first, refused, last = searcher(scorer, store, LAW).search(
+            [(query, Page()) for query in queries]
+        )
         assert refused.notice == DISCLAIMER
         assert first.hits
         assert last.hits
@@ -410,7 +412,9 @@ class TestExpressions:
         fill(store, random_vectors(30), scorer, tmp_path)
         words = _Batches()
         queries = [parse([text]) for text in ("red", "blue", "red + 2:green", "red")]
-        answers = searcher(replace(scorer, text_encoder=words), store).search(queries)
+        answers = searcher(replace(scorer, text_encoder=words), store).search(
+            [(query, Page()) for query in queries]
+        )
         assert words.batches == [["red", "blue", "green"]]
         assert [names(a) for a in answers] == [
             names(ask(searcher(scorer, store), query.source)) for query in queries

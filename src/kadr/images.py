@@ -149,26 +149,35 @@ def decode(path: Path, size: int) -> Image.Image:
     return read(path, size)[0]
 
 
-def read(path: Path, size: int) -> tuple[Image.Image, PhotoFacts]:
+def read(
+    source: Path | bytes, size: int, most_pixels: int | None = None
+) -> tuple[Image.Image, PhotoFacts]:
     """The photo as `decode` gives it, and what its file says of it.
+
+    Args:
+        source: a file, or what one holds.
+        size: as for `decode`.
+        most_pixels: a photo with more is refused; None: MAX_PIXELS.
 
     Raises:
         ImageError: as for `decode`; broken facts are None and no error.
     """
     _hush_decoders()
     try:
-        with ExitStack() as work, _open(path) as file:
-            return _read(file, size, work)
+        with ExitStack() as work, _open(source) as file:
+            return _read(file, size, work, MAX_PIXELS if most_pixels is None else most_pixels)
     except ImageError:
         raise
     except Exception as error:  # a hostile file makes a decoder raise anything
         raise ImageError(f"not a readable photo ({_reason(error)})") from error
 
 
-def _read(file: IO[bytes], size: int, work: ExitStack) -> tuple[Image.Image, PhotoFacts]:
+def _read(
+    file: IO[bytes], size: int, work: ExitStack, most_pixels: int
+) -> tuple[Image.Image, PhotoFacts]:
     image = _identified(file)
     try:
-        _check_work(image)
+        _check_work(image, most_pixels)
         stored = image.size
         work.enter_context(_pixels_in_work.take(_draft(image, size)))
         image.load()
@@ -252,15 +261,19 @@ def _hush_decoders() -> None:
         warnings.filterwarnings("ignore", module=_DECODERS.pattern)
 
 
-def _open(path: Path) -> IO[bytes]:
-    status = path.stat()
+def _open(source: Path | bytes) -> IO[bytes]:
+    if isinstance(source, bytes):
+        if not source:
+            raise ImageError("not a readable photo (the file is empty)")
+        return io.BytesIO(source)
+    status = source.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("not a readable photo (not a file)")
     if not status.st_size:
         raise ImageError("not a readable photo (the file is empty)")
     if status.st_size > MAX_BYTES:
         raise ImageError(f"{status.st_size / 1e9:.1f} GB are more than are read")
-    return path.open("rb")
+    return source.open("rb")
 
 
 def _identified(file: IO[bytes]) -> Image.Image:
@@ -299,13 +312,13 @@ def _brands(head: bytes) -> set[bytes]:
     return {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
 
 
-def _check_work(image: Image.Image) -> None:
+def _check_work(image: Image.Image, most_pixels: int) -> None:
     """Refuses what would take too much memory or too long."""
     pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
+    if pixels > most_pixels:
         raise ImageError(f"{image.width}x{image.height} pixels are more than are read")
     scans = _scans(image)
-    if scans * pixels > SCANS * MAX_PIXELS:
+    if scans * pixels > SCANS * most_pixels:
         raise ImageError(f"{image.width}x{image.height} pixels in {scans} scans are too many")
 
 

@@ -13,14 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kadr import images
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher import Matcher
 from kadr.store import FileState, NewFile, NewPhoto, Store
-from kadr.types import PhotoFacts
+from kadr.types import PhotoFacts, Pixels
 from kadr.vectors import BATCH, in_order
 
 QUEUE = 3 * BATCH
@@ -231,15 +228,12 @@ def _same(state: FileState | None, found: _Found, *, retry: bool) -> bool:
     )
 
 
-_Pixels: TypeAlias = NDArray[np.uint8]
-
-
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     """A content as the model wants it."""
 
     digest: bytes
-    pixels: _Pixels
+    pixels: Pixels
     facts: PhotoFacts
     hash: int
 

@@ -25,11 +25,12 @@ from kadr.matcher import Matcher
 from kadr.queries import Expression
 from kadr.safety import policy as law
 from kadr.safety.verdict import verdict
-from kadr.search import Searcher
+from kadr.search import Page, Searcher
 from kadr.store import Store, Totals
-from kadr.types import Answer, Assessment, Skipped
+from kadr.types import Answer, Assessment, Explanation, Picture, Score, Skipped
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
+    from kadr.catalogue import Catalogue
     from kadr.duplicates import Group
     from kadr.ingest import Outcome, Watcher
     from kadr.safety.assessor import Assessor
@@ -97,6 +98,18 @@ class Library:
     def path(self) -> Path:
         """The library's file."""
         return self._store.path
+
+    @property
+    def store(self) -> Store:
+        """The library's file, opened, for flows beside searching."""
+        return self._store
+
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        """Its photos as they may be seen, without a query."""
+        from kadr.catalogue import Catalogue
+
+        return Catalogue(self._store, self._policy)
 
     @property
     def matcher(self) -> Matcher:
@@ -217,6 +230,13 @@ class Library:
             self._log_forgotten()
             return count
 
+    def forget(self, photo: int) -> int:
+        """Forget a photo; the number of files forgotten. They stay where they are."""
+        with self._store.writing():
+            count = self._store.forget(self._store.present([photo]).get(photo, ()))
+            self._log_forgotten()
+            return count
+
     # Answers.
 
     def search(
@@ -244,7 +264,7 @@ class Library:
         at_least: float | None = None,
         language: str = "en",
     ) -> list[Answer]:
-        """Answers to several queries, encoded together.
+        """Answers to several queries, encoded together. `kadr.search.Page` tells of the options.
 
         Args:
             queries: texts in English or Russian, pictures, or weighted sums of both, as
@@ -252,8 +272,7 @@ class Library:
             limit: hits on a page.
             filters: which photos are looked at.
             cursor: 0, or `next` of the page before.
-            at_least: the probability from which a photo counts as a match; None: what was
-                measured to tell best whether anything matches.
+            at_least: the probability from which a photo counts as a match.
             language: of notices.
 
         Raises:
@@ -261,29 +280,52 @@ class Library:
             ImageError: its picture can't be read.
             LibraryError: the vectors are another encoder's.
         """
+        page = Page(limit, filters, cursor, at_least, language)
         asked = [q if isinstance(q, Expression) else notation.parse([q]) for q in queries]
-        answers = self._search().search(
-            asked, limit, filters=filters, cursor=cursor, at_least=at_least, language=language
-        )
-        for query, answer in zip(asked, answers, strict=True):
+        return self.answers([(query, page) for query in asked])
+
+    def answers(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
+        """As `search_all`, each query with a page of its own."""
+        answers = self._search().search(asked)
+        for (query, _), answer in zip(asked, answers, strict=True):
             self._log_refused(answer, query.source)
         return answers
 
     def similar(
         self,
-        photo: Path,
+        photo: Path | int,
         limit: int = 10,
         *,
         filters: Filters | None = None,
         cursor: int = 0,
         language: str = "en",
     ) -> Answer:
-        """Photos like this one, without it; it needn't be in the library."""
-        answer = self._search().similar(
-            photo, limit, filters=filters, cursor=cursor, language=language
-        )
+        """Photos like this one, without it: a file anywhere, or the number of a photo."""
+        answer = self._search().similar(photo, Page(limit, filters, cursor, language=language))
         self._log_refused(answer, "a photo that is hidden")
         return answer
+
+    def score(self, picture: Picture | int, texts: Sequence[str]) -> list[Score]:
+        """How well each text matches a picture at hand, or a photo of the library.
+
+        Raises:
+            LibraryError: there is no photo of that number.
+        """
+        return self._search().score(picture, texts)
+
+    def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
+        """How well a text matches a photo of the library, and why.
+
+        Raises:
+            LibraryError: there is no photo of that number.
+        """
+        from kadr import explain
+
+        (score,) = self.score(photo, [text])
+        _, vectors = self._store.vectors([photo])
+        paths = self._store.present([photo]).get(photo, (Path(),))
+        (found,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
+        return score, found
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
         """The same answer, its hits with what speaks for them. A query of one text only."""

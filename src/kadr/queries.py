@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.types import Picture
 
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
 _APOSTROPHES = r"(?:'(?:[^']|'(?!\s|\Z))*'(?=\s|\Z))"  # 'a dog's ball' is quoted as a whole
@@ -22,11 +23,14 @@ _PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A text or a picture (the other is None); weight is finite, not 0, negative if subtracted."""
+    """A text or a picture (the other is None); weight is finite, not 0, negative if subtracted.
+
+    A picture is a file, a picture at hand, or the number of a photo of the library.
+    """
 
     weight: float
     text: str | None
-    picture: Path | None
+    picture: Path | Picture | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Expression:
         return only.text if len(self.parts) == 1 and only.weight == 1 else None
 
 
-def parse(words: Sequence[str]) -> Expression:
+def parse(words: Sequence[str], *, files: bool = True) -> Expression:
     r"""The query that a command line's words, or one whole line, stand for.
 
     Several words come from a shell, which has removed the quotes: what a word holds is one piece,
@@ -57,7 +61,8 @@ def parse(words: Sequence[str]) -> Expression:
     - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.
       What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
     - A part is a picture where it starts with ./ ../ ~/ or / (on Windows C:\ too), or where it ends
-      like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text.
+      like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text, and
+      so is everything where `files` is false: nobody looks whether there is such a file.
 
     Raises:
         KadrError: empty query or part, operator without a part, quote that isn't closed, weight
@@ -67,7 +72,7 @@ def parse(words: Sequence[str]) -> Expression:
     tokens = list(_line_words(words[0]) if len(words) == 1 else words)
     if not source.strip():
         raise KadrError("The query is empty. Say what to look for, such as: dog on grass")
-    parts = tuple(_part(sign, raw, source) for sign, raw in _signed(tokens, source))
+    parts = tuple(_part(sign, raw, source, files) for sign, raw in _signed(tokens, source))
     if all(part.weight < 0 for part in parts):
         raise KadrError(
             f"The query {_shown(source)} only subtracts. Put first what to look for, such as: "
@@ -142,7 +147,7 @@ def _dangling(sign: str, source: str) -> str:
     )
 
 
-def _part(sign: str, raw: str, source: str) -> Part:
+def _part(sign: str, raw: str, source: str, files: bool) -> Part:
     text, weight = raw.strip(), 1.0
     if found := _LEADING_WEIGHT.match(text):
         weight, text = _positive(found[0], source), text[found.end() :]
@@ -152,7 +157,7 @@ def _part(sign: str, raw: str, source: str) -> Part:
         raise KadrError(
             f"A part of the query {_shown(source)} is empty. Put a text or a picture there."
         )
-    picture = _picture(text)
+    picture = _picture(text) if files else None
     signed = math.copysign(weight, -1 if sign == "-" else 1)
     return Part(signed, None if picture else text, picture)
 

@@ -13,7 +13,7 @@ import numpy as np
 from kadr import vectors
 from kadr.errors import DataError
 from kadr.matcher import Matcher
-from kadr.types import Skipped, Vectors
+from kadr.types import Score, Skipped, Vectors
 from kadr.vectors import EncodedImages, VectorCache
 
 COLUMNS = ("image", "text")
@@ -30,14 +30,6 @@ class Pairs:
 
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Probability of a match in [0, 1], cosine similarity in [-1, 1]."""
-
-    probability: float
-    similarity: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import simsimd
@@ -22,11 +22,14 @@ from kadr.queries import Expression, Part
 from kadr.relevance import Side
 from kadr.safety import policy as law
 from kadr.store import Scan, Store, Stored
-from kadr.types import Answer, Floats, Hit, ImageFile, Vectors, Withheld
+from kadr.types import Answer, Floats, Hit, ImageFile, Picture, Score, Vectors, Withheld
 
 if TYPE_CHECKING:
     from PIL import Image
     from threadpoolctl import ThreadpoolController
+
+PictureSource: TypeAlias = Path | Picture | int
+"""A file, a picture at hand, or the number of a photo of the library."""
 
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
@@ -63,15 +66,23 @@ class _Choice:
     folder: Path | None
 
 
-@dataclass(frozen=True)
-class _Page:
-    """What is asked for besides the query."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is asked for besides the query.
 
-    limit: int
-    cursor: int
-    chosen: _Choice
-    at_least: float | None
-    language: str
+    limit: hits on the page.
+    filters: which photos are looked at; None: all.
+    cursor: 0, or the `next` of the page before.
+    at_least: the probability from which a hit is a match, in [0, 1]; None: AT_LEAST, and nothing
+        matches either where the best photo doesn't stand out among such photos.
+    language: of notices.
+    """
+
+    limit: int = 10
+    filters: Filters | None = None
+    cursor: int = 0
+    at_least: float | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True)
@@ -101,26 +112,8 @@ class Searcher:
                 f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
             )
 
-    def search(
-        self,
-        queries: Sequence[Expression],
-        limit: int = 10,
-        *,
-        filters: Filters | None = None,
-        cursor: int = 0,
-        at_least: float | None = None,
-        language: str = "en",
-    ) -> list[Answer]:
+    def search(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together.
-
-        Args:
-            queries: what is looked for.
-            limit: hits on one page.
-            filters: what photos are looked at.
-            cursor: 0, or the `next` of the page before.
-            at_least: the probability below which a hit is no match; None: AT_LEAST, and nothing
-                matches either where the best photo doesn't stand out among such photos.
-            language: of notices.
 
         A query that asks for what the policy hides gets the policy's disclaimer and no photo.
         Pages follow one order that depends on the library alone: none repeats or leaves out a
@@ -128,53 +121,62 @@ class Searcher:
 
         Raises:
             ImageError: a query's picture can't be read.
+            LibraryError: a query names a photo that isn't there.
         """
-        page = _Page(limit, cursor, self._chosen(filters), at_least, language)
         with _one_blas_thread():
-            asked = [query for query in queries if not self._refused(query)]
-            directions = dict(zip(asked, self._directions(asked), strict=True))
+            allowed = [query for query, _ in asked if not self._refused(query)]
+            directions = dict(zip(allowed, self._directions(allowed), strict=True))
+            chosen = {page.filters: self._chosen(page.filters) for _, page in asked}
             return [
-                self._answer(directions[query], page)
+                self._answer(directions[query], page, chosen[page.filters])
                 if query in directions
-                else self._refusal(language)
-                for query in queries
+                else self._refusal(page.language)
+                for query, page in asked
             ]
 
-    def similar(
-        self,
-        picture: Path,
-        limit: int = 10,
-        *,
-        filters: Filters | None = None,
-        cursor: int = 0,
-        language: str = "en",
-    ) -> Answer:
-        """Photos like a picture, which needn't be in the library; it and its copies are left out.
+    def similar(self, picture: Path | int, page: Page) -> Answer:
+        """Photos like a picture, or like a photo of the library; it and its copies are left out.
 
         Photos that the policy hides are left out without a word, and of one of them nothing similar
         is told.
 
         Raises:
             ImageError: the picture can't be read.
+            LibraryError: there is no photo of that number.
         """
-        page = _Page(limit, cursor, self._chosen(filters), 0.0, language)
         known = self._known(picture)
         if known is not None and self._hidden([known]):
-            return self._refusal(language)
+            return self._refusal(page.language)
+        source = picture if known is None else known
         with _one_blas_thread():
-            if known is None:
-                vectors = self._pictures([picture])
-            else:
-                _, vectors = self._store.vectors([known])
-            direction = _Direction(self._matcher.images(vectors).joint.vectors[0])
+            direction = _Direction(self._pictures([source])[source])
             without = frozenset() if known is None else frozenset({known})
-            return self._answer(direction, page, without)
+            page, chosen = replace(page, at_least=0.0), self._chosen(page.filters)
+            return self._answer(direction, page, chosen, without)
+
+    def score(self, picture: Path | Picture | int, texts: Sequence[str]) -> list[Score]:
+        """How well each text matches a picture; nothing is hidden, for nothing is found.
+
+        Raises:
+            ImageError: the picture can't be read.
+            LibraryError: there is no photo of that number.
+        """
+        with _one_blas_thread():
+            sides = self._matcher.images(self._vectors([picture]))
+            one = sides.take(np.zeros(len(texts), np.intp))
+            raw = self._matcher.text_encoder.encode(texts)
+            figures = self._matcher.pairs(one, self._matcher.texts(raw))
+        return [Score(*pair) for pair in zip(*(f.tolist() for f in figures), strict=True)]
 
     def _refusal(self, language: str) -> Answer:
         return Answer((), self._policy.disclaimer(language), refused=True)
 
-    def _known(self, picture: Path) -> int | None:
+    def _known(self, picture: PictureSource) -> int | None:
         """The library's photo with this picture's content."""
+        if isinstance(picture, int):
+            return picture
+        if isinstance(picture, Picture):
+            return self._store.number(picture.digest)
         from kadr import images  # a text is found without decoders
 
         file = images.identify(picture, picture.parent)
@@ -207,15 +209,13 @@ class Searcher:
         """None where no word of a query is known."""
         parts = [part for query in queries for part in query.parts]
         texts = list(dict.fromkeys(part.text for part in parts if part.text is not None))
-        files = list(dict.fromkeys(part.picture for part in parts if part.picture is not None))
         raw = self._matcher.text_encoder.encode(texts)
         sides = {
             text: self._matcher.texts(row[None])
             for text, row in zip(texts, raw, strict=True)
             if row.any()
         }
-        joint = self._matcher.images(self._pictures(files)).joint.vectors if files else ()
-        pictures = dict(zip(files, joint, strict=True))
+        pictures = self._pictures([part.picture for part in parts if part.picture is not None])
         for query in queries:
             if query.text is not None:
                 side = sides.get(query.text)
@@ -223,14 +223,37 @@ class Searcher:
             else:
                 yield _sum(query.parts, sides, pictures)
 
-    def _pictures(self, files: Sequence[Path]) -> Vectors:
+    def _pictures(self, sources: Sequence[PictureSource]) -> dict[PictureSource, Vectors]:
+        """Each picture's place in the joint space: float32 [dim]."""
+        distinct = list(dict.fromkeys(sources))
+        if not distinct:
+            return {}
+        joint = self._matcher.images(self._vectors(distinct)).joint.vectors
+        return dict(zip(distinct, joint, strict=True))
+
+    def _vectors(self, sources: Sequence[PictureSource]) -> Vectors:
+        """Encoder vectors float32 [n, dim] of distinct pictures."""
         encoder = self._matcher.image_encoder
-        return encoder.encode([encoder.prepare(_photo(file, encoder.size)) for file in files])
+        known, stored = self._store.vectors([one for one in sources if isinstance(one, int)])
+        rows = dict(zip(known.tolist(), stored, strict=True))
+        others = [one for one in sources if not isinstance(one, int)]
+        fresh = encoder.encode([encoder.prepare(_photo(one, encoder.size)) for one in others])
+        found: dict[PictureSource, Vectors] = {**rows, **dict(zip(others, fresh, strict=True))}
+        try:
+            return np.stack([found[one] for one in sources])
+        except KeyError:
+            raise LibraryError(
+                "There is no photo of that number. It may have been forgotten."
+            ) from None
 
     # The order of photos, and pages of it.
 
     def _answer(
-        self, direction: _Direction | None, page: _Page, without: frozenset[int] = frozenset()
+        self,
+        direction: _Direction | None,
+        page: Page,
+        chosen: _Choice,
+        without: frozenset[int] = frozenset(),
     ) -> Answer:
         """A page of photos, and disclaimers in the places of those that are hidden.
 
@@ -243,8 +266,8 @@ class Searcher:
         hits: list[Hit] = []
         withheld: list[Withheld] = []
         best, stands_out, following = math.nan, True, None
-        cards = page.chosen.photos is None and direction.told
-        for found in self._ranked(direction, page.cursor, page.chosen):
+        cards = chosen.photos is None and direction.told
+        for found in self._ranked(direction, page.cursor, chosen):
             if int(found.hit.image.id) in without or (found.hidden and not cards):
                 continue
             place = len(hits) + len(withheld)
@@ -259,7 +282,7 @@ class Searcher:
                 stands_out = found.stands_out or page.at_least is not None
             hits.append(found.hit)
         if not hits and not withheld:
-            return Answer((), _nothing(page.cursor, filtered=page.chosen.photos is not None))
+            return Answer((), _nothing(page.cursor, filtered=chosen.photos is not None))
         least = AT_LEAST if page.at_least is None else page.at_least
         return Answer(
             tuple(hits),
@@ -393,13 +416,17 @@ def is_match(answer: Answer, hit: Hit) -> bool:
     return answer.matches and (hit.probability is None or least is None or hit.probability >= least)
 
 
-def _photo(file: Path, size: int) -> "Image.Image":
+def _photo(source: Path | Picture, size: int) -> "Image.Image":
+    if isinstance(source, Picture):
+        from PIL import Image
+
+        return Image.fromarray(source.pixels)
     from kadr import images  # a text is found without decoders
 
     try:
-        return images.decode(file, size)
+        return images.decode(source, size)
     except ImageError as error:
-        raise ImageError(f"{file}: {error}. Name another photo.") from error
+        raise ImageError(f"{source}: {error}. Name another photo.") from error
 
 
 def _nothing(cursor: int, *, filtered: bool) -> str:
@@ -409,7 +436,7 @@ def _nothing(cursor: int, *, filtered: bool) -> str:
 
 
 def _sum(
-    parts: Sequence[Part], sides: dict[str, Side], pictures: dict[Path, Vectors]
+    parts: Sequence[Part], sides: dict[str, Side], pictures: dict[PictureSource, Vectors]
 ) -> _Direction | None:
     """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
     terms = []
@@ -422,7 +449,7 @@ def _sum(
         return None
     total = np.sum(terms, axis=0)
     length = float(np.linalg.norm(total))
-    told = not any(part.picture for part in parts)
+    told = all(part.picture is None for part in parts)
     vector = np.asarray(total / max(length, 1e-12), np.float32)
     return _Direction(vector, told=told) if length > 1e-6 else None
 

@@ -65,6 +65,10 @@ CREATE TABLE blocks (
     id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
 """
 _NOWHERE = "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id)"
+_WHEN = (
+    "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(modified) / 1000000000,"
+    " 'unixepoch', 'localtime') FROM files WHERE photo = p.id AND NOT missing))"
+)
 # AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
 # speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
 
@@ -275,6 +279,11 @@ class Store:
             for path, size, modified, settled, broken, missing in rows
         }
 
+    def state(self, path: Path) -> tuple[int, int] | None:
+        """Size in bytes and time of change in ns that a file had when it was indexed."""
+        rows = self.read("SELECT size, modified FROM files WHERE path = ?", (os.fsencode(path),))
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def settled(self, digest: bytes) -> bool:
         """Whether this content needs no decoding: it was encoded, or can't be."""
         return bool(
@@ -370,6 +379,10 @@ class Store:
             run("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
                 (os.fsencode(folder), *below))  # fmt: skip
         return self._forget("path >= ? AND path < ?", below)
+
+    def forget(self, paths: Iterable[Path]) -> int:
+        """Forget files; how many of them were known. Where they lie, they stay."""
+        return sum(self._forget("path = ?", (os.fsencode(path),)) for path in paths)
 
     def _forget(self, which: str, values: Sequence[bytes]) -> int:
         with self.transaction() as run:
@@ -550,16 +563,17 @@ class Store:
         numbers, hashes = zip(*rows, strict=True) if rows else ((), ())
         return np.array(numbers, np.int64), np.array(hashes, np.int64).view(np.uint64)
 
-    def matching(self, filters: Filters) -> NDArray[np.int64]:
-        """Numbers of the photos that pass the filters: int64 [n], sorted.
+    def matching(self, filters: Filters, *, newest: bool = False) -> NDArray[np.int64]:
+        """Numbers of the photos that pass the filters: int64 [n], sorted, or the newest first.
 
         Some may lie nowhere any more: whoever shows photos asks where they lie in any case, and to
         ask it here of each of half a million would take a second.
         """
         where, values = _conditions(filters)
         place = "" if filters.near is None else ", p.latitude, p.longitude"
+        order = f"{_WHEN} DESC, p.id DESC" if newest else "p.id"
         rows = self.read(
-            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY p.id",  # noqa: S608
+            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",  # noqa: S608
             values,
         )
         numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
@@ -705,15 +719,11 @@ class Store:
 
 def _conditions(filters: Filters) -> tuple[str, list[Any]]:
     """SQL for what photos `p` must be."""
-    when = (
-        "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(modified) / 1000000000,"
-        " 'unixepoch', 'localtime') FROM files WHERE photo = p.id AND NOT missing))"
-    )
     conditions: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     if filters.after is not None:
-        conditions.append((f"{when} >= ?", (filters.after,)))
+        conditions.append((f"{_WHEN} >= ?", (filters.after,)))
     if filters.before is not None:
-        conditions.append((f"{when} < ?", (filters.before,)))
+        conditions.append((f"{_WHEN} < ?", (filters.before,)))
     if filters.folder is not None:
         below = "SELECT photo FROM files WHERE path >= ? AND path < ? AND NOT missing"
         conditions.append((f"p.id IN ({below})", _below(filters.folder)))

@@ -14,6 +14,9 @@ Vectors: TypeAlias = NDArray[np.float32]
 Floats: TypeAlias = NDArray[np.float64]
 """Any array of figures: float64."""
 
+Pixels: TypeAlias = NDArray[np.uint8]
+"""An RGB picture, upright: uint8 [height, width, 3]."""
+
 Experts: TypeAlias = Literal["majority", "median", "mean", "dawid-skene"]
 """How the grades of several experts become one."""
 
@@ -98,6 +101,17 @@ class ImageFile:
     id: str
     digest: str
     path: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture that lies in no file here: SHA-256 (hex) of its bytes, and what they show.
+
+    `pixels` are as `kadr.images` decodes them.
+    """
+
+    digest: str
+    pixels: Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +236,14 @@ class Hit:
     copies: tuple[Path, ...] = ()
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Probability of a match in [0, 1], cosine similarity in [-1, 1]."""
+
+    probability: float
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import typer
 
 from kadr.errors import KadrError
 from kadr.interfaces import archive as archives
-from kadr.interfaces import demo, photos, results, review
+from kadr.interfaces import demo, photos, results, review, serve
 from kadr.interfaces.archive import DataArgument, MaxBrokenOption
 from kadr.interfaces.console import (
     CacheOption,
@@ -45,6 +45,7 @@ app = typer.Typer(
     add_completion=True,
 )
 photos.register(app)
+serve.register(app)
 review.register(app)
 RESEARCH = "A matcher of your own"
 app.add_typer(archives.app, name="data", rich_help_panel=RESEARCH)

@@ -1,0 +1,130 @@
+"""A library's photos as they may be seen without a query, and what they can be chosen by."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr import records
+from kadr.filters import Filters
+from kadr.safety.policy import Policy
+from kadr.store import Store, Stored
+
+LOOK = 256
+"""Photos that are asked at once whether they lie somewhere and may be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Photos, newest first; `next` is the cursor of the next page, None after the last one."""
+
+    photos: tuple[Stored, ...]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What the photos that may be seen can be chosen by.
+
+    `folders` maps every folder with photos in it or below it to their number. `first` and `last`
+    are when photos were taken, in the form of `PhotoFacts.taken`; None where none says it.
+    """
+
+    photos: int
+    folders: Mapping[Path, int]
+    cameras: tuple[str, ...]
+    kinds: tuple[str, ...]
+    first: str | None
+    last: str | None
+
+
+class Catalogue:
+    """What a policy shows of a library. What takes long is kept until the library changes."""
+
+    def __init__(self, store: Store, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+        self._order: tuple[object, NDArray[np.int64]] | None = None
+        self._facets: tuple[object, Facets] | None = None
+
+    def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
+        """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
+        order, found = self._newest(filters or Filters()), list[Stored]()
+        for start in range(cursor, len(order), LOOK):
+            part = order[start : start + LOOK].tolist()
+            seen = self._seen(part, filters.folder if filters else None)
+            for place, number in enumerate(part, start):
+                if number not in seen:
+                    continue
+                if len(found) == limit:
+                    return Listing(tuple(found), place)
+                found.append(seen[number])
+        return Listing(tuple(found), None)
+
+    def _newest(self, filters: Filters) -> NDArray[np.int64]:
+        key = self._store.changes(), filters
+        if self._order is None or self._order[0] != key:
+            self._order = key, self._store.matching(filters, newest=True)
+        return self._order[1]
+
+    def _seen(self, numbers: Sequence[int], folder: Path | None = None) -> dict[int, Stored]:
+        hidden = records.hidden(self._store, self._policy, numbers)
+        shown = [number for number in numbers if number not in hidden]
+        return self._store.stored(self._store.present(shown, folder))
+
+    def photo(self, number: int) -> Stored | None:
+        """A photo, hidden or not; None where there is none, or none of its files."""
+        return self._store.stored(self._store.present([number])).get(number)
+
+    def hides(self, number: int) -> bool:
+        """Whether the policy hides a photo."""
+        return bool(records.hidden(self._store, self._policy, [number]))
+
+    def file(self, photo: Stored) -> Path | None:
+        """A file of the photo that is as it was indexed, so that nothing unknown is shown."""
+        for path in photo.paths:
+            state = self._store.state(path)
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            if state == (status.st_size, status.st_mtime_ns):
+                return path
+        return None
+
+    def facets(self) -> Facets:
+        """What can be chosen by."""
+        key = self._store.changes()
+        if self._facets is None or self._facets[0] != key:
+            self._facets = key, self._count()
+        return self._facets[1]
+
+    def _count(self) -> Facets:
+        with self._store.reading():
+            numbers = self._store.matching(Filters()).tolist()
+            photos = self._seen(numbers).values()
+            roots = self._store.folders()
+        folders = Counter(
+            folder
+            for photo in photos
+            for folder in {f for p in photo.paths for f in above(p, roots)}
+        )
+        facts = [photo.facts for photo in photos]
+        taken = sorted(fact.taken for fact in facts if fact.taken is not None)
+        return Facets(
+            len(photos),
+            dict(sorted(folders.items())),
+            tuple(sorted({fact.camera for fact in facts if fact.camera})),
+            tuple(sorted({fact.kind for fact in facts})),
+            taken[0] if taken else None,
+            taken[-1] if taken else None,
+        )
+
+
+def above(path: Path, roots: Sequence[Path]) -> list[Path]:
+    """The folders that hold a file, up to the indexed one; its own where none was indexed."""
+    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+    return [folder for folder in path.parents if folder.is_relative_to(root)]

@@ -1,0 +1,90 @@
+"""The application: routes, guard, page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from kadr.interfaces.api import photos, problems, reviewing, searching, status
+from kadr.interfaces.api.config import Service, check_networks
+from kadr.interfaces.api.guard import Guard
+from kadr.interfaces.api.problems import ProblemDetails
+from kadr.interfaces.api.rooms import Rooms
+from kadr.interfaces.api.shapes import SearchShape
+from kadr.interfaces.api.visitors import Doorkeeper, Legislator
+
+PREFIX = "/api/v1"
+WEB = Path(__file__).parents[1] / "web"
+DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
+
+Photos that the policy hides answer 451 with its disclaimer; in a search they are a card that holds
+the disclaimer and nothing else. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The service as an ASGI application.
+
+    Raises:
+        KadrError: the policy, the keys, the rate or the proxies can't be read.
+    """
+    check_networks(service.proxies)
+    doorkeeper, legislator = Doorkeeper(service), Legislator(service)
+    bool(doorkeeper.keys)  # a broken file of keys is told now
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.rooms = Rooms(service)
+        try:
+            await app.state.rooms.open(legislator.strictest)
+            yield
+        finally:
+            app.state.rooms.close()
+
+    app = FastAPI(
+        title="kadr",
+        version=version("kadr"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # both pages load their scripts from elsewhere
+        redoc_url=None,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.service, app.state.doorkeeper, app.state.legislator = service, doorkeeper, legislator
+    for router in (searching.router, photos.router, reviewing.router, status.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(status.health)
+    problems.register(app)
+    app.add_middleware(Guard, service=service)
+    _add_page(app)
+    _document(app)
+    return app
+
+
+def _add_page(app: FastAPI) -> None:
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+
+    @app.get("/", include_in_schema=False)
+    async def _page() -> Response:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _document(app: FastAPI) -> None:
+    """Name the shapes that no route's signature names."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        shapes = document["components"]["schemas"]
+        for shape in (ProblemDetails, SearchShape):
+            schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+            shapes.update(schema.pop("$defs", {}))
+            shapes[shape.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,77 @@
+"""What a service is told at its start."""
+
+import ipaddress
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from kadr.errors import KadrError
+
+Scope: TypeAlias = Literal["read", "write", "review"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""What a visitor may do: search and look; add and delete; decide for the law."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that a service goes by.
+
+    library: the library's file. model: a matcher's folder; None: the library's own.
+    policy: a preset's name or a policy file. country, country_header, country_parameter: where a
+        visitor's country is taken from, the first that is set: this one; a header that `proxies`
+        set; the request's parameter. Unknown: the file's strictest policy.
+    proxies: networks whose forwarding headers are believed.
+    anonymous: what is allowed without a key. keys: the file of keys.
+    hosts: names that the service answers to; None: any.
+    uploads: the folder that takes new photos; None: it takes none.
+    rate: searches and the like that one visitor may ask, such as 600/minute; None: any number.
+    most_bytes, most_pixels: of an upload. seconds: that decoding it, or sending it, may take.
+    memory: bytes that a process which decodes may hold. waiting: searches that may wait.
+    blocked_by: the address of whoever blocks photos by law (RFC 7725); None: this service's.
+    log_queries: whether the log holds the texts of queries.
+    """
+
+    library: Path
+    model: Path | None = None
+    policy: str = "under-16"
+    country: str | None = None
+    country_header: str | None = None
+    country_parameter: bool = False
+    proxies: tuple[str, ...] = ()
+    anonymous: AbstractSet[Scope] = field(default_factory=frozenset)
+    keys: Path | None = None
+    hosts: tuple[str, ...] | None = None
+    uploads: Path | None = None
+    rate: str | None = "600/minute"
+    most_bytes: int = 25_000_000
+    most_pixels: int = 50_000_000
+    seconds: float = 10.0
+    memory: int = 2**31
+    waiting: int = 64
+    blocked_by: str | None = None
+    log_queries: bool = False
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy as a file, where it is no preset."""
+        return Path(self.policy)
+
+    def trusts(self, peer: str | None) -> bool:
+        """Whether a connection comes from a proxy whose headers are believed."""
+        try:
+            address = ipaddress.ip_address(peer or "")
+        except ValueError:
+            return False
+        return any(address in ipaddress.ip_network(proxy, strict=False) for proxy in self.proxies)
+
+
+def check_networks(proxies: tuple[str, ...]) -> None:
+    """Raises KadrError where one is no address and no network."""
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError as error:
+            raise KadrError(
+                f"{proxy!r} is no address. Write one such as 10.0.0.1, or a network, 10.0.0.0/8."
+            ) from error

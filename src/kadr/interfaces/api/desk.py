@@ -1,0 +1,155 @@
+"""Threads that have a library each, so that the event loop waits for nobody.
+
+Searches that wait at the same time are answered together: their texts are encoded in one batch.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from kadr.errors import KadrError
+from kadr.interfaces.api import metrics
+from kadr.library import Library
+from kadr.queries import Expression
+from kadr.safety.policy import Policy
+from kadr.search import Page
+from kadr.types import Answer
+
+Open: TypeAlias = Callable[[Policy], Library]
+"""Opens the library under a policy; called on the desk's thread."""
+T = TypeVar("T")
+
+BATCH = 16
+"""Searches that are answered together, at most."""
+
+
+class BusyError(KadrError):
+    """More waits than can be served in good time."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Something to do with a library under a policy: `work`, or a search that `work` renders."""
+
+    policy: Policy
+    work: Callable[..., Any]
+    ask: Callable[[Library], tuple[Expression, Page]] | None = None
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Desk:
+    """One thread. It opens the library once for each policy: there are few."""
+
+    def __init__(self, name: str, open_library: Open, waiting: int) -> None:
+        self._name = name
+        self._open = open_library
+        self._most = waiting
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._libraries: dict[str, Library] = {}
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what waits, and close the libraries."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    async def do(self, policy: Policy, work: Callable[[Library], T]) -> T:
+        """What `work` makes of the library.
+
+        Raises:
+            BusyError: too much waits.
+        """
+        result: T = await self._wait(_Job(policy, work))
+        return result
+
+    async def search(
+        self,
+        policy: Policy,
+        ask: Callable[[Library], tuple[Expression, Page]],
+        render: Callable[[Library, Answer], T],
+    ) -> T:
+        """What `render` makes of the answer to what `ask` gives; both run on the thread.
+
+        Raises:
+            BusyError: too much waits.
+        """
+        result: T = await self._wait(_Job(policy, render, ask))
+        return result
+
+    async def _wait(self, job: _Job) -> Any:
+        if self._jobs.qsize() >= self._most:
+            metrics.TURNED_AWAY.labels(self._name).inc()
+            raise BusyError("Too much is asked at the same time. Ask again in a second.")
+        self._jobs.put(job)
+        # Whoever goes away while a job waits cancels it; one that runs is finished.
+        return await asyncio.wrap_future(job.done)
+
+    def _run(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                batch = [job]
+                with contextlib.suppress(queue.Empty):
+                    while len(batch) < BATCH:
+                        more = self._jobs.get_nowait()
+                        if more is None:
+                            self._jobs.put(None)
+                            break
+                        batch.append(more)
+                self._serve([one for one in batch if one.done.set_running_or_notify_cancel()])
+        finally:
+            for library in self._libraries.values():
+                library.close()
+
+    def _serve(self, batch: Sequence[_Job]) -> None:
+        searches = [job for job in batch if job.ask is not None]
+        if searches:
+            metrics.BATCH.observe(len(searches))
+        for name in dict.fromkeys(job.policy.name for job in searches):
+            self._search([job for job in searches if job.policy.name == name])
+        for job in batch:
+            if job.ask is None:
+                self._do(job)
+
+    def _do(self, job: _Job) -> None:
+        try:
+            library = self._library(job.policy)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            job.done.set_exception(error)
+        else:
+            _settle(job, library)
+
+    def _search(self, jobs: Sequence[_Job]) -> None:
+        """Answer together; where that fails, one by one, so that each gets its own failure."""
+        try:
+            library = self._library(jobs[0].policy)
+            answers = library.answers([job.ask(library) for job in jobs if job.ask])
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            if len(jobs) == 1:
+                jobs[0].done.set_exception(error)
+            else:
+                for job in jobs:
+                    self._search([job])
+            return
+        for job, answer in zip(jobs, answers, strict=True):
+            _settle(job, library, answer)
+
+    def _library(self, policy: Policy) -> Library:
+        if policy.name not in self._libraries:
+            self._libraries[policy.name] = self._open(policy)
+        return self._libraries[policy.name]
+
+
+def _settle(job: _Job, *given: Any) -> None:
+    try:
+        job.done.set_result(job.work(*given))
+    except Exception as error:  # noqa: BLE001 - whoever asked is told
+        job.done.set_exception(error)

@@ -1,0 +1,240 @@
+"""What stands before every request: names it, logs it, and turns away what can't be right.
+
+Written as plain ASGI, for it runs at each request and must see a body as it comes.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import limits
+from fastapi import HTTPException
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kadr.errors import KadrError
+from kadr.interfaces.api import metrics, problems
+from kadr.interfaces.api.config import Service
+
+LOG = logging.getLogger("kadr.access")
+POLICY = "; ".join(
+    (
+        "default-src 'none'", "script-src 'self'", "style-src 'self'",
+        "img-src 'self' blob: data:", "connect-src 'self'", "base-uri 'none'",
+        "frame-ancestors 'none'", "form-action 'none'",
+    )
+)  # fmt: skip
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+SAFE = {"GET", "HEAD", "OPTIONS"}
+SMALL_BODY = 100_000
+"""Bytes of a body that is no upload."""
+UPLOADS = re.compile(r"/api/v1/(?:search|score|photos)")
+PICTURES = re.compile(r"/api/v1/(?:photos/[0-9]+|review/[0-9]+/picture)")
+MORE_PICTURES = 10
+"""How many pictures may be asked for where one search may: a page shows that many and more."""
+
+
+class Guard:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        """Raises KadrError where the rate can't be read."""
+        self._app = app
+        self._service = service
+        self._rate = _Rate(service.rate) if service.rate else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = uuid.uuid4().hex[:16]
+        state["peer"] = scope["client"][0] if scope.get("client") else None
+        passage = _Passage(scope, send)
+        try:
+            refused = self._refusal(scope)
+            if refused is not None:
+                status, detail, more = refused
+                answer = problems.response(status, detail, state["request_id"], more)
+                await answer(scope, receive, passage.send)
+                return
+            body = _Body(scope, receive, self._service)
+            await self._app(scope, body.receive, passage.send)
+        finally:
+            passage.end(self._service.log_queries)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
+        """Why a request goes no further: status, detail, headers."""
+        headers = Headers(scope=scope)
+        service = self._service
+        if service.hosts is not None and _host(headers.get("host", "")) not in service.hosts:
+            return 421, "The service doesn't answer to this name. Start it with --name NAME.", {}
+        if scope["method"] not in SAFE and not _own_origin(headers):
+            return 403, "Another site's page asked for this. Use the service's own page.", {}
+        if self._rate is not None and scope["path"].startswith("/api/"):
+            wait = self._rate.wait(scope, _visitor(headers, self._service, scope))
+            if wait is not None:
+                detail = f"Too many requests. Wait {wait} s."
+                return 429, detail, {"Retry-After": str(wait)}
+        return None
+
+
+class _Rate:
+    """Counts what each visitor asks."""
+
+    def __init__(self, rate: str) -> None:
+        try:
+            item = limits.parse(rate)
+        except ValueError as error:
+            raise KadrError(
+                f"{rate!r} is no rate. Write one such as 600/minute, or off."
+            ) from error
+        self._asking = item
+        self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def wait(self, scope: Scope, visitor: str) -> int | None:
+        """Seconds that a visitor must wait; None: the request may pass."""
+        item = self._looking if PICTURES.fullmatch(scope["path"]) else self._asking
+        if self._limiter.hit(item, visitor):
+            return None
+        reset = self._limiter.get_window_stats(item, visitor).reset_time
+        return max(1, min(60, round(reset - time.time())))
+
+
+def _visitor(headers: Headers, service: Service, scope: Scope) -> str:
+    """Whose requests are counted together: an address's, told by a proxy that is believed.
+
+    A key isn't looked at: whoever guesses keys would get a new count with each of them.
+    """
+    peer = str(scope["state"]["peer"])
+    if service.trusts(peer):
+        named = headers.get("x-forwarded-for", "").split(",")[-1].strip()
+        return named or peer
+    return peer
+
+
+def _host(header: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _own_origin(headers: Headers) -> bool:
+    """Whether a browser sent this from the service's own page, or no browser did."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:
+        return False
+
+
+@dataclass
+class _Passage:
+    """One answer on its way out: gets its headers, is measured and logged."""
+
+    scope: Scope
+    out: Send
+
+    def __post_init__(self) -> None:
+        self._status = 0
+        self._bytes = 0
+        self._begun = time.perf_counter()
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of the answer."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers["x-request-id"] = self.scope["state"]["request_id"]
+            headers.setdefault("cache-control", "no-store")
+        else:
+            self._bytes += len(message.get("body", b""))
+        await self.out(message)
+
+    def end(self, log_queries: bool) -> None:
+        """Count and log the request; of its query's text nothing, unless that is wanted."""
+        seconds = time.perf_counter() - self._begun
+        route = getattr(self.scope.get("route"), "path", "unmatched")
+        method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
+        metrics.REQUESTS.labels(method, route, str(self._status)).inc()
+        metrics.SECONDS.labels(route).observe(seconds)
+        told: dict[str, Any] = {
+            "request_id": self.scope["state"]["request_id"],
+            "method": method,
+            "route": route,
+            "status": self._status,
+            "ms": round(seconds * 1000, 1),
+            "bytes": self._bytes,
+            "key": self.scope["state"].get("visitor"),
+        }
+        if log_queries:
+            told["query"] = self.scope["query_string"].decode("latin-1")
+        LOG.info("request", extra=told)
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class _Body:
+    """A request's body, no longer and no slower than allowed."""
+
+    def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
+        self._receive = receive
+        uploads = UPLOADS.fullmatch(scope["path"]) and scope["method"] == "POST"
+        self._most = service.most_bytes if uploads else SMALL_BODY
+        self._left = self._most
+        self._seconds = service.seconds
+        self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self._ends = self._clock() + service.seconds
+        self._whole = False
+        length = Headers(scope=scope).get("content-length", "")
+        self._too_long = length.isdigit() and int(length) > self._most
+
+    async def receive(self) -> Message:
+        """The next part."""
+        if self._whole:
+            return await self._receive()
+        if self._too_long:
+            raise self._large()
+        try:
+            async with asyncio.timeout_at(self._ends):
+                message = await self._receive()
+        except TimeoutError:
+            raise _refused(408, f"The request took more than {self._seconds:g} s.") from None
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._left < 0:
+                raise self._large()
+        return message
+
+    def _large(self) -> HTTPException:
+        return _refused(413, f"At most {self._most:,} bytes are taken at once.")
+
+
+def _refused(status: int, detail: str) -> HTTPException:
+    """FastAPI hands on its own exceptions where it reads a body, and hides all others."""
+    return HTTPException(status, detail, {"Connection": "close"})

@@ -1,0 +1,112 @@
+"""Routes for those who decide for the law."""
+
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kadr import review
+from kadr.errors import KadrError
+from kadr.interfaces.api import problems
+from kadr.interfaces.api.photos import PICTURE, picture
+from kadr.interfaces.api.problems import ProblemError
+from kadr.interfaces.api.searching import PhotoId, TheLaw, json, labels, rooms
+from kadr.interfaces.api.shapes import DecisionShape, OutcomeShape, QueueShape
+from kadr.interfaces.api.visitors import Visitor, needs
+from kadr.library import Library
+from kadr.store import Stored
+
+router = APIRouter(prefix="/review", tags=["review"])
+REVIEW = needs("review")
+
+
+@router.get(
+    "",
+    summary="Photos that wait for a person, the biggest doubt first",
+    dependencies=[REVIEW],
+    responses=problems.documented(),
+    response_model=QueueShape,
+)
+async def queue(
+    request: Request,
+    law: TheLaw,
+    n: Annotated[int, Query(ge=1, le=200, description="How many are told of.")] = 20,
+) -> Response:
+    """Where the policy hides nothing, nothing waits."""
+
+    def work(library: Library) -> Response:
+        doubts = review.queue(library.store, law.policy)
+        names = labels(request, library)
+        told = []
+        for doubt in doubts[:n]:
+            stored = library.catalogue.photo(doubt.photo)
+            if stored is not None:
+                told.append(names.doubt(doubt, stored.facts))
+        return json(QueueShape(waiting=len(doubts), photos=told))
+
+    return await rooms(request).working.do(law.policy, work)
+
+
+@router.get(
+    "/{photo}/picture",
+    summary="A photo as a reviewer sees it, hidden or not",
+    dependencies=[REVIEW],
+    response_class=Response,
+    responses={
+        **problems.documented(404),
+        200: {"description": "The picture", **PICTURE},
+        304: {"description": "The copy that you have is good"},
+    },
+)
+async def reviewed(
+    request: Request,
+    law: TheLaw,
+    photo: PhotoId,
+    size: Annotated[
+        int, Query(ge=64, le=2000, description="Pixels of the longer side, at most.")
+    ] = 1600,
+) -> Response:
+    """A JPEG."""
+
+    def work(library: Library) -> tuple[Stored, FilePath | None]:
+        stored = library.catalogue.photo(photo)
+        if stored is None:
+            raise ProblemError(404, f"There is no photo {photo}.")
+        return stored, library.catalogue.file(stored)
+
+    held = rooms(request)
+    found = await held.looking.do(law.policy, work)
+    return await picture(request, held, found, str(size))
+
+
+@router.post(
+    "/{photo}",
+    summary="Decide about a photo",
+    responses=problems.documented(404, 409),
+    response_model=OutcomeShape,
+)
+async def decide(
+    request: Request,
+    law: TheLaw,
+    photo: PhotoId,
+    said: DecisionShape,
+    visitor: Annotated[Visitor, REVIEW],
+) -> Response:
+    """In force at once, and kept with who, when and why. The key's name is who."""
+    who = visitor.name or review.user() or "the service's user"
+
+    def work(library: Library) -> Response:
+        store = library.store
+        stored = library.catalogue.photo(photo)
+        if stored is None:
+            raise ProblemError(404, f"There is no photo {photo}.")
+        if said.decision == "withdraw":
+            try:
+                review.withdraw(store, stored.digest, who, said.why)
+            except KadrError as error:
+                raise ProblemError(409, "Nobody has decided about this photo.") from error
+            return json(OutcomeShape(outcome="withdrawn"))
+        ruling = review.ruling(said.decision, who, said.why)
+        return json(OutcomeShape(outcome=review.decide(store, stored.digest, ruling)))
+
+    return await rooms(request).working.do(law.policy, work)

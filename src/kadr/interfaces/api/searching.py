@@ -1,0 +1,335 @@
+"""Routes that find and score."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
+from pydantic import ValidationError
+
+from kadr import filters, queries
+from kadr.errors import KadrError
+from kadr.filters import Filters
+from kadr.interfaces.api import problems
+from kadr.interfaces.api.problems import ProblemError
+from kadr.interfaces.api.rooms import Rooms
+from kadr.interfaces.api.shapes import (
+    MOST_NUMBER,
+    MOST_TEXT,
+    AnswerShape,
+    Cursor,
+    ExplanationShape,
+    FilterShape,
+    Labels,
+    PartShape,
+    ScoreShape,
+    ScoresShape,
+    SearchShape,
+    explanation,
+)
+from kadr.interfaces.api.visitors import Law, law_of, needs
+from kadr.library import Library
+from kadr.queries import Expression, Part
+from kadr.safety import policy as law_texts
+from kadr.search import Page
+from kadr.types import Answer, Picture
+
+router = APIRouter(dependencies=[needs("read")], tags=["search"])
+
+TheLaw = Annotated[Law, Depends(law_of)]
+PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
+Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
+CursorQuery = Annotated[Cursor, Query(description="0, or `next` of the page before.", examples=[0])]
+
+
+def filters_of(
+    after: Annotated[
+        str | None,
+        Query(max_length=30, description="Taken then or later.", examples=["2024-05"]),
+    ] = None,
+    before: Annotated[
+        str | None, Query(max_length=30, description="Taken before then.", examples=["2025"])
+    ] = None,
+    folder: Annotated[
+        str | None,
+        Query(max_length=1000, description="In this folder or below; GET /library names them."),
+    ] = None,
+    camera: Annotated[
+        str | None, Query(max_length=200, description="The camera's name holds this.")
+    ] = None,
+    near: Annotated[
+        str | None,
+        Query(
+            max_length=60, description="LATITUDE,LONGITUDE,KILOMETRES", examples=["55.75,37.62,5"]
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None, Query(max_length=10, description=", ".join(filters.KINDS), examples=["jpeg"])
+    ] = None,
+    min_size: Annotated[
+        str | None,
+        Query(max_length=21, description="Least pixels: 1024, or 1920x1080.", examples=["1024"]),
+    ] = None,
+) -> FilterShape:
+    """A dependency: which photos are looked at."""
+    return FilterShape(
+        after=after, before=before, folder=folder, camera=camera, near=near, kind=kind,
+        min_size=min_size,
+    )  # fmt: skip
+
+
+TheFilters = Annotated[FilterShape, Depends(filters_of)]
+
+
+def rooms(request: Request) -> Rooms:
+    """What the running service holds.
+
+    Raises:
+        ProblemError: 503, it isn't ready.
+    """
+    found: Rooms = request.app.state.rooms
+    if not found.ready:
+        raise ProblemError(503, "The service is starting or stopping. Ask again.", problems.RETRY)
+    return found
+
+
+def labels(request: Request, library: Library) -> Labels:
+    """What the library's folders are called."""
+    return Labels(library.folders, request.app.state.service.uploads)
+
+
+def chosen(shape: FilterShape, names: Labels) -> Filters | None:
+    """The filters that a request asks for; None: all photos.
+
+    Raises:
+        KadrError: one can't be understood, or there is no such folder.
+    """
+    if shape == FilterShape():
+        return None
+    folder = None
+    if shape.folder is not None:
+        folder = names.folder(shape.folder)
+        if folder is None:
+            raise KadrError("There is no such folder. GET /api/v1/library names them.")
+    width, height = filters.size(shape.min_size) if shape.min_size else (0, 0)
+    return Filters(
+        after=filters.date(shape.after) if shape.after else None,
+        before=filters.date(shape.before) if shape.before else None,
+        folder=folder,
+        camera=shape.camera,
+        near=filters.near(shape.near) if shape.near else None,
+        kind=filters.kind(shape.kind) if shape.kind else None,
+        min_width=width,
+        min_height=height,
+    )
+
+
+def json(content: Any) -> Response:
+    """A shape as it is sent: written once, on the thread that made it, and not checked again."""
+    return Response(content.model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/search",
+    summary="Photos that a text describes, best first",
+    responses=problems.documented(),
+    response_model=AnswerShape,
+)
+async def search(
+    request: Request,
+    law: TheLaw,
+    which: TheFilters,
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=MOST_TEXT,
+            description="What the photo shows, in English or Russian. + and - between spaces add "
+            "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`.",
+            examples=["a dog runs on the beach"],
+        ),
+    ],
+    n: Limit = 10,
+    cursor: CursorQuery = 0,
+    at_least: Annotated[
+        float | None,
+        Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
+    ] = None,
+) -> Response:
+    """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
+    expression = queries.parse([q], files=False)
+
+    def ask(library: Library) -> tuple[Expression, Page]:
+        names = labels(request, library)
+        return expression, Page(n, chosen(which, names), cursor, at_least, law.language)
+
+    return await rooms(request).searching.search(law.policy, ask, _render(request, law))
+
+
+@router.post(
+    "/search",
+    summary="Photos near a weighted sum of texts and pictures",
+    responses=problems.documented(404, 408, 413),
+    response_model=AnswerShape,
+)
+async def search_with_pictures(
+    request: Request,
+    law: TheLaw,
+    query: Annotated[
+        str,
+        Form(
+            max_length=20_000,
+            description="A JSON object of the schema SearchShape.",
+            examples=['{"parts": [{"picture": 0}, {"text": "snow", "weight": 0.5}]}'],
+        ),
+    ],
+    pictures: Annotated[
+        list[UploadFile] | None, File(description="Up to 4; the parts name them by number.")
+    ] = None,
+) -> Response:
+    """One text alone is answered with probabilities, anything else by similarity."""
+    try:
+        asked = SearchShape.model_validate_json(query)
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ProblemError(422, f"query: {where}") from error
+    files = pictures or []
+    if len(files) > 4 or any(
+        part.picture is not None and part.picture >= len(files) for part in asked.parts
+    ):
+        raise ProblemError(
+            422, "The parts must name the pictures that are sent, at most 4, from 0."
+        )
+    held = rooms(request)
+    shown = [await held.darkroom.picture(await file.read(), held.size) for file in files]
+    expression = _sum(asked.parts, shown)
+
+    def ask(library: Library) -> tuple[Expression, Page]:
+        for part in asked.parts:
+            if part.photo is not None and library.catalogue.photo(part.photo) is None:
+                raise ProblemError(404, f"There is no photo {part.photo}.")
+        names = labels(request, library)
+        page = Page(
+            asked.n, chosen(asked.filters, names), asked.cursor, asked.at_least, law.language
+        )
+        return expression, page
+
+    return await held.searching.search(law.policy, ask, _render(request, law))
+
+
+@router.get(
+    "/similar/{photo}",
+    summary="Photos that show what a photo shows",
+    responses=problems.documented(404, 451),
+    response_model=AnswerShape,
+)
+async def similar(
+    request: Request,
+    law: TheLaw,
+    which: TheFilters,
+    photo: PhotoId,
+    n: Limit = 10,
+    cursor: CursorQuery = 0,
+) -> Response:
+    """The photo itself and its copies are left out, and so is what the law hides."""
+    render = _render(request, law)
+
+    def work(library: Library) -> Response:
+        _shown(library, photo, law)
+        wanted = chosen(which, labels(request, library))
+        found = library.similar(photo, n, filters=wanted, cursor=cursor, language=law.language)
+        return render(library, found)
+
+    return await rooms(request).searching.do(law.policy, work)
+
+
+@router.get(
+    "/photos/{photo}/explain",
+    summary="Why a photo fits a text: its words, and places in the photo",
+    responses=problems.documented(404, 451),
+    response_model=ExplanationShape,
+)
+async def explain(
+    request: Request,
+    law: TheLaw,
+    photo: PhotoId,
+    q: Annotated[str, Query(min_length=1, max_length=MOST_TEXT, description="One text.")],
+) -> Response:
+    """The effects of words don't add up to the whole; the shares of places do."""
+    text = queries.parse([q], files=False).text
+    if text is None:
+        raise ProblemError(422, "Only a query of one text can be explained.")
+    if law_texts.refuses(law.policy, text):
+        raise law.blocked()
+
+    def work(library: Library) -> Response:
+        _shown(library, photo, law)
+        return json(explanation(*library.explain(text, photo)))
+
+    return await rooms(request).searching.do(law.policy, work)
+
+
+@router.post(
+    "/score",
+    summary="How well each text matches a picture",
+    responses=problems.documented(408, 413, 451),
+    response_model=ScoresShape,
+)
+async def score(
+    request: Request,
+    law: TheLaw,
+    picture: Annotated[UploadFile, File(description="A photo.")],
+    texts: Annotated[
+        list[Annotated[str, Form(min_length=1, max_length=MOST_TEXT)]],
+        Form(min_length=1, max_length=50, description="English or Russian."),
+    ],
+) -> Response:
+    """The picture needn't be in the library, and isn't kept."""
+    held = rooms(request)
+    shown = await held.darkroom.picture(await picture.read(), held.size)
+
+    def work(library: Library) -> Response:
+        known = library.store.number(shown.digest)
+        if known is not None and library.catalogue.hides(known):
+            raise law.blocked()
+        pairs = zip(texts, library.score(shown, texts), strict=True)
+        return json(
+            ScoresShape(
+                scores=[
+                    ScoreShape(text=text, probability=one.probability, similarity=one.similarity)
+                    for text, one in pairs
+                ]
+            )
+        )
+
+    return await held.searching.do(law.policy, work)
+
+
+def _render(request: Request, law: Law) -> Callable[[Library, Answer], Response]:
+    def render(library: Library, answer: Answer) -> Response:
+        return json(labels(request, library).answer(answer, law.policy.name, law.country))
+
+    return render
+
+
+def _shown(library: Library, photo: int, law: Law) -> None:
+    """Raises ProblemError where there is no such photo, 404, or the law hides it, 451."""
+    if library.catalogue.photo(photo) is None:
+        raise ProblemError(404, f"There is no photo {photo}.")
+    if library.catalogue.hides(photo):
+        raise law.blocked()
+
+
+def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
+    """The query that parts stand for; its source, which the audit log may keep, is their texts."""
+    said = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
+    return Expression(
+        tuple(
+            Part(
+                part.weight,
+                part.text,
+                pictures[part.picture] if part.picture is not None else part.photo,
+            )
+            for part in parts
+        ),
+        " + ".join(said),
+    )
