@@ -130,7 +130,10 @@ def one_line(result: Result) -> str:
         ("library", ["problems", "remove", "verify", "--library"]),
         ("library remove", ["No photo is touched"]),
         ("library verify", ["digest", "Exits 1"]),
-        ("demo", ["--out", "--offline", "--images"]),
+        ("demo", ["--out", "--offline", "--images", "--no-serve"]),
+        ("serve", ["127.0.0.1", "--browse", "--anonymous", "--uploads", "--country-header", "Ctrl-C",
+                   "openapi.json"]),
+        ("keys", ["add", "list", "remove", "review decides"]),
     ],
 )  # fmt: skip
 def test_help_teaches(kadr: Shell, command: str, taught: list[str]) -> None:
@@ -579,7 +582,8 @@ def test_demo_draws_trains_and_searches(kadr: Shell) -> None:
     queries = re.findall(r"^\$ (kadr search .*)$", shown, re.MULTILINE)
     assert len(queries) == 3
     assert DISCLAIMER in shown
-    assert "Next: kadr index FOLDER, then kadr search" in shown.splitlines()[-1]
+    assert "Next: kadr index FOLDER, then kadr search" in shown.splitlines()[-2]
+    assert shown.splitlines()[-1] == "Search on a page: kadr serve --library demo/library.kadr"
     # What it says it ran gives what it printed.
     program, *arguments = shlex.split(queries[0])
     assert program == "kadr"

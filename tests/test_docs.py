@@ -17,6 +17,7 @@ from PIL import Image
 
 import kadr
 from archives import write_archive
+from services import serving
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -26,8 +27,8 @@ PAGES = sorted({README, README_RU, ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.
 )
 SEARCHES = ("kadr search ", "kadr similar ", "kadr duplicates")
 """As grep, they exit with 1 where nothing matches; the tiny photos of one colour match little."""
-NOT_RUN = ("make ", "pip ", "kadr data fetch ")
-"""They install, or need a network. Where `fetch` would put the archive, a tiny one stands."""
+NOT_RUN = ("make ", "pip ", "kadr data fetch ", "kadr serve")
+"""They install, need a network, or don't end. Where `fetch` would put the archive, a tiny one stands."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -94,6 +95,20 @@ def test_python_of_readme_runs(workspace: Path) -> None:
         done = run(["-W", "error", "-c", block], workspace)
         assert done.returncode == 0, done.stderr
         assert "photos" in done.stdout
+
+
+def test_python_of_the_services_page_runs(workspace: Path, tmp_path: Path) -> None:
+    (code,) = blocks(ROOT / "docs" / "service.md", "python")
+    library = tmp_path / "library.kadr"
+    photos = [str(workspace / "photos"), "--library", str(library)]
+    assert run(["-m", "kadr.interfaces.cli", "index", *photos], workspace).returncode == 0
+    with serving(library, "--policy", "none") as service:
+        code = code.replace("http://127.0.0.1:8427", service.address)
+        done = run(["-W", "error", "-c", code], workspace)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-2].endswith("%  a dog on the beach")
+    assert len(lines) >= 4
 
 
 def test_flow_of_package_docstring_runs(workspace: Path) -> None:

@@ -230,9 +230,9 @@ class Library:
             self._log_forgotten()
             return count
 
-    def forget(self, photo: int) -> int:
+    def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
-        with self._store.writing():
+        with self._store.writing(on_wait):
             count = self._store.forget(self._store.present([photo]).get(photo, ()))
             self._log_forgotten()
             return count

@@ -108,6 +108,9 @@ ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of photos."
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    # Else the threads of OpenMP (the text encoder's, boosting's) spin while they wait for each
+    # other, and with another process at work a search takes fifty times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     try:

@@ -1,5 +1,6 @@
 """`kadr demo`: the whole pipeline from nothing."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +18,15 @@ def demo_command(
     ),
     offline: Annotated[bool, typer.Option(help="Don't try to download the real archive.")] = False,
     images: Annotated[int, typer.Option(min=50, help="Scenes to draw without the archive.")] = 400,
+    serve: Annotated[
+        bool | None,
+        typer.Option(
+            help="End by serving the page to search on. Default: where somebody watches.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """The whole pipeline from nothing: data, training, figures, report, three searches."""
+    """The whole pipeline from nothing: data, training, figures, report, searches, the page."""
     from kadr import dataset, evaluate, matcher, report, train
     from kadr.library import Library
     from kadr.safety import policy as law
@@ -61,6 +69,20 @@ def demo_command(
         f"\nLook at {out / 'report.html'} (figures, plots, found photos). Next: "
         "kadr index FOLDER, then kadr search 'what you look for'"
     )
+    again = f"kadr serve --library {out / 'library.kadr'}"
+    if serve if serve is not None else sys.stderr.isatty():
+        typer.echo(f"\nThe page to search on opens; Ctrl-C ends it.\n$ {again}")
+        _serve(out / "library.kadr")
+    else:
+        typer.echo(f"Search on a page: {again}")
+
+
+def _serve(library: Path) -> None:
+    from kadr.interfaces import serve
+    from kadr.interfaces.api.config import SCOPES, Service
+
+    service = Service(library, anonymous=frozenset(SCOPES), hosts=serve.LOOPBACK)
+    serve.serve(service, "127.0.0.1", 0, browse=True)
 
 
 def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bool]:

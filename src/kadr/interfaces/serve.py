@@ -1,5 +1,6 @@
 """kadr serve: the page and the REST service. kadr keys: who may use them."""
 
+import os
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -211,6 +212,8 @@ def serve(service: "Service", host: str, port: int, *, browse: bool) -> None:
     Raises:
         KadrError: the address can't be had, or the library can't be read.
     """
+    # Searches share the cores: several threads for one text would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from kadr.interfaces.api import logs, server
     from kadr.interfaces.api.app import create_app
     from kadr.library import Library
@@ -228,11 +231,18 @@ def serve(service: "Service", host: str, port: int, *, browse: bool) -> None:
 
     def ready() -> None:
         typer.echo(f"kadr serves {printable(service.library)} at {address}", err=True)
-        if browse and not webbrowser.open(address):
+        if browse and not _show(address):
             hint("There is no browser here. Open that address in one.")
 
     logs.begin()
     server.run(app, listening, ready)
+
+
+def _show(address: str) -> bool:
+    """Open the address in a browser; whether there is one. One in the terminal is none."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False
+    return webbrowser.open(address)
 
 
 def _make(folder: Path) -> None:

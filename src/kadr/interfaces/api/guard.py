@@ -76,6 +76,13 @@ class Guard:
                 return
             body = _Body(scope, receive, self._service)
             await self._app(scope, body.receive, passage.send)
+        except Exception:  # outside of Starlette's own handler: this answer needs its headers too
+            LOG.exception("failed", extra={"request_id": state["request_id"]})
+            if passage.started:
+                raise
+            detail = "Something broke. The service's log says what."
+            answer = problems.response(500, detail, state["request_id"])
+            await answer(scope, receive, passage.send)
         finally:
             passage.end(self._service.log_queries)
 
@@ -157,6 +164,7 @@ class _Passage:
     out: Send
 
     def __post_init__(self) -> None:
+        self.started = False
         self._status = 0
         self._bytes = 0
         self._begun = time.perf_counter()
@@ -164,7 +172,7 @@ class _Passage:
     async def send(self, message: Message) -> None:
         """Pass on a part of the answer."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self.started, self._status = True, message["status"]
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value

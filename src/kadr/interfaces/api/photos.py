@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from kadr import files as storage
 from kadr.errors import ImageError
 from kadr.interfaces.api import problems
+from kadr.interfaces.api.desk import BusyError
 from kadr.interfaces.api.problems import ProblemError
 from kadr.interfaces.api.rooms import Rooms
 from kadr.interfaces.api.searching import (
@@ -80,7 +81,7 @@ async def newest(
         photos = [names.photo(photo) for photo in found.photos]
         return json(ListingShape(photos=photos, next=found.next))
 
-    return await rooms(request).looking.do(law.policy, work)
+    return await rooms(request).working.do(law.policy, work)
 
 
 @router.post(
@@ -116,12 +117,21 @@ async def add(
 
     def work(library: Library) -> Response:
         if kept:
-            library.index([folder])
+            library.index([folder], on_wait=_another)
         return _added(library, request, kept, skipped)
 
     response = await held.working.do(law.policy, work)
     response.status_code = 201
     return response
+
+
+def _another() -> None:
+    """Uploads don't wait for another process's run, which may take an hour; sent again, they go on.
+
+    Raises:
+        BusyError: always.
+    """
+    raise BusyError("Another process is indexing the library. Send it again later.")
 
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
@@ -210,7 +220,7 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
         for path in found.paths:
             path.unlink(missing_ok=True)
-        library.forget(photo)
+        library.forget(photo, _another)
         return Response(status_code=204)
 
     return await rooms(request).working.do(law.policy, work)

@@ -133,11 +133,6 @@ def register(app: FastAPI) -> None:
     async def _expected(request: Request, error: KadrError) -> Response:
         return response(422, str(error), _id(request))
 
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> Response:
-        LOG.error("failed", extra={"request_id": _id(request)}, exc_info=error)
-        return response(500, "Something broke. The service's log says what.", _id(request))
-
 
 def _id(request: Request) -> str:
     return str(request.scope.get("state", {}).get("request_id", ""))

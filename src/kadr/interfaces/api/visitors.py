@@ -70,6 +70,7 @@ def needs(scope: Scope) -> Any:
     ) -> Visitor:
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
         visitor = doorkeeper.visitor(given_key(request))
+        request.scope["state"]["visitor"] = visitor.name  # for the log
         if scope in visitor.scopes:
             return visitor
         if visitor.name is None:
