@@ -79,9 +79,9 @@ def demo_command(
 
 def _serve(library: Path) -> None:
     from kadr.interfaces import serve
-    from kadr.interfaces.api.config import SCOPES, Service
+    from kadr.interfaces.api.config import Service
 
-    service = Service(library, anonymous=frozenset(SCOPES), hosts=serve.LOOPBACK)
+    service = Service(library, anonymous=None, hosts=serve.LOOPBACK)
     serve.serve(service, "127.0.0.1", 0, browse=True)
 
 

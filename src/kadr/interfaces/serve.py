@@ -191,9 +191,9 @@ def serve_command(
         country_header=country_header,
         country_parameter=country_parameter,
         proxies=tuple(proxy or ()),
-        anonymous=frozenset(_scopes(allowed)),
+        anonymous=None if allowed is None else frozenset(_scopes(allowed)),
         keys=ring,
-        hosts=_names(name, host, needs_key=not allowed),
+        hosts=_names(name, host, needs_key=allowed == []),
         uploads=resolved(uploads) if uploads else None,
         rate=None if rate == "off" else rate,
         most_bytes=max_bytes,
@@ -235,7 +235,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool) -> None:
             hint("There is no browser here. Open that address in one.")
 
     logs.begin()
-    server.run(app, listening, ready)
+    server.run(app, service, listening, ready)
 
 
 def _show(address: str) -> bool:
@@ -260,8 +260,8 @@ def _scopes(names: Sequence[ScopeName]) -> "list[Scope]":
 
 def _anonymous(
     given: Sequence[ScopeName] | None, host: str, *, has_keys: bool
-) -> Sequence[ScopeName]:
-    """What is allowed without a key.
+) -> Sequence[ScopeName] | None:
+    """What is allowed without a key; None: everything, while there is none.
 
     Raises:
         KadrError: other machines could enter, and nobody said how.
@@ -269,7 +269,7 @@ def _anonymous(
     if given:
         return given
     if host in LOOPBACK:
-        return [] if has_keys else list(ScopeName)
+        return None
     if has_keys:
         return []
     raise KadrError(

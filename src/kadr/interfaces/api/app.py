@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from kadr.interfaces.api import photos, problems, reviewing, searching, status
 from kadr.interfaces.api.config import Service, check_networks
+from kadr.interfaces.api.cursors import Cursors
 from kadr.interfaces.api.guard import Guard
 from kadr.interfaces.api.problems import ProblemDetails
 from kadr.interfaces.api.rooms import Rooms
@@ -53,9 +54,11 @@ def create_app(service: Service) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # both pages load their scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    app.state.service, app.state.doorkeeper, app.state.legislator = service, doorkeeper, legislator
+    app.state.service, app.state.cursors = service, Cursors()
+    app.state.doorkeeper, app.state.legislator = doorkeeper, legislator
     for router in (searching.router, photos.router, reviewing.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)

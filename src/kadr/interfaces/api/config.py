@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -22,7 +22,8 @@ class Service:
         visitor's country is taken from, the first that is set: this one; a header that `proxies`
         set; the request's parameter. Unknown: the file's strictest policy.
     proxies: networks whose forwarding headers are believed.
-    anonymous: what is allowed without a key. keys: the file of keys.
+    anonymous: what is allowed without a key; None: everything, while there is no key. keys: their
+        file.
     hosts: names that the service answers to; None: any.
     uploads: the folder that takes new photos; None: it takes none.
     rate: searches and the like that one visitor may ask, such as 600/minute; None: any number.
@@ -39,7 +40,7 @@ class Service:
     country_header: str | None = None
     country_parameter: bool = False
     proxies: tuple[str, ...] = ()
-    anonymous: AbstractSet[Scope] = field(default_factory=frozenset)
+    anonymous: AbstractSet[Scope] | None = frozenset()
     keys: Path | None = None
     hosts: tuple[str, ...] | None = None
     uploads: Path | None = None

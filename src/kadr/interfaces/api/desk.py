@@ -5,11 +5,13 @@ Searches that wait at the same time are answered together: their texts are encod
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from kadr.errors import KadrError
@@ -42,6 +44,14 @@ class _Job:
     done: Future[Any] = field(default_factory=Future)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A library, and which file it was when it was opened."""
+
+    library: Library
+    identity: tuple[int, int] | None
+
+
 class Desk:
     """One thread. It opens the library once for each policy: there are few."""
 
@@ -50,7 +60,7 @@ class Desk:
         self._open = open_library
         self._most = waiting
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._libraries: dict[str, Library] = {}
+        self._libraries: dict[str, _Opened] = {}
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -106,8 +116,8 @@ class Desk:
                         batch.append(more)
                 self._serve([one for one in batch if one.done.set_running_or_notify_cancel()])
         finally:
-            for library in self._libraries.values():
-                library.close()
+            for opened in self._libraries.values():
+                opened.library.close()
 
     def _serve(self, batch: Sequence[_Job]) -> None:
         searches = [job for job in batch if job.ask is not None]
@@ -143,9 +153,29 @@ class Desk:
             _settle(job, library, answer)
 
     def _library(self, policy: Policy) -> Library:
-        if policy.name not in self._libraries:
-            self._libraries[policy.name] = self._open(policy)
-        return self._libraries[policy.name]
+        """The library; anew where another file lies in its place, such as a copy put back.
+
+        Raises:
+            LibraryError: it is gone.
+        """
+        known = self._libraries.get(policy.name)
+        if known is not None and known.identity == _identity(known.library.path):
+            return known.library
+        if known is not None:
+            del self._libraries[policy.name]
+            known.library.close()
+        opened = self._open(policy)
+        self._libraries[policy.name] = _Opened(opened, _identity(opened.path))
+        return opened
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What file lies there; None where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for each job
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _settle(job: _Job, *given: Any) -> None:

@@ -23,6 +23,7 @@ from kadr.interfaces.api.searching import (
     chosen,
     json,
     labels,
+    place,
     rooms,
 )
 from kadr.interfaces.api.shapes import (
@@ -45,7 +46,8 @@ MEDIA_TYPES = {
 SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
 """Of uploads, where the kind isn't its own suffix."""
 MOST_FILES = 20
-RANGE = re.compile(r"bytes=(?:\d+-\d*|-\d+)(?:,\s?(?:\d+-\d*|-\d+)){0,9}")
+RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
+"""One range; others are passed over, as RFC 9110 allows."""
 Side = Annotated[
     Literal["320", "640", "1600"] | None,
     Query(description="Pixels of the longer side, at most. Without it: the file as it is."),
@@ -71,15 +73,14 @@ async def newest(
     law: TheLaw,
     which: TheFilters,
     n: Annotated[int, Query(ge=1, le=500, description="Photos on a page.")] = 60,
-    cursor: CursorQuery = 0,
+    cursor: CursorQuery = None,
 ) -> Response:
     """Without a query. What the law hides is left out."""
+    start = place(request, cursor)
 
     def work(library: Library) -> Response:
         names = labels(request, library)
-        found = library.catalogue.newest(n, cursor, chosen(which, names))
-        photos = [names.photo(photo) for photo in found.photos]
-        return json(ListingShape(photos=photos, next=found.next))
+        return json(names.listing(library.catalogue.newest(n, start, chosen(which, names))))
 
     return await rooms(request).working.do(law.policy, work)
 
@@ -255,10 +256,27 @@ async def picture(
     if size is not None:
         content = await _thumbnail(held, stored.digest, path, int(size))
         return Response(content, headers=headers, media_type="image/jpeg")
-    if not RANGE.fullmatch(request.headers.get("range", "bytes=0-")):
-        request.scope["headers"] = [one for one in request.scope["headers"] if one[0] != b"range"]
+    _check_range(request, path)
     headers["Content-Disposition"] = f"inline; filename*=utf-8''{quote(text(path.name))}"
     return FileResponse(path, headers=headers, media_type=MEDIA_TYPES[stored.facts.kind])
+
+
+def _check_range(request: Request, path: Path) -> None:
+    """Have a range that can't be understood passed over.
+
+    Raises:
+        ProblemError: 416, the file has no such part.
+    """
+    found = RANGE.fullmatch(request.headers.get("range", ""))
+    first, last, tail = (int(part) if part else None for part in found.groups()) if found else (
+        None, None, None,
+    )  # fmt: skip
+    if found is None or (first is not None and last is not None and last < first):
+        request.scope["headers"] = [one for one in request.scope["headers"] if one[0] != b"range"]
+        return
+    size = path.stat().st_size
+    if tail == 0 or (first or 0) >= size:
+        raise ProblemError(416, f"The file has {size} bytes.", {"Content-Range": f"bytes */{size}"})
 
 
 def _has(request: Request, tag: str) -> bool:
@@ -275,6 +293,6 @@ async def _thumbnail(held: Rooms, digest: str, path: Path, side: int) -> bytes:
     try:
         made = await held.darkroom.thumbnail(path, side)
     except ImageError as error:
-        raise ProblemError(404, f"The photo {error}.") from error
+        raise ProblemError(404, "The photo can't be decoded any more.") from error
     held.thumbnails[digest, side] = made
     return made

@@ -1,7 +1,8 @@
 """Errors as problem+json (RFC 9457): one shape for all of them, and none tells a path."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from kadr.errors import ImageError, KadrError, LibraryError
+from kadr.errors import ImageError, KadrError
 from kadr.interfaces.api import metrics
 from kadr.interfaces.api.desk import BusyError
 from kadr.safety.policy import Policy
@@ -64,7 +65,7 @@ def response(
 ) -> Response:
     """A problem as it is sent."""
     told = ProblemDetails(
-        title=HTTPStatus(status).phrase,
+        title=phrase(status),
         status=status,
         detail=detail,
         request_id=request_id,
@@ -74,11 +75,16 @@ def response(
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def phrase(status: int) -> str:
+    """A status in words."""
+    return HTTPStatus(status).phrase
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How an operation's description tells of its problems; `default` is any other."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     told: dict[int | str, dict[str, Any]] = {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
+        status: {"description": phrase(status), "content": content}
         for status in sorted({400, 401, 403, 422, 429, 503, *statuses})
     }
     for status in {429, 503} & told.keys():
@@ -123,15 +129,21 @@ def register(app: FastAPI) -> None:
     async def _picture(request: Request, error: ImageError) -> Response:
         return response(422, f"The picture {error}. Send another one.", _id(request))
 
-    @app.exception_handler(LibraryError)
-    async def _library(request: Request, error: LibraryError) -> Response:
-        LOG.error("library", extra={"request_id": _id(request), "error": str(error)})
+    @app.exception_handler(KadrError)
+    async def _unusable(request: Request, error: KadrError) -> Response:
+        """The service's own trouble; its text may name files, so only the log has it."""
+        LOG.error("unusable", extra={"request_id": _id(request), "error": str(error)})
         detail = "The library can't be used now. The service's log says why."
         return response(503, detail, _id(request), RETRY)
 
-    @app.exception_handler(KadrError)
-    async def _expected(request: Request, error: KadrError) -> Response:
-        return response(422, str(error), _id(request))
+
+@contextmanager
+def of_the_request() -> Iterator[None]:
+    """What can't be understood within is the request's fault: 422, with the reason."""
+    try:
+        yield
+    except KadrError as error:
+        raise ProblemError(422, str(error)) from error
 
 
 def _id(request: Request) -> str:

@@ -14,18 +14,23 @@ from kadr.types import Picture
 CACHED_BYTES = 64_000_000
 """Thumbnails that are held in memory, by their bytes."""
 
+EXPLANATIONS = 8
+"""That may wait: each takes up to seconds."""
+
 
 class Rooms:
     """Searches wait for searches alone, looking at photos for nothing that takes long.
 
-    `searching` encodes and scores; `looking` finds photos; `working` is for what takes long:
-    adding, deleting, counting, reviewing.
+    `searching` finds by queries; `explaining` explains and scores, an encoding for each word or
+    text; `looking` finds photos by number; `working` is for what takes long: listing, counting,
+    adding, deleting, reviewing.
     """
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._matcher: Matcher | None = None
         self.searching = Desk("searching", self._open, service.waiting)
+        self.explaining = Desk("explaining", self._open, EXPLANATIONS)
         self.looking = Desk("looking", self._open, 4 * service.waiting)
         self.working = Desk("working", self._open, service.waiting)
         self.darkroom = Darkroom(service)
@@ -38,6 +43,8 @@ class Rooms:
         Raises:
             KadrError: library or matcher can't be read.
         """
+        create = self._service.uploads is not None
+        Library.open(self._service.library, policy=policy, create=create).close()
         for desk in self._desks:
             desk.start()
         self._matcher = await self.searching.do(policy, lambda library: library.matcher)
@@ -59,14 +66,14 @@ class Rooms:
 
     @property
     def _desks(self) -> tuple[Desk, ...]:
-        return self.searching, self.looking, self.working
+        return self.searching, self.explaining, self.looking, self.working
 
     def _open(self, policy: Policy) -> Library:
         return Library.open(
             self._service.library,
             model=self._matcher or self._service.model,
             policy=policy,
-            create=self._service.uploads is not None,
+            create=False,
         )
 
 

@@ -1,20 +1,24 @@
 """Routes that find and score."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from kadr import filters, queries
-from kadr.errors import KadrError
+from kadr.explain import spans
 from kadr.filters import Filters
 from kadr.interfaces.api import problems
+from kadr.interfaces.api.cursors import Cursors
 from kadr.interfaces.api.problems import ProblemError
 from kadr.interfaces.api.rooms import Rooms
 from kadr.interfaces.api.shapes import (
     MOST_NUMBER,
     MOST_TEXT,
+    MOST_TEXTS,
+    MOST_WORDS,
     AnswerShape,
     Cursor,
     ExplanationShape,
@@ -33,15 +37,18 @@ from kadr.safety import policy as law_texts
 from kadr.search import Page
 from kadr.types import Answer, Picture
 
+GONE = 499
+"""In the log, where the visitor went away: nobody gets this answer."""
+
 router = APIRouter(dependencies=[needs("read")], tags=["search"])
 
 TheLaw = Annotated[Law, Depends(law_of)]
 PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
 Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
-CursorQuery = Annotated[Cursor, Query(description="0, or `next` of the page before.", examples=[0])]
+CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]
 
 
-def filters_of(
+async def filters_of(
     after: Annotated[
         str | None,
         Query(max_length=30, description="Taken then or later.", examples=["2024-05"]),
@@ -92,16 +99,56 @@ def rooms(request: Request) -> Rooms:
     return found
 
 
+async def unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """The answer; where the visitor goes away before, what waits for it is given up.
+
+    A page asks anew at each letter and takes back what it asked before.
+    """
+    asked, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await asked if asked.done() else Response(status_code=GONE)
+    finally:
+        asked.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def labels(request: Request, library: Library) -> Labels:
     """What the library's folders are called."""
-    return Labels(library.folders, request.app.state.service.uploads)
+    state = request.app.state
+    return Labels(library.folders, state.service.uploads, state.cursors)
+
+
+def place(request: Request, cursor: str | None) -> int:
+    """Where the page of a cursor begins.
+
+    Raises:
+        ProblemError: 422, the service hasn't made it.
+    """
+    cursors: Cursors = request.app.state.cursors
+    return cursors.open(cursor)
+
+
+def understood(query: str) -> Expression:
+    """What a query says; never a path.
+
+    Raises:
+        ProblemError: 422, it says nothing.
+    """
+    with problems.of_the_request():
+        return queries.parse([query], files=False)
 
 
 def chosen(shape: FilterShape, names: Labels) -> Filters | None:
     """The filters that a request asks for; None: all photos.
 
     Raises:
-        KadrError: one can't be understood, or there is no such folder.
+        ProblemError: 422, one can't be understood, or there is no such folder.
     """
     if shape == FilterShape():
         return None
@@ -109,18 +156,19 @@ def chosen(shape: FilterShape, names: Labels) -> Filters | None:
     if shape.folder is not None:
         folder = names.folder(shape.folder)
         if folder is None:
-            raise KadrError("There is no such folder. GET /api/v1/library names them.")
-    width, height = filters.size(shape.min_size) if shape.min_size else (0, 0)
-    return Filters(
-        after=filters.date(shape.after) if shape.after else None,
-        before=filters.date(shape.before) if shape.before else None,
-        folder=folder,
-        camera=shape.camera,
-        near=filters.near(shape.near) if shape.near else None,
-        kind=filters.kind(shape.kind) if shape.kind else None,
-        min_width=width,
-        min_height=height,
-    )
+            raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
+    with problems.of_the_request():
+        width, height = filters.size(shape.min_size) if shape.min_size else (0, 0)
+        return Filters(
+            after=filters.date(shape.after) if shape.after else None,
+            before=filters.date(shape.before) if shape.before else None,
+            folder=folder,
+            camera=shape.camera,
+            near=filters.near(shape.near) if shape.near else None,
+            kind=filters.kind(shape.kind) if shape.kind else None,
+            min_width=width,
+            min_height=height,
+        )
 
 
 def json(content: Any) -> Response:
@@ -149,20 +197,21 @@ async def search(
         ),
     ],
     n: Limit = 10,
-    cursor: CursorQuery = 0,
+    cursor: CursorQuery = None,
     at_least: Annotated[
         float | None,
         Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
     ] = None,
 ) -> Response:
     """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
-    expression = queries.parse([q], files=False)
+    expression, start = understood(q), place(request, cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         names = labels(request, library)
-        return expression, Page(n, chosen(which, names), cursor, at_least, law.language)
+        return expression, Page(n, chosen(which, names), start, at_least, law.language)
 
-    return await rooms(request).searching.search(law.policy, ask, _render(request, law))
+    asked = rooms(request).searching.search(law.policy, ask, _render(request, law))
+    return await unless_gone(request, asked)
 
 
 @router.post(
@@ -201,19 +250,18 @@ async def search_with_pictures(
         )
     held = rooms(request)
     shown = [await held.darkroom.picture(await file.read(), held.size) for file in files]
-    expression = _sum(asked.parts, shown)
+    expression, start = _sum(asked.parts, shown), place(request, asked.cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         for part in asked.parts:
             if part.photo is not None and library.catalogue.photo(part.photo) is None:
                 raise ProblemError(404, f"There is no photo {part.photo}.")
         names = labels(request, library)
-        page = Page(
-            asked.n, chosen(asked.filters, names), asked.cursor, asked.at_least, law.language
-        )
+        page = Page(asked.n, chosen(asked.filters, names), start, asked.at_least, law.language)
         return expression, page
 
-    return await held.searching.search(law.policy, ask, _render(request, law))
+    found = held.searching.search(law.policy, ask, _render(request, law))
+    return await unless_gone(request, found)
 
 
 @router.get(
@@ -228,18 +276,18 @@ async def similar(
     which: TheFilters,
     photo: PhotoId,
     n: Limit = 10,
-    cursor: CursorQuery = 0,
+    cursor: CursorQuery = None,
 ) -> Response:
     """The photo itself and its copies are left out, and so is what the law hides."""
-    render = _render(request, law)
+    render, start = _render(request, law), place(request, cursor)
 
     def work(library: Library) -> Response:
         _shown(library, photo, law)
         wanted = chosen(which, labels(request, library))
-        found = library.similar(photo, n, filters=wanted, cursor=cursor, language=law.language)
+        found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
         return render(library, found)
 
-    return await rooms(request).searching.do(law.policy, work)
+    return await unless_gone(request, rooms(request).searching.do(law.policy, work))
 
 
 @router.get(
@@ -255,9 +303,11 @@ async def explain(
     q: Annotated[str, Query(min_length=1, max_length=MOST_TEXT, description="One text.")],
 ) -> Response:
     """The effects of words don't add up to the whole; the shares of places do."""
-    text = queries.parse([q], files=False).text
+    text = understood(q).text
     if text is None:
         raise ProblemError(422, "Only a query of one text can be explained.")
+    if len(spans(text)) > MOST_WORDS:
+        raise ProblemError(422, f"A text of at most {MOST_WORDS} words can be explained.")
     if law_texts.refuses(law.policy, text):
         raise law.blocked()
 
@@ -265,7 +315,7 @@ async def explain(
         _shown(library, photo, law)
         return json(explanation(*library.explain(text, photo)))
 
-    return await rooms(request).searching.do(law.policy, work)
+    return await unless_gone(request, rooms(request).explaining.do(law.policy, work))
 
 
 @router.post(
@@ -284,6 +334,8 @@ async def score(
     ],
 ) -> Response:
     """The picture needn't be in the library, and isn't kept."""
+    if sum(map(len, texts)) > MOST_TEXTS:
+        raise ProblemError(422, f"The texts have more than {MOST_TEXTS} characters together.")
     held = rooms(request)
     shown = await held.darkroom.picture(await picture.read(), held.size)
 
@@ -301,7 +353,7 @@ async def score(
             )
         )
 
-    return await held.searching.do(law.policy, work)
+    return await unless_gone(request, held.explaining.do(law.policy, work))
 
 
 def _render(request: Request, law: Law) -> Callable[[Library, Answer], Response]:

@@ -1,7 +1,8 @@
-"""uvicorn, with what it lacks for strangers: an end to connections that never ask anything."""
+"""uvicorn, with what it lacks for strangers: limits of a request's head, and of its patience."""
 
 import asyncio
 import contextlib
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,43 +12,111 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kadr.errors import KadrError
+from kadr.interfaces.api import problems
+from kadr.interfaces.api.config import Service
+from kadr.interfaces.api.guard import HEADERS
 
 KEEP_ALIVE = 15
 """Seconds that a connection may be idle between two requests."""
-FIRST_WORDS = 10
-"""Seconds in which the head of a request must have come."""
+HEAD_SECONDS = 10
+"""In which the head of a request must have come."""
+HEAD_BYTES, HEAD_LINES = 32_768, 100
 CONNECTIONS = 2000
 GRACE = 10
 """Seconds that requests get to end when the service stops."""
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection whose request doesn't begin, or whose head doesn't end."""
+class StrictProtocol(HttpToolsProtocol):
+    """Ends what takes too long, or is too long, before anything is made of it."""
+
+    body_seconds = 15.0
+    message_bytes = 30_000_000
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait."""
         super().connection_made(transport)
-        self._patience = self.loop.call_later(FIRST_WORDS, self._lose_patience)
+        self._bytes, self._in_head = 0, True
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._end)
+        if len(self.connections) > CONNECTIONS:
+            self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._patience.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, a head's only as far as a head may go."""
+        while data and not self.transport.is_closing():
+            most = HEAD_BYTES if self._in_head else self.message_bytes
+            room = most - self._bytes
+            if room <= 0:
+                self._refuse(431 if self._in_head else 413)
+                return
+            part, data = data[:room], data[room:]
+            self._bytes += len(part)
+            super().data_received(part)
+
     def on_message_begin(self) -> None:
         """The first bytes of a request."""
         super().on_message_begin()
-        self._patience.cancel()
-        self._patience = self.loop.call_later(FIRST_WORDS, self._lose_patience)
+        self._wait(HEAD_SECONDS)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the head. A trailer is none: nothing here reads it."""
+        if not self._in_head or len(self.headers) >= HEAD_LINES:
+            raise ValueError("a trailer, or too many lines")  # httptools ends the request
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole; the body has its own limit."""
-        self._patience.cancel()
+        """The head is whole, the body begins."""
+        self._in_head = False
+        self._wait(self.body_seconds)
         super().on_headers_complete()
 
-    def _lose_patience(self) -> None:
+    def on_message_complete(self) -> None:
+        """The request is whole; another may follow."""
+        self._bytes, self._in_head = 0, True
+        self._patience.cancel()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What isn't HTTP is answered as everything else is."""
+        self._refuse(400, msg)
+
+    def _wait(self, seconds: float) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _refuse(self, status: int, detail: str = "The request is too long.") -> None:
+        if self.cycle is None or self.cycle.response_complete:  # no answer is under way
+            answer = problems.response(status, detail, "", {**HEADERS, "Connection": "close"})
+            head = [f"HTTP/1.1 {status} {problems.phrase(status)}".encode()]
+            head += [name + b": " + value for name, value in answer.raw_headers]
+            self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        self._end()
+
+
+class _Server(uvicorn.Server):
+    """Ends with 0 when it was asked to end, where uvicorn would raise the signal once more."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end a service."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        taken = [signal.SIGINT, signal.SIGTERM]
+        before = {one: signal.signal(one, self.handle_exit) for one in taken}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,21 +141,29 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def run(app: FastAPI, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+def run(
+    app: FastAPI, service: Service, listening: socket.socket, on_ready: Callable[[], None]
+) -> None:
     """Serve until a signal comes, then end what has begun.
 
     Args:
         app: what is served.
+        service: what it goes by.
         listening: where.
         on_ready: called once, on another thread, when requests are answered.
 
     Raises:
         KadrError: the service couldn't begin.
     """
-    server = uvicorn.Server(
+
+    class Protocol(StrictProtocol):
+        body_seconds = service.seconds + 5  # the guard, which answers, comes first
+        message_bytes = service.most_bytes + 1_000_000
+
+    server = _Server(
         uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=Protocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -94,7 +171,6 @@ def run(app: FastAPI, listening: socket.socket, on_ready: Callable[[], None]) ->
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
-            limit_concurrency=CONNECTIONS,
             lifespan="on",
         )
     )

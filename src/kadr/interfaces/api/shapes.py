@@ -8,20 +8,25 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kadr.catalogue import Facets
+from kadr.catalogue import Facets, Listing
 from kadr.interfaces.api.config import Scope
+from kadr.interfaces.api.cursors import Cursors
 from kadr.review import Doubt
 from kadr.search import interleaved, is_match
 from kadr.store import Stored
 from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
 
-MOST_TEXT = 1000
-"""Characters of a query; the text encoder reads no more."""
+MOST_TEXT = 300
+"""Characters of a text: some hundred tokens at worst, which take half a second."""
+MOST_TEXTS = 1000
+"""Characters of all texts in one request."""
+MOST_WORDS = 16
+"""Words of a text that is explained: each costs an encoding of all the others."""
 MOST_NUMBER = 2**53 - 1
 """The greatest whole number that JSON's readers agree on."""
 
 Number: TypeAlias = Annotated[int, Field(ge=1, le=MOST_NUMBER)]
-Cursor: TypeAlias = Annotated[int, Field(ge=0, le=MOST_NUMBER)]
+Cursor: TypeAlias = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class _Shape(BaseModel):
@@ -69,7 +74,7 @@ class SearchShape(_Shape):
 
     parts: list[PartShape] = Field(min_length=1, max_length=16)
     n: int = Field(default=10, ge=1, le=200)
-    cursor: Cursor = 0
+    cursor: Cursor | None = Field(default=None, description="`next` of the page before.")
     at_least: float | None = Field(default=None, ge=0, le=1)
     filters: FilterShape = FilterShape()
 
@@ -77,6 +82,8 @@ class SearchShape(_Shape):
     def _added(self) -> "SearchShape":
         if all(part.weight < 0 for part in self.parts):
             raise ValueError("at least one part must be added")
+        if sum(len(part.text or "") for part in self.parts) > MOST_TEXTS:
+            raise ValueError(f"the texts have more than {MOST_TEXTS} characters together")
         return self
 
 
@@ -164,7 +171,7 @@ class AnswerShape(_Shape):
     at_least: float | None = Field(description="The probability from which a hit counts.")
     refused: bool = Field(description="The query asks for what the law hides.")
     notice: str | None = Field(description="Why something is missing.")
-    next: int | None = Field(description="The cursor of the next page; null after the last one.")
+    next: str | None = Field(description="The cursor of the next page; null after the last one.")
     hits: list[Annotated[HitShape | WithheldShape, Field(discriminator="kind")]]
 
 
@@ -172,7 +179,7 @@ class ListingShape(_Shape):
     """Photos, newest first."""
 
     photos: list[PhotoShape]
-    next: int | None
+    next: str | None = Field(description="The cursor of the next page; null after the last one.")
 
 
 class SkippedShape(_Shape):
@@ -296,8 +303,9 @@ class Labels:
     that a visitor's name stands for a folder is seen by comparing, never by asking the disk.
     """
 
-    def __init__(self, roots: Sequence[Path], uploads: Path | None) -> None:
+    def __init__(self, roots: Sequence[Path], uploads: Path | None, cursors: Cursors) -> None:
         self._uploads = uploads
+        self._cursors = cursors
         self._roots: dict[str, Path] = {}
         for root in sorted(roots):
             name, number = text(root.name) or "/", 1
@@ -346,6 +354,11 @@ class Labels:
             uploaded=self._uploads is not None and path.parent == self._uploads,
         )
 
+    def listing(self, listing: Listing) -> ListingShape:
+        """A page of photos as it is told."""
+        photos = [self.photo(photo) for photo in listing.photos]
+        return ListingShape(photos=photos, next=self._cursors.seal(listing.next))
+
     def answer(self, answer: Answer, policy: str, country: str | None) -> AnswerShape:
         """An answer as it is told."""
         return AnswerShape(
@@ -355,7 +368,7 @@ class Labels:
             at_least=answer.at_least,
             refused=answer.refused,
             notice=answer.notice,
-            next=answer.next,
+            next=self._cursors.seal(answer.next),
             hits=[
                 WithheldShape(rank=rank, notice=one.notice)
                 if isinstance(one, Withheld)

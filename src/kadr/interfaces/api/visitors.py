@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request
 from fastapi.params import Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from kadr.interfaces.api.config import Scope, Service
+from kadr.interfaces.api.config import SCOPES, Scope, Service
 from kadr.interfaces.api.keys import Keyring
 from kadr.interfaces.api.problems import ProblemError, unavailable_for_legal_reasons
 from kadr.safety import rules
@@ -36,7 +36,7 @@ class Doorkeeper:
 
     def __init__(self, service: Service) -> None:
         self.keys = Keyring(service.keys)
-        self._anonymous = frozenset(service.anonymous)
+        self._said = service.anonymous
 
     def visitor(self, given: str | None) -> Visitor:
         """Who gives this key, or none.
@@ -50,6 +50,12 @@ class Doorkeeper:
         if key is None:
             raise _unknown("This is no key of the service, or it was removed.")
         return Visitor(key.name, frozenset(key.scopes) | self._anonymous)
+
+    @property
+    def _anonymous(self) -> frozenset[Scope]:
+        if self._said is not None:
+            return frozenset(self._said)
+        return frozenset() if self.keys else frozenset(SCOPES)
 
 
 def given_key(request: Request) -> str | None:
@@ -140,7 +146,7 @@ class Legislator:
         return found if found in COUNTRIES else None
 
 
-def law_of(
+async def law_of(
     request: Request,
     country: Annotated[
         str | None,
