@@ -63,7 +63,7 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
     problems.register(app)
-    app.add_middleware(Guard, service=service)
+    app.add_middleware(Guard, service=service, doorkeeper=doorkeeper)
     _add_page(app)
     _document(app)
     return app

@@ -18,11 +18,14 @@ from fastapi import HTTPException
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kadr.errors import KadrError
 from kadr.interfaces.api import metrics, problems
 from kadr.interfaces.api.config import Service
+from kadr.interfaces.api.problems import ProblemError
+from kadr.interfaces.api.visitors import Doorkeeper
 
 LOG = logging.getLogger("kadr.access")
 POLICY = "; ".join(
@@ -43,6 +46,7 @@ HEADERS = {
 SAFE = {"GET", "HEAD", "OPTIONS"}
 SMALL_BODY = 100_000
 """Bytes of a body that is no upload."""
+SESSION = "/api/v1/session"
 UPLOADS = re.compile(r"/api/v1/(?:search|score|photos)")
 PICTURES = re.compile(r"/api/v1/(?:photos/[0-9]+|review/[0-9]+/picture)")
 MORE_PICTURES = 10
@@ -52,10 +56,11 @@ MORE_PICTURES = 10
 class Guard:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, doorkeeper: Doorkeeper) -> None:
         """Raises KadrError where the rate can't be read."""
         self._app = app
         self._service = service
+        self._doorkeeper = doorkeeper
         self._rate = _Rate(service.rate) if service.rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,14 +73,16 @@ class Guard:
         state["peer"] = scope["client"][0] if scope.get("client") else None
         passage = _Passage(scope, send)
         try:
-            refused = self._refusal(scope)
-            if refused is not None:
-                status, detail, more = refused
-                answer = problems.response(status, detail, state["request_id"], more)
-                await answer(scope, receive, passage.send)
-                return
+            self._check(scope)
             body = _Body(scope, receive, self._service)
             await self._app(scope, body.receive, passage.send)
+        except ProblemError as error:
+            answer = problems.response(
+                error.status, error.detail, state["request_id"], error.headers
+            )
+            await answer(scope, receive, passage.send)
+        except KadrError as error:
+            await problems.unusable(error, state["request_id"])(scope, receive, passage.send)
         except Exception:  # outside of Starlette's own handler: this answer needs its headers too
             LOG.exception("failed", extra={"request_id": state["request_id"]})
             if passage.started:
@@ -86,20 +93,25 @@ class Guard:
         finally:
             passage.end(self._service.log_queries)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
-        """Why a request goes no further: status, detail, headers."""
-        headers = Headers(scope=scope)
-        service = self._service
+    def _check(self, scope: Scope) -> None:
+        """Raises ProblemError for a request that goes no further."""
+        headers, service = Headers(scope=scope), self._service
         if service.hosts is not None and _host(headers.get("host", "")) not in service.hosts:
-            return 421, "The service doesn't answer to this name. Start it with --name NAME.", {}
-        if scope["method"] not in SAFE and not _own_origin(headers):
-            return 403, "Another site's page asked for this. Use the service's own page.", {}
-        if self._rate is not None and scope["path"].startswith("/api/"):
-            wait = self._rate.wait(scope, _visitor(headers, self._service, scope))
-            if wait is not None:
-                detail = f"Too many requests. Wait {wait} s."
-                return 429, detail, {"Retry-After": str(wait)}
-        return None
+            raise ProblemError(
+                421, "The service doesn't answer to this name. Start it with --name NAME."
+            )
+        if not scope["path"].startswith("/api/"):
+            return
+        if self._rate is not None:
+            self._rate.count(scope, _visitor(headers, service, scope))
+        if scope["method"] not in SAFE:
+            if not _own_origin(headers):
+                raise ProblemError(
+                    403, "Another site's page asked for this. Use the service's own page."
+                )
+            # Before a body is read: a form is, before FastAPI asks who sent it.
+            if scope["path"] != SESSION:
+                self._doorkeeper.admit(Request(scope))
 
 
 class _Rate:
@@ -116,13 +128,14 @@ class _Rate:
         self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def wait(self, scope: Scope, visitor: str) -> int | None:
-        """Seconds that a visitor must wait; None: the request may pass."""
+    def count(self, scope: Scope, visitor: str) -> None:
+        """Raises ProblemError, 429, where a visitor asked too much."""
         item = self._looking if PICTURES.fullmatch(scope["path"]) else self._asking
         if self._limiter.hit(item, visitor):
-            return None
+            return
         reset = self._limiter.get_window_stats(item, visitor).reset_time
-        return max(1, min(60, round(reset - time.time())))
+        wait = max(1, min(60, round(reset - time.time())))
+        raise ProblemError(429, f"Too many requests. Wait {wait} s.", {"Retry-After": str(wait)})
 
 
 def _visitor(headers: Headers, service: Service, scope: Scope) -> str:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from kadr.errors import ImageError, KadrError
 from kadr.interfaces.api import metrics
@@ -75,6 +76,13 @@ def response(
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def unusable(error: KadrError, request_id: str) -> Response:
+    """The service's own trouble: 503. Its text may name files, so only the log has it."""
+    LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
+    detail = "The library can't be used now. The service's log says why."
+    return response(503, detail, request_id, RETRY)
+
+
 def phrase(status: int) -> str:
     """A status in words."""
     return HTTPStatus(status).phrase
@@ -110,7 +118,10 @@ def register(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         said = {404: "There is nothing here.", 405: "This address doesn't take that method."}
         detail = said.get(error.status_code, str(error.detail))
-        return response(error.status_code, detail, _id(request), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = _methods(request) or headers["Allow"]
+        return response(error.status_code, detail, _id(request), headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -131,10 +142,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(KadrError)
     async def _unusable(request: Request, error: KadrError) -> Response:
-        """The service's own trouble; its text may name files, so only the log has it."""
-        LOG.error("unusable", extra={"request_id": _id(request), "error": str(error)})
-        detail = "The library can't be used now. The service's log says why."
-        return response(503, detail, _id(request), RETRY)
+        return unusable(error, _id(request))
 
 
 @contextmanager
@@ -144,6 +152,17 @@ def of_the_request() -> Iterator[None]:
         yield
     except KadrError as error:
         raise ProblemError(422, str(error)) from error
+
+
+def _methods(request: Request) -> str:
+    """All methods that an address takes; a route knows its own alone."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return ", ".join(
+        method.upper()
+        for path, operations in paths.items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in operations
+    )
 
 
 def _id(request: Request) -> str:

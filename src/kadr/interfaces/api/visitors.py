@@ -38,6 +38,17 @@ class Doorkeeper:
         self.keys = Keyring(service.keys)
         self._said = service.anonymous
 
+    def admit(self, request: Request) -> Visitor:
+        """Who sends a request.
+
+        Raises:
+            ProblemError: 401, what they give is no key, or they need one.
+        """
+        visitor = self.visitor(_given_key(request))
+        if not visitor.scopes:
+            raise _unknown("This needs a key: Authorization: Bearer KEY (kadr keys add).")
+        return visitor
+
     def visitor(self, given: str | None) -> Visitor:
         """Who gives this key, or none.
 
@@ -58,7 +69,7 @@ class Doorkeeper:
         return frozenset() if self.keys else frozenset(SCOPES)
 
 
-def given_key(request: Request) -> str | None:
+def _given_key(request: Request) -> str | None:
     """The key that a request brings, in a header or in the page's cookie."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
@@ -75,12 +86,12 @@ def needs(scope: Scope) -> Any:
         _session: Annotated[Any, Security(_SESSION)] = None,
     ) -> Visitor:
         doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        visitor = doorkeeper.visitor(given_key(request))
+        visitor = doorkeeper.admit(request)
         request.scope["state"]["visitor"] = visitor.name  # for the log
         if scope in visitor.scopes:
             return visitor
         if visitor.name is None:
-            raise _unknown("This needs a key: Authorization: Bearer KEY (kadr keys add).")
+            raise _unknown(f"This needs a key with the scope {scope} (kadr keys add).")
         raise ProblemError(403, f"This key doesn't open that: it lacks the scope {scope}.")
 
     return Depends(check)
