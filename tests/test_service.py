@@ -181,7 +181,8 @@ class TestSearching:
 
     def test_one_text_is_answered_as_a_text(self, client: TestClient) -> None:
         posted = ask(client, {"parts": [{"text": QUERY}]})
-        assert posted == get(client, "/search", q=QUERY)
+        got = get(client, "/search", q=QUERY)
+        assert posted | {"next": None} == got | {"next": None}
 
     @pytest.mark.parametrize(
         "query",
@@ -250,16 +251,19 @@ class TestSearching:
 class TestCursors:
     @given(st.integers(0, 2**56 - 1))
     def test_what_is_sealed_opens(self, place: int) -> None:
-        cursors = Cursors()
-        sealed = cursors.seal(place)
+        made = Cursors()
+        sealed = made.of("a").seal(place)
         assert sealed is not None
-        assert cursors.open(sealed) == place
+        assert made.of("a").open(sealed) == place
+        assert made.of("b").seal(place) != sealed
+        with pytest.raises(ProblemError, match="another listing"):
+            made.of("b").open(sealed)
 
     @given(st.binary(max_size=30))
     def test_what_isnt_sealed_doesnt(self, raw: bytes) -> None:
         made = base64.urlsafe_b64encode(raw).decode()
         with pytest.raises(ProblemError, match="isn't known"):
-            Cursors().open(made)
+            Cursors().of("a").open(made)
 
     def test_places_dont_show(self, client: TestClient) -> None:
         """Else a gap between two cursors would be a hidden photo that passes the filter."""
@@ -269,7 +273,10 @@ class TestCursors:
             page = get(client, "/photos", n=1, kind="png", cursor=page["next"])
         assert len(set(cursors)) == COUNT - 3
         assert len({len(cursor) for cursor in cursors}) == 1
-        assert not any(cursor.isdigit() for cursor in cursors)
+        cards = get(client, "/photos", n=1)["next"]
+        assert cards not in cursors
+        other = client.get("/api/v1/photos", params={"cursor": cursors[0]})
+        assert "another listing" in problem(other, 422)
 
 
 class TestPhotos:

@@ -1,7 +1,8 @@
 """Cursors that tell nothing: the place they stand for would say how many hidden photos came before.
 
 A synthetic initialisation vector (Rogaway and Shrimpton 2006): a code of the place is its own
-check, and the key of the pad that hides it.
+check, and the key of the pad that hides it. Each listing has a key of its own, else a listing whose
+places are known would be a table of the others' cursors.
 """
 
 import base64
@@ -16,10 +17,21 @@ _CODE, _PLACE = 8, 7
 
 
 class Cursors:
-    """Seals places, and opens what it has sealed. Its key lives as long as the service."""
+    """Makes the cursors of listings. Its key lives as long as the service."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
+
+    def of(self, *listing: str) -> "ListingCursors":
+        """Those of one listing: what was asked, of which photos, under which law."""
+        return ListingCursors(hmac.digest(self._key, repr(listing).encode(), "sha256"))
+
+
+class ListingCursors:
+    """Seals places in one listing, and opens what it has sealed."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def seal(self, place: int | None) -> str | None:
         """The cursor of a place; None stays None."""
@@ -33,7 +45,7 @@ class Cursors:
         """The place of a cursor; None is the first.
 
         Raises:
-            ProblemError: 422, this service hasn't made it.
+            ProblemError: 422, it is of another listing, or of none.
         """
         if cursor is None:
             return 0
@@ -47,8 +59,8 @@ class Cursors:
         ):
             raise ProblemError(
                 422,
-                "This cursor isn't known: the service began anew. Ask for the first page, without "
-                "a cursor.",
+                "This cursor isn't known: it is of another listing, or the service began anew. "
+                "Ask for the first page, without a cursor.",
             )
         return int.from_bytes(plain)
 

@@ -21,9 +21,9 @@ from kadr.interfaces.api.searching import (
     TheFilters,
     TheLaw,
     chosen,
+    cursors_of,
     json,
     labels,
-    place,
     rooms,
 )
 from kadr.interfaces.api.shapes import (
@@ -76,11 +76,13 @@ async def newest(
     cursor: CursorQuery = None,
 ) -> Response:
     """Without a query. What the law hides is left out."""
-    start = place(request, cursor)
+    cursors = cursors_of(request, law, "photos", which)
+    start = cursors.open(cursor)
 
     def work(library: Library) -> Response:
         names = labels(request, library)
-        return json(names.listing(library.catalogue.newest(n, start, chosen(which, names))))
+        found = library.catalogue.newest(n, start, chosen(which, names))
+        return json(names.listing(found, cursors))
 
     return await rooms(request).working.do(law.policy, work)
 

@@ -11,7 +11,7 @@ from kadr import filters, queries
 from kadr.explain import spans
 from kadr.filters import Filters
 from kadr.interfaces.api import problems
-from kadr.interfaces.api.cursors import Cursors
+from kadr.interfaces.api.cursors import Cursors, ListingCursors
 from kadr.interfaces.api.problems import ProblemError
 from kadr.interfaces.api.rooms import Rooms
 from kadr.interfaces.api.shapes import (
@@ -120,18 +120,13 @@ async def _gone(request: Request) -> None:
 
 def labels(request: Request, library: Library) -> Labels:
     """What the library's folders are called."""
-    state = request.app.state
-    return Labels(library.folders, state.service.uploads, state.cursors)
+    return Labels(library.folders, request.app.state.service.uploads)
 
 
-def place(request: Request, cursor: str | None) -> int:
-    """Where the page of a cursor begins.
-
-    Raises:
-        ProblemError: 422, the service hasn't made it.
-    """
-    cursors: Cursors = request.app.state.cursors
-    return cursors.open(cursor)
+def cursors_of(request: Request, law: Law, *listing: object) -> ListingCursors:
+    """The cursors of what is asked for."""
+    made: Cursors = request.app.state.cursors
+    return made.of(law.policy.name, *map(repr, listing))
 
 
 def understood(query: str) -> Expression:
@@ -204,13 +199,14 @@ async def search(
     ] = None,
 ) -> Response:
     """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
-    expression, start = understood(q), place(request, cursor)
+    expression, cursors = understood(q), cursors_of(request, law, "search", q, which)
+    start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         names = labels(request, library)
         return expression, Page(n, chosen(which, names), start, at_least, law.language)
 
-    asked = rooms(request).searching.search(law.policy, ask, _render(request, law))
+    asked = rooms(request).searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, asked)
 
 
@@ -250,7 +246,9 @@ async def search_with_pictures(
         )
     held = rooms(request)
     shown = [await held.darkroom.picture(await file.read(), held.size) for file in files]
-    expression, start = _sum(asked.parts, shown), place(request, asked.cursor)
+    given = [asked.parts, asked.filters, [one.digest for one in shown]]
+    cursors, expression = cursors_of(request, law, "sum", *given), _sum(asked.parts, shown)
+    start = cursors.open(asked.cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         for part in asked.parts:
@@ -260,7 +258,7 @@ async def search_with_pictures(
         page = Page(asked.n, chosen(asked.filters, names), start, asked.at_least, law.language)
         return expression, page
 
-    found = held.searching.search(law.policy, ask, _render(request, law))
+    found = held.searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, found)
 
 
@@ -279,7 +277,8 @@ async def similar(
     cursor: CursorQuery = None,
 ) -> Response:
     """The photo itself and its copies are left out, and so is what the law hides."""
-    render, start = _render(request, law), place(request, cursor)
+    cursors = cursors_of(request, law, "similar", photo, which)
+    render, start = _render(request, law, cursors), cursors.open(cursor)
 
     def work(library: Library) -> Response:
         _shown(library, photo, law)
@@ -356,9 +355,11 @@ async def score(
     return await unless_gone(request, held.explaining.do(law.policy, work))
 
 
-def _render(request: Request, law: Law) -> Callable[[Library, Answer], Response]:
+def _render(
+    request: Request, law: Law, cursors: ListingCursors
+) -> Callable[[Library, Answer], Response]:
     def render(library: Library, answer: Answer) -> Response:
-        return json(labels(request, library).answer(answer, law.policy.name, law.country))
+        return json(labels(request, library).answer(answer, law, cursors))
 
     return render
 

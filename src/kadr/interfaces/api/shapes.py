@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadr.catalogue import Facets, Listing
 from kadr.interfaces.api.config import Scope
-from kadr.interfaces.api.cursors import Cursors
+from kadr.interfaces.api.cursors import ListingCursors
+from kadr.interfaces.api.visitors import Law
 from kadr.review import Doubt
 from kadr.search import interleaved, is_match
 from kadr.store import Stored
@@ -303,9 +304,8 @@ class Labels:
     that a visitor's name stands for a folder is seen by comparing, never by asking the disk.
     """
 
-    def __init__(self, roots: Sequence[Path], uploads: Path | None, cursors: Cursors) -> None:
+    def __init__(self, roots: Sequence[Path], uploads: Path | None) -> None:
         self._uploads = uploads
-        self._cursors = cursors
         self._roots: dict[str, Path] = {}
         for root in sorted(roots):
             name, number = text(root.name) or "/", 1
@@ -354,21 +354,21 @@ class Labels:
             uploaded=self._uploads is not None and path.parent == self._uploads,
         )
 
-    def listing(self, listing: Listing) -> ListingShape:
+    def listing(self, listing: Listing, cursors: ListingCursors) -> ListingShape:
         """A page of photos as it is told."""
         photos = [self.photo(photo) for photo in listing.photos]
-        return ListingShape(photos=photos, next=self._cursors.seal(listing.next))
+        return ListingShape(photos=photos, next=cursors.seal(listing.next))
 
-    def answer(self, answer: Answer, policy: str, country: str | None) -> AnswerShape:
+    def answer(self, answer: Answer, law: Law, cursors: ListingCursors) -> AnswerShape:
         """An answer as it is told."""
         return AnswerShape(
-            policy=policy,
-            country=country,
+            policy=law.policy.name,
+            country=law.country,
             matches=answer.matches,
             at_least=answer.at_least,
             refused=answer.refused,
             notice=answer.notice,
-            next=self._cursors.seal(answer.next),
+            next=cursors.seal(answer.next),
             hits=[
                 WithheldShape(rank=rank, notice=one.notice)
                 if isinstance(one, Withheld)
