@@ -161,6 +161,10 @@ def serve_command(
     log_queries: Annotated[
         bool, typer.Option("--log-queries", help="Keep the texts of queries in the log.")
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="Log each request on a terminal too, not only elsewhere."),
+    ] = False,
 ) -> None:
     """Open the library to people and programs: a page to search on, and a REST service.
 
@@ -169,9 +173,9 @@ def serve_command(
         kadr serve --host 0.0.0.0 --uploads ~/Uploads
 
     It listens on this machine alone, where nobody needs a key. Any other address needs one
-    (kadr keys add) or --anonymous. Logs are JSON on stderr, without queries. Ctrl-C ends it when
-    what has begun is done. The page works without a network; the service's description is at
-    /api/v1/openapi.json.
+    (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a terminal
+    only what goes wrong. Ctrl-C ends it when what has begun is done. The page works without a
+    network; the service's description is at /api/v1/openapi.json.
     """
     from kadr.interfaces.api import keys
     from kadr.interfaces.api.config import Service
@@ -203,10 +207,10 @@ def serve_command(
         blocked_by=blocked_by,
         log_queries=log_queries,
     )
-    serve(service, host, port, browse=browse)
+    serve(service, host, port, browse=browse, verbose=verbose)
 
 
-def serve(service: "Service", host: str, port: int, *, browse: bool) -> None:
+def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bool = False) -> None:
     """Serve until Ctrl-C; says where.
 
     Raises:
@@ -234,7 +238,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool) -> None:
         if browse and not _show(address):
             hint("There is no browser here. Open that address in one.")
 
-    logs.begin()
+    logs.begin(requests=verbose or not sys.stderr.isatty())
     server.run(app, service, listening, ready)
 
 
