@@ -1,5 +1,8 @@
 """The shipped matcher: a change of weights, decoding or engines must not pass in silence."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +247,15 @@ def test_a_russian_sentence_lies_beside_its_twin(texts: mini.MiniTexts) -> None:
     cosines = english @ russian.T
     assert np.diag(cosines).min() > 0.6
     assert max(cosines[0, 1], cosines[1, 0]) < 0.3
+
+
+def test_nobody_is_told_that_it_ran(tmp_path: Path) -> None:
+    """ONNX Runtime, left to itself, numbers the user in their home, and tells its maker."""
+    code = (
+        "import numpy as np; from kadr.encoders.mini import MiniImages\n"
+        "assert MiniImages().encode([np.zeros((224, 224, 3), np.uint8)]).any()"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -13,6 +13,7 @@ The flow in nine lines:
     library.close()
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from kadr.train import Config as TrainConfig
     from kadr.train import train as train_matcher
     from kadr.vectors import VectorCache
+
+# ONNX Runtime (1.32) tells its maker of each process and model, under a number that it
+# keeps in the user's home. It looks at this when it is imported, so nothing may import it before.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Library",

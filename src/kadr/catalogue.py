@@ -1,10 +1,12 @@
 """A library's photos as they may be seen without a query, and what they can be chosen by."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,15 @@ class Facets:
     kinds: tuple[str, ...]
     first: str | None
     last: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A photo's file, opened; size in bytes and time of change in ns, as when it was indexed."""
+
+    path: Path
+    file: BinaryIO
+    state: tuple[int, int]
 
 
 class Catalogue:
@@ -84,16 +95,22 @@ class Catalogue:
         """Whether the policy hides a photo."""
         return bool(records.hidden(self._store, self._policy, [number]))
 
-    def file(self, photo: Stored) -> Path | None:
-        """A file of the photo that is as it was indexed, so that nothing unknown is shown."""
+    def open(self, photo: Stored) -> "Found | None":
+        """A file of the photo that is as it was indexed, opened: nothing unknown is shown.
+
+        None where each of its files changed or went away.
+        """
         for path in photo.paths:
             state = self._store.state(path)
             try:
-                status = path.stat()
+                if state is None or _state(path.stat()) != state:
+                    continue
+                file = path.open("rb")
             except OSError:
                 continue
-            if state == (status.st_size, status.st_mtime_ns):
-                return path
+            if _state(os.fstat(file.fileno())) == state:
+                return Found(path, file, state)
+            file.close()
         return None
 
     def facets(self) -> Facets:
@@ -136,6 +153,11 @@ class Catalogue:
             for folder in {folder for path in paths for folder in above(path, roots)}:
                 folders[folder] += count
         return set(holding), folders
+
+
+def _state(status: os.stat_result) -> tuple[int, int] | None:
+    """None for what is no file: to open a pipe would wait for ever."""
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def above(path: Path, roots: Sequence[Path]) -> list[Path]:

@@ -3,23 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
 
-from kadr.interfaces.api import photos, problems, reviewing, searching, status
+from kadr import matcher
+from kadr.interfaces.api import page, photos, problems, reviewing, searching, status
 from kadr.interfaces.api.config import Service, check_networks
 from kadr.interfaces.api.cursors import Cursors
-from kadr.interfaces.api.guard import Guard
+from kadr.interfaces.api.guard import Guard, Rate
 from kadr.interfaces.api.problems import ProblemDetails
 from kadr.interfaces.api.rooms import Rooms
 from kadr.interfaces.api.shapes import SearchShape
 from kadr.interfaces.api.visitors import Doorkeeper, Legislator
 
 PREFIX = "/api/v1"
-WEB = Path(__file__).parents[1] / "web"
 DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
 
 Photos that the policy hides answer 451 with its disclaimer; in a search they are a card that holds
@@ -31,11 +28,14 @@ def create_app(service: Service) -> FastAPI:
     """The service as an ASGI application.
 
     Raises:
-        KadrError: the policy, the keys, the rate or the proxies can't be read.
+        KadrError: the policy, the model, the keys, the rate or the proxies can't be read.
     """
     check_networks(service.proxies)
     doorkeeper, legislator = Doorkeeper(service), Legislator(service)
     bool(doorkeeper.keys)  # a broken file of keys is told now
+    rate = Rate(service.rate) if service.rate else None
+    if service.model is not None:
+        matcher.read_manifest(service.model)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -62,19 +62,11 @@ def create_app(service: Service) -> FastAPI:
     for router in (searching.router, photos.router, reviewing.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
+    app.include_router(page.router())
     problems.register(app)
-    app.add_middleware(Guard, service=service, doorkeeper=doorkeeper)
-    _add_page(app)
+    app.add_middleware(Guard, service=service, doorkeeper=doorkeeper, rate=rate)
     _document(app)
     return app
-
-
-def _add_page(app: FastAPI) -> None:
-    app.mount("/web", StaticFiles(directory=WEB), name="web")
-
-    @app.get("/", include_in_schema=False)
-    async def _page() -> Response:
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 def _document(app: FastAPI) -> None:

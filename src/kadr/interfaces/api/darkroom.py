@@ -47,14 +47,15 @@ class Darkroom:
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
-    async def thumbnail(self, path: Path, side: int) -> bytes:
+    async def thumbnail(self, path: Path, state: tuple[int, int], side: int) -> bytes:
         """A JPEG of a file, no side longer than `side`, upright, without the file's facts.
 
         Raises:
-            ImageError: it can't be decoded within the limits.
+            ImageError: it can't be decoded within the limits, or its size and time of change aren't
+                `state` any more.
             BusyError: too much waits.
         """
-        return await self._run(_thumbnail, path, side)
+        return await self._run(_thumbnail, path, state, side)
 
     async def picture(self, content: bytes, size: int) -> Picture:
         """An upload as a query takes it; `size` as `kadr.images.decode` takes it.
@@ -110,8 +111,11 @@ def _decoded(source: Path | bytes, size: int, most_pixels: int | None = None) ->
         raise ImageError("can't be decoded within the memory that is allowed") from error
 
 
-def _thumbnail(path: Path, side: int) -> bytes:
+def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
     photo, _ = _decoded(path, side)
+    status = path.stat()
+    if (status.st_size, status.st_mtime_ns) != state:
+        raise ImageError("changed while it was read")
     photo.thumbnail((side, side))
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=QUALITY)

@@ -56,12 +56,13 @@ MORE_PICTURES = 10
 class Guard:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, service: Service, doorkeeper: Doorkeeper) -> None:
-        """Raises KadrError where the rate can't be read."""
+    def __init__(
+        self, app: ASGIApp, service: Service, doorkeeper: Doorkeeper, rate: "Rate | None"
+    ) -> None:
         self._app = app
         self._service = service
         self._doorkeeper = doorkeeper
-        self._rate = _Rate(service.rate) if service.rate else None
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -114,16 +115,17 @@ class Guard:
                 self._doorkeeper.admit(Request(scope))
 
 
-class _Rate:
+class Rate:
     """Counts what each visitor asks."""
 
     def __init__(self, rate: str) -> None:
+        """Raises KadrError where it is no rate."""
         try:
             item = limits.parse(rate)
-        except ValueError as error:
-            raise KadrError(
-                f"{rate!r} is no rate. Write one such as 600/minute, or off."
-            ) from error
+        except ValueError:
+            item = None
+        if item is None or item.amount < 1:
+            raise KadrError(f"{rate!r} is no rate. Write one such as 600/minute, or off.")
         self._asking = item
         self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -145,8 +147,8 @@ def _visitor(headers: Headers, service: Service, scope: Scope) -> str:
     """
     peer = str(scope["state"]["peer"])
     if service.trusts(peer):
-        named = headers.get("x-forwarded-for", "").split(",")[-1].strip()
-        return named or peer
+        lines = headers.getlist("x-forwarded-for") or [""]  # a proxy may add a line of its own
+        return lines[-1].split(",")[-1].strip() or peer
     return peer
 
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 
 from kadr import files as storage
+from kadr.catalogue import Found
 from kadr.errors import ImageError
 from kadr.interfaces.api import problems
 from kadr.interfaces.api.desk import BusyError
@@ -45,7 +47,8 @@ MEDIA_TYPES = {
 }  # fmt: skip
 SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
 """Of uploads, where the kind isn't its own suffix."""
-MOST_FILES = 20
+PART = 2**18
+"""Bytes of a file that are read at a time."""
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 """One range; others are passed over, as RFC 9110 allows."""
 Side = Annotated[
@@ -181,8 +184,9 @@ async def photo(request: Request, law: TheLaw, photo: PhotoId, size: Side = None
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, Path | None]:
-        return _found(library, photo, law)
+    def work(library: Library) -> tuple[Stored, Found | None]:
+        stored = _seen(library, photo, law)
+        return stored, library.catalogue.open(stored)
 
     held = rooms(request)
     return await picture(request, held, await held.looking.do(law.policy, work), size)
@@ -199,7 +203,7 @@ async def facts(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     """Its name, folder, size, date, camera and place."""
 
     def work(library: Library) -> Response:
-        found, _ = _found(library, photo, law)
+        found = _seen(library, photo, law)
         return json(labels(request, library).photo(found))
 
     return await rooms(request).looking.do(law.policy, work)
@@ -218,7 +222,7 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     folder: Path | None = request.app.state.service.uploads
 
     def work(library: Library) -> Response:
-        found, _ = _found(library, photo, law)
+        found = _seen(library, photo, law)
         if folder is None or any(path.parent != folder for path in found.paths):
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
         for path in found.paths:
@@ -229,71 +233,105 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     return await rooms(request).working.do(law.policy, work)
 
 
-def _found(library: Library, number: int, law: Law) -> tuple[Stored, Path | None]:
-    """A photo, and its file where that is as it was indexed.
+def _seen(library: Library, number: int, law: Law) -> Stored:
+    """A photo that may be seen.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the law hides it.
     """
-    catalogue = library.catalogue
-    found = catalogue.photo(number)
+    found = library.catalogue.photo(number)
     if found is None:
         raise ProblemError(404, f"There is no photo {number}.")
-    if catalogue.hides(number):
+    if library.catalogue.hides(number):
         raise law.blocked()
-    return found, catalogue.file(found)
+    return found
 
 
 async def picture(
-    request: Request, held: Rooms, found: tuple[Stored, Path | None], size: str | None
+    request: Request, held: Rooms, seen: tuple[Stored, Found | None], size: str | None
 ) -> Response:
-    """A photo's file, or a copy no larger than `size`."""
-    stored, path = found
-    if path is None:
+    """A photo's file, which is closed at the end, or a copy no larger than `size`."""
+    stored, found = seen
+    if found is None:
         raise ProblemError(404, "The photo's file changed or went away. It must be indexed again.")
     tag = f'"{stored.digest}{f"-{size}" if size else ""}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if _has(request, tag):
+    if has(request, tag):
+        found.file.close()
         return Response(status_code=304, headers=headers)
-    if size is not None:
-        content = await _thumbnail(held, stored.digest, path, int(size))
-        return Response(content, headers=headers, media_type="image/jpeg")
-    _check_range(request, path)
-    headers["Content-Disposition"] = f"inline; filename*=utf-8''{quote(text(path.name))}"
-    return FileResponse(path, headers=headers, media_type=MEDIA_TYPES[stored.facts.kind])
+    if size is None:
+        return _file(request, stored, found, headers)
+    found.file.close()
+    content = await _thumbnail(held, stored.digest, found, int(size))
+    return Response(content, headers=headers, media_type="image/jpeg")
 
 
-def _check_range(request: Request, path: Path) -> None:
-    """Have a range that can't be understood passed over.
+def _file(
+    request: Request, stored: Stored, found: Found, headers: dict[str, str]
+) -> StreamingResponse:
+    """The file as it is, or the part of it that is asked for."""
+    whole = found.state[0]
+    try:
+        start, length = _range(request, whole, headers["ETag"])
+    except ProblemError:
+        found.file.close()
+        raise
+    headers |= {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(length),
+        "Content-Disposition": f"inline; filename*=utf-8''{quote(text(found.path.name))}",
+    }
+    status = 200
+    if length < whole:
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{whole}"
+    media = MEDIA_TYPES[stored.facts.kind]
+    return StreamingResponse(_parts(found.file, start, length), status, headers, media)
+
+
+def _range(request: Request, whole: int, tag: str) -> tuple[int, int]:
+    """Where the part that is asked for begins, and its length; the whole, where none is.
 
     Raises:
         ProblemError: 416, the file has no such part.
     """
     found = RANGE.fullmatch(request.headers.get("range", ""))
-    first, last, tail = (int(part) if part else None for part in found.groups()) if found else (
-        None, None, None,
-    )  # fmt: skip
-    if found is None or (first is not None and last is not None and last < first):
-        request.scope["headers"] = [one for one in request.scope["headers"] if one[0] != b"range"]
-        return
-    size = path.stat().st_size
-    if tail == 0 or (first or 0) >= size:
-        raise ProblemError(416, f"The file has {size} bytes.", {"Content-Range": f"bytes */{size}"})
+    if found is None or request.headers.get("if-range", tag) != tag:
+        return 0, whole
+    first, last, tail = (int(part) if part else None for part in found.groups())
+    if first is None:
+        first, last = max(0, whole - (tail or 0)), None
+    if last is not None and last < first:
+        return 0, whole
+    if first >= whole:
+        raise ProblemError(
+            416, f"The file has {whole} bytes.", {"Content-Range": f"bytes */{whole}"}
+        )
+    return first, min(whole, whole if last is None else last + 1) - first
 
 
-def _has(request: Request, tag: str) -> bool:
+def _parts(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while length and (part := file.read(min(length, PART))):
+            length -= len(part)
+            yield part
+
+
+def has(request: Request, tag: str) -> bool:
+    """Whether the visitor has what bears the tag."""
     given = request.headers.get("if-none-match", "")
     return given.strip() == "*" or tag in {
         one.strip().removeprefix("W/") for one in given.split(",")
     }
 
 
-async def _thumbnail(held: Rooms, digest: str, path: Path, side: int) -> bytes:
+async def _thumbnail(held: Rooms, digest: str, found: Found, side: int) -> bytes:
     known = held.thumbnails.get((digest, side))
     if known is not None:
         return known
     try:
-        made = await held.darkroom.thumbnail(path, side)
+        made = await held.darkroom.thumbnail(found.path, found.state, side)
     except ImageError as error:
         raise ProblemError(404, "The photo can't be decoded any more.") from error
     held.thumbnails[digest, side] = made

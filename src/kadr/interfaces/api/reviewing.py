@@ -1,11 +1,11 @@
 """Routes for those who decide for the law."""
 
-from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from kadr import review
+from kadr.catalogue import Found
 from kadr.errors import KadrError
 from kadr.interfaces.api import problems
 from kadr.interfaces.api.photos import PICTURE, picture
@@ -68,11 +68,11 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, FilePath | None]:
+    def work(library: Library) -> tuple[Stored, Found | None]:
         stored = library.catalogue.photo(photo)
         if stored is None:
             raise ProblemError(404, f"There is no photo {photo}.")
-        return stored, library.catalogue.file(stored)
+        return stored, library.catalogue.open(stored)
 
     held = rooms(request)
     found = await held.looking.do(law.policy, work)

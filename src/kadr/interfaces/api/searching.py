@@ -228,7 +228,8 @@ async def search_with_pictures(
         ),
     ],
     pictures: Annotated[
-        list[UploadFile] | None, File(description="Up to 4; the parts name them by number.")
+        list[UploadFile] | None,
+        File(max_length=4, description="Up to 4; the parts name them by number."),
     ] = None,
 ) -> Response:
     """One text alone is answered with probabilities, anything else by similarity."""
@@ -238,9 +239,7 @@ async def search_with_pictures(
         where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ProblemError(422, f"query: {where}") from error
     files = pictures or []
-    if len(files) > 4 or any(
-        part.picture is not None and part.picture >= len(files) for part in asked.parts
-    ):
+    if any(part.picture is not None and part.picture >= len(files) for part in asked.parts):
         raise ProblemError(
             422, "The parts must name the pictures that are sent, at most 4, from 0."
         )
@@ -299,7 +298,15 @@ async def explain(
     request: Request,
     law: TheLaw,
     photo: PhotoId,
-    q: Annotated[str, Query(min_length=1, max_length=MOST_TEXT, description="One text.")],
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=MOST_TEXT,
+            description=f"One text of at most {MOST_WORDS} words.",
+            examples=["a dog runs on the beach"],
+        ),
+    ],
 ) -> Response:
     """The effects of words don't add up to the whole; the shares of places do."""
     text = understood(q).text

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -14,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kadr.errors import KadrError
 from kadr.interfaces.api import problems
 from kadr.interfaces.api.config import Service
-from kadr.interfaces.api.guard import HEADERS
+from kadr.interfaces.api.guard import HEADERS, LOG
 
 KEEP_ALIVE = 15
 """Seconds that a connection may be idle between two requests."""
@@ -94,7 +95,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str = "The request is too long.") -> None:
         if self.cycle is None or self.cycle.response_complete:  # no answer is under way
-            answer = problems.response(status, detail, "", {**HEADERS, "Connection": "close"})
+            request_id = uuid.uuid4().hex[:16]
+            more = {"X-Request-ID": request_id, "Cache-Control": "no-store", "Connection": "close"}
+            answer = problems.response(status, detail, request_id, HEADERS | more)
+            LOG.info("refused", extra={"request_id": request_id, "status": status})
             head = [f"HTTP/1.1 {status} {problems.phrase(status)}".encode()]
             head += [name + b": " + value for name, value in answer.raw_headers]
             self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))

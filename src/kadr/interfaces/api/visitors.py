@@ -150,7 +150,8 @@ class Legislator:
             return service.country.upper()
         found: str | None = None
         if service.country_header and service.trusts(request.scope["state"].get("peer")):
-            found = request.headers.get(service.country_header)
+            told = request.headers.getlist(service.country_header)
+            found = told[0] if len(told) == 1 else None  # the visitor's own beside the proxy's?
         elif service.country_parameter:
             found = parameter
         found = (found or "").strip().upper()
