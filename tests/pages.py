@@ -1,10 +1,12 @@
 """A real browser that looks at the page of `kadr serve`, and notes whatever goes wrong there."""
 
 import base64
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +14,16 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 PATIENCE_MS = 15_000
 PHONE: dict[str, Any] = {
@@ -45,6 +55,7 @@ def chromium() -> str:
 @contextmanager
 def launched() -> Iterator[Browser]:
     path = chromium()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
@@ -74,14 +85,14 @@ class Visitor:
         page.on("console", lambda said: self._note(said.type, said.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))
         page.on("request", self._asked)
-        page.on("response", lambda answer: self.responses.append(answer))
+        page.on("response", self._answered)
         return page
 
     def open(self, path: str = "/", **options: Any) -> Page:
         """A fresh page at a path, its photos there."""
         page = self.page(**options)
         page.goto(self.address + path)
-        page.wait_for_selector("#grid[aria-busy=false]", state="attached")
+        page.wait_for_selector("#grid[aria-busy=false], #review .reasons > *", state="attached")
         return page
 
     def asked(self, part: str) -> list[Request]:
@@ -98,10 +109,21 @@ class Visitor:
         ):
             self.problems.append(f"{kind}: {text}")
 
+    def _answered(self, response: Response) -> None:
+        self.responses.append(response)  # a bound method of list can't be given to playwright
+
     def _asked(self, request: Request) -> None:
         self.requests.append(request)
         if not request.url.startswith((self.address + "/", "blob:", "data:")):
             self.problems.append(f"request to another host: {request.url}")
+
+
+def until(is_so: Callable[[], bool], seconds: float = PATIENCE_MS / 1000) -> None:
+    """Wait for what only Python can tell; the page's CSP lets playwright evaluate nothing in it."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "It didn't come to be"
+        time.sleep(0.02)
 
 
 def query(address: str) -> dict[str, str]:
@@ -113,6 +135,27 @@ def shown(page: Page) -> list[int]:
     """Numbers of the photos that are drawn, in the order of the document."""
     links = page.locator("#grid a.photo").evaluate_all("links => links.map(link => link.href)")
     return [int(query(link)["photo"]) for link in links]
+
+
+def note_parts(page: Page) -> None:
+    """From now on `parts` tells what is searched by; the browser doesn't tell it of files."""
+    page.evaluate(
+        """() => {
+            const real = window.fetch;
+            window.searched = [];
+            window.fetch = (address, options) => {
+                if (options?.body instanceof FormData) window.searched.push(options.body.get("query"));
+                return real(address, options);
+            };
+        }"""
+    )
+
+
+def parts(page: Page) -> list[dict[str, Any]]:
+    """What the last search by several things asked for."""
+    asked = page.evaluate("window.searched")
+    found: list[dict[str, Any]] = json.loads(asked[-1])["parts"] if asked else []
+    return found
 
 
 def transfer(page: Page, file: Path, kind: str = "image/jpeg") -> Any:

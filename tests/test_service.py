@@ -588,19 +588,21 @@ class TestDoor:
 
         with TestClient(create_app(replace(service, waiting=1))) as opened:
             rooms = opened.app.state.rooms  # type: ignore[attr-defined]
-            go, first = threading.Event(), threading.Event()
+            go, blocked = threading.Event(), threading.Semaphore(0)
 
             def block(_library: Library) -> None:
-                first.set()
+                blocked.release()
                 assert go.wait(20)
 
             from concurrent.futures import ThreadPoolExecutor
 
             from kadr.interfaces.api.desk import _Job
+            from kadr.interfaces.api.rooms import SEARCHERS
             from kadr.safety import policy as law
 
-            rooms.searching._jobs.put(_Job(law.load("under-16"), block))
-            assert first.wait(20)
+            for _ in range(SEARCHERS):
+                rooms.searching._jobs.put(_Job(law.load("under-16"), block))
+                assert blocked.acquire(timeout=20)
             with ThreadPoolExecutor(1) as pool:
                 waiting = pool.submit(opened.get, "/api/v1/search", params={"q": QUERY})
                 while rooms.searching._jobs.qsize() < 1:

@@ -59,10 +59,18 @@ class Alignment:
     text_bank: Vectors
     correlations: Vectors
 
-    def images(self, vectors: Vectors) -> Joint:
-        """Image vectors [n, image dim] in the joint space."""
+    def images(self, vectors: Vectors, density: Vectors | None = None) -> Joint:
+        """Image vectors [n, image dim] in the joint space.
+
+        `density` float32 [n, len(NEAREST)] is theirs where it is known, NaN elsewhere: it is worked
+        out there, and written into it.
+        """
         joint = _project(vectors, self.image_mean, self.image_map)
-        return Joint(joint, _density(joint, self.text_bank), self.correlations)
+        if density is None:
+            density = _density(joint, self.text_bank)
+        elif (unknown := np.isnan(density[:, 0])).any():
+            density[unknown] = _density(joint[unknown], self.text_bank)
+        return Joint(joint, density, self.correlations)
 
     def texts(self, vectors: Vectors) -> Joint:
         """Text vectors [n, text dim] in the joint space."""

@@ -49,9 +49,9 @@ class Matcher:
     relevance: Relevance
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
-    def images(self, vectors: Vectors) -> Side:
-        """Image encoder vectors [n, dim], ready for pairing."""
-        return Side(vectors, self.alignment.images(vectors))
+    def images(self, vectors: Vectors, density: Vectors | None = None) -> Side:
+        """Image encoder vectors [n, dim], ready for pairing; `density` as `Alignment.images`."""
+        return Side(vectors, self.alignment.images(vectors, density))
 
     def texts(self, vectors: Vectors) -> Side:
         """Text encoder vectors [n, dim], ready for pairing."""

@@ -26,8 +26,9 @@ Open: TypeAlias = Callable[[Policy], Library]
 """Opens the library under a policy; called on the desk's thread."""
 T = TypeVar("T")
 
-BATCH = 16
-"""Searches that are answered together, at most."""
+BATCH = 4
+"""Searches that are answered together, at most: more would wait for each other, and leave nothing
+to another thread (docs/results.md)."""
 
 
 class BusyError(KadrError):
@@ -44,33 +45,30 @@ class _Job:
     done: Future[Any] = field(default_factory=Future)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A library, and which file it was when it was opened."""
-
-    library: Library
-    identity: tuple[int, int] | None
-
-
 class Desk:
-    """One thread. It opens the library once for each policy: there are few."""
+    """Threads that share what waits; most desks have one."""
 
-    def __init__(self, name: str, open_library: Open, waiting: int) -> None:
+    def __init__(self, name: str, open_library: Open, waiting: int, threads: int = 1) -> None:
         self._name = name
-        self._open = open_library
         self._most = waiting
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._libraries: dict[str, _Opened] = {}
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._threads = [
+            threading.Thread(target=_Clerk(open_library).serve, args=(self._jobs,), name=name)
+            for _ in range(threads)
+        ]
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
 
     def stop(self) -> None:
         """Finish what waits, and close the libraries."""
-        self._jobs.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
 
     async def do(self, policy: Policy, work: Callable[[Library], T]) -> T:
         """What `work` makes of the library.
@@ -103,15 +101,32 @@ class Desk:
         # Whoever goes away while a job waits cancels it; one that runs is finished.
         return await asyncio.wrap_future(job.done)
 
-    def _run(self) -> None:
+
+@dataclass(frozen=True)
+class _Opened:
+    """A library, and which file it was when it was opened."""
+
+    library: Library
+    identity: tuple[int, int] | None
+
+
+class _Clerk:
+    """Does what waits, on one thread. Opens the library once for each policy: there are few."""
+
+    def __init__(self, open_library: Open) -> None:
+        self._open = open_library
+        self._libraries: dict[str, _Opened] = {}
+
+    def serve(self, jobs: "queue.SimpleQueue[_Job | None]") -> None:
+        """Take what waits, some at a time, until there is a None."""
         try:
-            while (job := self._jobs.get()) is not None:
+            while (job := jobs.get()) is not None:
                 batch = [job]
                 with contextlib.suppress(queue.Empty):
                     while len(batch) < BATCH:
-                        more = self._jobs.get_nowait()
+                        more = jobs.get_nowait()
                         if more is None:
-                            self._jobs.put(None)
+                            jobs.put(None)
                             break
                         batch.append(more)
                 self._serve([one for one in batch if one.done.set_running_or_notify_cancel()])

@@ -82,6 +82,12 @@ class Guard:
                 error.status, error.detail, state["request_id"], error.headers
             )
             await answer(scope, receive, passage.send)
+        except asyncio.CancelledError:  # the service stops, and has waited long enough
+            if not passage.started:
+                detail = "The service stops. Ask again."
+                answer = problems.response(503, detail, state["request_id"], problems.RETRY)
+                await answer(scope, receive, passage.send)
+            raise
         except KadrError as error:
             await problems.unusable(error, state["request_id"])(scope, receive, passage.send)
         except Exception:  # outside of Starlette's own handler: this answer needs its headers too

@@ -1,5 +1,7 @@
 """What a running service holds: its desks, its darkroom, and the matcher that they share."""
 
+import os
+
 import numpy as np
 from cachetools import LRUCache
 
@@ -14,6 +16,8 @@ from kadr.types import Picture
 CACHED_BYTES = 64_000_000
 """Thumbnails that are held in memory, by their bytes."""
 
+SEARCHERS = min(2, os.cpu_count() or 1)
+"""Threads that search. The model lets go of Python's lock, the rest of a search doesn't."""
 EXPLANATIONS = 8
 """That may wait: each takes up to seconds."""
 
@@ -29,7 +33,7 @@ class Rooms:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._matcher: Matcher | None = None
-        self.searching = Desk("searching", self._open, service.waiting)
+        self.searching = Desk("searching", self._open, service.waiting, SEARCHERS)
         self.explaining = Desk("explaining", self._open, EXPLANATIONS)
         self.looking = Desk("looking", self._open, 4 * service.waiting)
         self.working = Desk("working", self._open, service.waiting)

@@ -1,0 +1,125 @@
+// The service's answers, and its refusals as one kind of error.
+
+import { language } from "./texts.js";
+
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, copies: number}} Photo */
+/** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
+
+const BASE = "/api/v1";
+
+/** status 0: nobody answered. retryAfter: seconds. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} detail @param {number} [retryAfter] */
+  constructor(status, detail, retryAfter = 2) {
+    super(detail);
+    this.status = status;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Called where the service wants a key. */
+export const asks = { forKey: () => {} };
+
+/** @param {number} id @param {number} [longest] CSS pixels of its longest side */
+export function thumbnail(id, longest = 160) {
+  return `${BASE}/photos/${id}?size=${longest * devicePixelRatio > 330 ? 640 : 320}`;
+}
+
+/** @param {number} id */
+export const large = (id) => `${BASE}/photos/${id}?size=1600`;
+/** @param {number} id */
+export const original = (id) => `${BASE}/photos/${id}`;
+/** @param {number} id */
+export const reviewPicture = (id) => `${BASE}/review/${id}/picture?size=1600`;
+
+/** @param {object} params @param {AbortSignal} [signal] */
+export const photos = (params, signal) => get("/photos", params, signal);
+/** @param {object} params @param {AbortSignal} [signal] */
+export const search = (params, signal) => get("/search", params, signal);
+/** @param {number} id @param {object} params @param {AbortSignal} [signal] */
+export const similar = (id, params, signal) => get(`/similar/${id}`, params, signal);
+/** @param {number} id @returns {Promise<Photo>} */
+export const facts = (id) => get(`/photos/${id}/facts`, {});
+/** @param {number} id @param {string} q @returns {Promise<Explanation>} */
+export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
+export const library = () => get("/library", {});
+/** @param {number} n */
+export const reviewQueue = (n) => get("/review", { n });
+
+/** @param {object} query @param {File[]} pictures @param {AbortSignal} [signal] */
+export function searchParts(query, pictures, signal) {
+  const body = new FormData();
+  body.append("query", JSON.stringify(query));
+  for (const picture of pictures) body.append("pictures", picture);
+  return call(`/search?lang=${language()}`, { method: "POST", body, signal });
+}
+
+/** @param {number} id @param {"allow" | "hide" | "withdraw"} decision @param {string} why */
+export function decide(id, decision, why) {
+  return call(`/review/${id}`, asJson({ decision, why }));
+}
+
+/** @param {string} key */
+export function openSession(key) {
+  return call("/session", asJson({ key }));
+}
+
+/**
+ * XMLHttpRequest: fetch doesn't tell how far an upload is.
+ * @param {File[]} files
+ * @param {(share: number) => void} onProgress
+ * @returns {Promise<{added: Photo[], withheld: number, skipped: {file: number, reason: string}[]}>}
+ */
+export function upload(files, onProgress) {
+  const body = new FormData();
+  for (const file of files) body.append("photos", file);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `${BASE}/photos`);
+    request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+    request.onload = () => {
+      const answer = parsed(request.responseText);
+      if (request.status < 300) resolve(answer);
+      else reject(refusal(request.status, answer, request.getResponseHeader("Retry-After")));
+    };
+    request.onerror = () => reject(new ApiError(0, ""));
+    request.send(body);
+  });
+}
+
+function get(path, params, signal) {
+  const query = new URLSearchParams({ lang: language() });
+  for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") query.set(name, value);
+  return call(`${path}?${query}`, { signal });
+}
+
+function asJson(content) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(BASE + path, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError(0, "");
+  }
+  const answer = parsed(await response.text());
+  if (response.ok) return answer;
+  throw refusal(response.status, answer, response.headers.get("Retry-After"), path);
+}
+
+function refusal(status, answer, retryAfter, path = "") {
+  if (status === 401 && path !== "/session") asks.forKey();
+  return new ApiError(status, answer?.detail ?? "", Number(retryAfter) || 2);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // a proxy's page, or nothing
+  }
+}

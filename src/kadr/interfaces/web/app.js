@@ -1,0 +1,235 @@
+// The page: joins the parts, each of which follows the address.
+
+import * as api from "./api.js";
+import { patiently, told } from "./errors.js";
+import { Feed } from "./feed.js";
+import { Filters } from "./filters.js";
+import { Grid } from "./grid.js";
+import { isTyping, letter } from "./keys.js";
+import { Pictures } from "./pictures.js";
+import { Review } from "./review.js";
+import { SearchField } from "./searchfield.js";
+import { askForKeys } from "./session.js";
+import { settings } from "./settings.js";
+import { go, onChange, read } from "./state.js";
+import { say } from "./texts.js";
+import { addPhotos } from "./uploads.js";
+import { Viewer } from "./viewer.js";
+import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
+import { Words } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+
+history.scrollRestoration = "manual";
+
+const feed = new Feed({ show, grow, loading, tell: teller(), summarise });
+const grid = new Grid($("grid"), {
+  onNearEnd: () => feed.more(false),
+  onOpen: (index) => go({ photo: feed.shown.items[index].photo.id }, { inside: true }),
+  onLike: likeIt,
+  onWhy: explain,
+  onWhyEnd: () => removeWhy($("grid")),
+  onLeave: () => $("q").focus(),
+});
+const viewer = new Viewer($("viewer"), feed, {
+  onClosed: (index) => grid.focus(index),
+  say: announce,
+  onHelp: openHelp,
+});
+const field = new SearchField($("search"), $("q"), $("clear"));
+const words = new Words($("words"), (q) => field.set(q));
+const filters = new Filters($("filters"), $("filter-toggle"), $("chips"));
+const pictures = new Pictures($("pictures"), $("curtain"), $("chooser"), () => $("q").focus());
+const review = new Review($("review"), { tell: teller(), onDecided: () => (isStale = true) });
+/** Whether decisions made the answers that are kept untrue. */
+let isStale = false;
+let library = null;
+
+askForKeys($("key"), start);
+settings($("language"), $("theme"), () => {
+  if (library) filters.offer(library);
+  review.translate();
+  viewer.translate();
+  feed.forget();
+  follow(read());
+});
+onChange((state, isBack) => {
+  tell(null); // it was said of the state before
+  follow(state, isBack);
+});
+listen();
+start();
+
+/** What the library holds decides what the page offers. */
+async function start() {
+  feed.forget();
+  follow(read());
+  try {
+    library = await patiently(api.library, teller());
+  } catch (error) {
+    tell(told(error));
+    return;
+  }
+  feed.count(library.photos);
+  filters.offer(library);
+  $("add").hidden = !(library.uploads && library.scopes.includes("write"));
+  $("to-review").hidden = !(library.hides && library.scopes.includes("review"));
+}
+
+/** @param {import("./state.js").State} state @param {boolean} [isBack] */
+function follow(state, isBack = false) {
+  field.show(state.q);
+  words.show(state.q, state.like !== null || state.picture !== null);
+  filters.show(state.filters);
+  pictures.show(state);
+  document.title = state.q ? `${state.q} · kadr` : say("title");
+  document.body.classList.toggle("reviewing", state.review);
+  $("results").hidden = state.review;
+  if (state.review) review.open();
+  else leaveReview();
+  if (!state.review) feed.show(state, isBack);
+  viewer.follow(state.photo);
+}
+
+function leaveReview() {
+  if (!review.isOpen) return;
+  review.close();
+  if (!isStale) return;
+  isStale = false;
+  start();
+}
+
+/** The feed has other photos. */
+function show(shown, isFresh) {
+  const { items, next, summary, note } = shown;
+  summarise(summary);
+  $("summary").classList.toggle("unseen", items[0]?.kind === "line"); // the line says it already
+  $("note").hidden = !note;
+  if (note) showNote(note);
+  $("show-more").hidden = !feed.waits;
+  grid.show(items, next === null);
+  if (!read().photo) scrollTo(0, isFresh ? 0 : shown.scroll);
+  viewer.refresh();
+}
+
+function showNote({ title, text = "", command = "" }) {
+  $("note").querySelector("h2").textContent = title;
+  $("note").querySelector("p").textContent = text;
+  $("note").querySelector("code").textContent = command;
+}
+
+function grow(shown) {
+  $("show-more").hidden = !feed.waits;
+  grid.grow(shown.next === null);
+}
+
+/** @param {string} summary */
+function summarise(summary) {
+  $("summary").textContent = summary;
+}
+
+/** @param {boolean} isLoading */
+function loading(isLoading) {
+  $("grid").setAttribute("aria-busy", String(isLoading));
+  document.body.classList.toggle("loading", isLoading);
+}
+
+/** One calm line. @param {string | null} line */
+function tell(line) {
+  $("line").textContent = line ?? "";
+}
+
+/** For one part of the page, which takes back only what it said itself. */
+function teller() {
+  let said = "";
+  return (/** @type {string | null} */ line) => {
+    if (line === null && $("line").textContent !== said) return;
+    said = line ?? "";
+    tell(line);
+  };
+}
+
+/** Only for those who hear the page. @param {string} text */
+function announce(text) {
+  $("announcer").textContent = text;
+}
+
+function likeIt(index) {
+  go({ q: "", picture: null, like: feed.shown.items[index].photo.id });
+}
+
+/** @param {number} index @param {HTMLElement} cell @param {"hover" | "key"} how */
+async function explain(index, cell, how) {
+  const item = feed.shown.items[index];
+  const isShown = cell.querySelector(".why-words") !== null;
+  if (how === "hover" && isShown) return;
+  removeWhy($("grid"));
+  if (isShown || !item?.explainable) return;
+  const frame = cell.querySelector(".photo");
+  try {
+    const why = await explanation(item.photo.id, feed.explained);
+    const isStill = how === "hover" ? cell.matches(":hover") : cell.isConnected;
+    if (!isStill || cell.querySelector(".why-words")) return;
+    layHeat(frame, item.photo, why);
+    frame.append(wordList(why));
+    if (how === "key") announce(spoken(why));
+  } catch (error) {
+    tell(told(error));
+  }
+}
+
+function openHelp() {
+  if ($("help").open) return;
+  $("help").showModal();
+  $("help").focus();
+}
+
+function listen() {
+  $("show-more").addEventListener("click", async () => {
+    const known = feed.shown.items.length;
+    await feed.more(true);
+    // The button may be gone: the keyboard goes on where the new photos begin.
+    grid.focus(feed.shown.items.findIndex((item, at) => at >= known && item.kind === "photo"));
+  });
+  addEventListener("popstate", () => $("help").close());
+  $("help-button").addEventListener("click", openHelp);
+  $("help").querySelector("button").addEventListener("click", () => $("help").close());
+  $("add").addEventListener("click", () => $("uploads").click());
+  $("uploads").addEventListener("change", async () => {
+    const files = [...$("uploads").files];
+    $("uploads").value = "";
+    if (files.length && (await addPhotos(files, tell))) start();
+  });
+  for (const link of document.querySelectorAll("a[data-go]")) link.addEventListener("click", followLink);
+  document.addEventListener("keydown", key);
+}
+
+/** Links inside the page change its state, new tabs stay the browser's business. */
+function followLink(event) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const isReview = event.currentTarget.dataset.go === "review";
+  go(isReview ? { review: !read().review, photo: null } : { q: "", like: null, picture: null, filters: {}, photo: null, review: false });
+}
+
+function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const pressed = letter(event);
+  if (event.key === "ArrowDown" && event.target === $("q") && grid.items.length) {
+    event.preventDefault();
+    grid.focus(grid.current);
+    return;
+  }
+  if (isTyping(event.target)) return;
+  const index = grid.list.contains(document.activeElement) ? grid.current : -1;
+  const act = {
+    "/": () => field.focus(),
+    "?": openHelp,
+    e: index >= 0 ? () => explain(index, grid.cellOf(index), "key") : null,
+    m: index >= 0 ? () => likeIt(index) : null,
+    Escape: read().review ? () => go({ review: false }) : null,
+  }[pressed];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}

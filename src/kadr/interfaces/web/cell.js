@@ -1,0 +1,129 @@
+// One place of the grid: a photo with its probability, a disclaimer, or a line between photos.
+
+import { address, read } from "./state.js";
+import { moment, number, percent, say } from "./texts.js";
+import { thumbnail } from "./api.js";
+
+/** @param {string} tag @param {string} className @param {string} [text] */
+export function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** An icon of index.html. @param {string} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** What is told of how well a photo fits; empty while browsing. @param {import("./feed.js").Found} item */
+export function fit(item) {
+  if (item.probability !== null) return say("sure", { percent: percent(item.probability) });
+  return item.similarity === null ? "" : say("likeness", { value: number(item.similarity, 2) });
+}
+
+/** The probability as a quiet bar, or the likeness as a word. @param {import("./feed.js").Found} item */
+export function caption(item) {
+  const made = element("div", "caption");
+  if (item.probability === null) {
+    // On a narrow photo the word gives way, the number stays.
+    const word = element("span", "likeness", say("likeness", { value: "" }).trim());
+    made.append(word, " ", number(item.similarity, 2));
+    return made;
+  }
+  const bar = element("span", "bar");
+  const filled = document.createElement("i");
+  filled.style.width = `${Math.round(item.probability * 1000) / 10}%`;
+  bar.append(filled);
+  made.append(bar, element("span", "percent", percent(item.probability)));
+  return made;
+}
+
+/** @param {import("./feed.js").Item} item @param {number} width @param {number} height */
+export function cell(item, width, height) {
+  if (item.kind === "line") return line(item, height);
+  return item.kind === "withheld" ? withheld(item, height) : photo(item, width, height);
+}
+
+/** @param {import("./feed.js").Line} item */
+function line(item, height) {
+  const made = element("li", "line");
+  made.style.height = `${height}px`;
+  made.append(element("h2", "", item.text));
+  return made;
+}
+
+/** The disclaimer, and nothing else of the photo. @param {import("./feed.js").Withheld} item */
+function withheld(item, height) {
+  const made = element("li", "cell withheld");
+  const card = element("div", "card");
+  card.append(icon("withheld"), element("p", "", item.notice));
+  card.style.height = `${height}px`;
+  made.append(card);
+  return made;
+}
+
+/** @param {import("./feed.js").Found} item */
+function photo(item, width, height) {
+  const made = element("li", item.matches ? "cell" : "cell weak");
+  const link = element("a", "photo");
+  link.href = address({ ...read(), photo: item.photo.id });
+  link.tabIndex = -1;
+  link.style.height = `${height}px`;
+  const told = [item.photo.name, item.photo.taken && moment(item.photo.taken), fit(item)];
+  link.setAttribute("aria-label", told.filter(Boolean).join(", "));
+  link.title = item.photo.name;
+  link.append(image(item, Math.max(width, height)));
+  made.append(link, actions(item));
+  if (item.similarity !== null) {
+    const below = caption(item);
+    below.setAttribute("aria-hidden", "true"); // the link's label says it
+    made.append(below);
+  }
+  return made;
+}
+
+function image(item, longest) {
+  const made = document.createElement("img");
+  made.alt = "";
+  made.loading = "lazy";
+  made.decoding = "async";
+  made.draggable = false;
+  made.onload = () => made.classList.add("loaded");
+  made.onerror = () => {
+    const note = element("span", "unreadable");
+    note.append(icon("broken"), element("span", "", say("unreadable")), element("small", "", item.photo.name));
+    made.replaceWith(note);
+  };
+  made.src = thumbnail(item.photo.id, longest);
+  return made;
+}
+
+/** An icon that says what it does when pointed at. */
+function labelled(made, name) {
+  const text = say(name === "why" ? "why" : "moreLikeThis");
+  made.setAttribute("aria-label", text);
+  made.append(icon(name), element("span", "", text));
+  return made;
+}
+
+/** For the mouse; keys and the full-screen view have the same. */
+function actions(item) {
+  const made = element("div", "actions");
+  if (item.explainable) {
+    const why = element("button", "why");
+    why.type = "button";
+    made.append(labelled(why, "why"));
+  }
+  const like = element("a", "like");
+  like.href = address({ ...read(), q: "", picture: null, photo: null, like: item.photo.id });
+  made.append(labelled(like, "like"));
+  for (const one of made.children) one.tabIndex = -1;
+  return made;
+}
