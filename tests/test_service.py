@@ -613,6 +613,53 @@ class TestDoor:
                 go.set()
                 assert waiting.result().status_code == 200
 
+    def test_what_waits_together_is_encoded_together(self, service: Service) -> None:
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+
+        from kadr.interfaces.api.desk import _Job
+        from kadr.interfaces.api.rooms import SEARCHERS
+        from kadr.safety import policy as law
+
+        with TestClient(create_app(service)) as opened:
+            rooms = opened.app.state.rooms  # type: ignore[attr-defined]
+            encoder, seen = rooms._matcher.text_encoder, list[int]()
+            go, blocked = threading.Event(), threading.Semaphore(0)
+
+            def block(_library: Library) -> None:
+                blocked.release()
+                assert go.wait(20)
+
+            for _ in range(SEARCHERS):
+                rooms.searching._jobs.put(_Job(law.load("under-16"), block))
+                assert blocked.acquire(timeout=20)
+            encode = type(encoder).encode
+
+            def counted(itself: object, texts: list[str]) -> Any:
+                seen.append(len(texts))
+                return encode(itself, texts)
+
+            queries = [f"a red dog and {number} blue cars" for number in range(4)]
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                ThreadPoolExecutor(len(queries)) as pool,
+            ):
+                patch.setattr(type(encoder), "encode", counted)
+                asked = [
+                    pool.submit(opened.get, "/api/v1/search", params={"q": q, "n": n})
+                    for n, q in enumerate(queries, start=1)
+                ]
+                while rooms.searching._jobs.qsize() < len(queries):
+                    pass
+                go.set()
+                answers = [one.result().json() for one in asked]
+            assert sum(seen) == len(queries)
+            assert max(seen) > 1
+            assert [len(one["hits"]) for one in answers] == [1, 2, 3, 4]
+            alone = get(opened, "/search", q=queries[3], n=4)
+            assert [hit["rank"] for hit in alone["hits"]] == [1, 2, 3, 4]
+            assert alone["hits"] == answers[3]["hits"]
+
 
 class TestCountries:
     RULES = """
