@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kadr import matcher
-from kadr.interfaces.api import keys
+from kadr.interfaces.api import keys, server
 from kadr.interfaces.api.app import create_app
 from kadr.interfaces.api.config import SCOPES, Service
 from kadr.interfaces.api.cursors import Cursors
@@ -612,6 +612,13 @@ class TestDoor:
                 assert refused.headers["retry-after"] == "1"
                 go.set()
                 assert waiting.result().status_code == 200
+
+    def test_answers_on_a_kept_connection_dont_wait(self) -> None:
+        """asyncio turns off Nagle's delay for sockets that say that they speak TCP."""
+        import socket
+
+        with server.listen("127.0.0.1", 0) as listening:
+            assert listening.proto == socket.IPPROTO_TCP
 
     def test_what_waits_together_is_encoded_together(self, service: Service) -> None:
         import threading
