@@ -26,6 +26,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,6 +48,8 @@ HIDDEN = 20
 """One in so many made photos is hidden by law."""
 POLICIES = ("none", "under-16")
 ONE_BY_ONE = "from kadr.interfaces.api import desk; desk.BATCH; desk.BATCH = 1; "
+AS_THE_COMMAND = {"OMP_WAIT_POLICY": "passive", **os.environ}
+"""What `kadr` sets for itself."""
 COMMAND = "from kadr.interfaces.cli import main; main()"
 BATCHES = ("1", "2", "3-4", "5-8", "9-16")
 REST, DISTURBED, TRIES = 0.1, 0.1, 20
@@ -256,7 +259,9 @@ class Bench:
 
         def run() -> Load:
             asked = json.dumps(self._next_texts()).encode()
-            done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(
+                command, input=asked, stdout=subprocess.PIPE, env=AS_THE_COMMAND, check=True
+            )
             return Load(**json.loads(done.stdout))
 
         return undisturbed(run)
@@ -273,7 +278,7 @@ class Bench:
     def _load(
         self, service: Service, connections: int, seconds: float, paths: Path | None = None
     ) -> Load:
-        """Let wrk ask, then wait until the service has done what it still had to do."""
+        """Let wrk ask for so many seconds, with so many requests at any time."""
         command = [
             "wrk", "--threads", "1", "--connections", str(connections),
             "--duration", f"{seconds:.0f}s", "--timeout", "60s",
@@ -301,7 +306,7 @@ class Bench:
             before = statistics.median(timed(service, self._path(n))[1] for n in range(20))
             start = service.log.stat().st_size
             with probing(service, "/health") as waits:
-                load = self._load(service, OVERLOAD, seconds)
+                load = undisturbed(partial(self._load, service, OVERLOAD, seconds), service)
             first, again = recovery(service, 2 * before, self._path)
             answered = logged(service.log, start)
         rows = {
@@ -464,13 +469,13 @@ def repeatedly(pause: float, work: Callable[[], object]) -> Iterator[None]:
         while not over.wait(pause):
             work()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            yield
+        finally:
+            over.set()
+        running.result()
 
 
 @contextmanager
@@ -592,12 +597,14 @@ def print_searches(found: Mapping[tuple[str, int], Sequence[Load]]) -> None:
 
 def print_batches(grouped: Mapping[int, Sequence[float]]) -> None:
     """How many searches are answered together."""
-    print(f"\n| connections | {' | '.join(f'batches of {b}' for b in BATCHES)} | mean size |")
-    print(f"|---|{'---|' * (len(BATCHES) + 1)}")
+    used = [n for n in range(len(BATCHES)) if any(counts[n] for counts in grouped.values())]
+    heads = [f"batches of {BATCHES[n]}" for n in used]
+    print(f"\n| connections | {' | '.join(heads)} | mean batch |")
+    print(f"|---|{'---|' * (len(used) + 1)}")
     for connections, (*counts, searches) in grouped.items():
-        shares = [f"{count / max(sum(counts), 1):.0%}" for count in counts]
-        mean = searches / max(sum(counts), 1)
-        print(f"| {connections} | {' | '.join(shares)} | {mean:.1f} |", flush=True)
+        batches = max(sum(counts), 1)
+        shares = [f"{counts[n] / batches:.0%}" for n in used]
+        print(f"| {connections} | {' | '.join(shares)} | {searches / batches:.1f} |", flush=True)
 
 
 def print_waits(waits: Mapping[str, Sequence[float]]) -> None:
