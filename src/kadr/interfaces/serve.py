@@ -218,9 +218,9 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     """
     # Searches share the cores: several threads for one text would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # A search lets go of Python's lock hundreds of times, and each time waits so long for it to come
-    # back from an event loop that is never idle: at 640 connections 36 searches a second are left,
-    # with the default of 5 ms two.
+    # A search lets go of Python's lock hundreds of times. Under an overload the event loop is never
+    # idle, and each time has it for so long: with the default, 5 ms, two searches a second are left
+    # at 640 connections, with this 36.
     sys.setswitchinterval(2e-5)
     from kadr.interfaces.api import logs, server
     from kadr.interfaces.api.app import create_app
