@@ -305,8 +305,15 @@ class Bench:
         with self._serving("under-16") as service:
             before = statistics.median(timed(service, self._path(n))[1] for n in range(20))
             start = service.log.stat().st_size
-            with probing(service, "/health") as waits:
-                load = undisturbed(partial(self._load, service, OVERLOAD, seconds), service)
+            waits: list[float] = []
+
+            def run() -> Load:
+                with probing(service, "/health") as found:
+                    load = self._load(service, OVERLOAD, seconds)
+                waits[:] = found
+                return load
+
+            load = undisturbed(run, service)
             first, again = recovery(service, 2 * before, self._path)
             answered = logged(service.log, start)
         rows = {
