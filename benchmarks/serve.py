@@ -327,6 +327,7 @@ class Bench:
             "/health, p50 / p95 / p99 ms": spread(waits),
             "first search answered after it, s": f"{first:.2f}",
             "as fast as before (twice its median at most), s": f"{again:.2f}",
+            "share of the machine that other processes took": f"{max(load.others, 0):.0%}",
         }
         print(f"\n| {OVERLOAD} connections, {load.seconds:.0f} s | |\n|---|---|")
         for name, value in rows.items():

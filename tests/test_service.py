@@ -544,7 +544,7 @@ class TestDoor:
         assert (kept.name, kept.scopes) == ("телефон", ("read", "review"))
 
     def test_a_rate(self, service: Service) -> None:
-        with TestClient(create_app(replace(service, rate="3/minute"))) as opened:
+        with TestClient(create_app(replace(service, rate="3/day"))) as opened:
             for _ in range(3):
                 get(opened, "/search", q=QUERY)
             over = opened.get("/api/v1/search", params={"q": QUERY})

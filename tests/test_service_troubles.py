@@ -149,7 +149,7 @@ def test_more_than_can_wait_is_turned_away(own: Path) -> None:
 
 
 def test_whoever_asks_too_much_is_told_to_wait(own: Path) -> None:
-    with serving(own, "--rate", "20/minute") as service:
+    with serving(own, "--rate", "20/day") as service:
         answers = at_once(4, lambda _: [get(service, "/photos", n=1) for _ in range(10)])
         statuses = [one.status_code for some in answers for one in some]
         assert statuses.count(200) <= 20

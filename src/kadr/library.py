@@ -321,9 +321,11 @@ class Library:
         """
         from kadr import explain
 
-        (score,) = self.score(photo, [text])
-        _, vectors = self._store.vectors([photo])
-        paths = self._store.present([photo]).get(photo, (Path(),))
+        searcher = self._search()
+        with self._store.reading():  # another process may be forgetting it
+            (score,) = searcher.score(photo, [text])
+            _, vectors = self._store.vectors([photo])
+            paths = self._store.present([photo]).get(photo, (Path(),))
         (found,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
         return score, found
 

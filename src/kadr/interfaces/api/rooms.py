@@ -18,7 +18,7 @@ CACHED_BYTES = 64_000_000
 
 SEARCHERS = min(2, os.cpu_count() or 1)
 """Threads that search. The model lets go of Python's lock, the rest of a search doesn't."""
-EXPLANATIONS = 8
+EXPLANATIONS = 16
 """That may wait: each takes up to seconds."""
 
 

@@ -1,13 +1,15 @@
 """Routes that find and score."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from kadr import filters, queries
+from kadr.errors import LibraryError
 from kadr.explain import spans
 from kadr.filters import Filters
 from kadr.interfaces.api import problems
@@ -280,9 +282,9 @@ async def similar(
     render, start = _render(request, law, cursors), cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        _shown(library, photo, law)
         wanted = chosen(which, labels(request, library))
-        found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
+        with _of(library, photo, law):
+            found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
         return render(library, found)
 
     return await unless_gone(request, rooms(request).searching.do(law.policy, work))
@@ -318,8 +320,8 @@ async def explain(
         raise law.blocked()
 
     def work(library: Library) -> Response:
-        _shown(library, photo, law)
-        return json(explanation(*library.explain(text, photo)))
+        with _of(library, photo, law):
+            return json(explanation(*library.explain(text, photo)))
 
     return await unless_gone(request, rooms(request).explaining.do(law.policy, work))
 
@@ -371,8 +373,22 @@ def _render(
     return render
 
 
-def _shown(library: Library, photo: int, law: Law) -> None:
-    """Raises ProblemError where there is no such photo, 404, or the law hides it, 451."""
+@contextmanager
+def _of(library: Library, photo: int, law: Law) -> Iterator[None]:
+    """What is asked of a photo; another process may forget it meanwhile.
+
+    Raises:
+        ProblemError: 404, there is no such photo; 451, the law hides it.
+    """
+    _check(library, photo, law)
+    try:
+        yield
+    except LibraryError:
+        _check(library, photo, law)
+        raise
+
+
+def _check(library: Library, photo: int, law: Law) -> None:
     if library.catalogue.photo(photo) is None:
         raise ProblemError(404, f"There is no photo {photo}.")
     if library.catalogue.hides(photo):
