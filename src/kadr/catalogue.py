@@ -1,7 +1,6 @@
 """A library's photos as they may be seen without a query, and what they can be chosen by."""
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import records
+from kadr import files, records
 from kadr.filters import Filters
 from kadr.safety.policy import Policy
 from kadr.store import Store, Stored
@@ -102,13 +101,13 @@ class Catalogue:
         """
         for path in photo.paths:
             state = self._store.state(path)
+            if state is None or files.state(path) != state:
+                continue
             try:
-                if state is None or _state(path.stat()) != state:
-                    continue
                 file = path.open("rb")
             except OSError:
                 continue
-            if _state(os.fstat(file.fileno())) == state:
+            if files.state(file.fileno()) == state:
                 return Found(path, file, state)
             file.close()
         return None
@@ -153,11 +152,6 @@ class Catalogue:
             for folder in {folder for path in paths for folder in above(path, roots)}:
                 folders[folder] += count
         return set(holding), folders
-
-
-def _state(status: os.stat_result) -> tuple[int, int] | None:
-    """None for what is no file: to open a pipe would wait for ever."""
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def above(path: Path, roots: Sequence[Path]) -> list[Path]:

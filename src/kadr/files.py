@@ -1,12 +1,25 @@
 """Bytes to files that are whole: a reader never sees half of one."""
 
 import os
+import stat
 from pathlib import Path
 from uuid import uuid4
 
 from kadr.errors import KadrError
 
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
+def state(file: Path | int) -> tuple[int, int] | None:
+    """Size in bytes and time of change in ns of a file, by its path or descriptor.
+
+    None where there is none, and for what is no file: to open a pipe would wait for ever.
+    """
+    try:
+        status = os.stat(file)  # noqa: PTH116 - of a descriptor too
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def save(path: Path, data: bytes) -> Path:

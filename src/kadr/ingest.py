@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from kadr import images
+from kadr import files, images
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher import Matcher
 from kadr.store import FileState, NewFile, NewPhoto, Store
@@ -337,17 +337,9 @@ def _decode(matcher: Matcher, found: _Found) -> _Step:
         step = _Decoded(found.digest, pixels, facts, mark)
     except ImageError as error:
         step = str(error)
-    if _state(found.path) != (found.size, found.modified):
+    if files.state(found.path) != (found.size, found.modified):
         return replace(found, digest=None, problem="changed while it was being read"), None
     return found, step
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _batches(steps: Iterable[_Step]) -> Iterator[list[_Step]]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,7 @@ def demo_command(
         with Library.open(out / "library.kadr", model=out / "model", policy=policy) as library:
             library.index([data / "test_images"])
             if rules.name == policy and not real:
-                _review(library, archive)
+                review_by_captions(library, archive, archive.test_images)
             option = "" if policy == "none" else f" --policy {policy}"
             typer.echo(f"\n$ kadr search {query!r} --library {library.path}{option} -n 3")
             answers.print_answer(library.search(query, 3))
@@ -83,7 +84,7 @@ def demo_command(
         typer.echo(f"Search on a page: {again}")
 
 
-def _review(library: "Library", archive: "Dataset") -> None:
+def review_by_captions(library: "Library", archive: "Dataset", photos: Mapping[str, Path]) -> None:
     """Decide about drawn scenes by their captions, which tell what was drawn.
 
     The machine can't: it learned from photos, and is unsure of nearly every drawing.
@@ -93,7 +94,7 @@ def _review(library: "Library", archive: "Dataset") -> None:
     from kadr.types import ImageFile
 
     children = law.assess(archive, library.policy).images
-    for name, path in archive.test_images.items():
+    for name, path in photos.items():
         file = images.identify(path, path.parent)
         if isinstance(file, ImageFile):
             decision = "hide" if name in children else "allow"

@@ -17,6 +17,7 @@ from kadr.interfaces.console import (
     CountryOption,
     JsonFlag,
     LibraryOption,
+    PolicyOption,
     hint,
     load_policy,
     print_json,
@@ -126,15 +127,7 @@ def serve_command(
             rich_help_panel=_UPLOADS,
         ),
     ] = 10.0,
-    policy: Annotated[
-        str,
-        typer.Option(
-            "--policy",
-            envvar="KADR_POLICY",
-            help="What the law hides: none, under-16, or a policy file (TOML).",
-            rich_help_panel=LAW,
-        ),
-    ] = DEFAULT_POLICY,
+    policy: PolicyOption = DEFAULT_POLICY,
     country: CountryOption = None,
     country_header: Annotated[
         str | None,
@@ -224,13 +217,8 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     sys.setswitchinterval(2e-5)
     from kadr.interfaces.api import logs, server
     from kadr.interfaces.api.app import create_app
-    from kadr.library import Library
 
-    app = create_app(service)
-    with Library.open(
-        service.library, policy=app.state.legislator.strictest, create=service.uploads is not None
-    ):
-        pass  # what is wrong with it is said before anything listens
+    app = create_app(service)  # what is wrong is said before anything listens
     if service.uploads is not None:
         _make(service.uploads)
     listening = server.listen(host, port)

@@ -91,15 +91,21 @@ def load(spec: str, country: str | None = None) -> Policy:
     Raises:
         PolicyError: there is no such preset or file, or the file is wrong.
     """
+    return by_country(spec)(country)
+
+
+def by_country(spec: str) -> Callable[[str | None], Policy]:
+    """What gives the policy of each country, a file read once; `spec` and errors as in `load`."""
     if spec in PRESETS:
-        return presets.load(spec)
+        preset = presets.load(spec)
+        return lambda _country: preset
     if not spec.lower().endswith(".toml"):
         known = ", ".join(sorted(PRESETS))
         raise PolicyError(
             f"There is no policy {spec!r}. Choose one of: {known}; or name a policy file that ends "
             "in .toml."
         )
-    return read(Path(spec)).policy(country)
+    return read(Path(spec)).policy
 
 
 def fingerprint(policy: Policy) -> str:

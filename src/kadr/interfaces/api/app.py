@@ -15,6 +15,7 @@ from kadr.interfaces.api.problems import ProblemDetails
 from kadr.interfaces.api.rooms import Rooms
 from kadr.interfaces.api.shapes import SearchShape
 from kadr.interfaces.api.visitors import Doorkeeper, Legislator
+from kadr.library import Library
 
 PREFIX = "/api/v1"
 DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
@@ -28,7 +29,8 @@ def create_app(service: Service) -> FastAPI:
     """The service as an ASGI application.
 
     Raises:
-        KadrError: the policy, the model, the keys, the rate or the proxies can't be read.
+        KadrError: the library, the policy, the model, the keys, the rate or the proxies can't be
+            read.
     """
     check_networks(service.proxies)
     doorkeeper, legislator = Doorkeeper(service), Legislator(service)
@@ -36,6 +38,8 @@ def create_app(service: Service) -> FastAPI:
     rate = Rate(service.rate) if service.rate else None
     if service.model is not None:
         matcher.read_manifest(service.model)
+    create = service.uploads is not None
+    Library.open(service.library, policy=legislator.strictest, create=create).close()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -53,11 +53,6 @@ class Service:
     blocked_by: str | None = None
     log_queries: bool = False
 
-    @property
-    def policy_file(self) -> Path:
-        """The policy as a file, where it is no preset."""
-        return Path(self.policy)
-
     def trusts(self, peer: str | None) -> bool:
         """Whether a connection comes from a proxy whose headers are believed."""
         try:

@@ -201,11 +201,10 @@ def _done(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, A
 
 
 def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
-    from kadr import images
+    from kadr import files, images
 
     photo = images.decode(path, side)
-    status = path.stat()
-    if (status.st_size, status.st_mtime_ns) != state:
+    if files.state(path) != state:
         raise ImageError("changed while it was read")
     photo.thumbnail((side, side))
     file = io.BytesIO()

@@ -7,8 +7,6 @@ import asyncio
 import logging
 import re
 import time
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,7 +68,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = uuid.uuid4().hex[:16]
+        state["request_id"] = problems.new_id()
         state["peer"] = scope["client"][0] if scope.get("client") else None
         passage = _Passage(scope, send)
         try:
@@ -236,8 +234,7 @@ class _Body:
         self._most = service.most_bytes if uploads else SMALL_BODY
         self._left = self._most
         self._seconds = service.seconds
-        self._clock: Callable[[], float] = asyncio.get_running_loop().time
-        self._ends = self._clock() + service.seconds
+        self._ends = asyncio.get_running_loop().time() + service.seconds
         self._whole = False
         length = Headers(scope=scope).get("content-length", "")
         self._too_long = length.isdigit() and int(length) > self._most

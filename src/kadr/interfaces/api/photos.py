@@ -27,6 +27,7 @@ from kadr.interfaces.api.searching import (
     json,
     labels,
     rooms,
+    seen,
 )
 from kadr.interfaces.api.shapes import (
     AddedShape,
@@ -35,7 +36,7 @@ from kadr.interfaces.api.shapes import (
     SkippedShape,
     text,
 )
-from kadr.interfaces.api.visitors import Law, needs
+from kadr.interfaces.api.visitors import needs
 from kadr.library import Library
 from kadr.store import Stored
 
@@ -84,7 +85,7 @@ async def newest(
 
     def work(library: Library) -> Response:
         names = labels(request, library)
-        found = library.catalogue.newest(n, start, chosen(which, names))
+        found = library.catalogue.newest(n, start, chosen(request, library, which))
         return json(names.listing(found, cursors))
 
     return await rooms(request).working.do(law.policy, work)
@@ -185,8 +186,8 @@ async def photo(request: Request, law: TheLaw, photo: PhotoId, size: Side = None
     """
 
     def work(library: Library) -> tuple[Stored, Found | None]:
-        stored = _seen(library, photo, law)
-        return stored, library.catalogue.open(stored)
+        one = seen(library, photo, law)
+        return one, library.catalogue.open(one)
 
     held = rooms(request)
     return await picture(request, held, await held.looking.do(law.policy, work), size)
@@ -203,7 +204,7 @@ async def facts(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     """Its name, folder, size, date, camera and place."""
 
     def work(library: Library) -> Response:
-        found = _seen(library, photo, law)
+        found = seen(library, photo, law)
         return json(labels(request, library).photo(found))
 
     return await rooms(request).looking.do(law.policy, work)
@@ -222,7 +223,7 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     folder: Path | None = request.app.state.service.uploads
 
     def work(library: Library) -> Response:
-        found = _seen(library, photo, law)
+        found = seen(library, photo, law)
         if folder is None or any(path.parent != folder for path in found.paths):
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
         for path in found.paths:
@@ -233,25 +234,11 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     return await rooms(request).working.do(law.policy, work)
 
 
-def _seen(library: Library, number: int, law: Law) -> Stored:
-    """A photo that may be seen.
-
-    Raises:
-        ProblemError: 404, there is no such photo; 451, the law hides it.
-    """
-    found = library.catalogue.photo(number)
-    if found is None:
-        raise ProblemError(404, f"There is no photo {number}.")
-    if library.catalogue.hides(number):
-        raise law.blocked()
-    return found
-
-
 async def picture(
-    request: Request, held: Rooms, seen: tuple[Stored, Found | None], size: str | None
+    request: Request, held: Rooms, opened: tuple[Stored, Found | None], size: str | None
 ) -> Response:
     """A photo's file, which is closed at the end, or a copy no larger than `size`."""
-    stored, found = seen
+    stored, found = opened
     if found is None:
         raise ProblemError(404, "The photo's file changed or went away. It must be indexed again.")
     tag = f'"{stored.digest}{f"-{size}" if size else ""}"'

@@ -1,6 +1,7 @@
 """Errors as problem+json (RFC 9457): one shape for all of them, and none tells a path."""
 
 import logging
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -81,6 +82,11 @@ def unusable(error: KadrError, request_id: str) -> Response:
     LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
     detail = "The library can't be used now. The service's log says why."
     return response(503, detail, request_id, RETRY)
+
+
+def new_id() -> str:
+    """Names a request, in its answer and in the log."""
+    return uuid.uuid4().hex[:16]
 
 
 def phrase(status: int) -> str:

@@ -10,7 +10,7 @@ from kadr.errors import KadrError
 from kadr.interfaces.api import problems
 from kadr.interfaces.api.photos import PICTURE, picture
 from kadr.interfaces.api.problems import ProblemError
-from kadr.interfaces.api.searching import PhotoId, TheLaw, json, labels, rooms
+from kadr.interfaces.api.searching import PhotoId, TheLaw, json, labels, rooms, stored
 from kadr.interfaces.api.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.interfaces.api.visitors import Visitor, needs
 from kadr.library import Library
@@ -39,9 +39,9 @@ async def queue(
         names = labels(request, library)
         told = []
         for doubt in doubts[:n]:
-            stored = library.catalogue.photo(doubt.photo)
-            if stored is not None:
-                told.append(names.doubt(doubt, stored.facts))
+            found = library.catalogue.photo(doubt.photo)
+            if found is not None:
+                told.append(names.doubt(doubt, found.facts))
         return json(QueueShape(waiting=len(doubts), photos=told))
 
     return await rooms(request).working.do(law.policy, work)
@@ -69,10 +69,8 @@ async def reviewed(
     """A JPEG."""
 
     def work(library: Library) -> tuple[Stored, Found | None]:
-        stored = library.catalogue.photo(photo)
-        if stored is None:
-            raise ProblemError(404, f"There is no photo {photo}.")
-        return stored, library.catalogue.open(stored)
+        one = stored(library, photo)
+        return one, library.catalogue.open(one)
 
     held = rooms(request)
     found = await held.looking.do(law.policy, work)
@@ -97,16 +95,14 @@ async def decide(
 
     def work(library: Library) -> Response:
         store = library.store
-        stored = library.catalogue.photo(photo)
-        if stored is None:
-            raise ProblemError(404, f"There is no photo {photo}.")
+        digest = stored(library, photo).digest
         if said.decision == "withdraw":
             try:
-                review.withdraw(store, stored.digest, who, said.why)
+                review.withdraw(store, digest, who, said.why)
             except KadrError as error:
                 raise ProblemError(409, "Nobody has decided about this photo.") from error
             return json(OutcomeShape(outcome="withdrawn"))
         ruling = review.ruling(said.decision, who, said.why)
-        return json(OutcomeShape(outcome=review.decide(store, stored.digest, ruling)))
+        return json(OutcomeShape(outcome=review.decide(store, digest, ruling)))
 
     return await rooms(request).working.do(law.policy, work)

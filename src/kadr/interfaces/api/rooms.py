@@ -47,8 +47,6 @@ class Rooms:
         Raises:
             KadrError: library or matcher can't be read.
         """
-        create = self._service.uploads is not None
-        Library.open(self._service.library, policy=policy, create=create).close()
         for desk in self._desks:
             desk.start()
         self._matcher = await self.searching.do(policy, lambda library: library.matcher)

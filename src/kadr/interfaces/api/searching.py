@@ -37,6 +37,7 @@ from kadr.library import Library
 from kadr.queries import Expression, Part
 from kadr.safety import policy as law_texts
 from kadr.search import Page
+from kadr.store import Stored
 from kadr.types import Answer, Picture
 
 GONE = 499
@@ -141,7 +142,31 @@ def understood(query: str) -> Expression:
         return queries.parse([query], files=False)
 
 
-def chosen(shape: FilterShape, names: Labels) -> Filters | None:
+def stored(library: Library, photo: int) -> Stored:
+    """A photo, hidden or not.
+
+    Raises:
+        ProblemError: 404, there is no such photo.
+    """
+    found = library.catalogue.photo(photo)
+    if found is None:
+        raise ProblemError(404, f"There is no photo {photo}.")
+    return found
+
+
+def seen(library: Library, photo: int, law: Law) -> Stored:
+    """A photo that may be seen.
+
+    Raises:
+        ProblemError: 404, there is no such photo; 451, the law hides it.
+    """
+    found = stored(library, photo)
+    if library.catalogue.hides(photo):
+        raise law.blocked()
+    return found
+
+
+def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | None:
     """The filters that a request asks for; None: all photos.
 
     Raises:
@@ -151,7 +176,7 @@ def chosen(shape: FilterShape, names: Labels) -> Filters | None:
         return None
     folder = None
     if shape.folder is not None:
-        folder = names.folder(shape.folder)
+        folder = labels(request, library).folder(shape.folder)
         if folder is None:
             raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
     with problems.of_the_request():
@@ -205,8 +230,8 @@ async def search(
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        names = labels(request, library)
-        return expression, Page(n, chosen(which, names), start, at_least, law.language)
+        wanted = chosen(request, library, which)
+        return expression, Page(n, wanted, start, at_least, law.language)
 
     asked = rooms(request).searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, asked)
@@ -253,11 +278,10 @@ async def search_with_pictures(
 
     def ask(library: Library) -> tuple[Expression, Page]:
         for part in asked.parts:
-            if part.photo is not None and library.catalogue.photo(part.photo) is None:
-                raise ProblemError(404, f"There is no photo {part.photo}.")
-        names = labels(request, library)
-        page = Page(asked.n, chosen(asked.filters, names), start, asked.at_least, law.language)
-        return expression, page
+            if part.photo is not None:
+                stored(library, part.photo)
+        wanted = chosen(request, library, asked.filters)
+        return expression, Page(asked.n, wanted, start, asked.at_least, law.language)
 
     found = held.searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, found)
@@ -282,7 +306,7 @@ async def similar(
     render, start = _render(request, law, cursors), cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        wanted = chosen(which, labels(request, library))
+        wanted = chosen(request, library, which)
         with _of(library, photo, law):
             found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
         return render(library, found)
@@ -380,19 +404,12 @@ def _of(library: Library, photo: int, law: Law) -> Iterator[None]:
     Raises:
         ProblemError: 404, there is no such photo; 451, the law hides it.
     """
-    _check(library, photo, law)
+    seen(library, photo, law)
     try:
         yield
     except LibraryError:
-        _check(library, photo, law)
+        seen(library, photo, law)
         raise
-
-
-def _check(library: Library, photo: int, law: Law) -> None:
-    if library.catalogue.photo(photo) is None:
-        raise ProblemError(404, f"There is no photo {photo}.")
-    if library.catalogue.hides(photo):
-        raise law.blocked()
 
 
 def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:

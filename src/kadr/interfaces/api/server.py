@@ -5,7 +5,6 @@ import contextlib
 import signal
 import socket
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -95,7 +94,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str = "The request is too long.") -> None:
         if self.cycle is None or self.cycle.response_complete:  # no answer is under way
-            request_id = uuid.uuid4().hex[:16]
+            request_id = problems.new_id()
             more = {"X-Request-ID": request_id, "Cache-Control": "no-store", "Connection": "close"}
             answer = problems.response(status, detail, request_id, HEADERS | more)
             LOG.info("refused", extra={"request_id": request_id, "status": status})
@@ -106,7 +105,20 @@ class StrictProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Ends with 0 when it was asked to end, where uvicorn would raise the signal once more."""
+    """Says when it is ready, and ends with 0 when it was asked to end.
+
+    uvicorn would raise the signal once more.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin; whoever is told may take long, such as a browser."""
+        await super().startup(sockets)
+        if self.started:
+            threading.Thread(target=self._on_ready, daemon=True).start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -177,26 +189,9 @@ def run(
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
-        )
+        ),
+        on_ready,
     )
-    with _telling(server, on_ready):
-        server.run(sockets=[listening])
+    server.run(sockets=[listening])
     if not server.started:
         raise KadrError("The service couldn't begin; the lines above say why.")
-
-
-@contextlib.contextmanager
-def _telling(server: uvicorn.Server, on_ready: Callable[[], None]) -> Iterator[None]:
-    over = threading.Event()
-
-    def wait() -> None:
-        while not server.started:
-            if over.wait(0.05):
-                return
-        on_ready()
-
-    threading.Thread(target=wait, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()

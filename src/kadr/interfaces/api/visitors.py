@@ -1,6 +1,5 @@
 """Who asks, what they may do, and which law holds where they are."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from kadr.interfaces.api.config import SCOPES, Scope, Service
 from kadr.interfaces.api.keys import Keyring
 from kadr.interfaces.api.problems import ProblemError, unavailable_for_legal_reasons
 from kadr.safety import rules
-from kadr.safety.policy import PRESETS, Policy
+from kadr.safety.policy import Policy
 from kadr.safety.rules import COUNTRIES
 
 COOKIE = "kadr_key"
@@ -121,13 +120,7 @@ class Legislator:
     def __init__(self, service: Service) -> None:
         """Raises PolicyError where the policy can't be read."""
         self._service = service
-        self._of: Callable[[str | None], Policy]
-        if service.policy in PRESETS:
-            only = rules.load(service.policy)
-            self._of = lambda _country: only
-        else:
-            rules.load(service.policy)  # what is neither gets its message
-            self._of = rules.read(service.policy_file).policy
+        self._of = rules.by_country(service.policy)
 
     @property
     def strictest(self) -> Policy:
