@@ -55,7 +55,7 @@ def main() -> None:
 def clock(arguments: list[str], environment: dict[str, str]) -> float:
     """Seconds of one run."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "kadr.interfaces.cli", *arguments]
+    command = [sys.executable, "-m", "kadr.cli.main", *arguments]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 

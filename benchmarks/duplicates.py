@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from kadr import images, matcher
-from kadr.duplicates import ALIKE
 from kadr.encoders import ImageEncoder
+from kadr.library.duplicates import ALIKE
+from kadr.matcher import bundle as matcher
+from kadr.photos import images
 from kadr.types import Vectors
 
 Photo = Image.Image

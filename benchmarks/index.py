@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import images, matcher, vectors
+from kadr.encoders import vectors
+from kadr.matcher import bundle as matcher
+from kadr.photos import images
 
 
 def main() -> None:

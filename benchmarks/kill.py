@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kadr.store import Store
+from kadr.stores.sqlite import Store
 from kadr.types import Vectors
 
 CLOSE = 1e-4
@@ -75,7 +75,7 @@ def main() -> None:
 
 def start(folder: Path, library: Path) -> "subprocess.Popen[bytes]":
     """The real command."""
-    command = [sys.executable, "-m", "kadr.interfaces.cli", "index", str(folder)]
+    command = [sys.executable, "-m", "kadr.cli.main", "index", str(folder)]
     return subprocess.Popen(
         [*command, "--library", str(library), "--json"],
         stdout=subprocess.DEVNULL,

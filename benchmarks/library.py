@@ -20,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kadr import matcher, scenes
-from kadr.images import decode
-from kadr.library import Library
-from kadr.store import NewFile, NewPhoto, Store
+from kadr.data import drawn as scenes
+from kadr.library.library import Library
+from kadr.matcher import bundle as matcher
+from kadr.photos.images import decode
+from kadr.stores.sqlite import NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Vectors
 
 QUERIES = ("a dog runs in the water", "люди катаются на лыжах", "two men on a bench", "a red car")
@@ -51,7 +52,7 @@ def main() -> None:
 
 def row(library: Path, count: int, runs: int) -> None:
     """Measure one library."""
-    command = [sys.executable, "-m", "kadr.interfaces.cli", "search", "--library", str(library)]
+    command = [sys.executable, "-m", "kadr.cli.main", "search", "--library", str(library)]
     filtered = [*command, "--after", "2010", "--before", "2020"]
     starts, filters = [], []
     for number in range(runs):
@@ -77,7 +78,7 @@ def spread(times: list[float]) -> str:
 
 def inside(library: Path, runs: int) -> None:
     """Search in this process, and print milliseconds and megabytes as JSON."""
-    from kadr.filters import Filters
+    from kadr.types import Filters
 
     with Library.open(library, create=False) as opened:
         window = Filters(after="2010-01-01T00:00:00", before="2020-01-01T00:00:00")

@@ -35,11 +35,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from library import make
 
-from kadr import records, scenes
-from kadr.library import Library
+from kadr.data import drawn as scenes
+from kadr.library.library import Library
+from kadr.stores import records
 from kadr.types import Assessment
+from library import make
 
 CONNECTIONS = (1, 8, 64)
 OVERLOAD = 640
@@ -47,10 +48,10 @@ SCENES = 48
 HIDDEN = 20
 """One in so many made photos is hidden by law."""
 POLICIES = ("none", "under-16")
-ONE_BY_ONE = "from kadr.interfaces.api import desk; desk.BATCH; desk.BATCH = 1; "
+ONE_BY_ONE = "from kadr.service import desk; desk.BATCH; desk.BATCH = 1; "
 AS_THE_COMMAND = {"OMP_WAIT_POLICY": "passive", **os.environ}
 """What `kadr` sets for itself."""
-COMMAND = "from kadr.interfaces.cli import main; main()"
+COMMAND = "from kadr.cli.main import main; main()"
 BATCHES = ("1", "2", "3-4", "5-8", "9-16")
 REST, DISTURBED, TRIES = 0.1, 0.1, 20
 """A run begins when less than this share of the machine is busy; it is repeated, so often at most,

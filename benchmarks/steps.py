@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kadr import images
-from kadr.library import Library
+from kadr.library.library import Library
+from kadr.photos import images
 
 RENAMED, DELETED, CORRUPTED, ADDED = 500, 300, 50, 200
 
@@ -74,7 +74,7 @@ def step(
 ) -> dict[str, int]:
     """Change the folder, index it, compare the counts."""
     change()
-    command = [sys.executable, "-m", "kadr.interfaces.cli", "index", str(photos), "--json"]
+    command = [sys.executable, "-m", "kadr.cli.main", "index", str(photos), "--json"]
     started = time.perf_counter()
     run = subprocess.run(
         [*command, "--library", str(library), *options],

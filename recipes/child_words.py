@@ -2,8 +2,8 @@
 
     python recipes/child_words.py
 
-Reads src/kadr/safety/children.toml and simplemma's dictionaries (a development dependency), and
-takes three seconds. tests/test_words.py checks that the table in the repository is the one
+Reads src/kadr/law/children.toml and simplemma's dictionaries (a development dependency), and
+takes three seconds. tests/law/test_words.py checks that the table in the repository is the one
 that this recipe writes.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from simplemma.strategies.dictionaries.dictionary_factory import DefaultDictionaryFactory
 
-from kadr.safety.words import FORMS, plain
+from kadr.law.words import FORMS, plain
 
 LISTS = FORMS.with_name("children.toml")
 LANGUAGES = ("en", "ru")

@@ -13,9 +13,12 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-from kadr import compare, dataset, report, train, vectors
-from kadr.heads import Classifier
-from kadr.relevance import Features
+from kadr import report
+from kadr.data import dataset
+from kadr.encoders import vectors
+from kadr.matcher.heads import Classifier
+from kadr.matcher.relevance import Features
+from kadr.study import compare, train
 from kadr.types import Experts, Interval
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")

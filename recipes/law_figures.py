@@ -23,12 +23,14 @@ from mini_children import CHILD, RECALL, encode, read_captions
 from numpy.typing import NDArray
 from results import show
 
-from kadr import dataset, metrics, vectors
+from kadr import metrics
+from kadr.data import dataset
+from kadr.encoders import vectors
 from kadr.errors import MissingExtraError
-from kadr.images import decode
-from kadr.safety import faces, policy, scene
-from kadr.safety.assessor import joined
-from kadr.safety.words import names_child
+from kadr.law import faces, policy, scene
+from kadr.law.assessor import joined
+from kadr.law.words import names_child
+from kadr.photos.images import decode
 from kadr.types import Floats, Interval
 
 Flags = NDArray[np.bool_]

@@ -25,9 +25,8 @@ import mini_towers
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import alignment, dataset, matcher, train, vectors
-from kadr.alignment import POWER, Alignment
-from kadr.encoders import load_text_encoder
+from kadr.data import dataset
+from kadr.encoders import load_text_encoder, vectors
 from kadr.encoders.mini import (
     FOLDER,
     IMAGE_WEIGHTS,
@@ -38,7 +37,11 @@ from kadr.encoders.mini import (
     MiniTexts,
     prepare,
 )
-from kadr.images import decode
+from kadr.matcher import alignment
+from kadr.matcher import bundle as matcher
+from kadr.matcher.alignment import POWER, Alignment
+from kadr.photos.images import decode
+from kadr.study import train
 from kadr.types import Dataset, Floats, Vectors
 
 CHECKED = 450

@@ -26,13 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kadr import dataset, metrics, vectors
+from kadr import metrics
+from kadr.data import dataset
+from kadr.encoders import vectors
 from kadr.encoders.mini import MiniImages
-from kadr.images import decode
-from kadr.safety import assessor
-from kadr.safety.faces import Faces
-from kadr.safety.scene import WEIGHTS, Evidence, Scene, save
-from kadr.safety.words import names_child
+from kadr.law import assessor
+from kadr.law.faces import Faces
+from kadr.law.scene import WEIGHTS, Evidence, Scene, save
+from kadr.law.words import names_child
+from kadr.photos.images import decode
 from kadr.types import Dataset, Floats, Vectors
 
 CHILD = 0.6

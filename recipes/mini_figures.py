@@ -18,10 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from results import show
 
-from kadr import alignment, dataset, evaluate, figures, labels, matcher, metrics, vectors
-from kadr.matcher import Matcher
-from kadr.relevance import Side
-from kadr.safety import policy
+from kadr import metrics
+from kadr.data import dataset, labels
+from kadr.encoders import vectors
+from kadr.law import policy
+from kadr.matcher import alignment
+from kadr.matcher import bundle as matcher
+from kadr.matcher.bundle import Matcher
+from kadr.matcher.relevance import Side
+from kadr.study import evaluate, figures
 from kadr.types import Dataset, Floats, Interval, Vectors
 
 RUSSIAN = Path(__file__).parents[1] / "tests" / "russian_queries.txt"

@@ -18,9 +18,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from kadr import dataset, scenes
-from kadr.interfaces.demo import review_by_captions
-from kadr.library import Library
+from kadr.cli.demo import review_by_captions
+from kadr.data import dataset
+from kadr.data import drawn as scenes
+from kadr.library.library import Library
 
 OUT = Path(__file__).parents[1] / "docs" / "images"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -60,7 +61,7 @@ def gallery(folder: Path) -> Path:
 @contextmanager
 def serving(library: Path) -> Iterator[str]:
     """The address of a service."""
-    command = [sys.executable, "-m", "kadr.interfaces.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "kadr.cli.main", "serve", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--library", str(library)], stderr=subprocess.PIPE, text=True
     )

@@ -8,8 +8,11 @@ Expect three minutes on 2 cores. ARCHIVE is the folder that holds train_dataset.
 import argparse
 from pathlib import Path
 
-from kadr import dataset, evaluate, matcher, train, vectors
-from kadr.safety import policy
+from kadr.data import dataset
+from kadr.encoders import vectors
+from kadr.law import policy
+from kadr.matcher import bundle as matcher
+from kadr.study import evaluate, train
 from kadr.types import Interval
 
 VARIANTS = {

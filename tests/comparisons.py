@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from kadr.compare import Comparison, Row, name
-from kadr.figures import PairFigures, RetrievalFigures
-from kadr.train import Config
+from kadr.study.compare import Comparison, Row, name
+from kadr.study.figures import PairFigures, RetrievalFigures
+from kadr.study.train import Config
 from kadr.types import Difference, Interval
 
 SCRIPT = "<script>alert(1)</script>"

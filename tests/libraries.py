@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kadr import alignment, records, relevance
 from kadr.encoders import load_image_encoder, load_text_encoder
-from kadr.matcher import Matcher
-from kadr.relevance import Examples, Side
-from kadr.store import NewFile, NewPhoto, Store
+from kadr.matcher import alignment, relevance
+from kadr.matcher.bundle import Matcher
+from kadr.matcher.relevance import Examples, Side
+from kadr.stores import records
+from kadr.stores.sqlite import NewFile, NewPhoto, Store
 from kadr.types import Assessment, PhotoFacts, Vectors
 
 PAINTS = {

@@ -15,11 +15,12 @@ import httpx
 import psutil
 from PIL import Image
 
-from kadr import matcher, records
-from kadr.library import Library
-from kadr.scenes.dice import Dice
-from kadr.scenes.picture import draw
-from kadr.scenes.scene import compose
+from kadr.data.drawn.dice import Dice
+from kadr.data.drawn.picture import draw
+from kadr.data.drawn.scene import compose
+from kadr.library.library import Library
+from kadr.matcher import bundle as matcher
+from kadr.stores import records
 from kadr.types import Ruling
 from libraries import colour_matcher, paint
 
@@ -98,7 +99,7 @@ def serving(
     with log.open("wb") as out:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "kadr.interfaces.cli", "serve"),
+                *(sys.executable, "-m", "kadr.cli.main", "serve"),
                 *("--library", library, "--port", "0", "--rate", "off"),
                 *options,
             ],

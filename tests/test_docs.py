@@ -81,7 +81,7 @@ def test_commands_of_readme_run(workspace: Path) -> None:
     for command, output in commands:
         program, *arguments = shlex.split(command)
         assert program == "kadr", command
-        done = run(["-m", "kadr.interfaces.cli", *arguments], workspace)
+        done = run(["-m", "kadr.cli.main", *arguments], workspace)
         codes = {0, 1} if command.startswith(SEARCHES) else {0}
         assert done.returncode in codes, f"{command}\n{done.stdout}{done.stderr}"
         if output:
@@ -101,7 +101,7 @@ def test_python_of_the_services_page_runs(workspace: Path, tmp_path: Path) -> No
     (code,) = blocks(ROOT / "docs" / "service.md", "python")
     library = tmp_path / "library.kadr"
     photos = [str(workspace / "photos"), "--library", str(library)]
-    assert run(["-m", "kadr.interfaces.cli", "index", *photos], workspace).returncode == 0
+    assert run(["-m", "kadr.cli.main", "index", *photos], workspace).returncode == 0
     with serving(library, "--policy", "none") as service:
         code = code.replace("http://127.0.0.1:8427", service.address)
         done = run(["-W", "error", "-c", code], workspace)
@@ -114,7 +114,7 @@ def test_python_of_the_services_page_runs(workspace: Path, tmp_path: Path) -> No
 def test_flow_of_package_docstring_runs(workspace: Path) -> None:
     lines = re.findall(r"^    (\w.*)$", kadr.__doc__ or "", re.MULTILINE)
     assert len(lines) == 9
-    head = ["from pathlib import Path", "import kadr.evaluate", "from kadr import *"]
+    head = ["from pathlib import Path", "from kadr import *"]
     flow = "\n".join([*head, *lines, "cache.close()", "assert answer.hits and figures"])
     quick = flow.replace("cache, policy=policy)", "cache, policy=policy, cross_validate=False)")
     assert quick != flow

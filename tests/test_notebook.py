@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from kadr import scenes
+from kadr.data import drawn as scenes
 
 ROOT = Path(__file__).parents[1]
 RECIPE = runpy.run_path(str(ROOT / "recipes" / "notebook.py"))

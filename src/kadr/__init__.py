@@ -6,7 +6,7 @@ The flow in nine lines:
     cache = VectorCache(Path("vectors.sqlite"))  # nothing is encoded twice
     trained = train_matcher(archive, TrainConfig(), cache)  # judgements -> what a match is
     policy = load_policy("under-16")  # what the law hides
-    figures = kadr.evaluate.evaluate(trained.matcher, archive, cache, policy=policy)  # on unseen
+    figures = evaluate_matcher(trained.matcher, archive, cache, policy=policy)  # on unseen pairs
     library = Library.open(Path("photos.kadr"), model=trained.matcher, policy=policy)  # or `mini`
     library.index([Path("photos")])  # folders -> vectors; again: only what changed
     answer = library.search("a dog runs on the beach")  # photos with probabilities, or a notice
@@ -18,13 +18,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kadr.dataset import load as load_dataset
-    from kadr.library import Library
-    from kadr.matcher import load as load_matcher
-    from kadr.safety.policy import load as load_policy
-    from kadr.train import Config as TrainConfig
-    from kadr.train import train as train_matcher
-    from kadr.vectors import VectorCache
+    from kadr.data.dataset import load as load_dataset
+    from kadr.encoders.vectors import VectorCache
+    from kadr.law.policy import load as load_policy
+    from kadr.library.library import Library
+    from kadr.matcher.bundle import load as load_matcher
+    from kadr.study.evaluate import evaluate as evaluate_matcher
+    from kadr.study.train import Config as TrainConfig
+    from kadr.study.train import train as train_matcher
 
 # ONNX Runtime (1.32) tells its maker of each process and model, under a number that it
 # keeps in the user's home. It looks at this when it is imported, so nothing may import it before.
@@ -34,22 +35,23 @@ __all__ = [
     "Library",
     "TrainConfig",
     "VectorCache",
+    "evaluate_matcher",
     "load_dataset",
     "load_matcher",
     "load_policy",
     "train_matcher",
 ]
 
-# Loaded when first named, so that `import kadr` costs nothing. No name is that of a module:
-# `from kadr import train` gives the module.
+# Loaded when first named, so that `import kadr` costs nothing. No name is that of a module.
 _PLACES = {
-    "Library": ("kadr.library", "Library"),
-    "TrainConfig": ("kadr.train", "Config"),
-    "VectorCache": ("kadr.vectors", "VectorCache"),
-    "load_dataset": ("kadr.dataset", "load"),
-    "load_matcher": ("kadr.matcher", "load"),
-    "load_policy": ("kadr.safety.policy", "load"),
-    "train_matcher": ("kadr.train", "train"),
+    "Library": ("kadr.library.library", "Library"),
+    "TrainConfig": ("kadr.study.train", "Config"),
+    "VectorCache": ("kadr.encoders.vectors", "VectorCache"),
+    "evaluate_matcher": ("kadr.study.evaluate", "evaluate"),
+    "load_dataset": ("kadr.data.dataset", "load"),
+    "load_matcher": ("kadr.matcher.bundle", "load"),
+    "load_policy": ("kadr.law.policy", "load"),
+    "train_matcher": ("kadr.study.train", "train"),
 }
 
 

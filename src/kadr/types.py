@@ -107,7 +107,7 @@ class ImageFile:
 class Picture:
     """A picture that lies in no file here: SHA-256 (hex) of its bytes, and what they show.
 
-    `pixels` are as `kadr.images` decodes them.
+    `pixels` are as `kadr.photos.images` decodes them.
     """
 
     digest: str
@@ -133,6 +133,31 @@ class PhotoFacts:
     latitude: float | None
     longitude: float | None
     texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a photo must fulfil, all at once; a default asks for nothing.
+
+    A photo that lacks what a filter asks for (no date, no place) doesn't pass it.
+
+    after: taken at this moment or later, `YYYY-MM-DDTHH:MM:SS` in the camera's own time.
+    before: taken earlier than this moment, in the same form; texts in that form sort by time.
+    folder: the photo is below this folder.
+    camera: the camera's make and model hold this text, in any case.
+    near: latitude and longitude in degrees, distance in km: taken no farther from there.
+    kind: the file's format, as `PhotoFacts.kind`.
+    min_width, min_height: at least so many pixels, upright as the photo is shown.
+    """
+
+    after: str | None = None
+    before: str | None = None
+    folder: Path | None = None
+    camera: str | None = None
+    near: tuple[float, float, float] | None = None
+    kind: str | None = None
+    min_width: int = 0
+    min_height: int = 0
 
 
 @dataclass(frozen=True, slots=True)

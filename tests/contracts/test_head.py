@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kadr import heads
 from kadr.errors import MissingExtraError
-from kadr.heads import Classifier, Head, Linear, Trees
+from kadr.matcher import heads
+from kadr.matcher.heads import Classifier, Head, Linear, Trees
 from kadr.types import Floats, Vectors
 
 WIDTH = 12

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from kadr.compare import Comparison
-    from kadr.evaluate import Evaluation
+    from kadr.study.compare import Comparison
+    from kadr.study.evaluate import Evaluation
 
 __all__ = ["comparison_text", "write", "write_comparison"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kadr import files
-from kadr.compare import Comparison, Row
+from kadr.photos import files
 from kadr.report import contrasts, output, table
 from kadr.report.table import CHOICES, FIGURES, Cell, Line, Table
 from kadr.report.wording import Wording, one_line, shortened
+from kadr.study.compare import Comparison, Row
 from kadr.types import Interval
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from kadr.evaluate import Evaluation
-from kadr.figures import PairFigures, RetrievalFigures
 from kadr.report.wording import Wording
+from kadr.study.evaluate import Evaluation
+from kadr.study.figures import PairFigures, RetrievalFigures
 from kadr.types import Interval
 
 STRONG_AUC = 0.8

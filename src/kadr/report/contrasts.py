@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kadr.compare import Comparison, Row
 from kadr.report.table import choice, differing, standing
 from kadr.report.wording import Wording
+from kadr.study.compare import Comparison, Row
 from kadr.types import Interval
 
 SAME = 0.005

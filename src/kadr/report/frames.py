@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kadr.errors import ImageError
-from kadr.images import decode
+from kadr.photos.images import decode
 from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kadr import files
-from kadr.compare import Comparison
-from kadr.evaluate import Evaluation, Example
+from kadr.photos import files
 from kadr.report import comparison as comparisons
 from kadr.report import conclusions, output, plots
 from kadr.report.frames import Frame, Framer
 from kadr.report.table import Cell, cell
 from kadr.report.wording import Wording
+from kadr.study.compare import Comparison
+from kadr.study.evaluate import Evaluation, Example
 
 PAIR_ROWS = (
     "roc_auc",

@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from kadr.compare import Row
-from kadr.evaluate import Evaluation
 from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
 from kadr.report.table import choice, differing
 from kadr.report.wording import Wording, shortened
+from kadr.study.compare import Row
+from kadr.study.evaluate import Evaluation
 from kadr.types import Floats
 
 # matplotlib draws with stand-ins; the page's style sheet says what they are in light and dark.

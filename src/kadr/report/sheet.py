@@ -9,14 +9,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kadr import files
 from kadr.errors import ImageError, KadrError
-from kadr.images import decode
+from kadr.library.search import interleaved, is_match
+from kadr.photos import files
+from kadr.photos.images import decode
 from kadr.report import output
 from kadr.report.frames import Frame, Framer
 from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording, one_line
-from kadr.search import interleaved, is_match
 from kadr.types import Answer, Hit, Withheld, WordEffect
 
 COLUMNS = 5

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from kadr.compare import Comparison, Row
 from kadr.report.wording import Wording
+from kadr.study.compare import Comparison, Row
 from kadr.types import Interval
 
 MAIN = ("image_encoder", "text_encoder", "features", "classifier")

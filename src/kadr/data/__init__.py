@@ -1,0 +1,1 @@
+"""The annotated archive: fetched, checked, its judgements made labels, or drawn."""

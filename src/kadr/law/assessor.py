@@ -1,0 +1,192 @@
+"""What words, scene and faces say together of a photo: one probability that a child is in it.
+
+It fails closed: a layer that should have spoken and couldn't is named, and the policy's verdict is
+then no better than "review".
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from kadr.law import scene
+from kadr.law.faces import Faces
+from kadr.law.policy import Faces as When
+from kadr.law.words import FORMS, find
+from kadr.types import Assessment, Vectors
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Picture: TypeAlias = Callable[[], Image.Image]
+
+_ADULT = 16.0
+_SEAMS = re.compile(
+    r"_|(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])|(?<=[A-ZА-ЯЁ])(?=[A-ZА-ЯЁ][a-zа-яё])"
+    r"|(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)"
+)
+"""Where a file name's words touch: kids_2004, OurKids, kids2004."""
+
+
+class Assessor:
+    """Assesses photos of one image encoder."""
+
+    def __init__(
+        self,
+        encoder: str,
+        faces: When = "never",
+        unsure: tuple[float, float] = (0.0, 1.0),
+        *,
+        finder: Faces | None = None,
+    ) -> None:
+        """Load the layers.
+
+        Args:
+            encoder: name of the image encoder whose vectors will come.
+            faces: when faces are looked for.
+            unsure: least and greatest probability, of words and scene together, where "unsure"
+                looks for faces.
+            finder: what looks for faces; a test gives its own.
+
+        Raises:
+            BundleError: the scene classifier can't be read.
+            MissingExtraError: faces are wanted, and their packages aren't installed.
+        """
+        self._scene = scene.load()
+        self._fits = encoder == self._scene.encoder
+        self._when, self._unsure = faces, unsure
+        self._finder = None if faces == "never" else finder or Faces()
+        self.version = "+".join([self._scene.version, _words_version(), self._faces_version()])
+
+    def _faces_version(self) -> str:
+        if self._finder is None:
+            return "no faces"
+        limits = "" if self._when == "always" else ",".join(f"{p:g}" for p in self._unsure)
+        return f"{self._finder.version} {self._when} {limits}".rstrip()
+
+    def assess(
+        self,
+        texts: Sequence[Sequence[str]],
+        vectors: Vectors,
+        pictures: "Sequence[Picture] | None" = None,
+        faces: Sequence[tuple[float, ...] | None] | None = None,
+    ) -> list[Assessment]:
+        """Assess photos.
+
+        Args:
+            texts: of each photo, all texts that belong to it: file names, titles, keywords.
+            vectors: float32 [n, dim].
+            pictures: of each photo, what opens it as RGB; called where a face is looked for. None
+                where photos can't be had: the faces are then a layer that failed.
+            faces: of each photo, what another assessor saw in it. It counts where this one doesn't
+                look: no name or policy makes a face unseen.
+
+        Raises:
+            ValueError: the arguments are of different lengths.
+        """
+        scenes = self._scenes(vectors)
+        opened = [None] * len(texts) if pictures is None else pictures
+        known = [None] * len(texts) if faces is None else faces
+        return [
+            self._one(said, seen, picture, ages)
+            for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
+        ]
+
+    def _scenes(self, vectors: Vectors) -> list[float | None]:
+        """Log-odds of each photo; None where the classifier can't tell."""
+        if not self._fits:
+            return [None] * len(vectors)
+        found = self._scene.log_odds(vectors)
+        return [float(odds) if np.isfinite(odds) else None for odds in found]
+
+    def _one(
+        self,
+        texts: Sequence[str],
+        seen: float | None,
+        picture: "Picture | None",
+        known: tuple[float, ...] | None,
+    ) -> Assessment:
+        failed = ["scene"] if seen is None else []
+        words = lemmas(texts)
+        faces = known
+        if self._looks(_p(self._joined(seen, words, None))):
+            faces = self._faces(picture)
+            if faces is None:
+                failed.append("faces")
+        odds = self._joined(seen, words, faces)
+        return Assessment(
+            words=words,
+            scene=None if seen is None else _p(seen),
+            faces=faces,
+            failed=tuple(failed),
+            probability=_p(odds),
+            version=self.version,
+        )
+
+    def _looks(self, probability: float) -> bool:
+        low, high = self._unsure
+        return self._when == "always" or (self._when == "unsure" and low <= probability <= high)
+
+    def _faces(self, picture: "Picture | None") -> tuple[float, ...] | None:
+        """Apparent ages; None where the photo can't be had or looked at."""
+        if picture is None or self._finder is None:
+            return None
+        try:
+            return self._finder.find(picture())
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, a person has to look
+            return None
+
+    def _joined(
+        self, seen: float | None, words: Sequence[str], faces: tuple[float, ...] | None
+    ) -> float:
+        return joined(self._scene.evidence, seen, found=bool(words), faces=faces)
+
+
+def joined(
+    evidence: scene.Evidence,
+    seen: float | None,
+    *,
+    found: bool,
+    faces: tuple[float, ...] | None,
+) -> float:
+    """Log-odds from the scene's (None where it can't tell), words found or not, and ages."""
+    odds = evidence.prior if seen is None else seen
+    if found:
+        odds += evidence.word
+    if faces is not None:
+        odds += age_evidence(evidence, faces)
+    return odds
+
+
+def age_evidence(evidence: scene.Evidence, faces: tuple[float, ...]) -> float:
+    """What the ages of all faces that were found add to the log-odds."""
+    if not faces:
+        return evidence.no_face
+    youngest = float(np.clip(min(faces), evidence.youngest, evidence.oldest))
+    return evidence.face + evidence.per_year * (_ADULT - youngest)
+
+
+def lemmas(texts: Sequence[str]) -> tuple[str, ...]:
+    """Lemmas of what names a child in the texts, in order, each once."""
+    found = (finding.lemma for text in texts for way in _ways(text) for finding in find(way))
+    return tuple(dict.fromkeys(found))
+
+
+def _ways(text: str) -> Iterator[str]:
+    """A text as it stands, and as a file name whose words touch: neither finds all."""
+    yield text
+    apart = _SEAMS.sub(" ", text)
+    if apart != text:
+        yield apart
+
+
+def _p(odds: float) -> float:
+    return float(scene.probability(odds))
+
+
+@cache
+def _words_version() -> str:
+    return f"words-{hashlib.sha256(FORMS.read_bytes()).hexdigest()[:12]}"

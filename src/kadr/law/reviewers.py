@@ -1,0 +1,264 @@
+"""Flow: several reviewers -> one record: a sheet for them to fill in, and how they agree."""
+
+import csv
+import io
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from kadr.errors import KadrError
+from kadr.law import review
+from kadr.law.policy import Policy
+from kadr.law.review import Decision, Doubt, Outcome
+from kadr.law.verdict import verdict
+from kadr.stores import records
+from kadr.stores.sqlite import Store
+from kadr.types import Problem, Ruling, Verdict
+
+COLUMNS = (
+    "digest", "path", "probability", "scene", "faces", "words", "verdict", "why", "who", "when"
+)  # fmt: skip
+"""Of the sheet for reviewers, who fill in `verdict` (allow or hide) and `why`."""
+_FORMULA = tuple("=+-@＝＋－＠\t\r\n")
+_DISPUTED = "another not; both are on record, and the photo is at the head of the queue"
+_WITHDRAWN = (
+    "it was withdrawn since; left out. Decide anew in kadr review, or by kadr review decide"
+)
+
+
+def to_csv(doubts: Iterable[Doubt]) -> str:
+    """The sheet: a row for each photo, to be filled in.
+
+    Texts that a spreadsheet would take for a formula get an apostrophe in front.
+    """
+    buffer = io.StringIO()
+    rows = csv.writer(buffer, lineterminator="\r\n")
+    rows.writerow(COLUMNS)
+    for doubt in doubts:
+        found, ruled = doubt.assessment, doubt.ruling
+        path = os.fsencode(doubt.paths[0]).decode("utf-8", "backslashreplace")
+        said = ("", "", "", "")
+        if found is not None:
+            faces = "" if found.faces is None else " ".join(f"{age:.0f}" for age in found.faces)
+            scene = "" if found.scene is None else f"{found.scene:.4f}"
+            said = (f"{found.probability:.4f}", scene, faces, " ".join(found.words))
+        decided = (ruled.verdict, ruled.why, ruled.who, ruled.when) if ruled else ("",) * 4
+        rows.writerow(_harmless(cell) for cell in (doubt.digest, path, *said, *decided))
+    return buffer.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """A cell that no spreadsheet runs."""
+    return "'" + cell if cell.lstrip(" ").startswith(_FORMULA) else cell
+
+
+def _as_meant(cell: str) -> str:
+    rest = cell.removeprefix("'")
+    return rest if rest.lstrip(" ").startswith(_FORMULA) else cell
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a sheet's rows, and what is wrong with it. `blank` rows decide nothing."""
+
+    outcomes: Mapping[Outcome, int]
+    blank: int
+    problems: tuple[Problem, ...]
+
+
+def from_csv(store: Store, text: str, name: str, who: str = "") -> Imported:
+    """Put the decisions of a sheet on record. Doing it again changes nothing.
+
+    A row that is wrong is left out and named, and so is every disagreement: of two rows of the
+    sheet, which then decide nothing, or of a row with another person's decision, which stands.
+
+    Args:
+        store: the library.
+        text: CSV with at least the columns digest and verdict; commas, semicolons or tabs.
+        name: the sheet's, for messages.
+        who: made the decisions of the rows that name nobody.
+
+    Raises:
+        KadrError: it is no such sheet.
+    """
+    sheet = _Sheet(store, name, who)
+    sheet.read(text)
+    return sheet.imported()
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """A sheet on its way into the records."""
+
+    store: Store
+    name: str
+    who: str
+    blank: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    decided: dict[str, list[tuple[int, Ruling]]] = field(default_factory=lambda: defaultdict(list))
+    """Row and decision, by digest."""
+
+    def read(self, text: str) -> None:
+        head = text.lstrip("\ufeff").partition("\n")[0]
+        delimiter = max(",;\t", key=head.count)
+        reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter)
+        try:
+            columns = [column.strip().lower() for column in reader.fieldnames or ()]
+            if not {"digest", "verdict"} <= set(columns):
+                raise KadrError(
+                    f"{self.name} has no columns digest and verdict. Fill in what kadr review "
+                    "export wrote."
+                )
+            reader.fieldnames = columns
+            for row in reader:
+                number = reader.line_num
+                cells = {key: _as_meant(value or "") for key, value in row.items() if key}
+                self._row(number, cells)
+        except csv.Error as error:
+            raise KadrError(f"{self.name} is no CSV ({error}). Save it as CSV.") from error
+
+    def _row(self, number: int, cells: Mapping[str, str]) -> None:
+        if not cells["verdict"].strip():
+            self.blank += 1
+            return
+        digest = cells["digest"].strip().lower()
+        if review.number_of(self.store, digest) is None:
+            self._tell(number, "digest", f"{digest!r} isn't in the library; left out")
+            return
+        who = cells.get("who", "").strip() or self.who
+        try:
+            said = review.ruling(cells["verdict"], who, cells.get("why", ""), cells.get("when"))
+        except KadrError as error:
+            self._tell(number, None, str(error))
+        else:
+            self.decided[digest].append((number, said))
+
+    def imported(self) -> Imported:
+        known = review.history(self.store)
+        outcomes: Counter[Outcome] = Counter()
+        for digest, rows in self.decided.items():
+            for number, said, outcome in self._apply(digest, rows, known):
+                outcomes[outcome] += 1
+                if outcome == "disputed":
+                    self._tell(number, "verdict", f"{said.who} says {said.verdict}, {_DISPUTED}")
+        problems = sorted(self.problems, key=lambda problem: problem.row or 0)
+        return Imported(dict(outcomes), self.blank, tuple(problems))
+
+    def _apply(
+        self, digest: str, rows: Sequence[tuple[int, Ruling]], known: review.History
+    ) -> Iterator[tuple[int, Ruling, Outcome]]:
+        if len({(said.who, said.verdict) for _, said in rows}) > len({r.who for _, r in rows}):
+            for number, said in rows:
+                self._tell(number, "verdict", f"{said.who} says both allow and hide; left out")
+            return
+        stands = records.ruling(self.store, digest)
+        split = stands is None and len({said.verdict for _, said in rows}) > 1
+        for number, said in rows:
+            if known.opinions[digest].get(said.who) == said.verdict:
+                if stands is None and digest not in known.requests:
+                    self._tell(number, "verdict", f"{said.who} said so before, and {_WITHDRAWN}")
+                yield number, said, "unchanged"
+            elif stands and stands.who == said.who and stands.when >= said.when:
+                self._tell(
+                    number,
+                    "when",
+                    f"{said.who} decided otherwise on {stands.when}; left out. A new decision has "
+                    "another time or none, another person's another name",
+                )
+            elif split:
+                review.dispute(self.store, digest, said)
+                yield number, said, "disputed"
+            else:
+                yield number, said, review.decide(self.store, digest, said)
+
+    def _tell(self, number: int, column: str | None, message: str) -> None:
+        self.problems.append(Problem(self.name, number, column, message))
+
+
+# What came of it.
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two reviewers: photos that both judged, alike among them, and Cohen's kappa.
+
+    Kappa is agreement beyond chance, at most 1 (Cohen 1960); None where chance alone would make
+    them agree always.
+    """
+
+    reviewers: tuple[str, str]
+    photos: int
+    alike: int
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How far the review is.
+
+    `left` photos wait, `asked` of them because of an appeal or a dispute. `decided` counts the
+    decisions in force. `machine` counts those about photos of the library by what the machine alone
+    makes of the photo and what the person said. `judged_twice` photos had several reviewers, who
+    agreed all in `agreed`.
+    """
+
+    left: int
+    asked: int
+    decided: Mapping[Decision, int]
+    machine: Mapping[Verdict, Mapping[Decision, int]]
+    judged_twice: int
+    agreed: int
+    pairs: tuple[Agreement, ...]
+
+
+def stats(store: Store, policy: Policy) -> Stats:
+    """How much is left, how reviewers agree, and how they judge the machine."""
+    waiting = review.queue(store, policy)
+    opinions = [said for said in review.history(store).opinions.values() if len(said) > 1]
+    ruled = records.all_rulings(store)
+    return Stats(
+        left=len(waiting),
+        asked=sum(doubt.request is not None for doubt in waiting),
+        decided=_counts(decided.verdict for decided in ruled.values()),
+        machine=_against_machine(store, policy, ruled),
+        judged_twice=len(opinions),
+        agreed=sum(len(set(said.values())) == 1 for said in opinions),
+        pairs=tuple(_agreements(opinions)),
+    )
+
+
+def _counts(decisions: Iterable[Decision]) -> dict[Decision, int]:
+    counted = Counter(decisions)
+    return {"allow": counted["allow"], "hide": counted["hide"]}
+
+
+def _against_machine(
+    store: Store, policy: Policy, ruled: Mapping[str, Ruling]
+) -> dict[Verdict, dict[Decision, int]]:
+    numbers = {number: said for d, said in ruled.items() if (number := store.number(d)) is not None}
+    assessed = records.assessments(store, list(numbers))
+    by_verdict: dict[Verdict, list[Decision]] = {"show": [], "review": [], "hide": []}
+    for number, said in numbers.items():
+        by_verdict[verdict(policy, assessed.get(number), None)].append(said.verdict)
+    return {alone: _counts(decisions) for alone, decisions in by_verdict.items()}
+
+
+def _agreements(opinions: Sequence[Mapping[str, str]]) -> Iterator[Agreement]:
+    together: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for said in opinions:
+        for one, other in combinations(sorted(said), 2):
+            together[one, other].append((said[one], said[other]))
+    for reviewers, pairs in sorted(together.items()):
+        alike = sum(one == other for one, other in pairs)
+        yield Agreement(reviewers, len(pairs), alike, _kappa(pairs))
+
+
+def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Cohen's kappa of two people's verdicts."""
+    total = len(pairs)
+    left, right = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
+    chance = sum(left[name] * right[name] for name in left) / total**2
+    seen = sum(one == other for one, other in pairs) / total
+    return None if chance == 1 else (seen - chance) / (1 - chance)

@@ -1,0 +1,86 @@
+"""Which photos a search may find: when, where and how they were taken, their kind and size."""
+
+import contextlib
+import math
+import re
+from datetime import datetime
+
+from kadr.errors import KadrError
+
+KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
+_ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
+_DATE = re.compile(
+    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)?)?)?"
+)
+_FIRST = (1, 1, 1, 0, 0, 0)  # year to second
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+")
+_SIZE = re.compile(r"([0-9]{1,9})(?:[xX×хХ]([0-9]{1,9}))?")  # х is the Russian letter
+
+
+def date(text: str) -> str:
+    """The first second of a year, month, day or minute: 2024-05 is 2024-05-01T00:00:00.
+
+    So `after` a date holds the whole of it, `before` a date ends when it begins.
+
+    Raises:
+        KadrError: the text is no date, or there is no such day or time.
+    """
+    if found := _DATE.fullmatch(text.strip()):
+        given = [int(part) for part in found.groups() if part is not None]
+        year, month, day, hour, minute, second = (*given, *_FIRST[len(given) :])
+        with contextlib.suppress(ValueError):  # no such day
+            return datetime(year, month, day, hour, minute, second).isoformat()
+    raise KadrError(
+        f"{_shown(text)} is no date. Write 2024, 2024-05, 2024-05-17 or 2024-05-17T12:30."
+    )
+
+
+def near(text: str) -> tuple[float, float, float]:
+    """Latitude in [-90, 90], longitude in [-180, 180], distance in km above 0.
+
+    Raises:
+        KadrError: the text isn't three such numbers with commas between them.
+    """
+    fields = [field.strip() for field in text.split(",", 3)]
+    if len(fields) == 3 and all(_NUMBER.fullmatch(field) for field in fields):
+        latitude, longitude, km = map(float, fields)
+        if abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < km < math.inf:
+            return latitude, longitude, km
+    raise KadrError(
+        f"{_shown(text)} is no place. Write latitude (-90 to 90) and longitude (-180 to 180) in "
+        "decimal degrees and a distance in km above 0, such as 55.75,37.62,5"
+    )
+
+
+def size(text: str) -> tuple[int, int]:
+    """Least width and height in pixels; one number is the least shorter side, so both.
+
+    Raises:
+        KadrError: the text is neither a number nor WIDTHxHEIGHT, or 0.
+    """
+    if found := _SIZE.fullmatch(text.strip()):
+        width, height = int(found[1]), int(found[2] or found[1])
+        if width and height:
+            return width, height
+    raise KadrError(
+        f"{_shown(text)} is no size. Write pixels: 1024 (the shorter side at least), or 1920x1080 "
+        "(width and height at least)."
+    )
+
+
+def kind(text: str) -> str:
+    """The format's name in KINDS; jpg, tif and heif are other names of jpeg, tiff and heic.
+
+    Raises:
+        KadrError: no such format.
+    """
+    name = text.strip().lower().removeprefix(".")
+    name = _ALIASES.get(name, name)
+    if name not in KINDS:
+        raise KadrError(f"{_shown(text)} is no kind of photo. Choose from: {', '.join(KINDS)}.")
+    return name
+
+
+def _shown(text: str) -> str:
+    """A text on one line, not too long, in quotes."""
+    return repr(text if len(text) <= 80 else text[:80] + "…")

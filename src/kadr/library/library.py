@@ -1,0 +1,428 @@
+"""A photo library: one file that knows folders of photos, and answers queries.
+
+For example:
+
+    with Library.open() as library:
+        library.index([Path("photos")])
+        for hit in library.search("a dog runs on the beach").hits:
+            print(f"{hit.probability:.0%}  {hit.image.path}")
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from kadr.errors import LibraryError
+from kadr.law import policy as law
+from kadr.law.verdict import verdict
+from kadr.library import queries as notation
+from kadr.library.queries import Expression
+from kadr.library.search import Page, Searcher
+from kadr.matcher import bundle as matcher
+from kadr.matcher.bundle import Matcher
+from kadr.stores import records
+from kadr.stores.sqlite import Store, Totals
+from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
+
+if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
+    from kadr.law.assessor import Assessor
+    from kadr.library.catalogue import Catalogue
+    from kadr.library.duplicates import Group
+    from kadr.library.ingest import Outcome, Watcher
+
+
+class Library:
+    """Photos of some folders, by one matcher, in one file. Use it from one thread."""
+
+    def __init__(self, store: Store, model: Path | None, policy: law.Policy) -> None:
+        """Use `Library.open`."""
+        self._store = store
+        self._policy = policy
+        self._model = model
+        self._loaded: Matcher | None = None
+        self._searcher: Searcher | None = None
+        self._space: str | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | None = None,
+        *,
+        model: Path | Matcher | None = None,
+        policy: str | law.Policy = "none",
+        create: bool = True,
+    ) -> Self:
+        """Open a library, or make one.
+
+        Args:
+            path: its file; None: KADR_LIBRARY, else library.kadr in the user's data folder;
+                `:memory:` lives as long as the object.
+            model: a trained matcher or its folder; None: the one that the library was indexed
+                with, `mini` for a new one.
+            policy: what searches show. A policy, or a preset's name.
+            create: False: a missing library is an error.
+
+        Raises:
+            LibraryError: the file is no library, or is missing.
+            BundleError: the matcher can't be read.
+            PolicyError: no preset has the name.
+        """
+        rules = law.load(policy) if isinstance(policy, str) else policy
+        store = Store(path or default_path(), create=create)
+        library = cls(store, model if isinstance(model, Path) else None, rules)
+        if isinstance(model, Matcher):
+            library._loaded = model
+        return library
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    @property
+    def path(self) -> Path:
+        """The library's file."""
+        return self._store.path
+
+    @property
+    def store(self) -> Store:
+        """The library's file, opened, for flows beside searching."""
+        return self._store
+
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        """Its photos as they may be seen, without a query."""
+        from kadr.library.catalogue import Catalogue
+
+        return Catalogue(self._store, self._policy)
+
+    @property
+    def matcher(self) -> Matcher:
+        """What encodes and scores, loaded when first needed."""
+        if self._loaded is None:
+            noted = self._store.meta("model")
+            named = self._model or (Path(noted) if noted else None)
+            self._loaded = matcher.load(named or matcher.MINI)
+        return self._loaded
+
+    # Folders.
+
+    def index(
+        self,
+        folders: Sequence[Path] = (),
+        *,
+        prune: bool = False,
+        retry: bool = False,
+        reencode: bool = False,
+        watcher: "Watcher | None" = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> "Outcome":
+        """Bring the library in step with folders; without any, with all that it knows.
+
+        Only what is new or changed is read, and only contents that are new are encoded. Each
+        batch is kept at once: stopped or killed, it goes on where it was.
+
+        Args:
+            folders: to add or to look at again.
+            prune: forget the files that are gone; else they only leave the answers.
+            retry: read again what couldn't be decoded.
+            reencode: encode all photos again where they were encoded by another encoder.
+            watcher: is told of progress and of each skipped file.
+            on_wait: called once where another process is indexing this library.
+
+        Raises:
+            DataError: a folder isn't there or can't be read.
+            LibraryError: the library can't be written, or its vectors are another encoder's.
+        """
+        from kadr.library import ingest
+
+        chosen = [resolved(folder) for folder in folders] or list(self.folders)
+        if not chosen:
+            raise LibraryError("The library knows no folder yet. Name one: kadr index FOLDER")
+        for folder in folders:
+            ingest.check(resolved(folder))
+        with self._store.writing(on_wait):
+            self._log_policy()
+            model = str(self._model.resolve()) if self._model else self._store.meta("model")
+            ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
+            for folder in chosen if folders else ():
+                self._store.add_folder(folder)
+            told = replace(watcher or ingest.Watcher(), kept=self._assess)
+            outcome = ingest.ingest(
+                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=told
+            )
+            self._assess(self._due())
+            self._log_forgotten()
+            return outcome
+
+    def _due(self) -> list[int]:
+        """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
+        version = self._assessor.version if self._policy.hides_children else None
+        return records.due(self._store, version)
+
+    def _assess(self, photos: Sequence[int]) -> None:
+        from kadr.law import assess as assessing
+
+        if photos:
+            assessing.assess(self._store, self._assessor, photos, self._log_assessed)
+
+    # What is logged. Where no law is, nothing is, and the log isn't even imported.
+
+    def _log_policy(self) -> None:
+        from kadr.law import audit, review
+
+        audit.in_force(self._store, self._policy, review.user())
+
+    def _log_assessed(self, found: Mapping[str, Assessment]) -> None:
+        if not self._policy.hides_children:
+            return
+        from kadr.law import audit
+
+        told = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
+        audit.assessed(audit.beside(self._store), self._policy, told)
+
+    def _log_refused(self, answer: Answer, query: str) -> None:
+        if answer.refused:
+            from kadr.law import audit
+
+            audit.refused(audit.beside(self._store), self._policy, query)
+
+    def _log_forgotten(self) -> None:
+        """Where a law was ever in force, what was forgotten is on record too."""
+        from kadr.law import audit
+
+        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
+            audit.forgotten(audit.beside(self._store), self._store.dropped)
+        self._store.dropped.clear()
+
+    @cached_property
+    def _assessor(self) -> "Assessor":
+        from kadr.law.assessor import Assessor
+
+        rules = self._policy
+        unsure = (rules.review, rules.hide)
+        return Assessor(self.matcher.image_encoder.name, rules.faces, unsure)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that were indexed."""
+        return self._store.folders()
+
+    def remove(self, folder: Path) -> int:
+        """Forget a folder; the number of files forgotten. Its photos stay where they are."""
+        with self._store.writing():
+            count = self._store.remove(resolved(folder))
+            self._log_forgotten()
+            return count
+
+    def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
+        """Forget a photo; the number of files forgotten. They stay where they are."""
+        with self._store.writing(on_wait):
+            count = self._store.forget(self._store.present([photo]).get(photo, ()))
+            self._log_forgotten()
+            return count
+
+    # Answers.
+
+    def search(
+        self,
+        query: str | Expression,
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        at_least: float | None = None,
+        language: str = "en",
+    ) -> Answer:
+        """Photos that a query describes, best first. See `search_all`."""
+        return self.search_all(
+            [query], limit, filters=filters, cursor=cursor, at_least=at_least, language=language
+        )[0]
+
+    def search_all(
+        self,
+        queries: Sequence[str | Expression],
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        at_least: float | None = None,
+        language: str = "en",
+    ) -> list[Answer]:
+        """Answers to several queries, encoded together. `search.Page` tells of the options.
+
+        Args:
+            queries: texts in English or Russian, pictures, or weighted sums of both, as
+                `kadr.library.queries` describes them.
+            limit: hits on a page.
+            filters: which photos are looked at.
+            cursor: 0, or `next` of the page before.
+            at_least: the probability from which a photo counts as a match.
+            language: of notices.
+
+        Raises:
+            KadrError: a query can't be understood.
+            ImageError: its picture can't be read.
+            LibraryError: the vectors are another encoder's.
+        """
+        page = Page(limit, filters, cursor, at_least, language)
+        asked = [q if isinstance(q, Expression) else notation.parse([q]) for q in queries]
+        return self.answers([(query, page) for query in asked])
+
+    def answers(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
+        """As `search_all`, each query with a page of its own."""
+        answers = self._search().search(asked)
+        for (query, _), answer in zip(asked, answers, strict=True):
+            self._log_refused(answer, query.source)
+        return answers
+
+    def similar(
+        self,
+        photo: Path | int,
+        limit: int = 10,
+        *,
+        filters: Filters | None = None,
+        cursor: int = 0,
+        language: str = "en",
+    ) -> Answer:
+        """Photos like this one, without it: a file anywhere, or the number of a photo."""
+        answer = self._search().similar(photo, Page(limit, filters, cursor, language=language))
+        self._log_refused(answer, "a photo that is hidden")
+        return answer
+
+    def score(self, picture: Picture | int, texts: Sequence[str]) -> list[Score]:
+        """How well each text matches a picture at hand, or a photo of the library.
+
+        Raises:
+            LibraryError: there is no photo of that number.
+        """
+        return self._search().score(picture, texts)
+
+    def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
+        """How well a text matches a photo of the library, and why.
+
+        Raises:
+            LibraryError: there is no photo of that number.
+        """
+        from kadr.matcher import explain
+
+        searcher = self._search()
+        with self._store.reading():  # another process may be forgetting it
+            (score,) = searcher.score(photo, [text])
+            _, vectors = self._store.vectors([photo])
+            paths = self._store.present([photo]).get(photo, (Path(),))
+        (found,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
+        return score, found
+
+    def explained(self, query: str | Expression, answer: Answer) -> Answer:
+        """The same answer, its hits with what speaks for them. A query of one text only."""
+        from kadr.matcher import explain
+
+        asked = query if isinstance(query, Expression) else notation.parse([query])
+        if asked.text is None or not answer.hits:
+            return answer
+        numbers = [int(hit.image.id) for hit in answer.hits]
+        _, vectors = self._store.vectors(numbers)
+        found = explain.explain(
+            self.matcher,
+            asked.text,
+            self.matcher.images(vectors),
+            [hit.image.path for hit in answer.hits],
+        )
+        hits = (replace(hit, explanation=why) for hit, why in zip(answer.hits, found, strict=True))
+        return replace(answer, hits=tuple(hits))
+
+    def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
+        """Groups of photos that are equal or nearly so, the biggest photo of each first."""
+        from kadr.library.duplicates import find_duplicates
+
+        return find_duplicates(self._store, self._policy, on_progress)
+
+    def _search(self) -> Searcher:
+        if self._searcher is None:
+            if self._policy.hides_children:
+                self._log_policy()
+            self._searcher = Searcher(self.matcher, self._store, self._policy)
+            self._space = self.matcher.alignment.digest()
+        if self._store.meta("space") not in {None, self._space}:  # another process may change it
+            from kadr.library import ingest
+
+            with self._store.writing():
+                Searcher(self.matcher, self._store, self._policy)  # the same encoder?
+                ingest.fit(self._store, self.matcher)
+        return self._searcher
+
+    # What it is made of.
+
+    @property
+    def encoder(self) -> str | None:
+        """Whose vectors it holds; None while it is empty."""
+        return self._store.meta("encoder")
+
+    @property
+    def policy(self) -> law.Policy:
+        """Which policy its searches follow."""
+        return self._policy
+
+    def totals(self) -> Totals:
+        """How much there is."""
+        return self._store.totals()
+
+    def problems(self) -> list[Skipped]:
+        """The files that couldn't be read, and why."""
+        return self._store.problems()
+
+    def verify(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
+        """What is wrong: in the library's file, then files whose content isn't what it was.
+
+        Reads every file again.
+        """
+        yield from self._store.check()
+        contents = list(self._store.contents())
+        for done, (path, size, modified, digest) in enumerate(contents, start=1):
+            try:
+                with path.open("rb") as file:
+                    status = os.fstat(file.fileno())
+                    same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+            except OSError as error:
+                yield f"{path}: can't be read ({error.strerror or error})"
+            else:
+                if not same and (status.st_size, status.st_mtime_ns) == (size, modified):
+                    yield f"{path}: its content changed without a trace; a copy may be better"
+                elif not same:
+                    yield f"{path}: changed since it was indexed. Run kadr index."
+            if on_progress:
+                on_progress(done, len(contents))
+
+
+def default_path() -> Path:
+    """KADR_LIBRARY, else library.kadr in the user's data folder."""
+    named = os.environ.get("KADR_LIBRARY")
+    if named:
+        return Path(named)
+    from platformdirs import user_data_path
+
+    return user_data_path("kadr") / "library.kadr"
+
+
+def resolved(folder: Path) -> Path:
+    """The one name of a folder, whichever way it was reached."""
+    try:
+        return folder.expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise LibraryError(f"{folder}: can't be followed ({error}). Name another.") from error

@@ -1,0 +1,199 @@
+"""Search queries: words, pictures, and sums of them with weights. No models."""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kadr.errors import KadrError
+from kadr.types import Picture
+
+_QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
+_APOSTROPHES = r"(?:'(?:[^']|'(?!\s|\Z))*'(?=\s|\Z))"  # 'a dog's ball' is quoted as a whole
+_WEIGHT = r"(?:[+-]?[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9]))"
+_WORD = re.compile(rf"{_QUOTES}\S*|\S+")
+_FIRST_WORD = re.compile(rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|\S+")
+_QUOTED = re.compile(rf"{_QUOTES}|{_APOSTROPHES}")
+_LEADING_WEIGHT = re.compile(_WEIGHT)
+_SPACE = re.compile(r"\s*")
+_PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else r"~?/|\.\.?/")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A text or a picture (the other is None); weight is finite, not 0, negative if subtracted.
+
+    A picture is a file, a picture at hand, or the number of a photo of the library.
+    """
+
+    weight: float
+    text: str | None
+    picture: Path | Picture | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A query: at least one part, at least one of them added; `source` is what was typed."""
+
+    parts: tuple[Part, ...]
+    source: str
+
+    @property
+    def text(self) -> str | None:
+        """The text of a query that is one text of weight 1; None for any other."""
+        only = self.parts[0]
+        return only.text if len(self.parts) == 1 and only.weight == 1 else None
+
+
+def parse(words: Sequence[str], *, files: bool = True) -> Expression:
+    r"""The query that a command line's words, or one whole line, stand for.
+
+    Several words come from a shell, which has removed the quotes: what a word holds is one piece,
+    and only a word that is + or - is an operator. One word alone is a line, such as
+    `"dog on grass" + 0.5:./mydog.jpg - "leash"`:
+
+    - An operator is a + or - that stands alone between spaces: "t-shirt", "C++" are text. The
+      first part may have one before it. Something must be added: `- leash` alone is refused.
+    - Inside "…", «…» and “…” that open a word, and '…' that opens a part, nothing is an operator or
+      a weight. Quotes around a whole part are dropped, others stay part of the text.
+    - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.
+      What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
+    - A part is a picture where it starts with ./ ../ ~/ or / (on Windows C:\ too), or where it ends
+      like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text, and
+      so is everything where `files` is false: nobody looks whether there is such a file.
+
+    Raises:
+        KadrError: empty query or part, operator without a part, quote that isn't closed, weight
+            that isn't positive, path without a file, nothing but subtractions.
+    """
+    source = " ".join(words)
+    tokens = list(_line_words(words[0]) if len(words) == 1 else words)
+    if not source.strip():
+        raise KadrError("The query is empty. Say what to look for, such as: dog on grass")
+    parts = tuple(_part(sign, raw, source, files) for sign, raw in _signed(tokens, source))
+    if all(part.weight < 0 for part in parts):
+        raise KadrError(
+            f"The query {_shown(source)} only subtracts. Put first what to look for, such as: "
+            "dog - leash"
+        )
+    return Expression(parts, source)
+
+
+def read(lines: Iterable[str]) -> list[Expression]:
+    """One query a line; blank lines and lines that start with # are passed over.
+
+    Raises:
+        KadrError: a line is no query; the message names its number, the first is 1.
+    """
+    found = []
+    for number, line in enumerate(lines, start=1):
+        query = line.removeprefix("\ufeff").strip()
+        if query and not query.startswith("#"):
+            try:
+                found.append(parse([query]))
+            except KadrError as error:
+                raise KadrError(f"Line {number}: {error}") from error
+    return found
+
+
+def _line_words(line: str) -> Iterator[str]:
+    """Words of a line: what stands in quotes stays one word, quotes included."""
+    at, opens_part = _SPACE.match(line, 0).end(), True  # type: ignore[union-attr]  # \s* always fits
+    while found := (_FIRST_WORD if opens_part else _WORD).match(line, at):
+        word = found[0]
+        _check_closed(word, line, opens_part=opens_part)
+        yield word
+        opens_part = word in {"+", "-"}
+        at = _SPACE.match(line, found.end()).end()  # type: ignore[union-attr]
+
+
+def _check_closed(word: str, line: str, *, opens_part: bool) -> None:
+    """A word that opens a quote holds its end too, or there is none."""
+    body = word
+    if opens_part and (weight := _LEADING_WEIGHT.match(word)):
+        body = word[weight.end() :]
+    opening = '"«“' + "'" * opens_part
+    if body[:1] and body[0] in opening and not _QUOTED.match(body):
+        raise KadrError(
+            f"The quote {body[0]} in {_shown(line)} isn't closed. Close it, or put the whole text "
+            "into quotes of another kind."
+        )
+
+
+def _signed(words: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
+    """Each part with the operator before it, + where there is none."""
+    sign, gathered = "", list[str]()
+    for word in words:
+        if word not in {"+", "-"}:
+            gathered.append(word)
+        elif gathered:
+            yield sign or "+", " ".join(gathered)
+            sign, gathered = word, []
+        elif sign:
+            raise KadrError(_dangling(sign, source))
+        else:
+            sign = word
+    if not gathered:
+        raise KadrError(_dangling(sign, source))
+    yield sign or "+", " ".join(gathered)
+
+
+def _dangling(sign: str, source: str) -> str:
+    return (
+        f"Nothing follows the {sign} in {_shown(source)}. Put a text or a picture after it, or "
+        "quotes around it if it is text."
+    )
+
+
+def _part(sign: str, raw: str, source: str, files: bool) -> Part:
+    text, weight = raw.strip(), 1.0
+    if found := _LEADING_WEIGHT.match(text):
+        weight, text = _positive(found[0], source), text[found.end() :]
+    if (quoted := _QUOTED.match(text)) and quoted.end() == len(text):
+        text = text[1:-1].strip()
+    if not text:
+        raise KadrError(
+            f"A part of the query {_shown(source)} is empty. Put a text or a picture there."
+        )
+    picture = _picture(text) if files else None
+    signed = math.copysign(weight, -1 if sign == "-" else 1)
+    return Part(signed, None if picture else text, picture)
+
+
+def _positive(prefix: str, source: str) -> float:
+    weight = float(prefix.rstrip(":").replace(",", "."))
+    if prefix[0] in "+-" or weight == 0:
+        raise KadrError(
+            f"The weight {prefix} in {_shown(source)} must be a positive number without a sign. "
+            "To subtract, write the sign apart: dog - 0.5:leash"
+        )
+    return weight
+
+
+def _picture(text: str) -> Path | None:
+    """The photo that a text names; None if it is a text."""
+    named = _PATH.match(text)
+    if not named and not _ends_like_a_photo(text):
+        return None
+    path = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser() raises without a home
+    if os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
+        return Path(path)
+    if named:
+        raise KadrError(f"{_shown(text)} is no file. Name a photo, or write a text without a path.")
+    return None
+
+
+def _ends_like_a_photo(text: str) -> bool:
+    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
+    if not suffix:
+        return False
+    from kadr.photos.images import SUFFIXES  # brings Pillow, which most queries do without
+
+    return suffix in SUFFIXES
+
+
+def _shown(text: str) -> str:
+    """A text on one line, not too long, in quotes."""
+    return repr(text if len(text) <= 80 else text[:80] + "…")

@@ -1,0 +1,1 @@
+"""Vectors of photos and texts -> the probability that they match, and why."""

@@ -1,0 +1,194 @@
+"""The bundle: encoders, alignment and relevance, saved as one folder with one manifest."""
+
+import hashlib
+import json
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kadr.encoders import (
+    ImageEncoder,
+    TextEncoder,
+    load_image_encoder,
+    load_text_encoder,
+    state,
+)
+from kadr.errors import BundleError
+from kadr.matcher import alignment, relevance
+from kadr.matcher.alignment import Alignment
+from kadr.matcher.relevance import Relevance, Side
+from kadr.types import Floats, Vectors
+
+FORMAT = 2
+MINI = Path(__file__).parents[1] / "models" / "mini"
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.npz"
+
+_BROKEN = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged or forged bundle raises."""
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Scores photos against texts. `manifest` says how it was trained and on what."""
+
+    image_spec: str
+    text_spec: str
+    image_encoder: ImageEncoder
+    text_encoder: TextEncoder
+    alignment: Alignment
+    relevance: Relevance
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def images(self, vectors: Vectors, density: Vectors | None = None) -> Side:
+        """Image encoder vectors [n, dim], ready for pairing; `density` as `Alignment.images`."""
+        return Side(vectors, self.alignment.images(vectors, density))
+
+    def texts(self, vectors: Vectors) -> Side:
+        """Text encoder vectors [n, dim], ready for pairing."""
+        return Side(vectors, self.alignment.texts(vectors))
+
+    def pairs(self, images: Side, texts: Side) -> tuple[Floats, Floats]:
+        """Probability and cosine similarity of image i with text i: float64 [n] each."""
+        cosine = np.einsum("ij,ij->i", images.joint.vectors, texts.joint.vectors)
+        return self.relevance.probability(images, texts), cosine.astype(np.float64)
+
+
+def save(matcher: Matcher, folder: Path) -> Path:
+    """Write the bundle beside `folder` first, then put it in its place.
+
+    Raises:
+        BundleError: `folder` holds something that is no bundle, or can't be written.
+    """
+    arrays = {f"alignment.{n}": a for n, a in matcher.alignment.arrays().items()}
+    arrays |= {f"relevance.{n}": a for n, a in matcher.relevance.arrays().items()}
+    arrays |= {f"text_encoder.{n}": a for n, a in state(matcher.text_encoder).items()}
+    try:
+        if folder.exists() and not _is_ours(folder):
+            raise BundleError(f"{folder} holds other files. Name an empty folder or a new one.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            fresh = Path(scratch, "bundle")
+            fresh.mkdir()
+            np.savez_compressed(fresh / WEIGHTS, **arrays)  # type: ignore[arg-type]
+            (fresh / MANIFEST).write_text(_manifest(matcher, fresh / WEIGHTS), encoding="utf-8")
+            if folder.exists():
+                _move_into(fresh, folder)
+            else:
+                fresh.replace(folder)
+    except OSError as error:
+        raise BundleError(f"{folder}: can't be written ({error.strerror or error}).") from error
+    return folder
+
+
+def load(folder: Path = MINI) -> Matcher:
+    """Read a bundle; nothing in it is executed.
+
+    Raises:
+        BundleError: no bundle, a broken one, or one made with other encoder weights.
+    """
+    manifest = read_manifest(folder)
+    try:
+        if manifest["weights_digest"] != _digest(folder / WEIGHTS):
+            raise BundleError(f"{folder}: {WEIGHTS} isn't the file that the manifest describes.")
+        with (folder / WEIGHTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        images = load_image_encoder(manifest["image_encoder"]["spec"])
+        texts = load_text_encoder(
+            manifest["text_encoder"]["spec"], arrays=_below(arrays, "text_encoder.")
+        )
+        _check_encoder(folder, manifest["image_encoder"], images)
+        _check_encoder(folder, manifest["text_encoder"], texts)
+        return Matcher(
+            manifest["image_encoder"]["spec"],
+            manifest["text_encoder"]["spec"],
+            images,
+            texts,
+            alignment.restore(_below(arrays, "alignment.")),
+            relevance.restore(
+                manifest["relevance"]["features"],
+                manifest["relevance"]["classifier"],
+                _below(arrays, "relevance."),
+                manifest["relevance"].get("settings", {}),
+            ),
+            manifest.get("training", {}),
+        )
+    except _BROKEN as error:
+        raise BundleError(f"{folder}: a broken bundle ({error}). Train it again.") from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle, without its weights. Raises as `load` does."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: no matcher here. Make one with kadr train.") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: can't be read ({error}). Train it again.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path}: not a bundle of format {FORMAT}. Train it again.")
+    return manifest
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty or a bundle; other programs write a manifest.json too."""
+    names = {path.name for path in folder.iterdir()}
+    if MANIFEST in names:
+        text = (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
+        return not text or WEIGHTS in names or '"weights_digest"' in text
+    return names <= {WEIGHTS}  # a first save into an empty folder may have stopped half-way
+
+
+def _manifest(matcher: Matcher, weights: Path) -> str:
+    described = {
+        "format": FORMAT,
+        "weights_digest": _digest(weights),
+        "image_encoder": _describe(matcher.image_spec, matcher.image_encoder),
+        "text_encoder": _describe(matcher.text_spec, matcher.text_encoder),
+        "relevance": {
+            "features": matcher.relevance.features,
+            "classifier": matcher.relevance.classifier,
+            "settings": matcher.relevance.settings,
+        },
+        "training": matcher.manifest,
+    }
+    return json.dumps(described, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _describe(spec: str, encoder: ImageEncoder | TextEncoder) -> dict[str, str | int]:
+    return {"spec": spec, "name": encoder.name, "dim": encoder.dim}
+
+
+def _check_encoder(
+    folder: Path, described: Mapping[str, Any], encoder: ImageEncoder | TextEncoder
+) -> None:
+    if described["name"] != encoder.name:
+        raise BundleError(
+            f"{folder} was trained with {described['name']}, here is {encoder.name}: their vectors "
+            "differ. Install the version it was trained with, or train it again."
+        )
+
+
+def _below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move_into(fresh: Path, folder: Path) -> None:
+    """Weights first: a manifest that names other weights is noticed by `load`."""
+    for name in (WEIGHTS, MANIFEST):
+        (fresh / name).replace(folder / name)

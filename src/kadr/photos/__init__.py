@@ -1,0 +1,1 @@
+"""A photo as a file: found, read safely, what it says of itself, written whole."""

@@ -1,0 +1,90 @@
+"""The application: routes, guard, page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from kadr.library.library import Library
+from kadr.matcher import bundle as matcher
+from kadr.service import pages as page
+from kadr.service import photos, problems, reviewing, searching, status
+from kadr.service.config import Service, check_networks
+from kadr.service.cursors import Cursors
+from kadr.service.guard import Guard, Rate
+from kadr.service.problems import ProblemDetails
+from kadr.service.rooms import Rooms
+from kadr.service.shapes import SearchShape
+from kadr.service.visitors import Doorkeeper, Legislator
+
+PREFIX = "/api/v1"
+DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
+
+Photos that the policy hides answer 451 with its disclaimer; in a search they are a card that holds
+the disclaimer and nothing else. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The service as an ASGI application.
+
+    Raises:
+        KadrError: the library, the policy, the model, the keys, the rate or the proxies can't be
+            read.
+    """
+    check_networks(service.proxies)
+    doorkeeper, legislator = Doorkeeper(service), Legislator(service)
+    bool(doorkeeper.keys)  # a broken file of keys is told now
+    rate = Rate(service.rate) if service.rate else None
+    if service.model is not None:
+        matcher.read_manifest(service.model)
+    create = service.uploads is not None
+    Library.open(service.library, policy=legislator.strictest, create=create).close()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.rooms = Rooms(service)
+        try:
+            await app.state.rooms.open(legislator.strictest)
+            yield
+        finally:
+            app.state.rooms.close()
+
+    app = FastAPI(
+        title="kadr",
+        version=version("kadr"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # both pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.service, app.state.cursors = service, Cursors()
+    app.state.doorkeeper, app.state.legislator = doorkeeper, legislator
+    for router in (searching.router, photos.router, reviewing.router, status.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(status.health)
+    app.include_router(page.router())
+    problems.register(app)
+    app.add_middleware(Guard, service=service, doorkeeper=doorkeeper, rate=rate)
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    """Name the shapes that no route's signature names."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        shapes = document["components"]["schemas"]
+        for shape in (ProblemDetails, SearchShape):
+            schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+            shapes.update(schema.pop("$defs", {}))
+            shapes[shape.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,200 @@
+"""Threads that have a library each, so that the event loop waits for nobody.
+
+Searches that wait at the same time are answered together: their texts are encoded in one batch.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from kadr.errors import KadrError
+from kadr.law.policy import Policy
+from kadr.library.library import Library
+from kadr.library.queries import Expression
+from kadr.library.search import Page
+from kadr.service import metrics
+from kadr.types import Answer
+
+Open: TypeAlias = Callable[[Policy], Library]
+"""Opens the library under a policy; called on the desk's thread."""
+T = TypeVar("T")
+
+BATCH = 4
+"""Searches that are answered together, at most: more would wait for each other, and leave nothing
+to another thread (docs/results.md)."""
+
+
+class BusyError(KadrError):
+    """More waits than can be served in good time."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Something to do with a library under a policy: `work`, or a search that `work` renders."""
+
+    policy: Policy
+    work: Callable[..., Any]
+    ask: Callable[[Library], tuple[Expression, Page]] | None = None
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Desk:
+    """Threads that share what waits; most desks have one."""
+
+    def __init__(self, name: str, open_library: Open, waiting: int, threads: int = 1) -> None:
+        self._name = name
+        self._most = waiting
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=_Clerk(open_library).serve, args=(self._jobs,), name=name)
+            for _ in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what waits, and close the libraries."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    async def do(self, policy: Policy, work: Callable[[Library], T]) -> T:
+        """What `work` makes of the library.
+
+        Raises:
+            BusyError: too much waits.
+        """
+        result: T = await self._wait(_Job(policy, work))
+        return result
+
+    async def search(
+        self,
+        policy: Policy,
+        ask: Callable[[Library], tuple[Expression, Page]],
+        render: Callable[[Library, Answer], T],
+    ) -> T:
+        """What `render` makes of the answer to what `ask` gives; both run on the thread.
+
+        Raises:
+            BusyError: too much waits.
+        """
+        result: T = await self._wait(_Job(policy, render, ask))
+        return result
+
+    async def _wait(self, job: _Job) -> Any:
+        if self._jobs.qsize() >= self._most:
+            metrics.TURNED_AWAY.labels(self._name).inc()
+            raise BusyError("Too much is asked at the same time. Ask again in a second.")
+        self._jobs.put(job)
+        # Whoever goes away while a job waits cancels it; one that runs is finished.
+        return await asyncio.wrap_future(job.done)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A library, and which file it was when it was opened."""
+
+    library: Library
+    identity: tuple[int, int] | None
+
+
+class _Clerk:
+    """Does what waits, on one thread. Opens the library once for each policy: there are few."""
+
+    def __init__(self, open_library: Open) -> None:
+        self._open = open_library
+        self._libraries: dict[str, _Opened] = {}
+
+    def serve(self, jobs: "queue.SimpleQueue[_Job | None]") -> None:
+        """Take what waits, some at a time, until there is a None."""
+        try:
+            while (job := jobs.get()) is not None:
+                batch = [job]
+                with contextlib.suppress(queue.Empty):
+                    while len(batch) < BATCH:
+                        more = jobs.get_nowait()
+                        if more is None:
+                            jobs.put(None)
+                            break
+                        batch.append(more)
+                self._serve([one for one in batch if one.done.set_running_or_notify_cancel()])
+        finally:
+            for opened in self._libraries.values():
+                opened.library.close()
+
+    def _serve(self, batch: Sequence[_Job]) -> None:
+        searches = [job for job in batch if job.ask is not None]
+        if searches:
+            metrics.BATCH.observe(len(searches))
+        for name in dict.fromkeys(job.policy.name for job in searches):
+            self._search([job for job in searches if job.policy.name == name])
+        for job in batch:
+            if job.ask is None:
+                self._do(job)
+
+    def _do(self, job: _Job) -> None:
+        try:
+            library = self._library(job.policy)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            job.done.set_exception(error)
+        else:
+            _settle(job, library)
+
+    def _search(self, jobs: Sequence[_Job]) -> None:
+        """Answer together; where that fails, one by one, so that each gets its own failure."""
+        try:
+            library = self._library(jobs[0].policy)
+            answers = library.answers([job.ask(library) for job in jobs if job.ask])
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            if len(jobs) == 1:
+                jobs[0].done.set_exception(error)
+            else:
+                for job in jobs:
+                    self._search([job])
+            return
+        for job, answer in zip(jobs, answers, strict=True):
+            _settle(job, library, answer)
+
+    def _library(self, policy: Policy) -> Library:
+        """The library; anew where another file lies in its place, such as a copy put back.
+
+        Raises:
+            LibraryError: it is gone.
+        """
+        known = self._libraries.get(policy.name)
+        if known is not None and known.identity == _identity(known.library.path):
+            return known.library
+        if known is not None:
+            del self._libraries[policy.name]
+            known.library.close()
+        opened = self._open(policy)
+        self._libraries[policy.name] = _Opened(opened, _identity(opened.path))
+        return opened
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What file lies there; None where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for each job
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _settle(job: _Job, *given: Any) -> None:
+    try:
+        job.done.set_result(job.work(*given))
+    except Exception as error:  # noqa: BLE001 - whoever asked is told
+        job.done.set_exception(error)

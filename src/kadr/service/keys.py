@@ -1,0 +1,141 @@
+"""API keys: who may do what. The file holds hashes, so whoever reads it can't use the keys."""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from kadr.errors import KadrError
+from kadr.photos import files
+from kadr.service.config import SCOPES, Scope
+
+_KEY = re.compile("kadr_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is kept: its public part, whose it is, what it opens, SHA-256 of its secret.
+
+    The secret is 256 random bits, so a fast hash is as good as a slow one.
+    """
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    hash: str
+    created: str
+
+
+def beside(library: Path) -> Path:
+    """The file of a library's keys."""
+    return library.with_name(library.name + ".keys.json")
+
+
+def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
+    """Make a key; it is told here and never again.
+
+    Raises:
+        KadrError: it has no name or no scope, or the file can't be written.
+    """
+    if not name.strip():
+        raise KadrError("A key needs a name, so that it can be told from others: --name phone")
+    if not scopes:
+        raise KadrError(f"A key needs a scope. Choose from: {', '.join(SCOPES)}.")
+    public, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    ordered = tuple(scope for scope in SCOPES if scope in scopes)
+    with _turn(path):
+        _write(path, [*read(path), Key(public, name.strip(), ordered, _hash(secret), moment)])
+    return f"kadr_{public}_{secret}"
+
+
+def remove(path: Path, key: str) -> Key:
+    """Make a key worthless, by its public part or its name.
+
+    Raises:
+        KadrError: there is no such key, or more than one has the name.
+    """
+    with _turn(path):
+        known = read(path)
+        meant = [one for one in known if key in {one.id, one.name}]
+        if len(meant) != 1:
+            what = "There is no key" if not meant else "More than one key has the name"
+            raise KadrError(f"{what} {key!r}. kadr keys list shows them; name one by its id.")
+        _write(path, [one for one in known if one != meant[0]])
+    return meant[0]
+
+
+def read(path: Path) -> list[Key]:
+    """All keys; none where there is no file.
+
+    Raises:
+        KadrError: the file is broken: then nobody is let in.
+    """
+    try:
+        rows = json.loads(path.read_bytes())
+        return [Key(**(row | {"scopes": tuple(row["scopes"])})) for row in rows]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise KadrError(f"{path}: the keys can't be read ({error}). Make them anew.") from error
+
+
+class Keyring:
+    """The keys of a service. A key that is added or removed counts at once."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._keys: dict[str, Key] = {}
+        self._seen: tuple[int, int] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is any key."""
+        return bool(self._current())
+
+    def find(self, given: str) -> Key | None:
+        """The key that a visitor gives, compared in constant time; None where it is no key."""
+        found = _KEY.fullmatch(given)
+        if not found:
+            return None
+        known = self._current().get(found[1])
+        expected = known.hash if known else _hash("")  # as long for a key that isn't there
+        same = hmac.compare_digest(_hash(found[2]), expected)
+        return known if same else None
+
+    def _current(self) -> dict[str, Key]:
+        if self._path is None:
+            return self._keys
+        try:
+            status = os.stat(self._path)  # noqa: PTH116 - at each request
+            seen = (status.st_mtime_ns, status.st_size)
+        except FileNotFoundError:
+            seen = (0, 0)
+        if seen != self._seen:
+            self._keys, self._seen = {key.id: key for key in read(self._path)}, seen
+        return self._keys
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _turn(path: Path) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KadrError(f"{path.parent}: can't be made ({error.strerror}).") from error
+    return FileLock(path.with_name(path.name + ".lock"))
+
+
+def _write(path: Path, keys: Sequence[Key]) -> None:
+    text = json.dumps([asdict(key) for key in keys], indent=1, ensure_ascii=False)
+    files.save(path, text.encode() + b"\n")
+    path.chmod(0o600)

@@ -1,0 +1,52 @@
+"""The page's files. They are read once: what a visitor names is looked up, never opened."""
+
+import hashlib
+from dataclasses import dataclass
+from mimetypes import guess_type
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from kadr.service.photos import has
+from kadr.service.problems import ProblemError
+
+WEB = Path(__file__).with_name("page")
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    tag: str
+    media: str
+
+
+def router() -> APIRouter:
+    """The routes of the page; they are no part of the API."""
+    files = {path.name: _read(path) for path in WEB.iterdir() if path.is_file()}
+    made = APIRouter(include_in_schema=False)
+
+    @made.get("/")
+    async def _index(request: Request) -> Response:
+        return _send(request, files[INDEX])
+
+    @made.get("/web/{name}")
+    async def _file(request: Request, name: str) -> Response:
+        if name not in files:
+            raise ProblemError(404, "There is nothing here.")
+        return _send(request, files[name])
+
+    return made
+
+
+def _read(path: Path) -> _File:
+    content = path.read_bytes()
+    media = guess_type(path.name)[0] or "application/octet-stream"
+    return _File(content, f'"{hashlib.sha256(content).hexdigest()[:16]}"', media)
+
+
+def _send(request: Request, file: _File) -> Response:
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    if has(request, file.tag):
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, headers=headers, media_type=file.media)

@@ -1,0 +1,85 @@
+"""What a running service holds: its desks, its darkroom, and the matcher that they share."""
+
+import os
+
+import numpy as np
+from cachetools import LRUCache
+
+from kadr.law.policy import Policy
+from kadr.library.library import Library
+from kadr.matcher.bundle import Matcher
+from kadr.service.config import Service
+from kadr.service.darkroom import Darkroom
+from kadr.service.desk import Desk
+from kadr.types import Picture
+
+CACHED_BYTES = 64_000_000
+"""Thumbnails that are held in memory, by their bytes."""
+
+SEARCHERS = min(2, os.cpu_count() or 1)
+"""Threads that search. The model lets go of Python's lock, the rest of a search doesn't."""
+EXPLANATIONS = 16
+"""That may wait: each takes up to seconds."""
+
+
+class Rooms:
+    """Searches wait for searches alone, looking at photos for nothing that takes long.
+
+    `searching` finds by queries; `explaining` explains and scores, an encoding for each word or
+    text; `looking` finds photos by number; `working` is for what takes long: listing, counting,
+    adding, deleting, reviewing.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._matcher: Matcher | None = None
+        self.searching = Desk("searching", self._open, service.waiting, SEARCHERS)
+        self.explaining = Desk("explaining", self._open, EXPLANATIONS)
+        self.looking = Desk("looking", self._open, 4 * service.waiting)
+        self.working = Desk("working", self._open, service.waiting)
+        self.darkroom = Darkroom(service)
+        self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
+        self.ready = False
+
+    async def open(self, policy: Policy) -> None:
+        """Load the matcher, and answer a first search, which is slow.
+
+        Raises:
+            KadrError: library or matcher can't be read.
+        """
+        for desk in self._desks:
+            desk.start()
+        self._matcher = await self.searching.do(policy, lambda library: library.matcher)
+        await self.searching.do(policy, _warm)
+        self.ready = True
+
+    def close(self) -> None:
+        """Finish what waits."""
+        self.ready = False
+        for desk in self._desks:
+            desk.stop()
+        self.darkroom.stop()
+
+    @property
+    def size(self) -> int:
+        """Pixels a side that the matcher wants of a picture."""
+        assert self._matcher is not None
+        return self._matcher.image_encoder.size
+
+    @property
+    def _desks(self) -> tuple[Desk, ...]:
+        return self.searching, self.explaining, self.looking, self.working
+
+    def _open(self, policy: Policy) -> Library:
+        return Library.open(
+            self._service.library,
+            model=self._matcher or self._service.model,
+            policy=policy,
+            create=False,
+        )
+
+
+def _warm(library: Library) -> None:
+    for query in ("a photo", "снимок"):
+        library.search(query, 1)
+    library.score(Picture("", np.zeros((64, 64, 3), np.uint8)), ["a photo"])

@@ -1,0 +1,197 @@
+"""uvicorn, with what it lacks for strangers: limits of a request's head, and of its patience."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kadr.errors import KadrError
+from kadr.service import problems
+from kadr.service.config import Service
+from kadr.service.guard import HEADERS, LOG
+
+KEEP_ALIVE = 15
+"""Seconds that a connection may be idle between two requests."""
+HEAD_SECONDS = 10
+"""In which the head of a request must have come."""
+HEAD_BYTES, HEAD_LINES = 32_768, 100
+CONNECTIONS = 2000
+GRACE = 10
+"""Seconds that requests get to end when the service stops."""
+
+
+class StrictProtocol(HttpToolsProtocol):
+    """Ends what takes too long, or is too long, before anything is made of it."""
+
+    body_seconds = 15.0
+    message_bytes = 30_000_000
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._bytes, self._in_head = 0, True
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._end)
+        if len(self.connections) > CONNECTIONS:
+            self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, a head's only as far as a head may go."""
+        while data and not self.transport.is_closing():
+            most = HEAD_BYTES if self._in_head else self.message_bytes
+            room = most - self._bytes
+            if room <= 0:
+                self._refuse(431 if self._in_head else 413)
+                return
+            part, data = data[:room], data[room:]
+            self._bytes += len(part)
+            super().data_received(part)
+
+    def on_message_begin(self) -> None:
+        """The first bytes of a request."""
+        super().on_message_begin()
+        self._wait(HEAD_SECONDS)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the head. A trailer is none: nothing here reads it."""
+        if not self._in_head or len(self.headers) >= HEAD_LINES:
+            raise ValueError("a trailer, or too many lines")  # httptools ends the request
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole, the body begins."""
+        self._in_head = False
+        self._wait(self.body_seconds)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole; another may follow."""
+        self._bytes, self._in_head = 0, True
+        self._patience.cancel()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What isn't HTTP is answered as everything else is."""
+        self._refuse(400, msg)
+
+    def _wait(self, seconds: float) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str = "The request is too long.") -> None:
+        if self.cycle is None or self.cycle.response_complete:  # no answer is under way
+            request_id = problems.new_id()
+            more = {"X-Request-ID": request_id, "Cache-Control": "no-store", "Connection": "close"}
+            answer = problems.response(status, detail, request_id, HEADERS | more)
+            LOG.info("refused", extra={"request_id": request_id, "status": status})
+            head = [f"HTTP/1.1 {status} {problems.phrase(status)}".encode()]
+            head += [name + b": " + value for name, value in answer.raw_headers]
+            self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        self._end()
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and ends with 0 when it was asked to end.
+
+    uvicorn would raise the signal once more.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin; whoever is told may take long, such as a browser."""
+        await super().startup(sockets)
+        if self.started:
+            threading.Thread(target=self._on_ready, daemon=True).start()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end a service."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        taken = [signal.SIGINT, signal.SIGTERM]
+        before = {one: signal.signal(one, self.handle_exit) for one in taken}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes any free one.
+
+    Raises:
+        KadrError: the address can't be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: only then asyncio turns off Nagle's delay, 40 ms for each answer.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise KadrError(
+            f"{host}:{port} can't be listened on ({reason}). Choose another with --port; 0 takes "
+            "any that is free."
+        ) from error
+    return listening
+
+
+def run(
+    app: FastAPI, service: Service, listening: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    """Serve until a signal comes, then end what has begun.
+
+    Args:
+        app: what is served.
+        service: what it goes by.
+        listening: where.
+        on_ready: called once, on another thread, when requests are answered.
+
+    Raises:
+        KadrError: the service couldn't begin.
+    """
+
+    class Protocol(StrictProtocol):
+        body_seconds = service.seconds + 5  # the guard, which answers, comes first
+        message_bytes = service.most_bytes + 1_000_000
+
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=GRACE,
+            lifespan="on",
+        ),
+        on_ready,
+    )
+    server.run(sockets=[listening])
+    if not server.started:
+        raise KadrError("The service couldn't begin; the lines above say why.")

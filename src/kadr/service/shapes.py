@@ -1,0 +1,428 @@
+"""What requests and answers look like, with ranges: the OpenAPI document is made of these."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kadr.law.review import Doubt
+from kadr.library.catalogue import Facets, Listing
+from kadr.library.search import interleaved, is_match
+from kadr.service.config import Scope
+from kadr.service.cursors import ListingCursors
+from kadr.service.visitors import Law
+from kadr.stores.sqlite import Stored
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
+
+MOST_TEXT = 300
+"""Characters of a text: some hundred tokens at worst, which take half a second."""
+MOST_TEXTS = 1000
+"""Characters of all texts in one request."""
+MOST_WORDS = 16
+"""Words of a text that is explained: each costs an encoding of all the others."""
+MOST_NUMBER = 2**53 - 1
+"""The greatest whole number that JSON's readers agree on."""
+
+Number: TypeAlias = Annotated[int, Field(ge=1, le=MOST_NUMBER)]
+Cursor: TypeAlias = Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Requests.
+
+
+class PartShape(_Shape):
+    """A term of a weighted sum: a text, a photo of the library, or an uploaded picture."""
+
+    text: str | None = Field(default=None, min_length=1, max_length=MOST_TEXT, examples=["snow"])
+    photo: Number | None = Field(default=None, description="A photo's id.")
+    picture: int | None = Field(
+        default=None, ge=0, le=3, description="Which of the uploaded `pictures`, from 0."
+    )
+    weight: float = Field(
+        default=1.0, ge=-100, le=100, allow_inf_nan=False, description="Negative to subtract."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "PartShape":
+        if sum(given is not None for given in (self.text, self.photo, self.picture)) != 1:
+            raise ValueError("name one of text, photo, picture")
+        if self.weight == 0:
+            raise ValueError("a weight of 0 adds nothing")
+        return self
+
+
+class FilterShape(_Shape):
+    """Which photos are looked at, as the query parameters of the same names."""
+
+    after: str | None = Field(default=None, max_length=30, examples=["2024-05"])
+    before: str | None = Field(default=None, max_length=30, examples=["2025"])
+    folder: str | None = Field(default=None, max_length=1000, examples=["Holidays/2024"])
+    camera: str | None = Field(default=None, max_length=200, examples=["Canon"])
+    near: str | None = Field(default=None, max_length=60, examples=["55.75,37.62,5"])
+    kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])
+    min_size: str | None = Field(default=None, max_length=21, examples=["1920x1080"])
+
+
+class SearchShape(_Shape):
+    """A weighted sum of texts and pictures, and which page of which photos is wanted."""
+
+    parts: list[PartShape] = Field(min_length=1, max_length=16)
+    n: int = Field(default=10, ge=1, le=200)
+    cursor: Cursor | None = Field(default=None, description="`next` of the page before.")
+    at_least: float | None = Field(default=None, ge=0, le=1)
+    filters: FilterShape = FilterShape()
+
+    @model_validator(mode="after")
+    def _added(self) -> "SearchShape":
+        if all(part.weight < 0 for part in self.parts):
+            raise ValueError("at least one part must be added")
+        if sum(len(part.text or "") for part in self.parts) > MOST_TEXTS:
+            raise ValueError(f"the texts have more than {MOST_TEXTS} characters together")
+        return self
+
+
+class KeyShape(_Shape):
+    """An API key."""
+
+    key: str = Field(max_length=200)
+
+
+class DecisionShape(_Shape):
+    """What a person decided about a photo."""
+
+    decision: Literal["allow", "hide", "withdraw"]
+    why: str = Field(default="", max_length=2000, description="The reason, which is kept.")
+
+
+# Answers.
+
+
+class PhotoShape(_Shape):
+    """A photo of the library."""
+
+    id: int = Field(ge=1)
+    digest: str = Field(description="SHA-256 of its content.", pattern="^[0-9a-f]{64}$")
+    name: str = Field(description="Its file's name.", examples=["beach.jpg"])
+    folder: str = Field(description="Its folder, from the indexed one on.")
+    kind: str = Field(examples=["jpeg"])
+    width: int = Field(ge=1, description="Pixels, upright.")
+    height: int = Field(ge=1, description="Pixels, upright.")
+    taken: str | None = Field(description="ISO 8601, in the camera's local time.")
+    camera: str | None
+    latitude: float | None = Field(ge=-90, le=90)
+    longitude: float | None = Field(ge=-180, le=180)
+    copies: int = Field(ge=0, description="Further files of the same content.")
+    uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
+
+
+class WordShape(_Shape):
+    """A word of a query."""
+
+    word: str
+    effect: float | None = Field(
+        description="What it adds to the log-odds of a match; null: can't be told."
+    )
+
+
+class ExplanationShape(_Shape):
+    """Why a photo fits a text."""
+
+    probability: float = Field(ge=0, le=1)
+    similarity: float = Field(ge=-1.001, le=1.001)
+    words: list[WordShape]
+    heat: list[list[float]] | None = Field(
+        description="What each place of the photo adds to the similarity, rows from the top."
+    )
+
+
+class HitShape(_Shape):
+    """A found photo."""
+
+    kind: Literal["photo"] = "photo"
+    rank: int = Field(ge=1, description="On this page.")
+    probability: float | None = Field(
+        ge=0, le=1, description="That the text describes it; null where the query is more than that"
+    )
+    similarity: float = Field(ge=-1.001, le=1.001, description="Cosine in the joint space.")
+    matches: bool = Field(description="False: it is only among the nearest.")
+    photo: PhotoShape
+
+
+class WithheldShape(_Shape):
+    """Stands in the place of a photo that the law hides."""
+
+    kind: Literal["withheld"] = "withheld"
+    rank: int = Field(ge=1)
+    notice: str = Field(description="The policy's disclaimer.")
+
+
+class AnswerShape(_Shape):
+    """A page of found photos, best first."""
+
+    policy: str
+    country: str | None = Field(description="Whose rules apply; null: the strictest.")
+    matches: bool = Field(description="False: nothing matches well, hits are the nearest there are")
+    at_least: float | None = Field(description="The probability from which a hit counts.")
+    refused: bool = Field(description="The query asks for what the law hides.")
+    notice: str | None = Field(description="Why something is missing.")
+    next: str | None = Field(description="The cursor of the next page; null after the last one.")
+    hits: list[Annotated[HitShape | WithheldShape, Field(discriminator="kind")]]
+
+
+class ListingShape(_Shape):
+    """Photos, newest first."""
+
+    photos: list[PhotoShape]
+    next: str | None = Field(description="The cursor of the next page; null after the last one.")
+
+
+class SkippedShape(_Shape):
+    """An uploaded file that wasn't added."""
+
+    file: int = Field(ge=0, description="Which one, from 0.")
+    reason: str
+
+
+class AddedShape(_Shape):
+    """What became of uploaded files."""
+
+    added: list[PhotoShape]
+    withheld: int = Field(ge=0, description="Added, and hidden by law.")
+    skipped: list[SkippedShape]
+
+
+class ScoreShape(_Shape):
+    """How well a text matches a picture."""
+
+    text: str
+    probability: float = Field(ge=0, le=1)
+    similarity: float = Field(ge=-1.001, le=1.001)
+
+
+class ScoresShape(_Shape):
+    """A score for each text, in their order."""
+
+    scores: list[ScoreShape]
+
+
+class FolderShape(_Shape):
+    """A folder, and how many photos are in it or below it."""
+
+    name: str
+    photos: int = Field(ge=1)
+
+
+class LibraryShape(_Shape):
+    """What there is, and what the visitor may do. Photos that are hidden aren't counted."""
+
+    photos: int = Field(ge=0)
+    folders: list[FolderShape]
+    cameras: list[str]
+    kinds: list[str]
+    first_taken: str | None
+    last_taken: str | None
+    encoder: str | None
+    policy: str
+    hides: bool
+    disclaimer: str
+    scopes: list[Scope]
+    keys: bool = Field(description="Whether the service asks for keys.")
+    uploads: bool = Field(description="Whether photos can be added.")
+    version: str
+
+
+class AssessmentShape(_Shape):
+    """What the machine found about a photo, for the law."""
+
+    words: list[str] = Field(description="In names and texts of the file.")
+    scene: float | None = Field(description="Probability by what the photo shows.")
+    faces: list[float] | None = Field(description="Apparent ages in years.")
+    failed: list[str] = Field(description="Layers that couldn't speak.")
+    probability: float = Field(ge=0, le=1)
+
+
+class RulingShape(_Shape):
+    """What a person decided."""
+
+    verdict: Literal["allow", "hide"]
+    who: str
+    when: str
+    why: str
+
+
+class RequestShape(_Shape):
+    """Somebody's wish that a person looks again."""
+
+    kind: str
+    who: str
+    when: str
+    why: str
+
+
+class DoubtShape(_Shape):
+    """A photo that waits for a person."""
+
+    photo: PhotoShape
+    assessment: AssessmentShape | None
+    ruling: RulingShape | None
+    request: RequestShape | None
+
+
+class QueueShape(_Shape):
+    """Photos that wait for a person, the biggest doubt first."""
+
+    waiting: int = Field(ge=0)
+    photos: list[DoubtShape]
+
+
+class OutcomeShape(_Shape):
+    """What a decision did."""
+
+    outcome: Literal["ruled", "seconded", "disputed", "unchanged", "withdrawn"]
+
+
+class StatusShape(_Shape):
+    """Whether the service is well."""
+
+    status: Literal["ok", "ready"]
+
+
+# From kadr's own types.
+
+
+class Labels:
+    """What folders are called to visitors, who never learn where they lie, and never say it.
+
+    A folder is its way from the indexed folder, whose own name comes first. Names are text alone:
+    that a visitor's name stands for a folder is seen by comparing, never by asking the disk.
+    """
+
+    def __init__(self, roots: Sequence[Path], uploads: Path | None) -> None:
+        self._uploads = uploads
+        self._roots: dict[str, Path] = {}
+        for root in sorted(roots):
+            name, number = text(root.name) or "/", 1
+            while name in self._roots:
+                number += 1
+                name = f"{text(root.name)} ({number})"
+            self._roots[name] = root
+
+    def name(self, folder: Path) -> str:
+        """What a folder is called."""
+        for name, root in self._roots.items():
+            if folder.is_relative_to(root):
+                return "/".join([name, *map(text, folder.relative_to(root).parts)])
+        return text(folder.name)
+
+    def folder(self, name: str) -> Path | None:
+        """The folder of that name below an indexed one, whether it is there or not."""
+        root, *parts = name.split("/")
+        if root not in self._roots or any(
+            part in {"", ".", ".."} or "\0" in part for part in parts
+        ):
+            return None
+        return self._roots[root].joinpath(*parts)
+
+    def photo(self, photo: Stored) -> PhotoShape:
+        """A photo as it is told."""
+        return self._photo(photo.id, photo.digest, photo.paths, photo.facts)
+
+    def _photo(
+        self, number: int, digest: str, paths: Sequence[Path], facts: PhotoFacts
+    ) -> PhotoShape:
+        path = paths[0]
+        return PhotoShape(
+            id=number,
+            digest=digest,
+            name=text(path.name),
+            folder=self.name(path.parent),
+            kind=facts.kind,
+            width=facts.width,
+            height=facts.height,
+            taken=facts.taken,
+            camera=facts.camera,
+            latitude=facts.latitude,
+            longitude=facts.longitude,
+            copies=len(paths) - 1,
+            uploaded=self._uploads is not None and path.parent == self._uploads,
+        )
+
+    def listing(self, listing: Listing, cursors: ListingCursors) -> ListingShape:
+        """A page of photos as it is told."""
+        photos = [self.photo(photo) for photo in listing.photos]
+        return ListingShape(photos=photos, next=cursors.seal(listing.next))
+
+    def answer(self, answer: Answer, law: Law, cursors: ListingCursors) -> AnswerShape:
+        """An answer as it is told."""
+        return AnswerShape(
+            policy=law.policy.name,
+            country=law.country,
+            matches=answer.matches,
+            at_least=answer.at_least,
+            refused=answer.refused,
+            notice=answer.notice,
+            next=cursors.seal(answer.next),
+            hits=[
+                WithheldShape(rank=rank, notice=one.notice)
+                if isinstance(one, Withheld)
+                else self._hit(rank, one, answer)
+                for rank, one in enumerate(interleaved(answer), start=1)
+            ],
+        )
+
+    def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:
+        assert hit.facts is not None
+        paths = (hit.image.path, *hit.copies)
+        return HitShape(
+            rank=rank,
+            probability=hit.probability,
+            similarity=hit.similarity,
+            matches=is_match(answer, hit),
+            photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
+        )
+
+    def folders(self, facets: Facets) -> list[FolderShape]:
+        """The folders that photos can be chosen by."""
+        named = [(self.name(folder), count) for folder, count in facets.folders.items()]
+        return [FolderShape(name=name, photos=count) for name, count in sorted(named)]
+
+    def doubt(self, doubt: Doubt, facts: PhotoFacts) -> DoubtShape:
+        """A photo in doubt as it is told to reviewers."""
+        return DoubtShape(
+            photo=self._photo(doubt.photo, doubt.digest, doubt.paths, facts),
+            assessment=_assessment(doubt.assessment) if doubt.assessment else None,
+            ruling=RulingShape(**asdict(doubt.ruling)) if doubt.ruling else None,
+            request=RequestShape(**asdict(doubt.request)) if doubt.request else None,
+        )
+
+
+def _assessment(found: Assessment) -> AssessmentShape:
+    return AssessmentShape(
+        words=list(found.words),
+        scene=found.scene,
+        faces=None if found.faces is None else list(found.faces),
+        failed=list(found.failed),
+        probability=found.probability,
+    )
+
+
+def explanation(score: Score, why: Explanation) -> ExplanationShape:
+    """An explanation as it is told."""
+    return ExplanationShape(
+        probability=score.probability,
+        similarity=score.similarity,
+        words=[WordShape(word=one.word, effect=one.effect) for one in why.words],
+        heat=None if why.heat is None else [list(row) for row in why.heat],
+    )
+
+
+def text(name: str) -> str:
+    """A name as text; a file's name may hold bytes that are none."""
+    return os.fsencode(name).decode("utf-8", "replace")

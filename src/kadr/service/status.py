@@ -1,0 +1,117 @@
+"""Routes that tell of the service: what there is, whether it is well, who may enter."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+
+from kadr.library.library import Library
+from kadr.service import metrics, problems
+from kadr.service.searching import TheLaw, json, labels, rooms
+from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
+from kadr.service.visitors import COOKIE, Doorkeeper, Visitor, needs
+
+router = APIRouter(tags=["service"])
+health = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/library",
+    summary="What there is, and what the visitor may do",
+    responses=problems.documented(),
+    response_model=LibraryShape,
+)
+async def library(
+    request: Request, law: TheLaw, visitor: Annotated[Visitor, needs("read")]
+) -> Response:
+    """Folders, cameras and dates are those of photos that may be seen."""
+    service, doorkeeper = request.app.state.service, request.app.state.doorkeeper
+
+    def work(opened: Library) -> Response:
+        found = opened.catalogue.facets()
+        return json(
+            LibraryShape(
+                photos=found.photos,
+                folders=labels(request, opened).folders(found),
+                cameras=list(found.cameras),
+                kinds=list(found.kinds),
+                first_taken=found.first,
+                last_taken=found.last,
+                encoder=opened.encoder,
+                policy=law.policy.name,
+                hides=law.policy.hides_children,
+                disclaimer=law.policy.disclaimer(law.language),
+                scopes=sorted(visitor.scopes),
+                keys=bool(doorkeeper.keys),
+                uploads=service.uploads is not None,
+                version=version("kadr"),
+            )
+        )
+
+    return await rooms(request).working.do(law.policy, work)
+
+
+@router.post(
+    "/session",
+    summary="Keep a key in the browser",
+    status_code=204,
+    response_class=Response,
+    responses=problems.documented(),
+)
+async def enter(request: Request, given: KeyShape) -> Response:
+    """Sets a cookie that no script can read and no other site can use."""
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    doorkeeper.visitor(given.key or "none")
+    response = Response(status_code=204)
+    secure = request.url.scheme == "https"
+    response.set_cookie(
+        COOKIE, given.key, max_age=30 * 86400, httponly=True, samesite="strict", secure=secure
+    )
+    return response
+
+
+@router.delete(
+    "/session",
+    summary="Forget the browser's key",
+    status_code=204,
+    response_class=Response,
+    responses=problems.documented(),
+)
+async def leave() -> Response:
+    """Deletes the cookie."""
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+@health.get("/health", summary="Whether the process is alive", response_model=StatusShape)
+async def alive() -> Response:
+    """Says nothing of the library."""
+    return json(StatusShape(status="ok"))
+
+
+@health.get(
+    "/ready",
+    summary="Whether searches are answered",
+    response_model=StatusShape,
+    responses=problems.documented(),
+)
+async def ready(request: Request) -> Response:
+    """503 while the matcher loads, and at the end."""
+    rooms(request)
+    return json(StatusShape(status="ready"))
+
+
+@health.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    dependencies=[needs("read")],
+    response_class=Response,
+    responses={
+        **problems.documented(),
+        200: {"description": "Prometheus' text format", "content": {"text/plain": {}}},
+    },
+)
+async def figures() -> Response:
+    """Counts and times; no queries, no addresses."""
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

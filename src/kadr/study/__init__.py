@@ -1,0 +1,1 @@
+"""Flows of a data scientist: train, evaluate, compare, score."""

@@ -1,0 +1,364 @@
+"""Flow: matcher + archive -> figures, on images that the matcher has not learned from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kadr import metrics
+from kadr.data import labels
+from kadr.data.labels import Pair
+from kadr.encoders.vectors import VectorCache
+from kadr.errors import DataError
+from kadr.law import policy as law
+from kadr.matcher import relevance
+from kadr.matcher.bundle import Matcher
+from kadr.matcher.relevance import Examples
+from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
+from kadr.study import encoded, figures
+from kadr.study.encoded import Encoded, Sides, Stage
+from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Score
+from kadr.types import Dataset, Floats, Interval, Label
+
+SHOWN = 5
+"""Photos shown for each query of the visual test."""
+EXAMPLES = 10
+"""Queries of the visual test, and failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidated:
+    """The published protocols on all images: heads trained anew on four fifths, five times."""
+
+    pairs: int
+    roc_auc: Interval
+    tau_c: Interval
+    tau_b: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One photo of the visual test; `hidden` where the law takes the photo itself."""
+
+    image: str
+    probability: float
+    right: bool
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A test query, the rank of its photo, and the photos found; `refused` where the law speaks."""
+
+    text: str
+    image: str
+    rank: int
+    shown: tuple[Shown, ...]
+    refused: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every figure, and the data of every plot. Nothing below needs computing again."""
+
+    policy: str
+    pair_figures: tuple[PairFigures, ...]
+    retrieval: tuple[RetrievalFigures, ...]
+    cross_validated: CrossValidated | None
+    reliability: tuple[Bin, ...]
+    roc: RocCurve | None
+    precision_recall: PrecisionRecallCurve | None
+    scores_by_grade: Mapping[str, Floats]
+    grade_counts: Mapping[int, int]
+    target_histogram: tuple[int, ...]
+    agreement: labels.Agreement
+    exclusions: law.ExclusionReport
+    examples: tuple[Example, ...]
+    failures: tuple[Example, ...]
+    skipped: tuple[str, ...]
+    wordless: tuple[str, ...]
+
+
+def evaluate(
+    matcher: Matcher,
+    dataset: Dataset,
+    cache: VectorCache,
+    *,
+    policy: law.Policy,
+    cross_validate: bool = True,
+    seed: int = 0,
+    on_progress: Stage | None = None,
+) -> Evaluation:
+    """Measure a matcher on an archive.
+
+    Pairs come from images whose bytes the matcher has not been trained on; test queries from
+    the test images. `policy` says which images the law takes out of the second set of figures.
+
+    Raises:
+        DataError: the matcher has seen every judged image.
+    """
+    both = encoded.encode(
+        dataset,
+        matcher.image_encoder,
+        matcher.text_encoder,
+        cache,
+        with_test=True,
+        on_progress=on_progress,
+    )
+    sides = encoded.project(both, matcher.alignment)
+    judged = figures.judged(dataset)
+    everything = _labels(matcher, dataset)
+    exclusions = law.assess(dataset, policy, labels.matches(everything))
+    seen = set(matcher.manifest.get("training_photos", ()))
+    held_out = [
+        pair for pair in judged.verdicts if both.knows(pair) and both.digests[pair[1]] not in seen
+    ]
+    if not held_out:
+        raise DataError(
+            "This matcher has learned from every judged image here: nothing is left to measure "
+            "it on. Train with a --test-share above 0, or evaluate on another archive."
+        )
+    # A joint space fitted to this archive has seen texts and images that these figures must not.
+    cross_validate = cross_validate and bool(matcher.manifest.get("aligned_elsewhere", True))
+    own: Score = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
+    sets = {"image-disjoint": own}
+    if cross_validate:
+        hidden = exclusions.images if _obeyed_law(matcher) else {}
+        part = [
+            item
+            for item in everything
+            if both.knows((item.query, item.image))
+            and both.digests[item.image] in seen
+            and item.image not in hidden
+        ]
+        images = {image for _, image in held_out}
+        unseen = _without_their_queries(matcher, sides, dataset, part, images, judged)
+        if unseen:
+            sets["image-and-query-disjoint"] = lambda pairs: np.array([unseen[p] for p in pairs])
+    parts = {"": held_out}
+    if policy.hides_children:
+        parts[", after the law"] = [p for p in held_out if p[1] not in exclusions.images]
+    probabilities = own(held_out)
+    truth = np.array([judged.verdicts[pair] for pair in held_out])
+    drawable = bool(truth.any() and not truth.all())
+    retrieval, examples, failures = _retrieval(
+        matcher, sides, dataset, set(exclusions.images), policy, seed
+    )
+    grades = labels.grades(dataset.judgements, "median")
+    held_grades = np.array([grades[pair] for pair in held_out])
+    return Evaluation(
+        policy=policy.name,
+        pair_figures=tuple(_pair_figures(matcher, both, judged, parts, sets)),
+        retrieval=retrieval,
+        cross_validated=(
+            _cross_validated(matcher, sides, everything, judged) if cross_validate else None
+        ),
+        reliability=metrics.reliability(probabilities, truth, bins=10),
+        roc=metrics.roc_curve(probabilities, truth) if drawable else None,
+        precision_recall=(
+            metrics.precision_recall_curve(probabilities, truth) if drawable else None
+        ),
+        scores_by_grade={
+            f"{low:g}": probabilities[(held_grades >= low) & (held_grades < low + 1)]
+            for low in (1, 2, 3, 4)
+        },
+        grade_counts=_grade_counts(dataset),
+        target_histogram=tuple(
+            np.histogram([item.target for item in everything], bins=20, range=(0, 1))[0].tolist()
+        ),
+        agreement=labels.agreement(dataset.judgements),
+        exclusions=law.report(exclusions, set(dataset.train_images), everything),
+        examples=examples,
+        failures=failures,
+        skipped=both.skipped,
+        wordless=both.wordless,
+    )
+
+
+def _labels(matcher: Matcher, dataset: Dataset) -> tuple[Label, ...]:
+    """Labels of all pairs, made as the matcher's were."""
+    chosen = matcher.manifest.get("config", {})
+    return labels.combine(
+        dataset.judgements,
+        dataset.votes,
+        experts=chosen.get("experts", "majority"),
+        expert_weight=chosen.get("expert_weight", labels.EXPERT_WEIGHT),
+    )
+
+
+def _pair_figures(
+    matcher: Matcher,
+    both: Encoded,
+    judged: Judged,
+    parts: Mapping[str, Sequence[Pair]],
+    sets: Mapping[str, Score],
+) -> Iterator[PairFigures]:
+    """Each part of the held-out pairs by each way to score them."""
+    constants = matcher.manifest.get("training_targets", {"mean": 0.5, "median": 0.5})
+    for name, score in sets.items():
+        for suffix, pairs in parts.items():
+            images = {image for _, image in pairs}
+            crowd = [pair for pair in judged.shares if pair[1] in images and both.knows(pair)]
+            found = figures.pair_figures(name + suffix, judged, pairs, crowd, score, constants)
+            if found is not None:
+                yield found
+
+
+def _learn(
+    matcher: Matcher,
+    sides: Sides,
+    part: Sequence[Label],
+    verdicts: Mapping[Pair, bool],
+) -> relevance.Relevance:
+    """A head of the matcher's kind on other labels, under the matcher's calibration."""
+    head = relevance.fit(
+        Examples(
+            *sides.pick([(item.query, item.image) for item in part]),
+            np.array([item.target for item in part]),
+            relevance.training_weights(part, verdicts),
+            [item.image for item in part],
+            np.full(len(part), np.nan),
+        ),
+        features=matcher.relevance.features,
+        classifier=matcher.relevance.classifier,
+        grid=(matcher.relevance.settings,) if matcher.relevance.settings else (),
+        calibrate=False,
+    )
+    known = matcher.relevance
+    return replace(head, slope=known.slope, intercept=known.intercept)
+
+
+def _without_their_queries(
+    matcher: Matcher,
+    sides: Sides,
+    dataset: Dataset,
+    part: Sequence[Label],
+    held_images: set[str],
+    judged: Judged,
+) -> dict[Pair, float]:
+    """Pairs of held-out images, each scored by a head that saw neither its image nor its text.
+
+    The crowd judged nearly every text with some training image, so the matcher itself has no such
+    pairs: heads are trained anew, five times, each without a fifth of the texts.
+    """
+    texts = {query: item.text for query, item in dataset.queries.items()}
+    names = sorted(set(texts.values()))
+    if len(names) < relevance.FOLDS or not part:
+        return {}
+    fold = dict(zip(names, relevance.folds(names, relevance.FOLDS, 42).tolist(), strict=True))
+    asked = sorted({*judged.verdicts, *judged.shares})
+    held = [pair for pair in asked if pair[1] in held_images and sides.encoded.knows(pair)]
+    scores: dict[Pair, float] = {}
+    for number in range(relevance.FOLDS):
+        learn = [item for item in part if fold[texts[item.query]] != number]
+        ask = [pair for pair in held if fold[texts[pair[0]]] == number]
+        if learn and ask:
+            head = _learn(matcher, sides, learn, judged.verdicts)
+            scores.update(zip(ask, head.probability(*sides.pick(ask)).tolist(), strict=True))
+    return scores
+
+
+def _obeyed_law(matcher: Matcher) -> bool:
+    return law.load(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
+
+
+def _cross_validated(
+    matcher: Matcher, sides: Sides, everything: Sequence[Label], judged: Judged
+) -> CrossValidated | None:
+    """Every pair scored by a head that saw none of its image. The alignment stays as it is."""
+    knows = sides.encoded.knows
+    usable = [item for item in everything if knows((item.query, item.image))]
+    experts = [pair for pair in judged.verdicts if knows(pair)]
+    crowd = [pair for pair in judged.shares if knows(pair)]
+    images = sorted({item.image for item in usable})
+    if len(images) < 2 * relevance.FOLDS or not crowd:
+        return None
+    fold = dict(zip(images, relevance.folds(images, relevance.FOLDS, 42).tolist(), strict=True))
+    scores: dict[Pair, float] = {}
+    for number in range(relevance.FOLDS):
+        part = [item for item in usable if fold[item.image] != number]
+        held = sorted({p for p in (*experts, *crowd) if fold.get(p[1]) == number})
+        head = _learn(matcher, sides, part, judged.verdicts)
+        scores.update(zip(held, head.probability(*sides.pick(held)).tolist(), strict=True))
+    s = np.array([scores[pair] for pair in experts])
+    truth = np.array([judged.verdicts[pair] for pair in experts])
+    return CrossValidated(
+        pairs=sum(not judged.own[pair] for pair in experts),
+        roc_auc=metrics.bootstrap(
+            lambda i: metrics.roc_auc(s[i], truth[i]), [image for _, image in experts]
+        ),
+        tau_c=figures.tau_c(judged, experts, s),
+        tau_b=figures.tau_b(
+            judged,
+            crowd,
+            np.array([scores[pair] for pair in crowd]),
+            resamples=figures.TAU_RESAMPLES // 4,
+        ),
+    )
+
+
+def _retrieval(
+    matcher: Matcher,
+    sides: Sides,
+    dataset: Dataset,
+    hidden: set[str],
+    policy: law.Policy,
+    seed: int,
+) -> tuple[tuple[RetrievalFigures, ...], tuple[Example, ...], tuple[Example, ...]]:
+    names = sorted(name for name in dataset.test_images if name in sides.encoded.image_rows)
+    column = {name: number for number, name in enumerate(names)}
+    queries = [query for query in dataset.test_queries if query.image in column]
+    if not names or not queries:
+        return (), (), ()
+    table = matcher.relevance.table(*sides.cross([query.id for query in queries], names))
+    right = np.array([column[str(query.image)] for query in queries], dtype=np.intp)
+    ranks = metrics.rank_of(table, right)
+    found = [figures.retrieval_figures("test queries", ranks, right, len(names))]
+    legal = np.array([name not in hidden for name in names])
+    allowed = np.array([
+        legal[right[n]] and not law.refuses(policy, query.text)
+        for n, query in enumerate(queries)
+    ], dtype=np.bool_)  # fmt: skip
+    if policy.hides_children and allowed.any():
+        kept = np.cumsum(legal) - 1
+        after = metrics.rank_of(table[allowed][:, legal], kept[right[allowed]])
+        found.append(
+            figures.retrieval_figures(
+                "test queries, after the law", after, right[allowed], int(legal.sum())
+            )
+        )
+
+    def show(number: int) -> Example:
+        order = np.argsort(-table[number], kind="stable")[:SHOWN]
+        query = queries[number]
+        return Example(
+            query.text,
+            names[right[number]],
+            int(ranks[number]),
+            tuple(
+                Shown(
+                    names[i],
+                    float(table[number, i]),
+                    bool(i == right[number]),
+                    policy.hides_children and not bool(legal[i]),
+                )
+                for i in order
+            ),
+            not bool(allowed[number]),
+        )
+
+    random = np.random.default_rng(seed)
+    chosen = random.choice(len(queries), size=min(EXAMPLES, len(queries)), replace=False)
+    worst = np.argsort(-np.where(allowed, ranks, 0), kind="stable")[:EXAMPLES]
+    return (
+        tuple(found),
+        tuple(show(int(number)) for number in chosen),
+        tuple(show(int(number)) for number in worst if ranks[number] > 1),
+    )
+
+
+def _grade_counts(dataset: Dataset) -> dict[int, int]:
+    counts = dict.fromkeys(range(1, 5), 0)
+    for item in dataset.judgements:
+        counts[item.grade] += 1
+    return counts

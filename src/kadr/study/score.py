@@ -1,0 +1,144 @@
+"""Flow: pairs of photos and texts -> the probability of each."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from kadr.encoders import vectors
+from kadr.encoders.vectors import EncodedImages, VectorCache
+from kadr.errors import DataError
+from kadr.matcher.bundle import Matcher
+from kadr.types import Score, Skipped, Vectors
+
+COLUMNS = ("image", "text")
+"""Columns that a table of pairs must have."""
+ADDED = ("probability", "similarity")
+
+Stage: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, the number of items done and their total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A table of pairs: the names of its columns, `image` and `text` among them, and its rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One score per pair, None where the photo can't be read; such photos with the reason."""
+
+    scores: tuple[Score | None, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def read_pairs(path: Path) -> Pairs:
+    """Read a CSV with a header that names image and text; further columns are kept.
+
+    Raises:
+        DataError: It isn't such a file; the message names the row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = tuple(reader.fieldnames or ())
+            missing = set(COLUMNS) - set(columns)
+            if missing:
+                raise DataError(
+                    f"{path}, row 1: no column {' or '.join(sorted(missing))}. The header must "
+                    "name image and text."
+                )
+            rows = tuple(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: can't be read as UTF-8 CSV ({error}).") from error
+    for number, row in enumerate(rows, start=2):
+        if None in row or any(value is None for value in row.values()):
+            raise DataError(f"{path}, row {number}: expected {len(columns)} columns. Mend the row.")
+    if not rows:
+        raise DataError(f"{path}: no pairs. Write one image and one text in each row.")
+    return Pairs(columns, rows)
+
+
+def score(
+    pairs: Pairs,
+    folder: Path,
+    matcher: Matcher,
+    cache: VectorCache,
+    on_progress: Stage | None = None,
+) -> Scores:
+    """Score each pair; a photo is named by its path below `folder`.
+
+    Raises:
+        DataError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
+    stage = on_progress or _silent
+    paths = [folder / row["image"] for row in pairs.rows]
+    inside, strange = _inside(paths, folder)
+    files, unreadable = vectors.identify(inside, folder, cache)
+    found = vectors.encode_images(
+        matcher.image_encoder, files, cache, lambda done, total: stage("photos", done, total)
+    )
+    texts = vectors.encode_texts(
+        matcher.text_encoder,
+        [row["text"] for row in pairs.rows],
+        cache,
+        lambda done, total: stage("texts", done, total),
+    )
+    scores = _scores(matcher, paths, found, texts)
+    return Scores(scores, (*strange, *unreadable, *found.skipped))
+
+
+def to_csv(pairs: Pairs, scores: Scores) -> str:
+    """Write the table with probability and similarity; unscored pairs keep their place, empty."""
+    added = [name for name in ADDED if name not in pairs.columns]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [*pairs.columns, *added], lineterminator="\n")
+    writer.writeheader()
+    for row, found in zip(pairs.rows, scores.scores, strict=True):
+        figures = ("", "")
+        if found is not None:
+            figures = (f"{found.probability:.6f}", f"{found.similarity:.6f}")
+        writer.writerow({**row, **dict(zip(ADDED, figures, strict=True))})
+    return buffer.getvalue()
+
+
+def _scores(
+    matcher: Matcher, paths: Sequence[Path], found: EncodedImages, texts: Vectors
+) -> tuple[Score | None, ...]:
+    """Score text [n] with the photo at path [n]; None where that photo has no vector."""
+    place = {file.path: position for position, file in enumerate(found.files)}
+    kept = [row for row, path in enumerate(paths) if path in place]
+    scores: list[Score | None] = [None] * len(paths)
+    if kept:
+        image_rows = np.array([place[paths[row]] for row in kept], dtype=np.intp)
+        images = matcher.images(found.vectors).take(image_rows)
+        probability, similarity = matcher.pairs(images, matcher.texts(texts[kept]))
+        for row, p, s in zip(kept, probability.tolist(), similarity.tolist(), strict=True):
+            scores[row] = Score(p, s)
+    return tuple(scores)
+
+
+def _inside(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """The distinct paths that can lie below the folder, and the others with the reason."""
+    inside: list[Path] = []
+    strange: list[Skipped] = []
+    for path in dict.fromkeys(paths):
+        if path.is_relative_to(folder) and "\0" not in os.fspath(path):
+            inside.append(path)
+        else:
+            strange.append(Skipped(path, f"not a name below {folder}"))
+    return inside, strange
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    pass

@@ -1,0 +1,228 @@
+"""What a typed query stands for: operators, quotes, weights, pictures; and what it is refused for."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kadr.errors import KadrError
+from kadr.library.queries import Expression, Part, parse, read
+
+TEXTS = st.text(st.characters(exclude_characters='"'), min_size=1).filter(
+    lambda text: text.strip() and not text.strip().startswith(("/", "./", "../", "~/"))
+)
+LIKELY = st.lists(
+    st.sampled_from(
+        ["+", "-", " ", "dog", '"', "'", "«", "»", "“", "”", "0.5:", "2:", "-1:", "0:", "./", "~/",
+         "/", "a.jpg", "\0", "\ud800", "\n", "\u00a0", "\u2028", "7", ":", "\\", "é", "собака"]
+    )
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photos in the current folder, which is home too."""
+    for name in ("mydog.jpg", "MY DOG.JPG", "notes.txt", "a - b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def text(text: str, weight: float = 1) -> Part:
+    return Part(weight, text, None)
+
+
+def picture(path: str | Path, weight: float = 1) -> Part:
+    return Part(weight, None, Path(path))
+
+
+ISSUE = (text("dog on grass"), picture("mydog.jpg", 0.5), text("leash", -1))
+
+
+def test_words_that_a_shell_has_unquoted() -> None:
+    found = parse(["dog on grass", "+", "0.5:./mydog.jpg", "-", "leash"])
+    assert found == Expression(ISSUE, "dog on grass + 0.5:./mydog.jpg - leash")
+    assert found.text is None
+
+
+def test_a_line_with_its_quotes() -> None:
+    line = '"dog on grass" + 0.5:./mydog.jpg - "leash"'
+    assert parse([line]) == Expression(ISSUE, line)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["dog", "on", "grass"], "dog on grass"),
+        (["  dog   on grass\n"], "dog on grass"),
+        (["собака", "на", "траве"], "собака на траве"),
+        (["a dog - on grass", "here"], "a dog - on grass here"),
+        (["a black-and-white t-shirt C++"], "a black-and-white t-shirt C++"),
+        (["dog+cat -x +y"], "dog+cat -x +y"),
+        (["собака — друг – человека"], "собака — друг – человека"),
+        (['"dog + cat - bird"'], "dog + cat - bird"),
+        (["'dog + cat'"], "dog + cat"),
+        (["«собака - друг»"], "собака - друг"),
+        (["“dog - friend”"], "dog - friend"),
+        (["'a dog's ball - red'"], "a dog's ball - red"),
+        (["a dog's ball and the rock 'n' roll"], "a dog's ball and the rock 'n' roll"),
+        (["'tis", "a", "dog"], "'tis a dog"),
+        (['the sign "STOP - GO" ahead'], 'the sign "STOP - GO" ahead'),
+        (['"two  spaces"'], "two  spaces"),
+        (['a 12" record'], 'a 12" record'),
+        (["+ dog"], "dog"),
+        (["10:30 train"], "10:30 train"),
+        (["12:30", "at", "the", "station"], "12:30 at the station"),
+        (["16:9"], "16:9"),
+        (["1.85:1 film"], "1.85:1 film"),
+        (["2: dogs"], "2: dogs"),
+        (["2:"], "2:"),
+        (["at 2:dogs"], "at 2:dogs"),
+        (['"2:dogs"'], "2:dogs"),
+        (["inf:dog"], "inf:dog"),
+        (["1e3:dog"], "1e3:dog"),
+        (["1234567890:dog"], "1234567890:dog"),
+        (["١:dog"], "١:dog"),
+        (["photo.jpg"], "photo.jpg"),
+        (["notes.txt"], "notes.txt"),
+        (["photos"], "photos"),
+        (["~"], "~"),
+        (["...dog"], "...dog"),
+        (["1:dog"], "dog"),
+    ],
+)
+def test_texts(words: list[str], expected: str) -> None:
+    assert parse(words).text == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("dog + cat", [text("dog"), text("cat")]),
+        ("dog\t-\u00a0cat", [text("dog"), text("cat", -1)]),
+        ("- leash + dog", [text("leash", -1), text("dog")]),
+        ('0.5:"2 dogs" - 2:«кот - да»', [text("2 dogs", 0.5), text("кот - да", -2)]),
+        ("0,5:кот + .", [text("кот", 0.5), text(".")]),
+        ("3:'a - b' + c", [text("a - b", 3), text("c")]),
+        ("'a's - b' + 'c - d'", [text("a's - b"), text("c - d")]),
+        ("2.:dog", [text("dog", 2)]),
+        ('dog + "+" - "-"', [text("dog"), text("+"), text("-", -1)]),
+    ],
+)
+def test_sums(line: str, parts: list[Part]) -> None:
+    assert parse([line]).parts == tuple(parts)
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["./mydog.jpg"], "mydog.jpg"),
+        (["mydog.jpg"], "mydog.jpg"),
+        (["./notes.txt"], "notes.txt"),
+        (["photos/../mydog.jpg"], "photos/../mydog.jpg"),
+        (["MY", "DOG.JPG"], "MY DOG.JPG"),
+        (['"./MY DOG.JPG"'], "MY DOG.JPG"),
+        (["'a - b.png'"], "a - b.png"),
+    ],
+)
+def test_pictures(words: list[str], path: str) -> None:
+    assert parse(words).parts == (picture(path),)
+    assert parse(words).text is None
+
+
+def test_pictures_at_home_and_from_the_root(folder: Path) -> None:
+    for name in ("~/mydog.jpg", str(folder / "mydog.jpg")):
+        assert parse([name, "-", "2:~/MY DOG.JPG"]).parts == (
+            picture(folder / "mydog.jpg"),
+            picture(folder / "MY DOG.JPG", -2),
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "The query is empty"),
+        ([""], "The query is empty"),
+        ([" \n", "\t"], "The query is empty"),
+        (["dog", "+", ""], "A part of the query 'dog + ' is empty"),
+        (['dog - ""'], "is empty. Put a text or a picture"),
+        (["0.5:«»"], "is empty. Put a text or a picture"),
+        (["-"], "Nothing follows the - in '-'"),
+        (["dog +"], "Nothing follows the + in 'dog +'"),
+        (["dog", "-"], "Nothing follows the - in 'dog -'"),
+        (["dog + - cat"], "Nothing follows the + in 'dog + - cat'"),
+        (["- leash"], "'- leash' only subtracts. Put first what to look for"),
+        (["-", "leash", "-", "2:rope"], "only subtracts"),
+        (['"dog on grass'], "The quote \" in '\"dog on grass' isn't closed"),
+        (["dog - 2:«cat"], "The quote « in"),
+        (["dog - “cat"], "The quote “ in"),
+        (["'70s car"], "put the whole text into quotes of another kind"),
+        (['a sign "STOP'], "isn't closed"),
+        (["0:dog"], "The weight 0: in '0:dog' must be a positive number"),
+        (["dog + -2:cat"], "To subtract, write the sign apart"),
+        (["./nowhere.jpg"], "'./nowhere.jpg' is no file. Name a photo"),
+        (["dog", "-", "/nowhere"], "'/nowhere' is no file"),
+        (["./photos"], "'./photos' is no file"),
+        (["~/mydog.jpg is here"], "'~/mydog.jpg is here' is no file"),
+        (["./a\0b"], r"'./a\x00b' is no file"),
+        (["./a\ud800\n"], r"'./a\ud800' is no file"),
+        (["/" + "x" * 5000], "x…' is no file"),
+    ],
+)
+def test_refusals_say_what_to_do_on_one_line(words: list[str], said: str) -> None:
+    with pytest.raises(KadrError) as caught:
+        parse(words)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+@given(st.lists(st.text()) | LIKELY | LIKELY.map(lambda pieces: ["".join(pieces)]))
+def test_any_words_are_a_query_or_refused(words: list[str]) -> None:
+    try:
+        found = parse(words)
+    except KadrError as error:
+        assert str(error).isprintable()
+        return
+    assert any(part.weight > 0 for part in found.parts)
+    assert all((part.text is None) != (part.picture is None) for part in found.parts)
+    assert all(part.text is None or part.text == part.text.strip() != "" for part in found.parts)
+
+
+@given(TEXTS)
+def test_what_is_quoted_is_taken_as_it_is(text: str) -> None:
+    assert parse([f'"{text}"']).text == text.strip()
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from("+-"), st.sampled_from([0.25, 1, 3])), min_size=1))
+def test_sums_of_quoted_parts(parts: list[tuple[str, str, float]]) -> None:
+    line = " ".join(f'{sign} {weight}:"{text}"' for text, sign, weight in [("x", "+", 1), *parts])
+    expected = [(text.strip(), weight if sign == "+" else -weight) for text, sign, weight in parts]
+    assert [(part.text, part.weight) for part in parse([line]).parts] == [("x", 1), *expected]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a ", "a + ", '"', '" ', "'", "'a ", "' '", "« ", "+ ", "9", "1:", '"a"', "x '", " "]
+)
+def test_time_grows_with_the_length_only(piece: str) -> None:
+    started = time.perf_counter()
+    for size in (1, 200_000):
+        with contextlib.suppress(KadrError):
+            parse([piece * size])
+    assert time.perf_counter() - started < 10
+
+
+def test_read_passes_over_blank_lines_and_comments() -> None:
+    lines = ["\ufeffdog\r\n", "\n", "  # a comment\n", "«#закат»\n", "a - b"]
+    assert [found.source for found in read(lines)] == ["dog", "«#закат»", "a - b"]
+    assert read([]) == read(["", "#"]) == []
+
+
+def test_read_names_the_line() -> None:
+    with pytest.raises(KadrError, match=r"^Line 3: Nothing follows the \+"):
+        read(["dog\n", "\n", "cat +\n"])

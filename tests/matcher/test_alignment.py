@@ -1,0 +1,116 @@
+"""The joint space finds a relation that was planted."""
+
+import numpy as np
+import pytest
+
+from kadr.matcher import alignment
+from kadr.matcher.alignment import NEAREST, Alignment
+from kadr.types import Vectors
+
+IMAGE_DIM, TEXT_DIM = 40, 30
+
+
+def planted(n: int, seed: int, noise: float = 0.3) -> tuple[Vectors, Vectors]:
+    """Both sides show the same 16 hidden causes through fixed random lenses."""
+    lenses, rng = np.random.default_rng(99), np.random.default_rng(seed)
+    causes = rng.normal(size=(n, 16))
+    images = causes @ lenses.normal(size=(16, IMAGE_DIM)) + noise * rng.normal(size=(n, IMAGE_DIM))
+    texts = causes @ lenses.normal(size=(16, TEXT_DIM)) + noise * rng.normal(size=(n, TEXT_DIM))
+    return (images + 5).astype(np.float32), (texts - 3).astype(np.float32)
+
+
+def recall(fitted: Alignment, images: Vectors, texts: Vectors) -> float:
+    similarity = fitted.texts(texts).vectors @ fitted.images(images).vectors.T
+    return float((similarity.argmax(1) == np.arange(len(texts))).mean())
+
+
+def test_finds_the_planted_relation() -> None:
+    images, texts = planted(600, 1)
+    fitted = alignment.fit(images, texts)
+    fresh_images, fresh_texts = planted(200, 2)
+    assert recall(fitted, fresh_images, fresh_texts) > 0.95
+    assert recall(fitted, fresh_images, fresh_texts[::-1]) < 0.05
+
+
+def test_finds_nothing_where_nothing_is() -> None:
+    fitted = alignment.fit(planted(600, 1)[0], planted(600, 3)[1])
+    assert recall(fitted, *planted(200, 2)) < 0.1
+
+
+def test_vectors_are_unit_and_densities_similarities() -> None:
+    images, texts = planted(300, 1)
+    fitted = alignment.fit(images, texts, dim=8)
+    for joint in (fitted.images(images), fitted.texts(texts)):
+        assert joint.vectors.shape == (300, 8)
+        assert joint.vectors.dtype == joint.density.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(joint.vectors, axis=1), 1, atol=1e-5)
+        assert joint.density.shape == (300, len(NEAREST))
+        assert (np.abs(joint.density) <= 1 + 1e-5).all()
+        assert (joint.density[:, 0] >= joint.density[:, 1]).all()
+
+
+def test_density_is_the_mean_over_the_nearest() -> None:
+    images, texts = planted(300, 1)
+    fitted = alignment.fit(images, texts)
+    joint = fitted.texts(texts)
+    similarity = np.sort(joint.vectors @ fitted.image_bank.T, axis=1)[:, ::-1]
+    expected = np.stack([similarity[:, :k].mean(1) for k in NEAREST], axis=1)
+    np.testing.assert_allclose(joint.density, expected, atol=1e-5)
+
+
+def test_what_stands_out_is_compared_with_what_either_side_finds_anywhere() -> None:
+    images, texts = planted(300, 1)
+    fitted = alignment.fit(images, texts)
+    seen, said = fitted.images(images[:7]), fitted.texts(texts[:5])
+    found = alignment.standing_out(seen, said)
+    assert found.shape == (5, 7)
+    assert found.dtype == np.float32
+    nearest = -np.sort(-(seen.vectors[3] @ fitted.text_bank.T))[: NEAREST[0]].mean()
+    usual = -np.sort(-(said.vectors[2] @ fitted.image_bank.T))[: NEAREST[0]].mean()
+    cosine = seen.vectors[3] @ said.vectors[2]
+    np.testing.assert_allclose(found[2, 3], 2 * cosine - nearest - usual, atol=1e-5)
+
+
+def test_rows_are_independent_and_taken_in_order() -> None:
+    images, texts = planted(200, 1)
+    fitted = alignment.fit(images, texts)
+    joint, rows = fitted.images(images), np.array([5, 0, 5], dtype=np.intp)
+    alone = fitted.images(images[rows])
+    np.testing.assert_allclose(joint.take(rows).vectors, alone.vectors, atol=1e-5)
+    np.testing.assert_allclose(joint.take(rows).density, alone.density, atol=1e-5)
+    assert fitted.images(images[:0]).vectors.shape[0] == 0
+
+
+def test_same_pairs_same_alignment_and_a_round_trip() -> None:
+    images, texts = planted(300, 1)
+    one, two = alignment.fit(images, texts), alignment.fit(images, texts)
+    restored = alignment.restore(one.arrays())
+    for name, array in one.arrays().items():
+        assert array.dtype == np.float32, name
+        np.testing.assert_array_equal(array, two.arrays()[name])
+        np.testing.assert_array_equal(array, restored.arrays()[name])
+
+
+@pytest.mark.parametrize(("image_scale", "text_scale"), [(100.0, 0.01), (0.001, 50.0)])
+def test_units_of_the_inputs_don_t_matter(image_scale: float, text_scale: float) -> None:
+    images, texts = planted(300, 1)
+    plain = alignment.fit(images, texts).images(images).vectors
+    scaled_images = (images * image_scale).astype(np.float32)
+    scaled = alignment.fit(scaled_images, (texts * text_scale).astype(np.float32))
+    np.testing.assert_allclose(scaled.images(scaled_images).vectors, plain, atol=5e-3)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_handful_of_pairs_is_enough_to_run(n: int) -> None:
+    images, texts = planted(n, 1)
+    fitted = alignment.fit(images, texts)
+    joint = fitted.images(images)
+    assert np.isfinite(joint.vectors).all()
+    assert np.isfinite(joint.density).all()
+    assert joint.vectors.shape == (n, max(1, n - 1))
+
+
+def test_constant_dimensions_do_no_harm() -> None:
+    images, texts = planted(300, 1)
+    images[:, :10], texts[:, :5] = 1.0, 0.0
+    assert recall(alignment.fit(images, texts), images, texts) > 0.9
