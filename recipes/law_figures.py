@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("mini-work"))
-    law = policy.load("under-16")
+    law = policy.PRESETS["under-16"]
     parser.add_argument("--review", type=float, default=law.review)
     parser.add_argument("--hide", type=float, default=law.hide)
     options = parser.parse_args()

@@ -68,7 +68,7 @@ def main() -> None:
     thousand = side(mini, [archive.train_images[name] for name in names], cache)
     find(f"Flickr8k, {len(names)} test images", mini, thousand, official, cache)
 
-    found = evaluate.evaluate(mini, archive, cache, policy=policy.load("under-16"))
+    found = evaluate.evaluate(mini, archive, cache, policy=policy.PRESETS["under-16"])
     named, cross = {item.name: item for item in found.pair_figures}, found.cross_validated
     assert cross is not None
     for name in ("image-disjoint", "image-and-query-disjoint"):

@@ -37,7 +37,7 @@ def main() -> None:
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS), flush=True)
     for name, config in VARIANTS.items():
         chosen = matcher.load() if config is None else train.train(archive, config, cache).matcher
-        found = evaluate.evaluate(chosen, archive, cache, policy=policy.load("under-16"))
+        found = evaluate.evaluate(chosen, archive, cache, policy=policy.PRESETS["under-16"])
         print("| " + " | ".join([name, *cells(found)]) + " |", flush=True)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kadr.data.dataset import load as load_dataset
     from kadr.encoders.vectors import VectorCache
-    from kadr.law.policy import load as load_policy
+    from kadr.law.rules import load as load_policy
     from kadr.library.library import Library
     from kadr.matcher.bundle import load as load_matcher
     from kadr.study.evaluate import evaluate as evaluate_matcher
@@ -50,7 +50,7 @@ _PLACES = {
     "evaluate_matcher": ("kadr.study.evaluate", "evaluate"),
     "load_dataset": ("kadr.data.dataset", "load"),
     "load_matcher": ("kadr.matcher.bundle", "load"),
-    "load_policy": ("kadr.law.policy", "load"),
+    "load_policy": ("kadr.law.rules", "load"),
     "train_matcher": ("kadr.study.train", "train"),
 }
 

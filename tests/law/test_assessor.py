@@ -83,7 +83,7 @@ def test_a_word_is_strong_evidence() -> None:
     without, named = start().assess([[], ["my daughter.jpg"]], np.repeat(vectors(1), 2, axis=0))
     assert named.words == ("daughter",)
     assert named.probability > without.probability
-    assert verdict(policy.load("under-16"), named, None) != "show"
+    assert verdict(policy.PRESETS["under-16"], named, None) != "show"
 
 
 def test_another_encoder_makes_the_scene_fail() -> None:
@@ -91,7 +91,7 @@ def test_another_encoder_makes_the_scene_fail() -> None:
     assert [one.failed for one in found] == [("scene",), ("scene",)]
     assert [one.scene for one in found] == [None, None]
     assert found[0].probability > found[1].probability
-    assert all(verdict(policy.load("under-16"), one, None) != "show" for one in found)
+    assert all(verdict(policy.PRESETS["under-16"], one, None) != "show" for one in found)
 
 
 def test_a_vector_that_is_not_finite_makes_the_scene_fail() -> None:
@@ -141,7 +141,7 @@ def test_a_broken_network_fails_closed() -> None:
     (found,) = start("always", finder=Finder(None)).assess([[]], vectors(1), PICTURES)
     assert (found.faces, found.failed) == (None, ("faces",))
     assert found.probability == found.scene
-    assert verdict(policy.load("under-16"), found, None) != "show"
+    assert verdict(policy.PRESETS["under-16"], found, None) != "show"
 
 
 def test_a_photo_that_does_not_open_fails_closed() -> None:

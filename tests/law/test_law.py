@@ -22,7 +22,7 @@ from kadr.stores.sqlite import Store
 from kadr.types import Answer, Assessment, Filters, Hit, Ruling, Vectors, Verdict, Withheld
 from libraries import assess, colour_matcher, digest, fill
 
-UNDER_16, NONE = law.load("under-16"), law.load("none")
+UNDER_16, NONE = law.PRESETS["under-16"], law.PRESETS["none"]
 COUNT = 40
 QUERY = "a red dog and a blue car"
 

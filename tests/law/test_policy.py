@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from kadr.errors import PolicyError
-from kadr.law import policy
+from kadr.law import policy, rules
 from kadr.law.policy import Removed
 from kadr.types import Dataset, Label, Query
 
-UNDER_16 = policy.load("under-16")
-NONE = policy.load("none")
+UNDER_16 = policy.PRESETS["under-16"]
+NONE = policy.PRESETS["none"]
 
 DOG = Query("dog.jpg#2", "A brown dog runs", "dog.jpg")
 BOY = Query("boy.jpg#2", "A boy with a kite", "boy.jpg")
@@ -45,7 +45,7 @@ def test_presets() -> None:
     assert (UNDER_16.age, UNDER_16.hides_children) == (16, True)
     assert not NONE.hides_children
     with pytest.raises(PolicyError, match=r"'under-18'.*none, under-16"):
-        policy.load("under-18")
+        rules.load("under-18")
 
 
 def test_a_search_that_asks_for_children_is_refused() -> None:

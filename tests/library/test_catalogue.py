@@ -15,7 +15,7 @@ from kadr.stores.sqlite import MEMORY, Store
 from kadr.types import Filters
 from libraries import FACTS, assess, new_file, new_photo
 
-FREE, LAW = law.load("none"), law.load("under-16")
+FREE, LAW = law.PRESETS["none"], law.PRESETS["under-16"]
 ROOT = Path("/photos")
 
 

@@ -225,15 +225,32 @@ class TestMatcher:
 class TestPolicy:
     def test_none_is_the_default(self, library: Path) -> None:
         with Library.open(library, model=colour_matcher()) as opened:
-            assert opened.policy == law.load("none")
+            assert opened.policy == law.PRESETS["none"]
             assert opened.search("a girl").hits
 
-    @pytest.mark.parametrize("policy", ["under-16", law.load("under-16")])
+    @pytest.mark.parametrize("policy", ["under-16", law.PRESETS["under-16"]])
     def test_a_preset_or_a_policy_refuses(self, library: Path, policy: str | law.Policy) -> None:
         with Library.open(library, model=colour_matcher(), policy=policy) as opened:
             answer = opened.search("a girl", language="ru")
             assert answer.hits == ()
-            assert answer.notice == law.load("under-16").disclaimer("ru")
+            assert answer.notice == law.PRESETS["under-16"].disclaimer("ru")
+
+    @pytest.mark.parametrize(
+        ("country", "name"), [("us", "open"), ("de", "closed"), (None, "closed")]
+    )
+    def test_a_policy_file_is_one_too(
+        self, library: Path, tmp_path: Path, country: str | None, name: str
+    ) -> None:
+        rules = tmp_path / "rules.toml"
+        rules.write_text(
+            '[policies.open]\nextends = "none"\n[policies.closed]\nextends = "under-16"\n'
+            '[countries]\nUS = "open"\nDE = "closed"\n',
+            encoding="utf-8",
+        )
+        with Library.open(
+            library, model=colour_matcher(), policy=str(rules), country=country
+        ) as opened:
+            assert opened.policy.name == name
 
     def test_an_unknown_one_is_told_before_a_file_is_made(self, path: Path) -> None:
         with pytest.raises(PolicyError):

@@ -23,7 +23,7 @@ from kadr.stores.sqlite import MEMORY, NewPhoto, Store
 from kadr.types import Answer, Filters, Vectors
 from libraries import FACTS, colour_matcher, digest, fill, new_file, paint, vectors_of
 
-FREE, LAW = law.load("none"), law.load("under-16")
+FREE, LAW = law.PRESETS["none"], law.PRESETS["under-16"]
 ENCODER = "fake-colour-grid-4x4"
 QUERY = "a red dog and a blue car"
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"

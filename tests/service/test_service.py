@@ -601,7 +601,7 @@ class TestDoor:
             from kadr.service.rooms import SEARCHERS
 
             for _ in range(SEARCHERS):
-                rooms.searching._jobs.put(_Job(law.load("under-16"), block))
+                rooms.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
                 assert blocked.acquire(timeout=20)
             with ThreadPoolExecutor(1) as pool:
                 waiting = pool.submit(opened.get, "/api/v1/search", params={"q": QUERY})
@@ -638,7 +638,7 @@ class TestDoor:
                 assert go.wait(20)
 
             for _ in range(SEARCHERS):
-                rooms.searching._jobs.put(_Job(law.load("under-16"), block))
+                rooms.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
                 assert blocked.acquire(timeout=20)
             encode = type(encoder).encode
 

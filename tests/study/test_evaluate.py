@@ -25,7 +25,7 @@ from kadr.study.train import Config, train
 from kadr.types import Dataset, Floats, Interval, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
-LAW, FREE = law.load("under-16"), law.load("none")
+LAW, FREE = law.PRESETS["under-16"], law.PRESETS["none"]
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_an_image_is_flagged_by_its_own_caption(drawn: Dataset, tmp_path: Path) 
     named = {
         str(query.image)
         for query in drawn.queries.values()
-        if law.refuses(law.load("under-16"), query.text)
+        if law.refuses(law.PRESETS["under-16"], query.text)
     }
     training = set(split(sorted(drawn.train_images), 0.3, 42)[0])
     flagged = named & training
@@ -169,7 +169,7 @@ def test_an_image_is_flagged_by_its_own_caption(drawn: Dataset, tmp_path: Path) 
 
 
 def _children(data: Dataset) -> set[str]:
-    rules = law.load("under-16")
+    rules = law.PRESETS["under-16"]
     return {query.id for query in data.queries.values() if law.refuses(rules, query.text)}
 
 

@@ -43,7 +43,7 @@ def demo_command(
         raise DataError(f"{out} holds other files. Name a new folder with --out.")
     out.mkdir(parents=True, exist_ok=True)
     data, real = _demo_archive(out / "archive", offline=offline, images=images)
-    archive, rules = dataset.load(data), law.load("under-16")
+    archive, rules = dataset.load(data), law.PRESETS["under-16"]
     started = time.monotonic()
     with open_cache(out / "vectors.sqlite") as vectors, progress() as stage:
         trained = train.train(

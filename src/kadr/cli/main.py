@@ -250,7 +250,7 @@ def evaluate_command(
 
     compared = _comparison(comparison, report)
     archive = dataset.load(data, max_broken_share=max_broken)
-    loaded, rules = load_matcher(model), law.load(policy.value)
+    loaded, rules = load_matcher(model), law.PRESETS[policy.value]
     with open_cache(cache) as vectors, progress() as stage:
         found = evaluate.evaluate(
             loaded,

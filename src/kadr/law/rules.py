@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from kadr.errors import PolicyError
-from kadr.law import policy as presets
 from kadr.law.policy import PRESETS, Faces, Policy
 from kadr.law.words import Vocabulary
 
@@ -97,7 +96,7 @@ def load(spec: str, country: str | None = None) -> Policy:
 def by_country(spec: str) -> Callable[[str | None], Policy]:
     """What gives the policy of each country, a file read once; `spec` and errors as in `load`."""
     if spec in PRESETS:
-        preset = presets.load(spec)
+        preset = PRESETS[spec]
         return lambda _country: preset
     if not spec.lower().endswith(".toml"):
         known = ", ".join(sorted(PRESETS))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from kadr.errors import LibraryError
 from kadr.law import policy as law
+from kadr.law import rules
 from kadr.law.verdict import verdict
 from kadr.library import queries as notation
 from kadr.library.queries import Expression
@@ -55,6 +56,7 @@ class Library:
         *,
         model: Path | Matcher | None = None,
         policy: str | law.Policy = "none",
+        country: str | None = None,
         create: bool = True,
     ) -> Self:
         """Open a library, or make one.
@@ -64,17 +66,19 @@ class Library:
                 `:memory:` lives as long as the object.
             model: a trained matcher or its folder; None: the one that the library was indexed
                 with, `mini` for a new one.
-            policy: what searches show. A policy, or a preset's name.
+            policy: what searches show: a policy, a preset's name, or the path of a policy file,
+                which ends in .toml.
+            country: chooses a policy in such a file; without it, the strictest one holds.
             create: False: a missing library is an error.
 
         Raises:
             LibraryError: the file is no library, or is missing.
             BundleError: the matcher can't be read.
-            PolicyError: no preset has the name.
+            PolicyError: there is no such preset or file, or the file is wrong.
         """
-        rules = law.load(policy) if isinstance(policy, str) else policy
+        chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         store = Store(path or default_path(), create=create)
-        library = cls(store, model if isinstance(model, Path) else None, rules)
+        library = cls(store, model if isinstance(model, Path) else None, chosen)
         if isinstance(model, Matcher):
             library._loaded = model
         return library
@@ -214,9 +218,8 @@ class Library:
     def _assessor(self) -> "Assessor":
         from kadr.law.assessor import Assessor
 
-        rules = self._policy
-        unsure = (rules.review, rules.hide)
-        return Assessor(self.matcher.image_encoder.name, rules.faces, unsure)
+        unsure = (self._policy.review, self._policy.hide)
+        return Assessor(self.matcher.image_encoder.name, self._policy.faces, unsure)
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from kadr.data.labels import Pair
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError
 from kadr.law import policy as law
+from kadr.law import rules
 from kadr.matcher import relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Examples
@@ -259,7 +260,7 @@ def _without_their_queries(
 
 
 def _obeyed_law(matcher: Matcher) -> bool:
-    return law.load(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
+    return rules.load(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
 
 
 def _cross_validated(
