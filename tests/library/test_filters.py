@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_no_dates(text: str) -> None:
     ],
 )
 def test_places(text: str, place: tuple[float, float, float]) -> None:
-    assert filters.near(text) == place
+    assert filters.place(text) == place
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_places(text: str, place: tuple[float, float, float]) -> None:
      "N55,E37,5", "55.75 37.62 5", "0,0,5km", "٥,0,1", "0,0,1\0", "." + ",0,1", "," * 10_000],
 )  # fmt: skip
 def test_no_places(text: str) -> None:
-    refused(filters.near, text, "such as 55.75,37.62,5")
+    refused(filters.place, text, "such as 55.75,37.62,5")
 
 
 @pytest.mark.parametrize(
@@ -111,17 +112,17 @@ def test_no_sizes(text: str) -> None:
      ("jfif", "jpeg"), ("tif", "tiff"), (" HEIF ", "heic")],
 )  # fmt: skip
 def test_kinds(text: str, name: str) -> None:
-    assert filters.kind(text) == name
+    assert filters.format_of(text) == name
 
 
 @pytest.mark.parametrize("text", ["", ".", "..png", "pdf", "jpeg\0", "фото", "x" * 1000])
 def test_no_kinds(text: str) -> None:
-    refused(filters.kind, text, "Choose from: jpeg, png, webp, gif, tiff, bmp, avif, heic.")
+    refused(filters.format_of, text, "Choose from: jpeg, png, webp, gif, tiff, bmp, avif, heic.")
 
 
 @given(st.text() | st.text("0123456789-+:T ,.x"))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    for parse in (filters.date, filters.near, filters.size, filters.kind):
+    for parse in (filters.date, filters.place, filters.size, filters.kind):
         with contextlib.suppress(KadrError):
             parse(text)
 
@@ -132,3 +133,21 @@ def refused(parse: Callable[[str], object], text: str, said: str) -> None:
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
+
+
+def test_all_that_is_written_becomes_one_filter() -> None:
+    assert filters.parse() == filters.parse(after="", near="", kind="", min_size="") == Filters()
+    written = filters.parse(
+        after="2023", before="2024-05", folder=Path("/photos"), camera="Canon",
+        near="55.75,37.62,5", kind=".JPG", min_size="640x480",
+    )  # fmt: skip
+    assert written == Filters(
+        "2023-01-01T00:00:00", "2024-05-01T00:00:00", Path("/photos"), "Canon",
+        (55.75, 37.62, 5), "jpeg", 640, 480,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["after", "before", "near", "kind", "min_size"])
+def test_what_cannot_be_understood_is_refused_wherever_it_stands(name: str) -> None:
+    with pytest.raises(KadrError, match="'!'"):
+        filters.parse(**{name: "!"})  # type: ignore[arg-type]

@@ -578,7 +578,7 @@ def twins(
 
         def ranks(queries: Sequence[tuple[str, str]]) -> list[int]:
             asked = [Expression((Part(1.0, text, None),), text) for text, _ in queries]
-            answers = library.search_all(asked, 100)
+            answers = library.answers([(one, Page(100)) for one in asked])
             return [
                 names(answer).index(image) + 1
                 for answer, (_, image) in zip(answers, queries, strict=True)

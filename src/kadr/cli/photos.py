@@ -233,6 +233,7 @@ def search_command(
     probability: they are ranked by similarity.
     """
     from kadr.library.library import Library
+    from kadr.library.search import Page
 
     _check_output(as_json=as_json, paths0=paths0)
     asked = _asked(query or [], queries)
@@ -243,14 +244,8 @@ def search_command(
     with Library.open(library, model=model, policy=rules, create=False) as opened:
 
         def ask(some: Sequence["Expression"], cursor: int = 0) -> "list[Answer]":
-            return opened.search_all(
-                some,
-                limit,
-                filters=filters,
-                cursor=cursor,
-                at_least=at_least,
-                language=language.value,
-            )
+            wanted = Page(limit, filters, cursor, at_least, language.value)
+            return opened.answers([(one, wanted) for one in some])
 
         def again(one: "Expression") -> "Callable[[int], Answer]":
             return lambda cursor: ask([one], cursor)[0]
@@ -387,22 +382,19 @@ def _filters(
 ) -> "Filters":
     from kadr.library import filters
     from kadr.library.library import resolved
-    from kadr.types import Filters
 
     if folder is not None and not resolved(folder).is_dir():
         raise KadrError(
             f"{printable(folder)}: no such folder. Name one that holds photos with --in."
         )
-    width, height = filters.size(min_size) if min_size else (0, 0)
-    return Filters(
-        after=filters.date(after) if after else None,
-        before=filters.date(before) if before else None,
+    return filters.parse(
+        after=after,
+        before=before,
         folder=resolved(folder) if folder else None,
         camera=camera,
-        near=filters.near(near) if near else None,
-        kind=filters.kind(kind) if kind else None,
-        min_width=width,
-        min_height=height,
+        near=near,
+        kind=kind,
+        min_size=min_size,
     )
 
 

@@ -4,8 +4,10 @@ import contextlib
 import math
 import re
 from datetime import datetime
+from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.types import Filters
 
 KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
 _ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
@@ -15,6 +17,37 @@ _DATE = re.compile(
 _FIRST = (1, 1, 1, 0, 0, 0)  # year to second
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+")
 _SIZE = re.compile(r"([0-9]{1,9})(?:[xX×хХ]([0-9]{1,9}))?")  # х is the Russian letter
+
+
+def parse(
+    *,
+    after: str | None = None,
+    before: str | None = None,
+    folder: Path | None = None,
+    camera: str | None = None,
+    near: str | None = None,
+    kind: str | None = None,
+    min_size: str | None = None,
+) -> Filters:
+    """The filters that a person wrote, on the command line or to the service.
+
+    A text that is None or empty asks for nothing. `date`, `place`, `size` and `format_of` say how
+    each is written; `folder` is one that the library knows by this path.
+
+    Raises:
+        KadrError: a text can't be understood.
+    """
+    width, height = size(min_size) if min_size else (0, 0)
+    return Filters(
+        after=date(after) if after else None,
+        before=date(before) if before else None,
+        folder=folder,
+        camera=camera,
+        near=place(near) if near else None,
+        kind=format_of(kind) if kind else None,
+        min_width=width,
+        min_height=height,
+    )
 
 
 def date(text: str) -> str:
@@ -35,7 +68,7 @@ def date(text: str) -> str:
     )
 
 
-def near(text: str) -> tuple[float, float, float]:
+def place(text: str) -> tuple[float, float, float]:
     """Latitude in [-90, 90], longitude in [-180, 180], distance in km above 0.
 
     Raises:
@@ -68,7 +101,7 @@ def size(text: str) -> tuple[int, int]:
     )
 
 
-def kind(text: str) -> str:
+def format_of(text: str) -> str:
     """The format's name in KINDS; jpg, tif and heif are other names of jpeg, tiff and heic.
 
     Raises:

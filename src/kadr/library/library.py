@@ -252,25 +252,10 @@ class Library:
         at_least: float | None = None,
         language: str = "en",
     ) -> Answer:
-        """Photos that a query describes, best first. See `search_all`."""
-        return self.search_all(
-            [query], limit, filters=filters, cursor=cursor, at_least=at_least, language=language
-        )[0]
-
-    def search_all(
-        self,
-        queries: Sequence[str | Expression],
-        limit: int = 10,
-        *,
-        filters: Filters | None = None,
-        cursor: int = 0,
-        at_least: float | None = None,
-        language: str = "en",
-    ) -> list[Answer]:
-        """Answers to several queries, encoded together. `search.Page` tells of the options.
+        """Photos that a query describes, best first.
 
         Args:
-            queries: texts in English or Russian, pictures, or weighted sums of both, as
+            query: a text in English or Russian, a picture, or a weighted sum of both, as
                 `kadr.library.queries` describes them.
             limit: hits on a page.
             filters: which photos are looked at.
@@ -283,12 +268,16 @@ class Library:
             ImageError: its picture can't be read.
             LibraryError: the vectors are another encoder's.
         """
+        asked = query if isinstance(query, Expression) else notation.parse([query])
         page = Page(limit, filters, cursor, at_least, language)
-        asked = [q if isinstance(q, Expression) else notation.parse([q]) for q in queries]
-        return self.answers([(query, page) for query in asked])
+        (answer,) = self.answers([(asked, page)])
+        return answer
 
     def answers(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
-        """As `search_all`, each query with a page of its own."""
+        """Answers to several queries, each with a page of its own, encoded together.
+
+        Raises as `search` does.
+        """
         answers = self._search().search(asked)
         for (query, _), answer in zip(asked, answers, strict=True):
             self._log_refused(answer, query.source)

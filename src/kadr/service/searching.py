@@ -185,8 +185,8 @@ def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | 
             before=filters.date(shape.before) if shape.before else None,
             folder=folder,
             camera=shape.camera,
-            near=filters.near(shape.near) if shape.near else None,
-            kind=filters.kind(shape.kind) if shape.kind else None,
+            near=filters.place(shape.near) if shape.near else None,
+            kind=filters.format_of(shape.kind) if shape.kind else None,
             min_width=width,
             min_height=height,
         )
