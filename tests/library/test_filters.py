@@ -122,7 +122,7 @@ def test_no_kinds(text: str) -> None:
 
 @given(st.text() | st.text("0123456789-+:T ,.x"))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    for parse in (filters.date, filters.place, filters.size, filters.kind):
+    for parse in (filters.date, filters.place, filters.size, filters.format_of):
         with contextlib.suppress(KadrError):
             parse(text)
 
