@@ -312,7 +312,7 @@ KILLED = """
 import sys
 from contextlib import closing
 from pathlib import Path
-from kadr import audit
+from kadr.law import audit
 from kadr.stores.sqlite import Run, Store
 
 with closing(Store(Path(sys.argv[1]))) as store:

@@ -647,7 +647,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from dataclasses import replace
-from kadr import matcher
+from kadr.matcher import bundle as matcher
 from kadr.library.library import Library
 
 library, model, folder, pause, gate = sys.argv[1:]

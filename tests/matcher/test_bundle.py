@@ -306,7 +306,7 @@ def test_loading_imports_nothing_heavy(bundle: Path) -> None:
 import sys
 from pathlib import Path
 import numpy as np
-from kadr import matcher
+from kadr.matcher import bundle as matcher
 loaded = matcher.load(Path(sys.argv[1]))
 images = loaded.images(np.ones((2, 48), np.float32))
 texts = loaded.texts(loaded.text_encoder.encode(["a dog"]))
