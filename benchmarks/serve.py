@@ -48,7 +48,7 @@ SCENES = 48
 HIDDEN = 20
 """One in so many made photos is hidden by law."""
 POLICIES = ("none", "under-16")
-ONE_BY_ONE = "from kadr.service import desk; desk.BATCH; desk.BATCH = 1; "
+ONE_BY_ONE = "from kadr.service import worker_pool; worker_pool.BATCH; worker_pool.BATCH = 1; "
 AS_THE_COMMAND = {"OMP_WAIT_POLICY": "passive", **os.environ}
 """What `kadr` sets for itself."""
 COMMAND = "from kadr.cli.main import main; main()"

@@ -55,7 +55,7 @@ class Running:
         return httpx.Client(base_url=self.address, headers=headers, trust_env=False, timeout=30)
 
     def processes(self) -> list[psutil.Process]:
-        """The service and its darkroom."""
+        """The service and its decoder."""
         parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 

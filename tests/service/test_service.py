@@ -587,7 +587,7 @@ class TestDoor:
         import threading
 
         with TestClient(create_app(replace(service, waiting=1))) as opened:
-            rooms = opened.app.state.rooms  # type: ignore[attr-defined]
+            resources = opened.app.state.resources  # type: ignore[attr-defined]
             go, blocked = threading.Event(), threading.Semaphore(0)
 
             def block(_library: Library) -> None:
@@ -597,15 +597,15 @@ class TestDoor:
             from concurrent.futures import ThreadPoolExecutor
 
             from kadr.law import policy as law
-            from kadr.service.desk import _Job
-            from kadr.service.rooms import SEARCHERS
+            from kadr.service.resources import SEARCHERS
+            from kadr.service.worker_pool import _Job
 
             for _ in range(SEARCHERS):
-                rooms.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
+                resources.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
                 assert blocked.acquire(timeout=20)
             with ThreadPoolExecutor(1) as pool:
                 waiting = pool.submit(opened.get, "/api/v1/search", params={"q": QUERY})
-                while rooms.searching._jobs.qsize() < 1:
+                while resources.searching._jobs.qsize() < 1:
                     pass
                 refused = opened.get("/api/v1/search", params={"q": QUERY})
                 problem(refused, 503)
@@ -625,12 +625,12 @@ class TestDoor:
         from concurrent.futures import ThreadPoolExecutor
 
         from kadr.law import policy as law
-        from kadr.service.desk import _Job
-        from kadr.service.rooms import SEARCHERS
+        from kadr.service.resources import SEARCHERS
+        from kadr.service.worker_pool import _Job
 
         with TestClient(create_app(service)) as opened:
-            rooms = opened.app.state.rooms  # type: ignore[attr-defined]
-            encoder, seen = rooms._matcher.text_encoder, list[int]()
+            resources = opened.app.state.resources  # type: ignore[attr-defined]
+            encoder, seen = resources._matcher.text_encoder, list[int]()
             go, blocked = threading.Event(), threading.Semaphore(0)
 
             def block(_library: Library) -> None:
@@ -638,7 +638,7 @@ class TestDoor:
                 assert go.wait(20)
 
             for _ in range(SEARCHERS):
-                rooms.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
+                resources.searching._jobs.put(_Job(law.PRESETS["under-16"], block))
                 assert blocked.acquire(timeout=20)
             encode = type(encoder).encode
 
@@ -656,7 +656,7 @@ class TestDoor:
                     pool.submit(opened.get, "/api/v1/search", params={"q": q, "n": n})
                     for n, q in enumerate(queries, start=1)
                 ]
-                while rooms.searching._jobs.qsize() < len(queries):
+                while resources.searching._jobs.qsize() < len(queries):
                     pass
                 go.set()
                 answers = [one.result().json() for one in asked]

@@ -48,7 +48,7 @@ GROUPS = {
 }  # fmt: skip
 """How many requests each group makes at least."""
 GROWTH = 700
-"""MB that the service and its darkroom may take more than before."""
+"""MB that the service and its decoder may take more than before."""
 SECURITY = (
     "content-security-policy", "x-content-type-options", "referrer-policy",
     "cross-origin-resource-policy", "cross-origin-opener-policy", "permissions-policy",

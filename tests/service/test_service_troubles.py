@@ -194,7 +194,7 @@ def test_a_killed_darkroom_fails_what_it_does_alone(
                 sent = {"picture": picture}
                 return client.post(f"{API}/score", files=sent, data={"texts": "dog"}).status_code
 
-        assert score(photo) == 200  # the darkroom runs
+        assert score(photo) == 200  # the decoder runs
         with ThreadPoolExecutor(2) as threads:
             waiting = [threads.submit(score, torso) for _ in range(2 if seconds else 0)]
             time.sleep(seconds)

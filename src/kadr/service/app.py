@@ -9,14 +9,14 @@ from fastapi import FastAPI
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
-from kadr.service import photos, problems, reviewing, searching, status
+from kadr.service import photos, problems, reviewing, search, status
 from kadr.service.config import Service, check_networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
 from kadr.service.problems import ProblemDetails
-from kadr.service.rooms import Rooms
+from kadr.service.resources import Resources
 from kadr.service.shapes import SearchShape
-from kadr.service.visitors import Doorkeeper, Legislator
+from kadr.service.visitors import Authenticator, PolicyResolver
 
 PREFIX = "/api/v1"
 DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
@@ -34,22 +34,22 @@ def create_app(service: Service) -> FastAPI:
             read.
     """
     check_networks(service.proxies)
-    doorkeeper, legislator = Doorkeeper(service), Legislator(service)
-    bool(doorkeeper.keys)  # a broken file of keys is told now
+    authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
+    bool(authenticator.keys)  # a broken file of keys is told now
     rate = Rate(service.rate) if service.rate else None
     if service.model is not None:
         matcher.read_manifest(service.model)
     create = service.uploads is not None
-    Library.open(service.library, policy=legislator.strictest, create=create).close()
+    Library.open(service.library, policy=policy_resolver.strictest, create=create).close()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.rooms = Rooms(service)
+        app.state.resources = Resources(service)
         try:
-            await app.state.rooms.open(legislator.strictest)
+            await app.state.resources.open(policy_resolver.strictest)
             yield
         finally:
-            app.state.rooms.close()
+            app.state.resources.close()
 
     app = FastAPI(
         title="kadr",
@@ -63,13 +63,13 @@ def create_app(service: Service) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.service, app.state.cursors = service, Cursors()
-    app.state.doorkeeper, app.state.legislator = doorkeeper, legislator
-    for router in (searching.router, photos.router, reviewing.router, status.router):
+    app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
+    for router in (search.router, photos.router, reviewing.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
     app.include_router(page.router())
     problems.register(app)
-    app.add_middleware(Guard, service=service, doorkeeper=doorkeeper, rate=rate)
+    app.add_middleware(Guard, service=service, authenticator=authenticator, rate=rate)
     _document(app)
     return app
 

@@ -23,7 +23,7 @@ from kadr.errors import KadrError
 from kadr.service import metrics, problems
 from kadr.service.config import Service
 from kadr.service.problems import ProblemError
-from kadr.service.visitors import Doorkeeper
+from kadr.service.visitors import Authenticator
 
 LOG = logging.getLogger("kadr.access")
 POLICY = "; ".join(
@@ -55,11 +55,11 @@ class Guard:
     """Wraps the whole application."""
 
     def __init__(
-        self, app: ASGIApp, service: Service, doorkeeper: Doorkeeper, rate: "Rate | None"
+        self, app: ASGIApp, service: Service, authenticator: Authenticator, rate: "Rate | None"
     ) -> None:
         self._app = app
         self._service = service
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +116,7 @@ class Guard:
                 )
             # Before a body is read: a form is, before FastAPI asks who sent it.
             if scope["path"] != SESSION:
-                self._doorkeeper.admit(Request(scope))
+                self._authenticator.admit(Request(scope))
 
 
 class Rate:

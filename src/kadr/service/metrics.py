@@ -20,7 +20,7 @@ BATCH = Histogram(
     buckets=(1, 2, 4, 8, 16),
 )
 TURNED_AWAY = Counter(
-    "kadr_turned_away_total", "Requests answered 503, for too much waited.", ["desk"],
+    "kadr_turned_away_total", "Requests answered 503, for too much waited.", ["pool"],
     registry=REGISTRY,
 )  # fmt: skip
 HIDDEN = Counter(

@@ -15,21 +15,20 @@ from kadr.library.catalogue import Found
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
-from kadr.service.desk import BusyError
-from kadr.service.problems import ProblemError
-from kadr.service.rooms import Rooms
-from kadr.service.searching import (
+from kadr.service.dependencies import (
     CursorQuery,
     PhotoId,
     TheFilters,
-    TheLaw,
+    ThePolicy,
     chosen,
     cursors_of,
+    folder_names,
     json,
-    labels,
-    rooms,
+    resources,
     seen,
 )
+from kadr.service.problems import ProblemError
+from kadr.service.resources import Resources
 from kadr.service.shapes import (
     AddedShape,
     ListingShape,
@@ -38,6 +37,7 @@ from kadr.service.shapes import (
     text,
 )
 from kadr.service.visitors import needs
+from kadr.service.worker_pool import BusyError
 from kadr.stores.sqlite import Stored
 
 router = APIRouter(tags=["photos"])
@@ -74,7 +74,7 @@ READ, WRITE = [needs("read")], [needs("write")]
 )
 async def newest(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     which: TheFilters,
     n: Annotated[int, Query(ge=1, le=500, description="Photos on a page.")] = 60,
     cursor: CursorQuery = None,
@@ -84,11 +84,11 @@ async def newest(
     start = cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        names = labels(request, library)
+        names = folder_names(request, library)
         found = library.catalogue.newest(n, start, chosen(request, library, which))
         return json(names.listing(found, cursors))
 
-    return await rooms(request).working.do(law.policy, work)
+    return await resources(request).working.do(law.policy, work)
 
 
 @router.post(
@@ -101,7 +101,7 @@ async def newest(
 )
 async def add(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     photos: Annotated[list[UploadFile], File(description="Up to 20.", min_length=1, max_length=20)],
 ) -> Response:
     """They are named by their content: a file's name, and any path in it, is not looked at.
@@ -112,11 +112,11 @@ async def add(
     folder: Path | None = request.app.state.service.uploads
     if folder is None:
         raise ProblemError(409, "This service takes no photos. Start it with --uploads FOLDER.")
-    held, kept, skipped = rooms(request), list[str](), list[SkippedShape]()
+    held, kept, skipped = resources(request), list[str](), list[SkippedShape]()
     for number, file in enumerate(photos):
         content = await file.read()
         try:
-            kind = await held.darkroom.kind(content)
+            kind = await held.decoder.kind(content)
         except ImageError as error:
             skipped.append(SkippedShape(file=number, reason=str(error)))
             continue
@@ -153,7 +153,7 @@ def _keeper(folder: Path, content: bytes, kind: str) -> Any:
 def _added(
     library: Library, request: Request, digests: list[str], skipped: list[SkippedShape]
 ) -> Response:
-    catalogue, names = library.catalogue, labels(request, library)
+    catalogue, names = library.catalogue, folder_names(request, library)
     numbers = [n for digest in digests if (n := library.store.number(digest)) is not None]
     shown = [number for number in dict.fromkeys(numbers) if not catalogue.hides(number)]
     found = [photo for number in shown if (photo := catalogue.photo(number))]
@@ -178,7 +178,7 @@ def _added(
         304: {"description": "The copy that you have is good"},
     },
 )
-async def photo(request: Request, law: TheLaw, photo: PhotoId, size: Side = None) -> Response:
+async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = None) -> Response:
     """A smaller copy is a JPEG, upright, without what the file says of place and camera.
 
     The ETag is the content's; Range works on the file as it is. No cache may keep a photo without
@@ -189,7 +189,7 @@ async def photo(request: Request, law: TheLaw, photo: PhotoId, size: Side = None
         one = seen(library, photo, law)
         return one, library.catalogue.open(one)
 
-    held = rooms(request)
+    held = resources(request)
     return await picture(request, held, await held.looking.do(law.policy, work), size)
 
 
@@ -200,14 +200,14 @@ async def photo(request: Request, law: TheLaw, photo: PhotoId, size: Side = None
     responses=problems.documented(404, 451),
     response_model=PhotoShape,
 )
-async def facts(request: Request, law: TheLaw, photo: PhotoId) -> Response:
+async def facts(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     """Its name, folder, size, date, camera and place."""
 
     def work(library: Library) -> Response:
         found = seen(library, photo, law)
-        return json(labels(request, library).photo(found))
+        return json(folder_names(request, library).photo(found))
 
-    return await rooms(request).looking.do(law.policy, work)
+    return await resources(request).looking.do(law.policy, work)
 
 
 @router.delete(
@@ -218,7 +218,7 @@ async def facts(request: Request, law: TheLaw, photo: PhotoId) -> Response:
     dependencies=WRITE,
     responses=problems.documented(404, 409, 451),
 )
-async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
+async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     """Photos in the library's own folders are never touched: delete them there."""
     folder: Path | None = request.app.state.service.uploads
 
@@ -231,11 +231,11 @@ async def delete(request: Request, law: TheLaw, photo: PhotoId) -> Response:
         library.forget(photo, _another)
         return Response(status_code=204)
 
-    return await rooms(request).working.do(law.policy, work)
+    return await resources(request).working.do(law.policy, work)
 
 
 async def picture(
-    request: Request, held: Rooms, opened: tuple[Stored, Found | None], size: str | None
+    request: Request, held: Resources, opened: tuple[Stored, Found | None], size: str | None
 ) -> Response:
     """A photo's file, which is closed at the end, or a copy no larger than `size`."""
     stored, found = opened
@@ -313,12 +313,12 @@ def has(request: Request, tag: str) -> bool:
     }
 
 
-async def _thumbnail(held: Rooms, digest: str, found: Found, side: int) -> bytes:
+async def _thumbnail(held: Resources, digest: str, found: Found, side: int) -> bytes:
     known = held.thumbnails.get((digest, side))
     if known is not None:
         return known
     try:
-        made = await held.darkroom.thumbnail(found.path, found.state, side)
+        made = await held.decoder.thumbnail(found.path, found.state, side)
     except ImageError as error:
         raise ProblemError(404, "The photo can't be decoded any more.") from error
     held.thumbnails[digest, side] = made

@@ -16,7 +16,7 @@ from starlette.routing import compile_path
 from kadr.errors import ImageError, KadrError
 from kadr.law.policy import Policy
 from kadr.service import metrics
-from kadr.service.desk import BusyError
+from kadr.service.worker_pool import BusyError
 
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("kadr.service")

@@ -9,9 +9,9 @@ from kadr.law import review
 from kadr.library.catalogue import Found
 from kadr.library.library import Library
 from kadr.service import problems
+from kadr.service.dependencies import PhotoId, ThePolicy, folder_names, json, resources, stored
 from kadr.service.photos import PICTURE, picture
 from kadr.service.problems import ProblemError
-from kadr.service.searching import PhotoId, TheLaw, json, labels, rooms, stored
 from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
 from kadr.stores.sqlite import Stored
@@ -29,14 +29,14 @@ REVIEW = needs("review")
 )
 async def queue(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     n: Annotated[int, Query(ge=1, le=200, description="How many are told of.")] = 20,
 ) -> Response:
     """Where the policy hides nothing, nothing waits."""
 
     def work(library: Library) -> Response:
         doubts = review.queue(library.store, law.policy)
-        names = labels(request, library)
+        names = folder_names(request, library)
         told = []
         for doubt in doubts[:n]:
             found = library.catalogue.photo(doubt.photo)
@@ -44,7 +44,7 @@ async def queue(
                 told.append(names.doubt(doubt, found.facts))
         return json(QueueShape(waiting=len(doubts), photos=told))
 
-    return await rooms(request).working.do(law.policy, work)
+    return await resources(request).working.do(law.policy, work)
 
 
 @router.get(
@@ -60,7 +60,7 @@ async def queue(
 )
 async def reviewed(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     photo: PhotoId,
     size: Annotated[
         int, Query(ge=64, le=2000, description="Pixels of the longer side, at most.")
@@ -72,7 +72,7 @@ async def reviewed(
         one = stored(library, photo)
         return one, library.catalogue.open(one)
 
-    held = rooms(request)
+    held = resources(request)
     found = await held.looking.do(law.policy, work)
     return await picture(request, held, found, str(size))
 
@@ -85,7 +85,7 @@ async def reviewed(
 )
 async def decide(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     photo: PhotoId,
     said: DecisionShape,
     visitor: Annotated[Visitor, REVIEW],
@@ -105,4 +105,4 @@ async def decide(
         ruling = review.ruling(said.decision, who, said.why)
         return json(OutcomeShape(outcome=review.decide(store, digest, ruling)))
 
-    return await rooms(request).working.do(law.policy, work)
+    return await resources(request).working.do(law.policy, work)

@@ -13,7 +13,7 @@ from kadr.library.catalogue import Facets, Listing
 from kadr.library.search import interleaved, is_match
 from kadr.service.config import Scope
 from kadr.service.cursors import ListingCursors
-from kadr.service.visitors import Law
+from kadr.service.visitors import RequestPolicy
 from kadr.stores.sqlite import Stored
 from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
 
@@ -297,7 +297,7 @@ class StatusShape(_Shape):
 # From kadr's own types.
 
 
-class Labels:
+class FolderNames:
     """What folders are called to visitors, who never learn where they lie, and never say it.
 
     A folder is its way from the indexed folder, whose own name comes first. Names are text alone:
@@ -359,7 +359,7 @@ class Labels:
         photos = [self.photo(photo) for photo in listing.photos]
         return ListingShape(photos=photos, next=cursors.seal(listing.next))
 
-    def answer(self, answer: Answer, law: Law, cursors: ListingCursors) -> AnswerShape:
+    def answer(self, answer: Answer, law: RequestPolicy, cursors: ListingCursors) -> AnswerShape:
         """An answer as it is told."""
         return AnswerShape(
             policy=law.policy.name,

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
 from kadr.service import metrics, problems
-from kadr.service.searching import TheLaw, json, labels, rooms
+from kadr.service.dependencies import ThePolicy, folder_names, json, resources
 from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
-from kadr.service.visitors import COOKIE, Doorkeeper, Visitor, needs
+from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
 router = APIRouter(tags=["service"])
 health = APIRouter(tags=["service"])
@@ -22,17 +22,17 @@ health = APIRouter(tags=["service"])
     response_model=LibraryShape,
 )
 async def library(
-    request: Request, law: TheLaw, visitor: Annotated[Visitor, needs("read")]
+    request: Request, law: ThePolicy, visitor: Annotated[Visitor, needs("read")]
 ) -> Response:
     """Folders, cameras and dates are those of photos that may be seen."""
-    service, doorkeeper = request.app.state.service, request.app.state.doorkeeper
+    service, authenticator = request.app.state.service, request.app.state.authenticator
 
     def work(opened: Library) -> Response:
         found = opened.catalogue.facets()
         return json(
             LibraryShape(
                 photos=found.photos,
-                folders=labels(request, opened).folders(found),
+                folders=folder_names(request, opened).folders(found),
                 cameras=list(found.cameras),
                 kinds=list(found.kinds),
                 first_taken=found.first,
@@ -42,13 +42,13 @@ async def library(
                 hides=law.policy.hides_children,
                 disclaimer=law.policy.disclaimer(law.language),
                 scopes=sorted(visitor.scopes),
-                keys=bool(doorkeeper.keys),
+                keys=bool(authenticator.keys),
                 uploads=service.uploads is not None,
                 version=version("kadr"),
             )
         )
 
-    return await rooms(request).working.do(law.policy, work)
+    return await resources(request).working.do(law.policy, work)
 
 
 @router.post(
@@ -60,8 +60,8 @@ async def library(
 )
 async def enter(request: Request, given: KeyShape) -> Response:
     """Sets a cookie that no script can read and no other site can use."""
-    doorkeeper: Doorkeeper = request.app.state.doorkeeper
-    doorkeeper.visitor(given.key or "none")
+    authenticator: Authenticator = request.app.state.authenticator
+    authenticator.visitor(given.key or "none")
     response = Response(status_code=204)
     secure = request.url.scheme == "https"
     response.set_cookie(
@@ -98,7 +98,7 @@ async def alive() -> Response:
 )
 async def ready(request: Request) -> Response:
     """503 while the matcher loads, and at the end."""
-    rooms(request)
+    resources(request)
     return json(StatusShape(status="ready"))
 
 

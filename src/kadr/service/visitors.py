@@ -30,7 +30,7 @@ class Visitor:
     scopes: frozenset[Scope]
 
 
-class Doorkeeper:
+class Authenticator:
     """Tells visitors by their keys."""
 
     def __init__(self, service: Service) -> None:
@@ -84,8 +84,8 @@ def needs(scope: Scope) -> Any:
         _bearer: Annotated[Any, Security(_BEARER)] = None,
         _session: Annotated[Any, Security(_SESSION)] = None,
     ) -> Visitor:
-        doorkeeper: Doorkeeper = request.app.state.doorkeeper
-        visitor = doorkeeper.admit(request)
+        authenticator: Authenticator = request.app.state.authenticator
+        visitor = authenticator.admit(request)
         request.scope["state"]["visitor"] = visitor.name  # for the log
         if scope in visitor.scopes:
             return visitor
@@ -101,7 +101,7 @@ def _unknown(detail: str) -> ProblemError:
 
 
 @dataclass(frozen=True)
-class Law:
+class RequestPolicy:
     """The policy that holds for a request, where, and in which language it speaks."""
 
     policy: Policy
@@ -114,7 +114,7 @@ class Law:
         return unavailable_for_legal_reasons(self.policy, self.language, self.blocked_by)
 
 
-class Legislator:
+class PolicyResolver:
     """Finds the law of a request."""
 
     def __init__(self, service: Service) -> None:
@@ -127,10 +127,10 @@ class Legislator:
         """The policy of whoever isn't known to be anywhere."""
         return self._of(self._service.country)
 
-    def law(self, request: Request, country: str | None, language: str | None) -> Law:
+    def law(self, request: Request, country: str | None, language: str | None) -> RequestPolicy:
         """The law that holds for a request."""
         where = self._country(request, country)
-        return Law(
+        return RequestPolicy(
             self._of(where),
             where,
             language or preferred(request.headers.get("accept-language", "")),
@@ -166,10 +166,10 @@ async def law_of(
         str | None,
         Query(pattern="^(en|ru)$", description="Of notices. Default: by Accept-Language, then en."),
     ] = None,
-) -> Law:
+) -> RequestPolicy:
     """A dependency: the law that holds for the request."""
-    legislator: Legislator = request.app.state.legislator
-    return legislator.law(request, country, lang)
+    policy_resolver: PolicyResolver = request.app.state.policy_resolver
+    return policy_resolver.law(request, country, lang)
 
 
 def preferred(header: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from kadr.errors import ImageError
 from kadr.service import metrics
 from kadr.service.config import Service
-from kadr.service.desk import BusyError
+from kadr.service.worker_pool import BusyError
 from kadr.types import Picture
 
 T = TypeVar("T")
@@ -35,13 +35,13 @@ QUALITY = 82
 TOO_MUCH = "can't be decoded within the memory that is allowed"
 
 
-class Darkroom:
+class Decoder:
     """Makes pictures of files and uploads."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._pending = 0
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="darkroom")
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="decoder")
         self._own = threading.local()
         self._workers: set[_Worker] = set()
         for _ in range(WORKERS):  # the first pictures shouldn't wait for processes to begin
@@ -82,7 +82,7 @@ class Darkroom:
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         if self._pending >= WAITING:
-            metrics.TURNED_AWAY.labels("darkroom").inc()
+            metrics.TURNED_AWAY.labels("decoder").inc()
             raise BusyError("Too many pictures wait. Ask again in a second.")
         self._pending += 1
         try:

@@ -1,200 +1,53 @@
 """Routes that find and score."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from kadr.errors import LibraryError
 from kadr.law import policy as law_texts
-from kadr.library import filters, queries
 from kadr.library.library import Library
 from kadr.library.queries import Expression, Part
 from kadr.library.search import Page
 from kadr.matcher.explain import spans
 from kadr.service import problems
-from kadr.service.cursors import Cursors, ListingCursors
+from kadr.service.cursors import ListingCursors
+from kadr.service.dependencies import (
+    CursorQuery,
+    Limit,
+    PhotoId,
+    TheFilters,
+    ThePolicy,
+    chosen,
+    cursors_of,
+    folder_names,
+    json,
+    resources,
+    seen,
+    stored,
+    understood,
+    unless_gone,
+)
 from kadr.service.problems import ProblemError
-from kadr.service.rooms import Rooms
 from kadr.service.shapes import (
-    MOST_NUMBER,
     MOST_TEXT,
     MOST_TEXTS,
     MOST_WORDS,
     AnswerShape,
-    Cursor,
     ExplanationShape,
-    FilterShape,
-    Labels,
     PartShape,
     ScoreShape,
     ScoresShape,
     SearchShape,
     explanation,
 )
-from kadr.service.visitors import Law, law_of, needs
-from kadr.stores.sqlite import Stored
-from kadr.types import Answer, Filters, Picture
-
-GONE = 499
-"""In the log, where the visitor went away: nobody gets this answer."""
+from kadr.service.visitors import RequestPolicy, needs
+from kadr.types import Answer, Picture
 
 router = APIRouter(dependencies=[needs("read")], tags=["search"])
-
-TheLaw = Annotated[Law, Depends(law_of)]
-PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
-Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
-CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]
-
-
-async def filters_of(
-    after: Annotated[
-        str | None,
-        Query(max_length=30, description="Taken then or later.", examples=["2024-05"]),
-    ] = None,
-    before: Annotated[
-        str | None, Query(max_length=30, description="Taken before then.", examples=["2025"])
-    ] = None,
-    folder: Annotated[
-        str | None,
-        Query(max_length=1000, description="In this folder or below; GET /library names them."),
-    ] = None,
-    camera: Annotated[
-        str | None, Query(max_length=200, description="The camera's name holds this.")
-    ] = None,
-    near: Annotated[
-        str | None,
-        Query(
-            max_length=60, description="LATITUDE,LONGITUDE,KILOMETRES", examples=["55.75,37.62,5"]
-        ),
-    ] = None,
-    kind: Annotated[
-        str | None, Query(max_length=10, description=", ".join(filters.KINDS), examples=["jpeg"])
-    ] = None,
-    min_size: Annotated[
-        str | None,
-        Query(max_length=21, description="Least pixels: 1024, or 1920x1080.", examples=["1024"]),
-    ] = None,
-) -> FilterShape:
-    """A dependency: which photos are looked at."""
-    return FilterShape(
-        after=after, before=before, folder=folder, camera=camera, near=near, kind=kind,
-        min_size=min_size,
-    )  # fmt: skip
-
-
-TheFilters = Annotated[FilterShape, Depends(filters_of)]
-
-
-def rooms(request: Request) -> Rooms:
-    """What the running service holds.
-
-    Raises:
-        ProblemError: 503, it isn't ready.
-    """
-    found: Rooms = request.app.state.rooms
-    if not found.ready:
-        raise ProblemError(503, "The service is starting or stopping. Ask again.", problems.RETRY)
-    return found
-
-
-async def unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
-    """The answer; where the visitor goes away before, what waits for it is given up.
-
-    A page asks anew at each letter and takes back what it asked before.
-    """
-    asked, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return await asked if asked.done() else Response(status_code=GONE)
-    finally:
-        asked.cancel()
-        gone.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def labels(request: Request, library: Library) -> Labels:
-    """What the library's folders are called."""
-    return Labels(library.folders, request.app.state.service.uploads)
-
-
-def cursors_of(request: Request, law: Law, *listing: object) -> ListingCursors:
-    """The cursors of what is asked for."""
-    made: Cursors = request.app.state.cursors
-    return made.of(law.policy.name, *map(repr, listing))
-
-
-def understood(query: str) -> Expression:
-    """What a query says; never a path.
-
-    Raises:
-        ProblemError: 422, it says nothing.
-    """
-    with problems.of_the_request():
-        return queries.parse([query], files=False)
-
-
-def stored(library: Library, photo: int) -> Stored:
-    """A photo, hidden or not.
-
-    Raises:
-        ProblemError: 404, there is no such photo.
-    """
-    found = library.catalogue.photo(photo)
-    if found is None:
-        raise ProblemError(404, f"There is no photo {photo}.")
-    return found
-
-
-def seen(library: Library, photo: int, law: Law) -> Stored:
-    """A photo that may be seen.
-
-    Raises:
-        ProblemError: 404, there is no such photo; 451, the law hides it.
-    """
-    found = stored(library, photo)
-    if library.catalogue.hides(photo):
-        raise law.blocked()
-    return found
-
-
-def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | None:
-    """The filters that a request asks for; None: all photos.
-
-    Raises:
-        ProblemError: 422, one can't be understood, or there is no such folder.
-    """
-    if shape == FilterShape():
-        return None
-    folder = None
-    if shape.folder is not None:
-        folder = labels(request, library).folder(shape.folder)
-        if folder is None:
-            raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
-    with problems.of_the_request():
-        width, height = filters.size(shape.min_size) if shape.min_size else (0, 0)
-        return Filters(
-            after=filters.date(shape.after) if shape.after else None,
-            before=filters.date(shape.before) if shape.before else None,
-            folder=folder,
-            camera=shape.camera,
-            near=filters.place(shape.near) if shape.near else None,
-            kind=filters.format_of(shape.kind) if shape.kind else None,
-            min_width=width,
-            min_height=height,
-        )
-
-
-def json(content: Any) -> Response:
-    """A shape as it is sent: written once, on the thread that made it, and not checked again."""
-    return Response(content.model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -205,7 +58,7 @@ def json(content: Any) -> Response:
 )
 async def search(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     which: TheFilters,
     q: Annotated[
         str,
@@ -232,7 +85,7 @@ async def search(
         wanted = chosen(request, library, which)
         return expression, Page(n, wanted, start, at_least, law.language)
 
-    asked = rooms(request).searching.search(law.policy, ask, _render(request, law, cursors))
+    asked = resources(request).searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, asked)
 
 
@@ -244,7 +97,7 @@ async def search(
 )
 async def search_with_pictures(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     query: Annotated[
         str,
         Form(
@@ -269,8 +122,8 @@ async def search_with_pictures(
         raise ProblemError(
             422, "The parts must name the pictures that are sent, at most 4, from 0."
         )
-    held = rooms(request)
-    shown = [await held.darkroom.picture(await file.read(), held.size) for file in files]
+    held = resources(request)
+    shown = [await held.decoder.picture(await file.read(), held.size) for file in files]
     given = [asked.parts, asked.filters, [one.digest for one in shown]]
     cursors, expression = cursors_of(request, law, "sum", *given), _sum(asked.parts, shown)
     start = cursors.open(asked.cursor)
@@ -294,7 +147,7 @@ async def search_with_pictures(
 )
 async def similar(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     which: TheFilters,
     photo: PhotoId,
     n: Limit = 10,
@@ -310,7 +163,7 @@ async def similar(
             found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
         return render(library, found)
 
-    return await unless_gone(request, rooms(request).searching.do(law.policy, work))
+    return await unless_gone(request, resources(request).searching.do(law.policy, work))
 
 
 @router.get(
@@ -321,7 +174,7 @@ async def similar(
 )
 async def explain(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     photo: PhotoId,
     q: Annotated[
         str,
@@ -346,7 +199,7 @@ async def explain(
         with _of(library, photo, law):
             return json(explanation(*library.explain(text, photo)))
 
-    return await unless_gone(request, rooms(request).explaining.do(law.policy, work))
+    return await unless_gone(request, resources(request).explaining.do(law.policy, work))
 
 
 @router.post(
@@ -357,7 +210,7 @@ async def explain(
 )
 async def score(
     request: Request,
-    law: TheLaw,
+    law: ThePolicy,
     picture: Annotated[UploadFile, File(description="A photo.")],
     texts: Annotated[
         list[Annotated[str, Form(min_length=1, max_length=MOST_TEXT)]],
@@ -367,8 +220,8 @@ async def score(
     """The picture needn't be in the library, and isn't kept."""
     if sum(map(len, texts)) > MOST_TEXTS:
         raise ProblemError(422, f"The texts have more than {MOST_TEXTS} characters together.")
-    held = rooms(request)
-    shown = await held.darkroom.picture(await picture.read(), held.size)
+    held = resources(request)
+    shown = await held.decoder.picture(await picture.read(), held.size)
 
     def work(library: Library) -> Response:
         known = library.store.number(shown.digest)
@@ -388,16 +241,16 @@ async def score(
 
 
 def _render(
-    request: Request, law: Law, cursors: ListingCursors
+    request: Request, law: RequestPolicy, cursors: ListingCursors
 ) -> Callable[[Library, Answer], Response]:
     def render(library: Library, answer: Answer) -> Response:
-        return json(labels(request, library).answer(answer, law, cursors))
+        return json(folder_names(request, library).answer(answer, law, cursors))
 
     return render
 
 
 @contextmanager
-def _of(library: Library, photo: int, law: Law) -> Iterator[None]:
+def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
     """What is asked of a photo; another process may forget it meanwhile.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a running service holds: its desks, its darkroom, and the matcher that they share."""
+"""What a running service holds: its pools, its decoder, and the matcher that they share."""
 
 import os
 
@@ -9,8 +9,8 @@ from kadr.law.policy import Policy
 from kadr.library.library import Library
 from kadr.matcher.bundle import Matcher
 from kadr.service.config import Service
-from kadr.service.darkroom import Darkroom
-from kadr.service.desk import Desk
+from kadr.service.decoder import Decoder
+from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
 
 CACHED_BYTES = 64_000_000
@@ -22,7 +22,7 @@ EXPLANATIONS = 16
 """That may wait: each takes up to seconds."""
 
 
-class Rooms:
+class Resources:
     """Searches wait for searches alone, looking at photos for nothing that takes long.
 
     `searching` finds by queries; `explaining` explains and scores, an encoding for each word or
@@ -33,11 +33,11 @@ class Rooms:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._matcher: Matcher | None = None
-        self.searching = Desk("searching", self._open, service.waiting, SEARCHERS)
-        self.explaining = Desk("explaining", self._open, EXPLANATIONS)
-        self.looking = Desk("looking", self._open, 4 * service.waiting)
-        self.working = Desk("working", self._open, service.waiting)
-        self.darkroom = Darkroom(service)
+        self.searching = WorkerPool("searching", self._open, service.waiting, SEARCHERS)
+        self.explaining = WorkerPool("explaining", self._open, EXPLANATIONS)
+        self.looking = WorkerPool("looking", self._open, 4 * service.waiting)
+        self.working = WorkerPool("working", self._open, service.waiting)
+        self.decoder = Decoder(service)
         self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
         self.ready = False
 
@@ -47,8 +47,8 @@ class Rooms:
         Raises:
             KadrError: library or matcher can't be read.
         """
-        for desk in self._desks:
-            desk.start()
+        for pool in self._pools:
+            pool.start()
         self._matcher = await self.searching.do(policy, lambda library: library.matcher)
         await self.searching.do(policy, _warm)
         self.ready = True
@@ -56,9 +56,9 @@ class Rooms:
     def close(self) -> None:
         """Finish what waits."""
         self.ready = False
-        for desk in self._desks:
-            desk.stop()
-        self.darkroom.stop()
+        for pool in self._pools:
+            pool.stop()
+        self.decoder.stop()
 
     @property
     def size(self) -> int:
@@ -67,7 +67,7 @@ class Rooms:
         return self._matcher.image_encoder.size
 
     @property
-    def _desks(self) -> tuple[Desk, ...]:
+    def _pools(self) -> tuple[WorkerPool, ...]:
         return self.searching, self.explaining, self.looking, self.working
 
     def _open(self, policy: Policy) -> Library:

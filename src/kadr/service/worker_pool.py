@@ -23,7 +23,7 @@ from kadr.service import metrics
 from kadr.types import Answer
 
 Open: TypeAlias = Callable[[Policy], Library]
-"""Opens the library under a policy; called on the desk's thread."""
+"""Opens the library under a policy; called on the pool's thread."""
 T = TypeVar("T")
 
 BATCH = 4
@@ -45,15 +45,15 @@ class _Job:
     done: Future[Any] = field(default_factory=Future)
 
 
-class Desk:
-    """Threads that share what waits; most desks have one."""
+class WorkerPool:
+    """Threads that share what waits; most pools have one."""
 
     def __init__(self, name: str, open_library: Open, waiting: int, threads: int = 1) -> None:
         self._name = name
         self._most = waiting
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=_Clerk(open_library).serve, args=(self._jobs,), name=name)
+            threading.Thread(target=_Worker(open_library).serve, args=(self._jobs,), name=name)
             for _ in range(threads)
         ]
 
@@ -110,7 +110,7 @@ class _Opened:
     identity: tuple[int, int] | None
 
 
-class _Clerk:
+class _Worker:
     """Does what waits, on one thread. Opens the library once for each policy: there are few."""
 
     def __init__(self, open_library: Open) -> None:
