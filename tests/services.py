@@ -60,11 +60,15 @@ class Running:
         return [parent, *parent.children(recursive=True)]
 
     def processes_left(self) -> list[int]:
-        """Processes that were started for the service and outlived it; none should."""
-        found = list[int]()
+        """Processes that were started for the service and outlive it for long; none should."""
+        _, left = psutil.wait_procs(self._started(), timeout=30)
+        return [one.pid for one in left]
+
+    def _started(self) -> list[psutil.Process]:
+        found = list[psutil.Process]()
         for one in psutil.process_iter(["environ"]):
             if (one.info["environ"] or {}).get(MARK) == str(self.log) and one.status() != "zombie":
-                found.append(one.pid)
+                found.append(one)
         return found
 
     def memory(self) -> float:

