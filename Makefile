@@ -1,18 +1,30 @@
 # make demo   the whole pipeline from nothing: needs Python 3.11+ and a package registry
 # make test   the tests; with KADR_DATA set to the data folder, those on the real archive too
+# make test-extras  the tests of the extras, in a venv of their own: gigabytes
 # make check  what CI runs: formatting, lint, types, layers
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
 
-.PHONY: demo test check clean
+.PHONY: demo test test-extras check clean
 
 demo: $(STAMP)
 	$(BIN)/kadr demo --out demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+# `faces` wants older onnxruntime and pillow than `research` may bring: each has its venv.
+test-extras: .venv-research/installed .venv-faces/installed
+	OMP_NUM_THREADS=1 .venv-research/bin/python -m pytest -q tests/encoders tests/contracts tests/data/test_labels.py tests/study/test_compare.py
+	OMP_NUM_THREADS=1 .venv-faces/bin/python -m pytest -q tests/law/test_faces.py tests/law/test_assessor.py
+
+.venv-%/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" --group dev
+	touch $@
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -28,4 +40,4 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-research .venv-faces demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
