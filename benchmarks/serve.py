@@ -38,7 +38,7 @@ import numpy as np
 
 from kadr.data import drawn as scenes
 from kadr.library.library import Library
-from kadr.stores import records
+from kadr.stores.sqlite import records
 from kadr.types import Assessment
 from library import make
 

@@ -14,8 +14,7 @@ from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.matcher import alignment, relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Examples, Side
-from kadr.stores import records
-from kadr.stores.sqlite import NewFile, NewPhoto, Store
+from kadr.stores.sqlite import NewFile, NewPhoto, Store, records
 from kadr.types import Assessment, PhotoFacts, Vectors
 
 PAINTS = {

@@ -20,7 +20,7 @@ from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.stores import records
+from kadr.stores.sqlite import records
 from kadr.types import Ruling
 from libraries import colour_matcher, paint
 

@@ -15,8 +15,7 @@ import pytest
 
 from kadr.law import audit, review
 from kadr.library import ingest
-from kadr.stores import records
-from kadr.stores.sqlite import Store
+from kadr.stores.sqlite import Store, records
 from kadr.types import Assessment
 from libraries import colour_matcher, paint
 from shell import Result, Shell, one_line

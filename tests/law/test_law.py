@@ -17,8 +17,7 @@ from kadr.library.queries import parse
 from kadr.library.search import Page, Searcher, interleaved
 from kadr.matcher.bundle import Matcher
 from kadr.photos import images
-from kadr.stores import records
-from kadr.stores.sqlite import Store
+from kadr.stores.sqlite import Store, records
 from kadr.types import Answer, Assessment, Filters, Hit, Ruling, Vectors, Verdict, Withheld
 from libraries import assess, colour_matcher, digest, fill
 

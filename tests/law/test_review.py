@@ -19,8 +19,7 @@ from kadr.law.policy import PRESETS, Policy
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import verdict
 from kadr.library import ingest
-from kadr.stores import records
-from kadr.stores.sqlite import MEMORY, Store
+from kadr.stores.sqlite import MEMORY, Store, records
 from kadr.types import Assessment, Ruling
 from libraries import colour_matcher, digest, new_file, new_photo, paint
 

@@ -566,7 +566,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite._SCHEMA", "PRAGMA max_page_count = 12;\n" + _schema()
+            "kadr.stores.sqlite.connection._SCHEMA", "PRAGMA max_page_count = 12;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()
@@ -606,9 +606,9 @@ class TestInterruption:
 
 
 def _schema() -> str:
-    from kadr.stores import sqlite as store
+    from kadr.stores.sqlite import connection
 
-    return store._SCHEMA.strip()
+    return connection._SCHEMA.strip()
 
 
 class _Snapshots:

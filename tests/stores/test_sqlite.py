@@ -15,8 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
-from kadr.stores import sqlite as module
-from kadr.stores.sqlite import BLOCK, MEMORY, WASTE, NewFile, NewPhoto, Store, rounded
+from kadr.stores.sqlite import (
+    MEMORY,
+    NewFile,
+    NewPhoto,
+    Store,
+    connection,
+    drop_note,
+    put_note,
+    rounded,
+    scan,
+)
+from kadr.stores.sqlite.scan import BLOCK, WASTE
 from kadr.types import Filters, PhotoFacts, Skipped
 from libraries import FACTS, digest, new_file, new_photo
 
@@ -278,7 +288,7 @@ class TestFiles:
         np.testing.assert_array_equal(vectors[0], photo.vector)
 
     def test_more_numbers_than_sqlite_takes_at_once(self, store: Store) -> None:
-        count = module.LOOKUP * 2 + 1
+        count = connection.LOOKUP * 2 + 1
         numbers = list(add(store, {f"/p/{n:05}.jpg": n for n in range(count)}).values())
         assert len(store.stored(store.present(numbers))) == count
         assert store.vectors(numbers[::-1])[0].tolist() == numbers[::-1]
@@ -391,7 +401,7 @@ class Sequence:
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, max_size=12))
 def test_no_sequence_makes_it_contradict_itself(steps: list[tuple[str, object]]) -> None:
-    with patch.object(module, "BLOCK", 4):
+    with patch.object(scan, "BLOCK", 4):
         sequence = Sequence()
         for name, argument in steps:
             getattr(sequence, name)(argument)
@@ -452,6 +462,25 @@ class TestScan:
         assert len(store.scan().photos) == 0
         assert list(store.every_vector()) == []
         assert store.vectors([1, 2])[0].tolist() == []
+
+
+def test_what_facets_and_reviews_ask_for(store: Store) -> None:
+    numbers = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
+    store.mark([b"/p/2.jpg"], missing=True)
+    assert store.paths() == [(numbers["/p/1.jpg"], b"/p/1.jpg")]
+    assert [row[0] for row in store.choices()] == sorted(numbers.values())
+    assert store.digest_at(Path("/q/1.jpg"), Path("/p/2.jpg")) == digest(2).hex()
+    assert store.digest_at(Path("/q/1.jpg")) is None
+
+
+def test_only_a_durable_transaction_waits_for_the_disk(store: Store) -> None:
+    with store.durable() as run:
+        assert run("PRAGMA synchronous").fetchone() == (2,)
+        put_note(run, "key", "value")
+        put_note(run, "other", "value")
+        drop_note(run, "other")
+    assert store.read("PRAGMA synchronous") == [(1,)]
+    assert (store.meta("key"), store.meta("other")) == ("value", None)
 
 
 class TestSeveralConnections:

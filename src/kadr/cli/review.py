@@ -222,7 +222,7 @@ def decide_command(
 ) -> None:
     """Decide about one photo, whoever decided before."""
     from kadr.law import review
-    from kadr.stores import records
+    from kadr.stores.sqlite import records
 
     name = _who(context, who)
     with opened(library or context.obj.library) as store:
@@ -285,7 +285,7 @@ class _Session:
 
     def _show(self) -> bool:
         """Show where the person is; False where somebody else was faster."""
-        from kadr.stores import records
+        from kadr.stores.sqlite import records
 
         if self.place == len(self.doubts):
             typer.echo("That was the last one. u undoes it, any other key ends.")

@@ -6,8 +6,7 @@ from typing import TypeAlias
 
 from kadr.law.assessor import Assessor
 from kadr.photos import images
-from kadr.stores import records
-from kadr.stores.sqlite import Store, Stored
+from kadr.stores.sqlite import Store, Stored, records
 from kadr.types import Assessment
 
 BATCH = 256

@@ -23,7 +23,7 @@ from kadr.law import chain
 from kadr.law.chain import START, Entry
 from kadr.law.policy import Policy
 from kadr.law.rules import fingerprint
-from kadr.stores.sqlite import MEMORY, Run, Store
+from kadr.stores.sqlite import MEMORY, Run, Store, drop_note, put_note
 from kadr.types import Assessment, Verdict
 
 Event: TypeAlias = Literal[
@@ -217,29 +217,19 @@ class AuditLog:
     def _change(self, change: Callable[[Run], None] | None, draft: _Draft | None = None) -> None:
         if self._store is None or change is None:
             return
-        with self._durably(self._store) as run:
+        with self._store.durable() as run:
             change(run)
             if draft is not None:
                 noted = json.dumps([draft.time, draft.event, draft.facts])
-                run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (PENDING, noted))
+                put_note(run, PENDING, noted)
 
     def _anchor(self, entry: Entry, *, settles: bool = False) -> None:
         if self._store is None:
             return
-        with self._durably(self._store) as run:
-            run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (ANCHOR, entry.hash))
+        with self._store.durable() as run:
+            put_note(run, ANCHOR, entry.hash)
             if settles:
-                run("DELETE FROM meta WHERE key = ?", (PENDING,))
-
-    @contextmanager
-    def _durably(self, store: Store) -> Iterator[Run]:
-        """A transaction that outlives the power, as the log does; others may be lost with it."""
-        store.read("PRAGMA synchronous=FULL")
-        try:
-            with store.transaction() as run:
-                yield run
-        finally:
-            store.read("PRAGMA synchronous=NORMAL")
+                drop_note(run, PENDING)
 
     def _failed(self, error: OSError) -> LibraryError:
         return LibraryError(
@@ -297,7 +287,7 @@ def in_force(store: Store, policy: Policy, who: str) -> bool:
         return False
     log = beside(store)
     log.record(
-        lambda run: run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (POLICY, mark)),
+        lambda run: put_note(run, POLICY, mark),
         "policy", name=policy.name, digest=mark, before=before, who=who,
     )  # fmt: skip
     return True

@@ -8,7 +8,6 @@ indexing, names, models, and the library's forgetting the photo.
 
 import getpass
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,7 @@ from kadr.errors import KadrError, LibraryError
 from kadr.law import audit
 from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
-from kadr.stores import records
-from kadr.stores.sqlite import Run, Store
+from kadr.stores.sqlite import Run, Store, records
 from kadr.types import Assessment, Filters, Ruling
 
 Decision: TypeAlias = Literal["allow", "hide"]
@@ -158,12 +156,9 @@ def find(store: Store, photo: str) -> str:
         LibraryError: the library doesn't know it.
     """
     path = Path(photo).expanduser().absolute()
-    rows = store.read(
-        "SELECT digest FROM files f JOIN photos p ON p.id = f.photo WHERE path IN (?, ?)",
-        (os.fsencode(path), os.fsencode(path.resolve())),
-    )
-    digest = rows[0][0].hex() if rows else photo.lower()
-    if not rows and path.is_file():
+    known = store.digest_at(path, path.resolve())
+    digest = known or photo.lower()
+    if known is None and path.is_file():
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     if number_of(store, digest) is None:

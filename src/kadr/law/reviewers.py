@@ -13,8 +13,7 @@ from kadr.law import review
 from kadr.law.policy import Policy
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import verdict
-from kadr.stores import records
-from kadr.stores.sqlite import Store
+from kadr.stores.sqlite import Store, records
 from kadr.types import Problem, Ruling, Verdict
 
 COLUMNS = (

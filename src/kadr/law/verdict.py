@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from kadr.law.policy import Policy
-from kadr.stores import records
-from kadr.stores.sqlite import Store
+from kadr.stores.sqlite import Store, records
 from kadr.types import Assessment, Ruling, Verdict
 
 

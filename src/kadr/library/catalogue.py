@@ -122,10 +122,10 @@ class Catalogue:
 
     def _count(self) -> Facets:
         """Reads columns, not photos: of half a million these would take a gigabyte."""
-        read, cameras, kinds, dates = self._store.read, set[str](), set[str](), list[str]()
+        cameras, kinds, dates = set[str](), set[str](), list[str]()
         with self._store.reading():
             shown, folders = self._folders()
-            for number, kind, camera, taken in read("SELECT id, kind, camera, taken FROM photos"):
+            for number, kind, camera, taken in self._store.choices():
                 if number in shown:
                     kinds.add(kind)
                     cameras.update([camera] if camera else ())
@@ -144,8 +144,8 @@ class Catalogue:
         allowed = set(self._store.matching(Filters()).tolist())
         allowed -= verdict.hidden(self._store, self._policy, sorted(allowed))
         holding: dict[int, set[bytes]] = {}
-        for number, path in self._store.read("SELECT photo, path FROM files WHERE NOT missing"):
-            if number in allowed:
+        for number, path in self._store.paths():
+            if number is not None and number in allowed:
                 holding.setdefault(number, set()).add(os.path.dirname(path))  # noqa: PTH120
         folders, roots = Counter[Path](), self._store.folders()
         for together, count in Counter(map(frozenset, holding.values())).items():

@@ -26,8 +26,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores import records
-from kadr.stores.sqlite import Store, Totals
+from kadr.stores.sqlite import Store, Totals, records
 from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 
-from kadr.stores.sqlite import Run, Store
+from kadr.stores.sqlite.connection import Connection, Run
 from kadr.types import Assessment, Ruling
 
 
-def keep(store: Store, assessments: Mapping[int, Assessment]) -> None:
+def keep(store: Connection, assessments: Mapping[int, Assessment]) -> None:
     """Note assessments by the photo's number, in place of older ones."""
     with store.transaction() as run:
         for photo, found in assessments.items():
@@ -30,7 +30,7 @@ def keep(store: Store, assessments: Mapping[int, Assessment]) -> None:
             )
 
 
-def assessments(store: Store, photos: Sequence[int]) -> dict[int, Assessment]:
+def assessments(store: Connection, photos: Sequence[int]) -> dict[int, Assessment]:
     """The assessments of those photos that have one."""
     statement = (
         "SELECT photo, words, scene, faces, failed, probability, version FROM assessments"
@@ -51,7 +51,7 @@ def assessments(store: Store, photos: Sequence[int]) -> dict[int, Assessment]:
     }
 
 
-def due(store: Store, version: str | None = None) -> list[int]:
+def due(store: Connection, version: str | None = None) -> list[int]:
     """Photos that were encoded and have no assessment; of this version, where one is given.
 
     One that was made before the photo got another name has no version.
@@ -78,7 +78,7 @@ def withdraw(run: Run, digest: str) -> None:
     run("DELETE FROM rulings WHERE digest = ?", (bytes.fromhex(digest),))
 
 
-def ruling(store: Store, digest: str) -> Ruling | None:
+def ruling(store: Connection, digest: str) -> Ruling | None:
     """The decision about a content that is in force."""
     rows = store.read(
         "SELECT verdict, who, at, why FROM rulings WHERE digest = ?", (bytes.fromhex(digest),)
@@ -86,7 +86,7 @@ def ruling(store: Store, digest: str) -> Ruling | None:
     return Ruling(*rows[0]) if rows else None
 
 
-def rulings(store: Store, photos: Iterable[int]) -> dict[int, Ruling]:
+def rulings(store: Connection, photos: Iterable[int]) -> dict[int, Ruling]:
     """The decisions about those photos that people decided about."""
     statement = (
         "SELECT p.id, r.verdict, r.who, r.at, r.why FROM rulings r"
@@ -95,7 +95,7 @@ def rulings(store: Store, photos: Iterable[int]) -> dict[int, Ruling]:
     return {row[0]: Ruling(*row[1:]) for row in store.among(statement, list(photos))}
 
 
-def all_rulings(store: Store) -> dict[str, Ruling]:
+def all_rulings(store: Connection) -> dict[str, Ruling]:
     """Every decision, by hex digest, whether its photo is in the library or not."""
     rows = store.read("SELECT digest, verdict, who, at, why FROM rulings ORDER BY at, digest")
     return {row[0].hex(): Ruling(*row[1:]) for row in rows}

@@ -1,0 +1,252 @@
+"""The file itself: opening and making it, notes, transactions, and what its errors mean."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from kadr.errors import LibraryError
+
+APPLICATION = 0x6B616472
+"""SQLite's application_id of a library: "kadr" in ASCII."""
+FORMAT = 1
+LOOKUP = 500
+"""Keys in one SQL statement; SQLite takes at least 999."""
+PAGE = 8192
+"""Bytes of a page of the file: seven vectors fit into one, where half as many bytes hold three."""
+
+MEMORY = Path(":memory:")
+"""The path of a library that lives as long as its process."""
+
+Run: TypeAlias = Callable[..., Any]
+"""Runs an SQL statement inside a transaction."""
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE photos (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,
+    encoded INT NOT NULL, problem TEXT,
+    kind TEXT, width INT, height INT, taken TEXT, camera TEXT, latitude REAL, longitude REAL,
+    hash INT, texts TEXT);
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, size INT NOT NULL, modified INT NOT NULL,
+    photo INT REFERENCES photos (id), problem TEXT, missing INT NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX files_of_photo ON files (photo);
+CREATE TABLE vectors (photo INTEGER PRIMARY KEY REFERENCES photos (id), vector BLOB NOT NULL);
+CREATE TABLE assessments (
+    photo INTEGER PRIMARY KEY REFERENCES photos (id), words TEXT NOT NULL, scene REAL, faces TEXT,
+    failed TEXT NOT NULL, probability REAL NOT NULL, version TEXT NOT NULL);
+CREATE TABLE rulings (
+    digest BLOB PRIMARY KEY, verdict TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    why TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
+"""
+# AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
+# speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
+
+
+class Connection:
+    """An open library file, by itself."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Open the library, or make it.
+
+        Raises:
+            LibraryError: there is none and `create` is false, or the file is something else.
+        """
+        self.path = path
+        if not create and not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises
+            raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
+        try:
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._open(create=create)
+        except (OSError, sqlite3.Error) as error:
+            raise self._broken(error) from error
+
+    def _open(self, *, create: bool) -> None:
+        run = self._base.execute
+        if create and self._is_empty():
+            with self.writing():  # SQLite doesn't wait for another one that turns the log on
+                self._make()
+        run("BEGIN")  # both of one instant: another process may be making it
+        application, version = (
+            run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
+        run("COMMIT")
+        if application != APPLICATION:
+            raise LibraryError(f"{self.path} isn't a library of kadr. Name another file.")
+        if version != FORMAT:
+            raise LibraryError(
+                f"{self.path} has format {version}, this kadr reads {FORMAT}. Install the kadr "
+                "that made it, or index into a new file."
+            )
+        run("PRAGMA synchronous=NORMAL")
+        run("PRAGMA temp_store=MEMORY")
+        self._base.create_function("folded", 1, _folded, deterministic=True)
+
+    def _is_empty(self) -> bool:
+        return self._base.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+    def _make(self) -> None:
+        self._base.execute(f"PRAGMA page_size={PAGE}")
+        self._base.execute("PRAGMA journal_mode=WAL")
+        self._base.execute("BEGIN IMMEDIATE")  # another process may be making it too
+        if self._is_empty():
+            for statement in _SCHEMA.strip().split(";\n"):
+                self._base.execute(statement)
+            self._base.execute(f"PRAGMA application_id={APPLICATION}")
+            self._base.execute(f"PRAGMA user_version={FORMAT}")
+        self._base.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    @contextmanager
+    def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Be the only process that indexes. Another one's turn ends at its death at the latest.
+
+        Args:
+            on_wait: called once where another process is at it.
+
+        Raises:
+            LibraryError: the library's folder can't be written to.
+        """
+        if self.path == MEMORY:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                (on_wait or _nothing)()
+                lock.acquire()
+        except OSError as error:
+            raise self._broken(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def meta(self, key: str) -> str | None:
+        """What is noted under a key: `encoder`, `model`, `space`."""
+        row = self.read("SELECT value FROM meta WHERE key = ?", (key,))
+        return row[0][0] if row else None
+
+    def note(self, **values: str) -> None:
+        """Note what the vectors were made with."""
+        with self.transaction() as run:
+            for key, value in values.items():
+                put_note(run, key, value)
+
+    def changes(self) -> tuple[int, int]:
+        """Differs when the library was changed since: by another connection, or by this one."""
+        return int(self.read("PRAGMA data_version")[0][0]), self._base.total_changes
+
+    def bytes(self) -> int:
+        """Size of the file, with what is still in its log."""
+        if self.path == MEMORY:
+            return int(self.read("PRAGMA page_count")[0][0] * self.read("PRAGMA page_size")[0][0])
+        size = 0
+        for suffix in ("", "-wal"):
+            file = self.path.with_name(self.path.name + suffix)
+            size += file.stat().st_size if file.exists() else 0
+        return size
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read within is of one instant, whatever another process writes meanwhile."""
+        if self._base.in_transaction:
+            yield
+            return
+        self.read("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):  # nothing was written; a broken file has been told
+                self._base.execute("COMMIT")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Run]:
+        """Run statements that are kept together or not at all; gives what runs them."""
+        try:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._base.execute
+                self._base.execute("COMMIT")
+            except BaseException:
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    @contextmanager
+    def durable(self) -> Iterator[Run]:
+        """A transaction that outlives a loss of power; others may be lost with it."""
+        self.read("PRAGMA synchronous=FULL")
+        try:
+            with self.transaction() as run:
+                yield run
+        finally:
+            self.read("PRAGMA synchronous=NORMAL")
+
+    def among(self, statement: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """Rows of a statement whose {} stands for the keys, asked for by and by."""
+        numbers = iter(dict.fromkeys(keys))
+        while part := list(islice(numbers, LOOKUP)):
+            yield from self.read(statement.format(",".join("?" * len(part))), part)
+
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a statement."""
+        try:
+            return self._base.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> LibraryError:
+        text = str(error)
+        if "not a database" in text:
+            return LibraryError(f"{self.path} isn't a library of kadr. Name another file.")
+        if "full" in text:
+            return LibraryError(
+                f"{self.path}: the disk is full. What was indexed so far is kept; make room and "
+                "run it again."
+            )
+        if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+            return LibraryError(
+                f"{self.path}: can't be opened for writing ({text}). Check the permissions of the "
+                "file and its folder, or name another with --library."
+            )
+        return LibraryError(
+            f"{self.path}: the library can't be read ({text}). Look at it with kadr library verify."
+        )
+
+
+def put_note(run: Run, key: str, value: str) -> None:
+    """Note a value in place of an older one; within a transaction."""
+    run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def drop_note(run: Run, key: str) -> None:
+    """Forget what is noted under a key; within a transaction."""
+    run("DELETE FROM meta WHERE key = ?", (key,))
+
+
+def _folded(text: str | None) -> str | None:
+    """In one case; SQLite's lower() knows that of ASCII alone."""
+    return text and text.casefold()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,246 @@
+"""Folders and files, and the photos that they bring: what indexing reads and writes."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kadr.errors import LibraryError
+from kadr.stores.sqlite.paths import below, path_of
+from kadr.stores.sqlite.scan import VectorTables
+from kadr.types import PhotoFacts, Skipped, Vectors
+
+_NOWHERE = "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id)"
+
+
+class FileState(NamedTuple):
+    """What is known of a path: size in bytes, time of change in ns, and how far it has come."""
+
+    size: int
+    modified: int
+    settled: bool
+    """Its content was encoded, or found to be no readable photo."""
+    broken: bool
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewPhoto:
+    """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has."""
+
+    digest: bytes
+    problem: str | None = None
+    facts: PhotoFacts | None = None
+    hash: int | None = None
+    vector: Vectors | None = None
+    joint: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A path to keep: the digest of its content, or the problem that kept it from being read."""
+
+    path: Path
+    size: int
+    modified: int
+    digest: bytes | None = None
+    problem: str | None = None
+
+
+class FileTables(VectorTables):
+    """The tables `folders` and `files`, and the rows of `photos` that files bring and leave."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        super().__init__(path, create=create)
+        self.dropped: list[str] = []
+        """Hex digests of the photos that were forgotten since somebody emptied this list."""
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that were indexed."""
+        return tuple(path_of(path) for (path,) in self.read("SELECT path FROM folders"))
+
+    def add_folder(self, folder: Path) -> None:
+        """Remember a folder. One inside another is no folder of its own."""
+        others = self.folders()
+        if any(folder == other or folder.is_relative_to(other) for other in others):
+            return
+        with self.transaction() as run:
+            for other in others:
+                if other.is_relative_to(folder):
+                    run("DELETE FROM folders WHERE path = ?", (os.fsencode(other),))
+            run("INSERT INTO folders VALUES (?)", (os.fsencode(folder),))
+
+    def states(self, folder: Path) -> dict[bytes, FileState]:
+        """What is known of the paths below a folder, by path in the file system's bytes."""
+        rows = self.read(
+            "SELECT path, size, modified, photo IS NOT NULL AND (encoded OR p.problem IS NOT NULL),"
+            " photo IS NULL OR p.problem IS NOT NULL, missing"
+            " FROM files f LEFT JOIN photos p ON p.id = f.photo WHERE path >= ? AND path < ?",
+            below(folder),
+        )
+        return {
+            path: FileState(size, modified, bool(settled), bool(broken), bool(missing))
+            for path, size, modified, settled, broken, missing in rows
+        }
+
+    def state(self, path: Path) -> tuple[int, int] | None:
+        """Size in bytes and time of change in ns that a file had when it was indexed."""
+        rows = self.read("SELECT size, modified FROM files WHERE path = ?", (os.fsencode(path),))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def settled(self, digest: bytes) -> bool:
+        """Whether this content needs no decoding: it was encoded, or can't be."""
+        return bool(
+            self.read(
+                "SELECT 1 FROM photos WHERE digest = ? AND (encoded OR problem IS NOT NULL)",
+                (digest,),
+            )
+        )
+
+    def problem(self, digest: bytes) -> str | None:
+        """Why this content can't be decoded."""
+        rows = self.read("SELECT problem FROM photos WHERE digest = ?", (digest,))
+        return rows[0][0] if rows else None
+
+    def problems(self) -> list[Skipped]:
+        """The files that couldn't be read, and why, by path."""
+        rows = self.read(
+            "SELECT path, coalesce(f.problem, p.problem) FROM files f LEFT JOIN photos p"
+            " ON p.id = f.photo WHERE NOT missing"
+            " AND (f.problem IS NOT NULL OR p.problem IS NOT NULL) ORDER BY path"
+        )
+        return [Skipped(path_of(path), problem) for path, problem in rows]
+
+    def contents(self) -> Iterator[tuple[Path, int, int, str]]:
+        """Every file that was read and isn't missing: path, size, time of change in ns, digest."""
+        for path, size, modified, digest in self.read(
+            "SELECT path, size, modified, digest FROM files f JOIN photos p ON p.id = f.photo"
+            " WHERE NOT missing ORDER BY path"
+        ):
+            yield path_of(path), size, modified, digest.hex()
+
+    def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
+        """Note that files are gone, or are there again. Those gone leave the answers."""
+        with self.transaction() as run:
+            for path in paths:
+                run("UPDATE files SET missing = ? WHERE path = ?", (missing, path))
+
+    def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
+        """Add photos, then files. A file whose content isn't known by then is left out.
+
+        Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
+        """
+        with self.transaction() as run:
+            encoded = [(self._keep_photo(photo), photo) for photo in photos]
+            for number, photo in encoded:
+                if photo.vector is not None:
+                    blob = np.asarray(photo.vector, np.float32).tobytes()
+                    run("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (number, blob))
+            self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
+            for file in files:
+                self._keep_file(file)
+
+    def _keep_photo(self, photo: NewPhoto) -> int:
+        facts = photo.facts
+        row = self._base.execute(
+            "INSERT INTO photos (digest, encoded, problem, kind, width, height, taken, camera,"
+            " latitude, longitude, hash, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET encoded = excluded.encoded,"
+            " problem = excluded.problem, kind = excluded.kind, width = excluded.width,"
+            " height = excluded.height, taken = excluded.taken, camera = excluded.camera,"
+            " latitude = excluded.latitude, longitude = excluded.longitude, hash = excluded.hash,"
+            " texts = excluded.texts RETURNING id",
+            (
+                photo.digest,
+                photo.vector is not None,
+                photo.problem,
+                *(
+                    (facts.kind, facts.width, facts.height, facts.taken, facts.camera,
+                     facts.latitude, facts.longitude) if facts else (None,) * 7
+                ),
+                None if photo.hash is None else _signed(photo.hash),
+                json.dumps(facts.texts) if facts and facts.texts else None,
+            ),
+        ).fetchone()  # fmt: skip
+        return int(row[0])
+
+    def _keep_file(self, file: NewFile) -> None:
+        run, path, photo = self._base.execute, os.fsencode(file.path), None
+        if file.digest is not None:
+            found = run("SELECT id FROM photos WHERE digest = ?", (file.digest,)).fetchone()
+            if found is None:
+                return
+            photo = found[0]
+        run(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, 0)",
+            (path, file.size, file.modified, photo, file.problem),
+        )
+        if photo is not None:  # a new name may tell more
+            run("UPDATE assessments SET version = '' WHERE photo = ?", (photo,))
+
+    def prune(self, folder: Path | None = None) -> int:
+        """Forget the files that are missing, below a folder or all; how many those were."""
+        low, high = below(folder) if folder else (b"", b"\xff")
+        return self._forget("missing AND path >= ? AND path < ?", (low, high))
+
+    def remove(self, folder: Path) -> int:
+        """Forget a folder and all files below it; how many those were.
+
+        Raises:
+            LibraryError: the library knows nothing below it.
+        """
+        inside = below(folder)
+        known = folder in self.folders()
+        if not known and not self.read(
+            "SELECT 1 FROM files WHERE path >= ? AND path < ? LIMIT 1", inside
+        ):
+            names = ", ".join(map(str, self.folders())) or "none"
+            raise LibraryError(f"{folder} isn't in the library. Its folders: {names}.")
+        with self.transaction() as run:
+            run("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
+                (os.fsencode(folder), *inside))  # fmt: skip
+        return self._forget("path >= ? AND path < ?", inside)
+
+    def forget(self, paths: Iterable[Path]) -> int:
+        """Forget files; how many of them were known. Where they lie, they stay."""
+        return sum(self._forget("path = ?", (os.fsencode(path),)) for path in paths)
+
+    def _forget(self, which: str, values: Sequence[bytes]) -> int:
+        with self.transaction() as run:
+            gone = run(f"DELETE FROM files WHERE {which}", values).rowcount  # noqa: S608
+            self._drop_orphans()
+        return int(gone)
+
+    def sweep(self) -> None:
+        """Drop the contents that lie nowhere. One whose file is merely missing stays."""
+        if self.read(f"SELECT 1 FROM photos WHERE {_NOWHERE} LIMIT 1"):  # noqa: S608
+            with self.transaction():
+                self._drop_orphans()
+
+    def _drop_orphans(self) -> None:
+        rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")  # noqa: S608
+        self.dropped += [digest.hex() for (digest,) in rows]
+        among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
+        for table in ("vectors", "assessments"):
+            self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
+        self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
+        self._compact()
+
+    def paths(self) -> list[tuple[int | None, bytes]]:
+        """Every file that isn't missing: its photo, and its path in the file system's bytes."""
+        return self.read("SELECT photo, path FROM files WHERE NOT missing")
+
+    def digest_at(self, *paths: Path) -> str | None:
+        """The hex digest of the photo that lies, or lay, at one of these paths."""
+        statement = "SELECT digest FROM files f JOIN photos p ON p.id = f.photo WHERE path IN ({})"
+        among = ", ".join("?" * len(paths))
+        rows = self.read(statement.format(among), [os.fsencode(path) for path in paths])
+        return str(rows[0][0].hex()) if rows else None
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number

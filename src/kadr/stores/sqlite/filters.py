@@ -1,0 +1,47 @@
+"""Filters as SQL conditions, and what SQL doesn't count: distances on Earth."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kadr.stores.sqlite.paths import below
+from kadr.types import Filters, Floats
+
+EARTH = 6371.0
+"""Mean radius in kilometres."""
+WHEN = (
+    "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(modified) / 1000000000,"
+    " 'unixepoch', 'localtime') FROM files WHERE photo = p.id AND NOT missing))"
+)
+
+
+def conditions(filters: Filters) -> tuple[str, list[Any]]:
+    """SQL for what photos `p` must be."""
+    clauses: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
+    if filters.after is not None:
+        clauses.append((f"{WHEN} >= ?", (filters.after,)))
+    if filters.before is not None:
+        clauses.append((f"{WHEN} < ?", (filters.before,)))
+    if filters.folder is not None:
+        inside = "SELECT photo FROM files WHERE path >= ? AND path < ? AND NOT missing"
+        clauses.append((f"p.id IN ({inside})", below(filters.folder)))
+    if filters.camera is not None:
+        clauses.append(("instr(folded(p.camera), ?)", (filters.camera.casefold(),)))
+    if filters.near is not None:
+        clauses.append(("p.latitude IS NOT NULL AND p.longitude IS NOT NULL", ()))
+    if filters.kind is not None:
+        clauses.append(("p.kind = ?", (filters.kind,)))
+    if filters.min_width:
+        clauses.append(("p.width >= ?", (filters.min_width,)))
+    if filters.min_height:
+        clauses.append(("p.height >= ?", (filters.min_height,)))
+    return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
+
+
+def distance(places: Floats, latitude: float, longitude: float) -> Floats:
+    """Great-circle distance in km from places [n, 2] in degrees (haversine formula)."""
+    there, here = np.radians(places), np.radians([latitude, longitude])
+    half = np.sin((there - here) / 2) ** 2
+    chord = half[:, 0] + np.cos(here[0]) * np.cos(there[:, 0]) * half[:, 1]
+    return np.asarray(2 * EARTH * np.arcsin(np.sqrt(np.clip(chord, 0, 1))))
