@@ -22,9 +22,11 @@ from services import serving
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 README_RU = ROOT / "README.ru.md"
-PAGES = sorted({README, README_RU, ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")}) + sorted(
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")}) + sorted(
     ROOT.glob("src/kadr/models/*/CARD.md")
 )
+READ_IN_TURN = (README, ROOT / "docs" / "search.md", ROOT / "docs" / "study.md")
+"""Their commands run in this order, in one folder: a later one uses what an earlier one made."""
 SEARCHES = ("kadr search ", "kadr similar ", "kadr duplicates")
 """As grep, they exit with 1 where nothing matches; the tiny photos of one colour match little."""
 NOT_RUN = ("make ", "pip ", "kadr data fetch ", "kadr serve")
@@ -75,9 +77,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_commands_of_readme_run(workspace: Path) -> None:
-    commands = [pair for pair in examples(README) if not pair[0].startswith(NOT_RUN)]
-    assert len(commands) >= 14
+def test_commands_of_readme_and_its_pages_run(workspace: Path) -> None:
+    shown = {pair: None for page in READ_IN_TURN for pair in examples(page)}
+    commands = [pair for pair in shown if not pair[0].startswith(NOT_RUN)]
+    assert len(commands) >= 22
     for command, output in commands:
         program, *arguments = shlex.split(command)
         assert program == "kadr", command
@@ -89,9 +92,8 @@ def test_commands_of_readme_run(workspace: Path) -> None:
 
 
 def test_python_of_readme_runs(workspace: Path) -> None:
-    code = blocks(README, "python")
-    assert code
-    for block in code:
+    assert blocks(README, "python")
+    for block in {block for page in READ_IN_TURN for block in blocks(page, "python")}:
         done = run(["-W", "error", "-c", block], workspace)
         assert done.returncode == 0, done.stderr
         assert "photos" in done.stdout
@@ -122,9 +124,18 @@ def test_flow_of_package_docstring_runs(workspace: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("page", READ_IN_TURN, ids=lambda page: page.stem)
 @pytest.mark.parametrize("language", ["console", "python", "csv"])
-def test_russian_readme_has_the_same_examples(language: str) -> None:
-    assert blocks(README_RU, language) == blocks(README, language)
+def test_russian_page_has_the_same_examples(page: Path, language: str) -> None:
+    assert blocks(page.with_suffix(".ru.md"), language) == blocks(page, language)
+
+
+@pytest.mark.parametrize("page", [README, README_RU], ids=lambda page: page.name)
+def test_readme_is_read_in_one_sitting(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert "make demo" in text
+    assert "make test" in text
 
 
 def test_cli_page_is_that_of_the_cli() -> None:
