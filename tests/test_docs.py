@@ -22,9 +22,12 @@ from services import serving
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 README_RU = ROOT / "README.ru.md"
-PAGES = sorted({README, README_RU, ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")}) + sorted(
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")}) + sorted(
     ROOT.glob("src/kadr/models/*/CARD.md")
 )
+READ_IN_TURN = (README, ROOT / "docs" / "search.md", ROOT / "docs" / "study.md")
+"""Their commands run in this order, in one folder: a later one uses what an earlier one made."""
 SEARCHES = ("kadr search ", "kadr similar ", "kadr duplicates")
 """As grep, they exit with 1 where nothing matches; the tiny photos of one colour match little."""
 NOT_RUN = ("make ", "pip ", "kadr data fetch ", "kadr serve")
@@ -75,9 +78,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_commands_of_readme_run(workspace: Path) -> None:
-    commands = [pair for pair in examples(README) if not pair[0].startswith(NOT_RUN)]
-    assert len(commands) >= 14
+def test_commands_of_readme_and_its_pages_run(workspace: Path) -> None:
+    shown = {pair: None for page in READ_IN_TURN for pair in examples(page)}
+    commands = [pair for pair in shown if not pair[0].startswith(NOT_RUN)]
+    assert len(commands) >= 22
     for command, output in commands:
         program, *arguments = shlex.split(command)
         assert program == "kadr", command
@@ -89,9 +93,8 @@ def test_commands_of_readme_run(workspace: Path) -> None:
 
 
 def test_python_of_readme_runs(workspace: Path) -> None:
-    code = blocks(README, "python")
-    assert code
-    for block in code:
+    assert blocks(README, "python")
+    for block in {block for page in READ_IN_TURN for block in blocks(page, "python")}:
         done = run(["-W", "error", "-c", block], workspace)
         assert done.returncode == 0, done.stderr
         assert "photos" in done.stdout
@@ -111,6 +114,78 @@ def test_python_of_the_services_page_runs(workspace: Path, tmp_path: Path) -> No
     assert len(lines) >= 4
 
 
+def test_contributors_encoder_is_found_and_encodes(tmp_path: Path) -> None:
+    code, _ = blocks(CONTRIBUTING, "python")
+    entry, _ = blocks(CONTRIBUTING, "toml")
+    (tmp_path / "brightness.py").write_text(code, encoding="utf-8")
+    write_entry_points(tmp_path, tomllib.loads(entry)["project"]["entry-points"])
+    use = """
+import sys; sys.path.insert(0, ".")
+import numpy as np
+from PIL import Image
+from kadr.encoders import load_image_encoder
+encoder = load_image_encoder("brightness")
+photo = encoder.prepare(Image.new("RGB", (64, 48), (255, 0, 0)))
+vectors = encoder.encode([photo, photo])
+assert vectors.dtype == np.float32 and vectors.shape == (2, encoder.dim), vectors
+assert vectors[0].tolist() == [1, 0, 0] * 4, vectors
+assert encoder.encode([]).shape == (0, encoder.dim)
+"""
+    done = run(["-W", "error", "-c", use], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def write_entry_points(folder: Path, groups: dict[str, dict[str, str]]) -> None:
+    """What pip would install beside a package that names these entry points."""
+    info = folder / "brightness-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brightness\nVersion: 1.0\n")
+    lines = [
+        line
+        for group, points in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_contributors_command_runs(workspace: Path, tmp_path: Path) -> None:
+    _, code = blocks(CONTRIBUTING, "python")
+    (tmp_path / "command.py").write_text(
+        f"from kadr.cli import library\nexec({code!r}, vars(library))\n"
+        "from kadr.cli.main import main\nmain()\n"
+    )
+    place = ["--library", str(tmp_path / "library.kadr")]
+    photos = workspace / "photos"
+    assert run(["-m", "kadr.cli.main", "index", str(photos), *place], tmp_path).returncode == 0
+    done = run(["command.py", "library", "folders", *place], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{photos.resolve()}\n"
+
+
+def test_contributors_policy_holds(workspace: Path, tmp_path: Path) -> None:
+    _, rules = blocks(CONTRIBUTING, "toml")
+    (tmp_path / "rules.toml").write_text(rules, encoding="utf-8")
+    strict, open_, unnamed = (
+        kadr.load_policy(str(tmp_path / "rules.toml"), country) for country in ("DE", "US", "FR")
+    )
+    assert (strict.age, strict.review, strict.hides_children) == (16, 0.1, True)
+    assert not open_.hides_children
+    assert unnamed == strict
+    ((command, output),) = examples(CONTRIBUTING)
+    photos = str(workspace / "photos")
+    assert run(["-m", "kadr.cli.main", "index", photos], tmp_path).returncode == 0
+    done = run(["-m", "kadr.cli.main", *shlex.split(command)[1:]], tmp_path)
+    assert (done.returncode, done.stdout) in {(0, output), (1, output)}, done.stderr
+
+
+def test_glossary_is_short_and_defines_a_term_once() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \|", page, re.MULTILINE)[1:]
+    terms = [term for row in rows for term in row.split(", ")]
+    assert 0 < len(terms) <= 40
+    assert len(set(terms)) == len(terms)
+
+
 def test_flow_of_package_docstring_runs(workspace: Path) -> None:
     lines = re.findall(r"^    (\w.*)$", kadr.__doc__ or "", re.MULTILINE)
     assert len(lines) == 9
@@ -122,9 +197,18 @@ def test_flow_of_package_docstring_runs(workspace: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("page", READ_IN_TURN, ids=lambda page: page.stem)
 @pytest.mark.parametrize("language", ["console", "python", "csv"])
-def test_russian_readme_has_the_same_examples(language: str) -> None:
-    assert blocks(README_RU, language) == blocks(README, language)
+def test_russian_page_has_the_same_examples(page: Path, language: str) -> None:
+    assert blocks(page.with_suffix(".ru.md"), language) == blocks(page, language)
+
+
+@pytest.mark.parametrize("page", [README, README_RU], ids=lambda page: page.name)
+def test_readme_is_read_in_one_sitting(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert "make demo" in text
+    assert "make test" in text
 
 
 def test_cli_page_is_that_of_the_cli() -> None:
