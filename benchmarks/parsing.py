@@ -3,7 +3,8 @@
 Usage: python benchmarks/parsing.py
 
 Prints, for each repeated piece, the seconds for a long query and its ratio to one a tenth as long:
-about 10 where time is linear, about 100 where it is quadratic.
+about 10 where time is linear, about 100 where it is quadratic. Short runs vary: a ratio well above
+10 wants a look at longer queries before it means anything.
 """
 
 import contextlib

@@ -67,8 +67,13 @@ class Running:
     def _started(self) -> list[psutil.Process]:
         found = list[psutil.Process]()
         for one in psutil.process_iter(["environ"]):
-            if (one.info["environ"] or {}).get(MARK) == str(self.log) and one.status() != "zombie":
-                found.append(one)
+            if (one.info["environ"] or {}).get(MARK) != str(self.log):
+                continue
+            try:
+                if one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one)
+            except psutil.NoSuchProcess:  # it ended since it was listed
+                continue
         return found
 
     def memory(self) -> float:

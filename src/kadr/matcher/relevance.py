@@ -24,7 +24,7 @@ POWERS = (1.5, 3.0, 4.5)
 HUBNESS = 0.4
 """How much of a photo's density is taken off its cosines. A photo that is near to many texts turns
 up for all of them (a hub: Radovanovic et al. 2010), but few judged pairs show it, so the head can't
-learn this by itself. Chosen on development photos (docs/results.md)."""
+learn this by itself. Chosen on development photos (docs/labbook.md)."""
 DENSE = len(POWERS) + len(NEAREST)
 COSINE_SCALE = 5.0
 """How freely the head may use the cosines and the density, beside single dimensions."""
@@ -38,7 +38,7 @@ SAMPLE = 4096
 EXPERT_EMPHASIS = 36.0
 """How much more a pair that experts graded counts in training. The crowd's bar is higher: pairs
 that nobody in the crowd accepted have a mean expert target of 0.26, so labels of the crowd alone
-pull probabilities down. Chosen by cross-fitting within the training fold (docs/results.md)."""
+pull probabilities down. Chosen by cross-fitting within the training fold (docs/labbook.md)."""
 
 
 @dataclass(frozen=True)
