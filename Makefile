@@ -1,6 +1,6 @@
 # make demo   the whole pipeline from nothing: needs Python 3.11+ and a package registry
 # make test   the tests; with KADR_DATA set to the data folder, those on the real archive too
-# make test-extras  the tests of the extras, in a venv of their own: gigabytes
+# make test-extras  the tests of the extras, in venvs of their own: gigabytes
 # make check  what CI runs: formatting, lint, types, layers
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +17,7 @@ test: $(STAMP)
 
 # `faces` wants older onnxruntime and pillow than `research` may bring: each has its venv.
 test-extras: .venv-research/installed .venv-faces/installed
-	OMP_NUM_THREADS=1 .venv-research/bin/python -m pytest -q tests/encoders tests/contracts tests/data/test_labels.py tests/study/test_compare.py
+	OMP_NUM_THREADS=1 .venv-research/bin/python -m pytest -q tests/encoders tests/contracts tests/data tests/cli/test_main.py tests/study/test_compare.py
 	OMP_NUM_THREADS=1 .venv-faces/bin/python -m pytest -q tests/law/test_faces.py tests/law/test_assessor.py
 
 .venv-%/installed: pyproject.toml

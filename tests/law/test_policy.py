@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kadr.errors import PolicyError
-from kadr.law import policy, rules
+from kadr.law import policy
 from kadr.law.policy import Removed
 from kadr.types import Dataset, Label, Query
 
@@ -45,7 +45,7 @@ def test_presets() -> None:
     assert (UNDER_16.age, UNDER_16.hides_children) == (16, True)
     assert not NONE.hides_children
     with pytest.raises(PolicyError, match=r"'under-18'.*none, under-16"):
-        rules.load("under-18")
+        policy.preset("under-18")
 
 
 def test_a_search_that_asks_for_children_is_refused() -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,8 +31,7 @@ from services import (
     number_of,
     serving,
 )
-
-RUN = (sys.executable, "-m", "kadr.cli.main")
+from shell import RUN
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +179,7 @@ def torso() -> bytes:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.4])
 @pytest.mark.parametrize("killed", [1, 2])
-def test_a_killed_darkroom_fails_what_it_does_alone(
+def test_a_killed_decoder_fails_what_it_does_alone(
     library: Path, torso: bytes, tmp_path: Path, seconds: float, killed: int
 ) -> None:
     """At whatever moment it dies: while it waits, while a picture comes to it, while it decodes."""

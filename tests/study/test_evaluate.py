@@ -13,7 +13,7 @@ from kadr.data import dataset, labels
 from kadr.data import drawn as scenes
 from kadr.encoders import vectors
 from kadr.encoders.vectors import VectorCache
-from kadr.errors import DataError
+from kadr.errors import DataError, PolicyError
 from kadr.law import policy as law
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
@@ -287,3 +287,15 @@ def test_shipped_matcher_keeps_its_promises(
     assert pairs.roc_auc.value >= 0.91
     assert ece <= 0.03
     assert all(value >= floor for value, floor in zip(recalls, (0.54, 0.84, 0.91), strict=True))
+
+
+def test_a_manifest_names_no_policy_file(
+    born_aligned: Matcher, drawn: Dataset, cache: VectorCache, tmp_path: Path
+) -> None:
+    """A matcher from elsewhere can't make kadr read a file of this machine."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[policies.mine]\nextends = "none"\n', encoding="utf-8")
+    config = {**born_aligned.manifest["config"], "policy": str(rules)}
+    foreign = replace(born_aligned, manifest={**born_aligned.manifest, "config": config})
+    with pytest.raises(PolicyError, match="There is no policy"):
+        evaluate(foreign, drawn, cache, policy=LAW)

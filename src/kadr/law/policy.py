@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from kadr.errors import PolicyError
 from kadr.law.words import Finding, Vocabulary, find
 from kadr.types import Dataset, Label, Query
 
@@ -97,6 +98,19 @@ class ExclusionReport:
     def pairs_share(self) -> float:
         """Removed pairs among all, in [0, 1]; 0 where there are none."""
         return self.pairs_removed / max(self.pairs_total, 1)
+
+
+def preset(name: str) -> Policy:
+    """The preset of that name; never a file, so that a name from elsewhere can be asked for.
+
+    Raises:
+        PolicyError: no preset has the name.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        known = ", ".join(sorted(PRESETS))
+        raise PolicyError(f"There is no policy {name!r}. Choose one of: {known}.") from None
 
 
 def refuses(policy: Policy, query_text: str) -> tuple[Finding, ...]:

@@ -11,7 +11,6 @@ from kadr.data.labels import Pair
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError
 from kadr.law import policy as law
-from kadr.law import rules
 from kadr.matcher import relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Examples
@@ -260,7 +259,7 @@ def _without_their_queries(
 
 
 def _obeyed_law(matcher: Matcher) -> bool:
-    return rules.load(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
+    return law.preset(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
 
 
 def _cross_validated(

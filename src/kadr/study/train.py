@@ -22,7 +22,6 @@ from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
 from kadr.law import policy as law
-from kadr.law import rules
 from kadr.matcher import alignment, heads, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
@@ -157,7 +156,7 @@ def gather(dataset: Dataset, config: Config) -> Lesson:
     _check(config)
     training, held_out = split(sorted(dataset.train_images), config.test_share, config.seed)
     everything = _labels(dataset, replace(config, judges="both"), dataset.train_images.keys())
-    exclusions = law.assess(dataset, rules.load(config.policy), labels.matches(everything))
+    exclusions = law.assess(dataset, law.preset(config.policy), labels.matches(everything))
     used = tuple(
         item
         for item in _labels(dataset, config, set(training))
