@@ -25,7 +25,8 @@ pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 fcntl, struct, termios = (pytest.importorskip(name) for name in ("fcntl", "struct", "termios"))
 
 PROTOCOLS: tuple[Protocol, ...] = ("iterm2", "kitty", "sixel", "blocks", "characters")
-QUESTION, PLAIN, SIXEL = b"\x1b_Gi=31", b"\x1b[?62;22c", b"\x1b[?62;4;22c"
+QUESTION = b"\x1b_Gi=31,"  # with the comma: a picture's id is random, and may begin so
+PLAIN, SIXEL = b"\x1b[?62;22c", b"\x1b[?62;4;22c"
 KITTY = b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c"
 LEFT, RIGHT = (220, 30, 30), (30, 30, 220)
 
