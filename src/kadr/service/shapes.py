@@ -116,7 +116,7 @@ class WordShape(_Shape):
 
     word: str
     effect: float | None = Field(
-        description="What it adds to the log-odds of a match; null: can't be told."
+        description="What it adds to the log-odds of a match; null: unknown."
     )
 
 
@@ -209,7 +209,7 @@ class FolderShape(_Shape):
 
 
 class LibraryShape(_Shape):
-    """What there is, and what the visitor may do. Photos that are hidden aren't counted."""
+    """What there is, and what the visitor may do. Hidden photos aren't counted."""
 
     photos: int = Field(ge=0)
     folders: list[FolderShape]
