@@ -93,7 +93,7 @@ class Decoder:
             self._pending -= 1
 
     def _do(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        """Run `work` in this thread's process; once more if it dies, for it may have been killed."""
+        """Run `work` in this thread's process; again if it dies, for it may have been killed."""
         with suppress(EOFError, OSError):
             return self._worker().do(work, arguments, self._service.seconds)
         try:
