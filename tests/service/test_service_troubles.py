@@ -360,15 +360,16 @@ def status_on(connection: socket.socket) -> int:
 
 
 def test_a_connection_that_stays_does_not_keep_it_from_ending(own: Path) -> None:
-    hour = "3600"
-    with serving(own, "--seconds", hour) as service:
-        with socket.create_connection(("127.0.0.1", service.port)) as connection:
-            connection.sendall(
-                b"POST /api/v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
-                b"Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\n\r\n"
-            )
-            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
-            assert service.stop(seconds=60) == 0
+    with (
+        serving(own, "--seconds", "3600") as service,
+        socket.create_connection(("127.0.0.1", service.port)) as connection,
+    ):
+        connection.sendall(
+            b"POST /api/v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        assert service.stop(seconds=60) == 0
 
 
 def test_uploads_wait_for_nobody_for_long(own: Path, tmp_path: Path) -> None:

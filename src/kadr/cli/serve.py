@@ -318,9 +318,7 @@ def add_command(
         print_json({"key": key, "name": name, "scopes": scopes})
     else:
         typer.echo(key)
-        hint(
-            "Keep it: it isn't shown again. Send Authorization: Bearer KEY, or enter it in the page."
-        )
+        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or enter it on the page.")
 
 
 @keys_app.command("list")
