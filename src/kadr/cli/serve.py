@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from kadr.service.config import Scope, Service
 
 DEFAULT_POLICY = "under-16"
-"""Whoever serves others answers to a law."""
+"""Whoever serves others is subject to the law."""
 PORT = 8427
-_DOOR = "Who may enter"
+_ACCESS = "Who may enter"
 _UPLOADS = "What may be sent"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -74,7 +74,7 @@ def serve_command(
         typer.Option(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
             "while there is no key, else nothing.",
-            rich_help_panel=_DOOR,
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     name: Annotated[
@@ -82,42 +82,45 @@ def serve_command(
         typer.Option(
             help="A host name that the service answers to; repeat it. Default: any with keys "
             "alone, else this machine's names and addresses.",
-            rich_help_panel=_DOOR,
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Address or network of a proxy whose forwarding headers are believed; repeat it.",
-            rich_help_panel=_DOOR,
+            help="Address or network of a proxy whose forwarding headers are trusted; repeat it.",
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     rate: Annotated[
         str,
         typer.Option(
-            help="Searches and the like that one visitor may ask: 600/minute, 20/second, or off.",
-            rich_help_panel=_DOOR,
+            help="Searches and the like that one visitor may make: 600/minute, 20/second, or off.",
+            rich_help_panel=_ACCESS,
         ),
     ] = "600/minute",
     waiting: Annotated[
         int,
         typer.Option(
-            min=1, help="Searches that may wait; one more is answered 503.", rich_help_panel=_DOOR
+            min=1,
+            help="Searches that may wait; any more are answered 503.",
+            rich_help_panel=_ACCESS,
         ),
     ] = 64,
     uploads: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for added photos. Without it none are taken.", rich_help_panel=_UPLOADS
+            help="Folder for added photos. Without it uploads are refused.",
+            rich_help_panel=_UPLOADS,
         ),
     ] = None,
     max_bytes: Annotated[
         int,
-        typer.Option(min=1000, help="Bytes of one request at most.", rich_help_panel=_UPLOADS),
+        typer.Option(min=1000, help="Most bytes in one request.", rich_help_panel=_UPLOADS),
     ] = 25_000_000,
     max_pixels: Annotated[
         int,
-        typer.Option(min=1000, help="Pixels of an upload at most.", rich_help_panel=_UPLOADS),
+        typer.Option(min=1000, help="Most pixels in an upload.", rich_help_panel=_UPLOADS),
     ] = 50_000_000,
     seconds: Annotated[
         float,
@@ -132,7 +135,7 @@ def serve_command(
     country_header: Annotated[
         str | None,
         typer.Option(
-            help="Header in which a --proxy tells the visitor's country, such as CF-IPCountry.",
+            help="Header in which a --proxy names the visitor's country, such as CF-IPCountry.",
             rich_help_panel=LAW,
         ),
     ] = None,
@@ -140,14 +143,14 @@ def serve_command(
         bool,
         typer.Option(
             "--country-parameter",
-            help="Believe ?country=, which any visitor can set: for tests.",
+            help="Trust ?country=, which any visitor can set: for tests.",
             rich_help_panel=LAW,
         ),
     ] = False,
     blocked_by: Annotated[
         str | None,
         typer.Option(
-            help="Address of whoever blocks by law, told with each 451. Default: the service's.",
+            help="Address of whoever blocks by law, sent with each 451. Default: the service's.",
             rich_help_panel=LAW,
         ),
     ] = None,
@@ -156,7 +159,7 @@ def serve_command(
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", help="Log each request on a terminal too, not only elsewhere."),
+        typer.Option("--verbose", help="Log each request on a terminal too."),
     ] = False,
 ) -> None:
     """Open the library to people and programs: a page to search on, and a REST service.
@@ -165,10 +168,10 @@ def serve_command(
         kadr keys add --name family
         kadr serve --host 0.0.0.0 --uploads ~/Uploads
 
-    It listens on this machine alone, where nobody needs a key. Any other address needs one
-    (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a terminal
-    only what goes wrong. Ctrl-C ends it when what has begun is done. The page works without a
-    network; the service's description is at /api/v1/openapi.json.
+    By default it listens only on this machine, where nobody needs a key. Any other address needs
+    one (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a
+    terminal only what goes wrong. Ctrl-C ends it once running requests are done. The page works
+    without a network; the API is described at /api/v1/openapi.json.
     """
     from kadr.library.library import default_path, resolved
     from kadr.service import keys
@@ -207,7 +210,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     """Serve until Ctrl-C; says where.
 
     Raises:
-        KadrError: the address can't be had, or the library can't be read.
+        KadrError: the address isn't available, or the library can't be read.
     """
     # Searches share the cores: several threads for one text would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -218,7 +221,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     from kadr.service import logs, server
     from kadr.service.app import create_app
 
-    app = create_app(service)  # what is wrong is said before anything listens
+    app = create_app(service)  # errors are reported before anything listens
     if service.uploads is not None:
         _make(service.uploads)
     listening = server.listen(host, port)
@@ -275,7 +278,7 @@ def _anonymous(
 
 
 def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[str, ...] | None:
-    """Host names that are answered: pages of other sites can point names of theirs at this machine.
+    """Host names that are answered: other sites can point names of theirs at this machine.
 
     Where a key is needed they gain nothing by that.
     """
@@ -299,14 +302,14 @@ def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[
 
 @keys_app.command("add")
 def add_command(
-    name: Annotated[str, typer.Option(help="Whose it is; decisions are kept under it.")],
+    name: Annotated[str, typer.Option(help="Its owner; decisions are recorded under it.")],
     scope: Annotated[
-        list[ScopeName] | None, typer.Option(help="What it opens; repeat it. Default: read.")
+        list[ScopeName] | None, typer.Option(help="What it allows; repeat it. Default: read.")
     ] = None,
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key, and print it: it is shown this once, and kept as a hash."""
+    """Make a key and print it. It is shown only once, and stored as a hash."""
     from kadr.service import keys
 
     scopes = _scopes(scope or [ScopeName.read])
@@ -315,23 +318,23 @@ def add_command(
         print_json({"key": key, "name": name, "scopes": scopes})
     else:
         typer.echo(key)
-        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or the page asks for it.")
+        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or enter it on the page.")
 
 
 @keys_app.command("list")
 def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
-    """List keys: id, name, scopes, when each was made."""
+    """List keys: id, name, scopes, date."""
     from kadr.service import keys
 
-    found = keys.read(_ring(library))
+    known = keys.read(_ring(library))
     if as_json:
         print_json([
-            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created} for k in found
+            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created} for k in known
         ])  # fmt: skip
         return
-    for key in found:
+    for key in known:
         typer.echo(f"{key.id}  {printable(key.name)}  {','.join(key.scopes)}  {key.created}")
-    if not found:
+    if not known:
         typer.echo("No keys", err=sys.stdout.isatty())
 
 
@@ -339,7 +342,7 @@ def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> No
 def remove_command(
     key: Annotated[str, typer.Argument(help="Its id or its name.")], library: LibraryOption = None
 ) -> None:
-    """Make a key worthless, at once."""
+    """Revoke a key, at once."""
     from kadr.service import keys
 
     removed = keys.remove(_ring(library), key)
