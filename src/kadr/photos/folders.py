@@ -15,8 +15,8 @@ SUFFIXES = frozenset(
 def scan(folder: Path, on_unreadable: Callable[[Path, str], None] | None = None) -> Iterator[Path]:
     """Paths of the photos below a folder, in a stable order.
 
-    Hidden files and folders are skipped, and links to folders aren't followed, so a loop of links
-    does no harm. `on_unreadable` is called with each subfolder that can't be listed, and the reason.
+    Hidden files and folders are skipped, and links to folders aren't followed, so loops of links do
+    no harm. `on_unreadable` is called with each subfolder that can't be listed, and the reason.
 
     Raises:
         DataError: the folder doesn't exist or can't be read.
