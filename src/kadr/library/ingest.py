@@ -4,7 +4,6 @@ Files are compared by size and time of change, contents by SHA-256. Hashing and 
 threads ahead of the model; each batch is one transaction, so an interrupted run goes on.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import TypeAlias
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, images
+from kadr.photos import files, folders, images
 from kadr.stores.sqlite import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
@@ -209,7 +208,7 @@ def _bring_in_step(
 
 
 def _walk(folder: Path, shut: OnSkip) -> Iterator[_Found]:
-    for path in images.scan(folder, shut):
+    for path in folders.scan(folder, shut):
         try:
             status = path.stat()
         except OSError as error:
@@ -321,7 +320,7 @@ def _identify(found: _Found) -> _Found:
     try:
         with found.path.open("rb") as file:
             status = os.fstat(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").digest()
+            digest = bytes.fromhex(files.digest(file))
     except OSError as error:
         return replace(found, problem=f"can't be read: {error.strerror or error}")
     return _Found(found.path, status.st_size, status.st_mtime_ns, digest)

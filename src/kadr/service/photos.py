@@ -1,6 +1,5 @@
 """Routes over photos: to see, to list, to add and delete."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,7 +117,7 @@ def _another() -> None:
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
     def keep(_library: Library) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = storage.digest(content)
         storage.save(folder / f"{digest}{SUFFIXES.get(kind, '.' + kind)}", content)
         return digest
 
