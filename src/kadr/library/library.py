@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.law.assessor import Assessor
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
-    from kadr.library.ingest import Outcome, Watcher
+    from kadr.library.ingest import IndexCallbacks, IndexResult
 
 
 class Library:
@@ -131,9 +131,9 @@ class Library:
         prune: bool = False,
         retry: bool = False,
         reencode: bool = False,
-        watcher: "Watcher | None" = None,
+        callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
-    ) -> "Outcome":
+    ) -> "IndexResult":
         """Bring the library in step with folders; without any, with all that it knows.
 
         Only what is new or changed is read, and only contents that are new are encoded. Each
@@ -144,7 +144,7 @@ class Library:
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
             reencode: encode all photos again where they were encoded by another encoder.
-            watcher: is told of progress and of each skipped file.
+            callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
         Raises:
@@ -164,13 +164,13 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            told = replace(watcher or ingest.Watcher(), kept=self._assess)
-            outcome = ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=told
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=self._assess)
+            result = ingest.ingest(
+                self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
             self._assess(self._due())
             self._log_forgotten()
-            return outcome
+            return result
 
     def _due(self) -> list[int]:
         """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
