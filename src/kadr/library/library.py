@@ -331,16 +331,10 @@ class Library:
             return answer
         numbers = [int(hit.image.id) for hit in answer.hits]
         _, vectors = self._store.vectors(numbers)
-        reasons = explain.explain(
-            self.matcher,
-            text,
-            self.matcher.images(vectors),
-            [hit.image.path for hit in answer.hits],
-        )
-        hits = (
-            replace(hit, explanation=why) for hit, why in zip(answer.hits, reasons, strict=True)
-        )
-        return replace(answer, hits=tuple(hits))
+        paths = [hit.image.path for hit in answer.hits]
+        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), paths)
+        hits = zip(answer.hits, whys, strict=True)
+        return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
