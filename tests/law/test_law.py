@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kadr.law import policy as law
+from kadr.law.policy import PRESETS, Policy
 from kadr.law.verdict import verdict
 from kadr.library.duplicates import find_duplicates
 from kadr.library.queries import parse
@@ -21,7 +21,7 @@ from kadr.stores.sqlite import Store, records
 from kadr.types import Answer, Assessment, Filters, Hit, Ruling, Vectors, Verdict, Withheld
 from libraries import assess, colour_matcher, digest, fill
 
-UNDER_16, NONE = law.PRESETS["under-16"], law.PRESETS["none"]
+UNDER_16, NONE = PRESETS["under-16"], PRESETS["none"]
 COUNT = 40
 QUERY = "a red dog and a blue car"
 
@@ -43,8 +43,8 @@ def store(scorer: Matcher, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def search(scorer: Matcher, store: Store, policy: law.Policy = UNDER_16, **how: object) -> Answer:
-    return Searcher(scorer, store, policy).search([(parse([QUERY]), Page(**how))])[0]  # type: ignore[arg-type]
+def search(scorer: Matcher, store: Store, policy: Policy = UNDER_16, **how: object) -> Answer:
+    return Searcher(scorer, store, policy).answers([(parse([QUERY]), Page(**how))])[0]  # type: ignore[arg-type]
 
 
 def numbers(answer: Answer) -> list[int]:
@@ -79,7 +79,7 @@ def assessed(probability: float, failed: tuple[str, ...] = ()) -> Assessment:
     ],
 )
 def test_verdict(
-    policy: law.Policy, assessment: Assessment | None, ruling: Ruling | None, expected: Verdict
+    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, expected: Verdict
 ) -> None:
     assert verdict(policy, assessment, ruling) == expected
 
@@ -135,8 +135,8 @@ def test_a_picture_tells_nothing_of_hidden_photos(
     searcher = Searcher(scorer, store, UNDER_16)
     answers = [
         searcher.similar(photo, Page(COUNT)),
-        searcher.search([(parse([str(photo)]), Page(COUNT))])[0],
-        searcher.search([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
+        searcher.answers([(parse([str(photo)]), Page(COUNT))])[0],
+        searcher.answers([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
     ]
     for answer in answers:
         assert answer.withheld == ()
@@ -165,7 +165,7 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
         assess(store, {number: probability})
         found = [
             searcher.similar(photo, Page()),
-            *searcher.search([(parse([str(photo)]), Page())]),
+            *searcher.answers([(parse([str(photo)]), Page())]),
         ]
         assert [answer.notice == UNDER_16.disclaimer() for answer in found] == [refused] * 2
         assert [bool(answer.hits) for answer in found] == [not refused] * 2

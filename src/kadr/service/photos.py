@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import OpenedFile
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
@@ -159,7 +159,7 @@ async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = N
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, OpenedFile | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = seen(library, photo, law)
         return one, library.catalogue.open(one)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
 from kadr.law.review import ruling, user
-from kadr.library.catalogue import OpenedFile
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
@@ -68,7 +68,7 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, OpenedFile | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = stored(library, photo)
         return one, library.catalogue.open(one)
 
