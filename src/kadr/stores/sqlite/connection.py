@@ -46,6 +46,11 @@ CREATE TABLE rulings (
 CREATE TABLE blocks (
     id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
 """
+_COPIES = """
+CREATE {temporary} TABLE IF NOT EXISTS copies (
+    photo INT NOT NULL, digest BLOB NOT NULL, probability REAL NOT NULL,
+    PRIMARY KEY (photo, digest)) WITHOUT ROWID
+"""
 # AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
 # speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
 
@@ -89,7 +94,15 @@ class Connection:
             )
         run("PRAGMA synchronous=NORMAL")
         run("PRAGMA temp_store=MEMORY")
+        self._add_copies()
         self._base.create_function("folded", 1, _folded, deterministic=True)
+
+    def _add_copies(self) -> None:
+        """A library of an older kadr has no such table; one that can't be written gets it empty."""
+        try:
+            self._base.execute(_COPIES.format(temporary=""))
+        except sqlite3.OperationalError:
+            self._base.execute(_COPIES.format(temporary="TEMPORARY"))
 
     def _is_empty(self) -> bool:
         return self._base.execute("SELECT 1 FROM sqlite_master").fetchone() is None

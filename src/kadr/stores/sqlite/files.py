@@ -225,7 +225,7 @@ class FileTables(VectorTables):
         rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self.dropped += [digest.hex() for (digest,) in rows]
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
-        for table in ("vectors", "assessments"):
+        for table in ("vectors", "assessments", "copies"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self._compact()

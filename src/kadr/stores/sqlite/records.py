@@ -51,6 +51,32 @@ def assessments(store: Connection, photos: Sequence[int]) -> dict[int, Assessmen
     }
 
 
+def shown(
+    store: Connection, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
+) -> list[int]:
+    """Numbers of the photos, of these or all, that may be shown: `kadr.law.verdict` as a question.
+
+    Args:
+        store: the library.
+        below: the probability that an assessment must stay below.
+        photos: the numbers that are asked about.
+        faces: whether faces must have been looked for.
+    """
+    limit, among = repr(float(below)), "" if photos is None else "photo IN ({}) AND"
+    looked = "AND faces IS NOT NULL" if faces else ""
+    ruled = "SELECT p.id FROM rulings r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
+    statement = (
+        f"SELECT photo FROM assessments WHERE {among} probability < {limit}"  # noqa: S608
+        f" AND version != '' AND failed = '[]' {looked} AND photo NOT IN ({ruled} 'hide')"
+        " AND photo NOT IN (SELECT c.photo FROM copies c LEFT JOIN rulings r ON r.digest = c.digest"
+        f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit}))"
+        f" UNION {ruled} 'allow'"
+    )
+    if photos is None:
+        return [number for (number,) in store.read(statement)]
+    return list({number for (number,) in store.among(statement, photos)}.intersection(photos))
+
+
 def due(store: Connection, version: str | None = None) -> list[int]:
     """Photos that were encoded and have no assessment; of this version, where one is given.
 
