@@ -15,7 +15,7 @@ import pytest
 
 from kadr.law import audit, review
 from kadr.library import ingest
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store, open_store
 from kadr.types import Assessment
 from libraries import colour_matcher, paint
 from shell import Result, Shell, one_line
@@ -40,21 +40,21 @@ def store(kadr: Shell) -> Iterator[Store]:
     folder = kadr.home / "photos"
     for number, name in enumerate(FOUND):
         paint(folder / name, number)
-    with closing(Store(place, create=True)) as opened:
+    with closing(open_store(place, create=True)) as opened:
         with opened.writing():
             matcher = colour_matcher()
             ingest.adopt(opened, matcher, "")
             opened.add_folder(folder)
             ingest.ingest(opened, matcher, [folder])
         numbers = {name: opened.number(review.find(opened, str(folder / name))) for name in FOUND}
-        records.keep(opened, {n: FOUND[name] for name, n in numbers.items() if n is not None})
+        opened.keep_assessments({n: FOUND[name] for name, n in numbers.items() if n is not None})
         yield opened
 
 
 def decisions(store: Store) -> dict[str, tuple[str, str, str]]:
     """Verdict, who and why, by name."""
     found: dict[str, tuple[str, str, str]] = {}
-    for digest, ruled in records.all_rulings(store).items():
+    for digest, ruled in store.all_rulings().items():
         number = store.number(digest)
         assert number is not None
         found[store.present([number])[number][0].name] = (ruled.verdict, ruled.who, ruled.why)
