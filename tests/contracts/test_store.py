@@ -338,7 +338,8 @@ class TestVectors:
 
     def test_an_empty_library_has_none(self, store: Store) -> None:
         assert len(store.scan().photos) == 0
-        assert list(store.every_vector()) == list(store.blocks()) == []
+        assert list(store.every_vector()) == []
+        assert list(store.blocks()) == []
         assert store.vectors([1, 2])[0].tolist() == []
 
 
@@ -375,7 +376,8 @@ class TestLaw:
         store.set_ruling(key, RULING)
         assert store.rulings([first, 99]) == {first: RULING}
         store.forget([Path("/p/1.jpg")])
-        assert store.assessments([first]) == store.rulings([first]) == {}
+        assert store.assessments([first]) == {}
+        assert store.rulings([first]) == {}
         assert store.ruling(key) == RULING
         (again,) = add(store, {"/q/1.jpg": 1}).values()
         assert store.rulings([again]) == {again: RULING}

@@ -488,10 +488,9 @@ class TestReview:
             again = opened.post("/api/v1/review/4", json={"decision": "withdraw"}, headers=anna)
             problem(again, 409)
             problem(opened.post("/api/v1/review/99", json=said, headers=anna), 404)
-        log = (home / "library.kadr.audit.jsonl").read_text(encoding="utf-8")
-        (ruled,) = (line for line in log.splitlines() if '"ruled"' in line)
-        assert "Anna" in ruled
-        assert "grown-ups" in ruled
+        with Library.open(home / "library.kadr") as library:
+            (ruled,) = library.store.entries("ruled")
+        assert (ruled.facts["who"], ruled.facts["why"]) == ("Anna", "grown-ups")
 
 
 class TestDoor:
