@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.law.policy import Policy
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store
 from kadr.types import Assessment, Filters, Ruling, Verdict
 
 
@@ -58,7 +58,7 @@ def visible(store: Store, policy: Policy) -> Visible:
     if not policy.hides_children:
         return Visible(None, hides=False)
     with store.reading():
-        photos = np.array(records.shown(store, policy.review, faces=_asks(policy)), np.int64)
+        photos = np.array(store.shown(policy.review, faces=_asks(policy)), np.int64)
         return Visible(
             np.sort(photos), hides=len(np.setdiff1d(store.matching(Filters()), photos)) > 0
         )
@@ -68,12 +68,12 @@ def hidden(store: Store, policy: Policy, photos: Sequence[int]) -> set[int]:
     """Those of these photos that a policy doesn't show."""
     if not policy.hides_children:
         return set()
-    return set(photos).difference(records.shown(store, policy.review, photos, faces=_asks(policy)))
+    return set(photos).difference(store.shown(policy.review, photos, faces=_asks(policy)))
 
 
 def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int, Verdict]:
     """What a policy makes of these photos, by their numbers."""
-    assessed, ruled = records.assessments(store, photos), records.rulings(store, photos)
+    assessed, ruled = store.assessments(photos), store.rulings(photos)
     kept = hidden(store, policy, photos)
     return {
         photo: verdict(policy, assessed.get(photo), ruled.get(photo), copies=photo in kept)

@@ -14,7 +14,7 @@ from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
-from kadr.stores.sqlite import Scan, Store, Stored
+from kadr.stores import Scan, Store, Stored
 from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 
 CANDIDATES = 250

@@ -17,7 +17,7 @@ from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictur
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker, Selection
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import Store
+from kadr.stores import Store
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score
 
 if TYPE_CHECKING:
