@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kadr.law.policy import Policy
     from kadr.law.review import Doubt, Outcome
     from kadr.law.reviewers import Stats
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
 
 DEFAULT = "under-16"
 """Whoever reviews, reviews for a law."""
@@ -222,7 +222,6 @@ def decide_command(
 ) -> None:
     """Decide about one photo, whoever decided before."""
     from kadr.law import review
-    from kadr.stores.sqlite import records
 
     name = _who(context, who)
     with opened(library or context.obj.library) as store:
@@ -231,7 +230,7 @@ def decide_command(
             review.withdraw(store, digest, name, why)
         else:
             said = review.ruling(decision.value, name, why)
-            review.decide(store, digest, said, over=records.ruling(store, digest))
+            review.decide(store, digest, said, over=store.ruling(digest))
     typer.echo(f"{digest}: {decision.value}, by {printable(name)}")
 
 
@@ -285,13 +284,11 @@ class _Session:
 
     def _show(self) -> bool:
         """Show where the person is; False where somebody else was faster."""
-        from kadr.stores.sqlite import records
-
         if self.place == len(self.doubts):
             typer.echo("That was the last one. u undoes it, any other key ends.")
             return True
         doubt = self.doubts[self.place]
-        stands = records.ruling(self.store, doubt.digest)
+        stands = self.store.ruling(doubt.digest)
         if stands != doubt.ruling and self.place not in self.decided:
             self.place += 1
             return False

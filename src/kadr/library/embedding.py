@@ -11,7 +11,7 @@ from kadr.errors import ImageError, LibraryError
 from kadr.library.queries import Expression, Part
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
-from kadr.stores.sqlite import Store
+from kadr.stores import Store
 from kadr.types import Picture, Vectors
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import Store, Totals, records
+from kadr.stores import Store, Totals, open_store
 from kadr.types import (
     Answer,
     Assessment,
@@ -86,7 +86,7 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
-        store = Store(path or default_path(), create=create)
+        store = open_store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, chosen)
         if isinstance(model, Matcher):
             library._loaded = model
@@ -180,13 +180,12 @@ class Library:
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
             self._assess(self._due())
-            self._log_forgotten()
             return result
 
     def _due(self) -> list[int]:
         """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
         version = self._assessor.version if self._policy.hides_children else None
-        return records.due(self._store, version)
+        return self._store.unassessed(version)
 
     def _assess(self, photos: Sequence[int]) -> None:
         from kadr.law import assess as assessing
@@ -207,21 +206,13 @@ class Library:
         from kadr.law import audit
 
         judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
-        audit.assessed(audit.beside(self._store), self._policy, judged)
+        audit.assessed(self._store, self._policy, judged)
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
             from kadr.law import audit
 
-            audit.refused(audit.beside(self._store), self._policy, query)
-
-    def _log_forgotten(self) -> None:
-        """Where a law was ever in force, what was forgotten is on record too."""
-        from kadr.law import audit
-
-        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
-            audit.forgotten(audit.beside(self._store), self._store.dropped)
-        self._store.dropped.clear()
+            audit.refused(self._store, self._policy, query)
 
     @cached_property
     def _assessor(self) -> "Assessor":
@@ -238,16 +229,12 @@ class Library:
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._store.writing():
-            count = self._store.remove(resolved(folder))
-            self._log_forgotten()
-            return count
+            return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._store.writing(on_wait):
-            count = self._store.forget(self._store.present([photo]).get(photo, ()))
-            self._log_forgotten()
-            return count
+            return self._store.forget(self._store.present([photo]).get(photo, ()))
 
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""

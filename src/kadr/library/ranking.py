@@ -3,7 +3,7 @@
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
-from kadr.stores.sqlite import Scan, Store, Stored
+from kadr.stores import Scan, Store, Stored
 from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 
 CANDIDATES = 250
@@ -30,10 +30,15 @@ LOOK = 32
 
 @dataclass(frozen=True)
 class Selection:
-    """The photos that pass some filters: their numbers, sorted; None: all."""
+    """The photos that a query may find: their numbers, sorted; None: all."""
 
     filters: Filters
     photos: NDArray[np.int64] | None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether filters leave photos out."""
+        return self.filters != Filters()
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,6 @@ class Ranked:
 
     place: int
     hit: Hit
-    hidden: bool
     stands_out: bool
 
 
@@ -62,21 +66,21 @@ class _Chunk:
 class Ranker:
     """Ranks the photos of one library. It keeps what the next query needs too."""
 
-    def __init__(
-        self, matcher: Matcher, store: Store, hidden: Callable[[Sequence[int]], set[int]]
-    ) -> None:
+    def __init__(self, matcher: Matcher, store: Store) -> None:
         self._matcher = matcher
         self._store = store
-        self._hidden = hidden
         self._scan: Scan | None = None
         self._changes: tuple[int, int] | None = None
         self._densities = np.empty((0, len(NEAREST)), np.float32)
 
-    def select(self, filters: Filters | None) -> Selection:
-        """The photos that pass the filters."""
+    def select(self, filters: Filters | None, visible: NDArray[np.int64] | None) -> Selection:
+        """Those of the visible photos (None: all) that pass the filters."""
         if filters is None or filters == Filters():
-            return Selection(Filters(), None)
-        return Selection(filters, self._store.matching(filters))
+            return Selection(Filters(), visible)
+        photos = self._store.matching(filters)
+        if visible is not None:
+            photos = np.intersect1d(photos, visible, assume_unique=True)
+        return Selection(filters, photos)
 
     def rank(self, query: Embedding, selection: Selection, cursor: int) -> Iterator[Ranked]:
         """Photos that lie somewhere, best first, from a place in the order on."""
@@ -88,20 +92,10 @@ class Ranker:
             if not len(photos):
                 return
             chunk = self._ranked(query, photos)
-            hidden = self._hidden(chunk.photos.tolist())
-            standing = max(
-                (s for s, n in zip(chunk.standings.tolist(), chunk.photos.tolist(), strict=False)
-                 if n not in hidden),
-                default=-math.inf,
-            )  # fmt: skip
+            stands_out = number > 0 or bool(chunk.standings.max(initial=-math.inf) >= least)
             first = number * CANDIDATES
             for place, hit in self._hits(chunk, max(cursor - first, 0), selection):
-                yield Ranked(
-                    first + place,
-                    hit,
-                    hidden=int(hit.image.id) in hidden,
-                    stands_out=number > 0 or standing >= least,
-                )
+                yield Ranked(first + place, hit, stands_out)
 
     def _hits(self, chunk: _Chunk, start: int, selection: Selection) -> Iterator[tuple[int, Hit]]:
         """Those of a chunk that lie somewhere, and their places in it, from `start` on."""

@@ -1,7 +1,6 @@
 """Flow: queries -> answers of one library under one policy."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,13 +12,14 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
+from kadr.law.verdict import Visible
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
 from kadr.library.queries import Expression
-from kadr.library.ranking import Ranker, Selection
+from kadr.library.ranking import Ranked, Ranker, Selection
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
-from kadr.stores.sqlite import Store
-from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Withheld
+from kadr.stores import Store
+from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -55,23 +55,21 @@ class Searcher:
         self._matcher = matcher
         self._store = store
         self._policy = policy
-        self._ranker = Ranker(matcher, store, self._hidden)
+        self._ranker = Ranker(matcher, store)
+        self._visible: tuple[tuple[int, int], Visible] | None = None
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
-            selections = {page.filters: self._ranker.select(page.filters) for _, page in requests}
+            selections = {page.filters: self._select(page.filters) for _, page in requests}
             return [
-                self._answer(
-                    embeddings[query], page, selections[page.filters],
-                    cards=all(part.picture is None for part in query.parts),
-                )
+                self._answer(embeddings[query], page, selections[page.filters])
                 if query in embeddings
                 else self._refusal(page.language)
                 for query, page in requests
-            ]  # fmt: skip
+            ]
 
     def similar(self, picture: Path | int, page: Page) -> Answer:
         """Photos like a picture, or like a photo of the library; see `Library.similar`."""
@@ -82,9 +80,8 @@ class Searcher:
         with _one_blas_thread():
             vector = embed_pictures(self._matcher, self._store, [source])[source]
             without = frozenset() if known is None else frozenset({known})
-            selection = self._ranker.select(page.filters)
             page = replace(page, at_least=0.0)
-            return self._answer(Embedding(vector), page, selection, cards=False, without=without)
+            return self._answer(Embedding(vector), page, self._select(page.filters), without)
 
     def score(self, picture: PictureSource, texts: Sequence[str]) -> list[Score]:
         """How well each text matches a picture. It finds nothing, so it hides nothing.
@@ -115,6 +112,16 @@ class Searcher:
     def _hidden(self, photos: Sequence[int]) -> set[int]:
         return verdict.hidden(self._store, self._policy, photos)
 
+    def _select(self, filters: Filters | None) -> Selection:
+        return self._ranker.select(filters, self._shown().photos)
+
+    def _shown(self) -> Visible:
+        """What the policy shows of the library as it is now."""
+        changes = self._store.changes()
+        if self._visible is None or self._visible[0] != changes:
+            self._visible = changes, verdict.visible(self._store, self._policy)
+        return self._visible[1]
+
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides, by a word or by a hidden photo."""
         if not self._policy.hides_children:
@@ -133,46 +140,45 @@ class Searcher:
         query: Embedding | None,
         page: Page,
         selection: Selection,
-        *,
-        cards: bool,
         without: frozenset[int] = frozenset(),
     ) -> Answer:
-        """A page of photos, and disclaimers in the places of those that are hidden.
+        """A page of the photos that may be shown.
 
-        Where there are filters, or no text was asked for, a disclaimer would say what the hidden
-        photo is like: then it takes no place. Whether anything matches is judged by what is shown,
-        else a limit that is moved about would find out a hidden photo's probability.
+        Whether the policy hides any is said of the library alone: whatever depended on the query
+        would tell what the hidden photos are like.
         """
+        withheld = self._policy.disclaimer(page.language) if self._shown().hides else None
         if query is None:
-            return Answer((), "This matcher knows none of these words. Use others.")
-        hits: list[Hit] = []
-        withheld: list[Withheld] = []
-        best, stands_out, following = math.nan, True, None
-        cards &= selection.photos is None
+            notice = "This matcher knows none of these words. Use others."
+            return Answer((), notice, withheld=withheld)
+        hits: list[Ranked] = []
+        following = None
         for ranked in self._ranker.rank(query, selection, page.cursor):
-            if int(ranked.hit.image.id) in without or (ranked.hidden and not cards):
+            if int(ranked.hit.image.id) in without:
                 continue
-            place = len(hits) + len(withheld)
-            if place == page.limit:
+            if len(hits) == page.limit:
                 following = ranked.place
                 break
-            if ranked.hidden:
-                withheld.append(Withheld(place, self._policy.disclaimer(page.language)))
-                continue
-            if not hits:
-                best = ranked.hit.probability or 0.0
-                stands_out = ranked.stands_out or page.at_least is not None
-            hits.append(ranked.hit)
-        if not hits and not withheld:
-            return Answer((), _nothing(page.cursor, filtered=selection.photos is not None))
-        least = AT_LEAST if page.at_least is None else page.at_least
+            hits.append(ranked)
+        if not hits:
+            notice = _nothing(page.cursor, filtered=selection.filtered)
+            return Answer((), notice, withheld=withheld)
         return Answer(
-            tuple(hits),
-            matches=bool(hits) and (query.text is None or (best >= least and stands_out)),
-            at_least=None if query.text is None else least,
+            tuple(ranked.hit for ranked in hits),
+            matches=query.text is None or _matches(hits[0], page.at_least),
+            at_least=None if query.text is None else _least(page.at_least),
             next=following,
-            withheld=tuple(withheld),
+            withheld=withheld,
         )
+
+
+def _matches(best: Ranked, at_least: float | None) -> bool:
+    stands_out = best.stands_out or at_least is not None
+    return (best.hit.probability or 0.0) >= _least(at_least) and stands_out
+
+
+def _least(at_least: float | None) -> float:
+    return AT_LEAST if at_least is None else at_least
 
 
 def check_encoder(store: Store, matcher: Matcher) -> None:
@@ -183,13 +189,6 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
             f"{store.path} holds vectors of {encoder}, this matcher needs "
             f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
         )
-
-
-def interleaved(answer: Answer) -> Iterator[Hit | Withheld]:
-    """What is on the page, in its order."""
-    hits, withheld = iter(answer.hits), {one.place: one for one in answer.withheld}
-    for place in range(len(answer.hits) + len(withheld)):
-        yield withheld.get(place) or next(hits)
 
 
 def is_match(answer: Answer, hit: Hit) -> bool:

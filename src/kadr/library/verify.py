@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from kadr.photos import files
-from kadr.stores.sqlite import Store
+from kadr.stores import Store
 
 
 def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:

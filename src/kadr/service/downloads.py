@@ -13,7 +13,7 @@ from kadr.library.catalogue import OpenedPhoto
 from kadr.service.folder_names import text
 from kadr.service.problems import ProblemError
 from kadr.service.resources import Resources
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 MEDIA_TYPES = {
     "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",

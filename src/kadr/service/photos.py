@@ -27,7 +27,7 @@ from kadr.service.problems import ProblemError
 from kadr.service.shapes import AddedShape, ListingShape, PhotoShape, SkippedShape
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"])
 
