@@ -234,6 +234,7 @@ def run(
         ),
         on_ready,
     )
-    server.run(sockets=[listening])
+    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
+        server.run(sockets=[listening])
     if not server.started:
-        raise KadrError("The service couldn't start; the lines above say why.")
+        raise KadrError(f"The service couldn't start: {app.state.failure or 'see above'}")
