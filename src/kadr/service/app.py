@@ -42,9 +42,14 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.resources = Resources(service)
+        app.state.resources, app.state.failure = Resources(service), ""
         try:
             await app.state.resources.open(policy_resolver.strictest)
+        except Exception as error:
+            app.state.failure = problems.reason(error)
+            app.state.resources.close()
+            raise
+        try:
             yield
         finally:
             app.state.resources.close()

@@ -25,6 +25,7 @@ class Service:
     root_path: the path below which a proxy serves this, such as /photos; "" for none.
     anonymous: what is allowed without a key; None: everything, until there is a key. keys: their
         file.
+    public_names: host names whose visitors, brought by a proxy, may read while there is no key.
     hosts: host names that the service answers to; None: any.
     uploads: the folder for new photos; None: uploads are refused.
     rate: searches and the like that one visitor may make, such as 600/minute; None: no limit.
@@ -44,6 +45,7 @@ class Service:
     root_path: str = ""
     anonymous: AbstractSet[Scope] | None = frozenset()
     keys: Path | None = None
+    public_names: tuple[str, ...] = ()
     hosts: tuple[str, ...] | None = None
     uploads: Path | None = None
     rate: str | None = "600/minute"

@@ -67,8 +67,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _without_traceback(send))
             return
         scope = self._understood(scope)
         state = scope["state"]
@@ -93,7 +93,10 @@ class Guard:
             raise
         except KadrError as error:
             await problems.unusable(error, state["request_id"])(scope, receive, response.send)
-        except Exception:  # outside Starlette's own handler: this answer needs the headers too
+        except Exception as error:  # outside Starlette's handler: this answer needs headers too
+            if problems.is_models(error) and not response.started:
+                await problems.unusable(error, state["request_id"])(scope, receive, response.send)
+                return
             LOG.exception("failed", extra={"request_id": state["request_id"]})
             if response.started:
                 raise
@@ -137,6 +140,16 @@ class Guard:
         # Before the body: FastAPI reads a form before it asks who sent it.
         if scope["method"] not in SAFE and scope["path"] != SESSION:
             self._authenticator.admit(Request(scope))
+
+
+def _without_traceback(send: Send) -> Send:
+    """Starlette has the server log the traceback of a failed start; `server.run` gives a reason."""
+
+    async def shorter(message: Message) -> None:
+        failed = message["type"] == "lifespan.startup.failed"
+        await send({**message, "message": ""} if failed else message)
+
+    return shorter
 
 
 def _below(prefix: str, path: str) -> str:

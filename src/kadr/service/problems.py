@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError
+from kadr.errors import ImageError, KadrError, LibraryError
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -21,6 +21,8 @@ from kadr.service.worker_pool import BusyError
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("kadr.service")
 RETRY = {"Retry-After": "1"}
+NO_LIBRARY = "urn:kadr:problem:no-library"
+"""The type of a problem that lasts until the library is back."""
 
 
 class Invalid(BaseModel):
@@ -64,9 +66,11 @@ def response(
     request_id: str,
     headers: Mapping[str, str] | None = None,
     errors: list[Invalid] | None = None,
+    kind: str = "about:blank",
 ) -> Response:
-    """A problem as a response."""
+    """A problem as a response; `kind` is its type."""
     problem = ProblemDetails(
+        type=kind,
         title=phrase(status),
         status=status,
         detail=detail,
@@ -77,11 +81,26 @@ def response(
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
-def unusable(error: KadrError, request_id: str) -> Response:
+def unusable(error: Exception, request_id: str) -> Response:
     """The service's own trouble: 503. Its text may name files, so it goes to the log alone."""
-    LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
-    detail = "The library can't be used at the moment. The service's log says why."
+    LOG.error("unusable", extra={"request_id": request_id, "error": reason(error)})
+    if isinstance(error, LibraryError):
+        detail = "The library is gone or can't be read. Nothing can be answered until it is back."
+        return response(503, detail, request_id, {"Retry-After": "10"}, kind=NO_LIBRARY)
+    detail = "The service can't answer this at the moment. Its log says why."
     return response(503, detail, request_id, RETRY)
+
+
+def is_models(error: Exception) -> bool:
+    """Whether ONNX Runtime raised it: a model that can't be run is no bug of the service."""
+    return type(error).__module__.startswith("onnxruntime")
+
+
+def reason(error: Exception) -> str:
+    """An error on one line, for the log."""
+    if isinstance(error, KadrError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def new_id() -> str:
