@@ -339,6 +339,25 @@ class Library:
         """
         return self._search().score(picture, texts)
 
+    def refuses(self, picture: Picture) -> bool:
+        """Whether the policy refuses a picture at hand as a query: the machine sees a child in it.
+
+        The library's photos and rulings are left aside: an answer to somebody's picture must not
+        tell whether the library hides it.
+        """
+        if not (self._policy.hides_children and self._policy.refuses_queries):
+            return False
+        from PIL import Image
+
+        from kadr.library.embedding import encoded
+
+        (assessment,) = self._assessor.assess(
+            [picture.texts],
+            encoded(self.matcher, self._store, [picture]),
+            [lambda: Image.fromarray(picture.pixels)],
+        )
+        return verdict(self._policy, assessment, None) == "hide"
+
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
         """How well a text matches a photo of the library, and why.
 
@@ -385,7 +404,7 @@ class Library:
             if self._policy.hides_children:
                 self._log_policy()
             check_encoder(self._store, self.matcher)
-            self._searcher = Searcher(self.matcher, self._store, self._policy)
+            self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it
             from kadr.library import ingest
