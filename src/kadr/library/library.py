@@ -8,7 +8,6 @@ For example:
             print(f"{hit.probability:.0%}  {hit.image.path}")
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
+from kadr.photos import files
 from kadr.stores.sqlite import Store, Totals, records
 from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
 
@@ -389,7 +389,7 @@ class Library:
             try:
                 with path.open("rb") as file:
                     status = os.fstat(file.fileno())
-                    same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+                    same = files.digest(file) == digest
             except OSError as error:
                 yield f"{path}: can't be read ({error.strerror or error})"
             else:

@@ -20,6 +20,7 @@ from kadr.library.queries import Expression, Part
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
+from kadr.photos import files
 from kadr.stores.sqlite import Scan, Store, Stored
 from kadr.types import Answer, Filters, Floats, Hit, ImageFile, Picture, Score, Vectors, Withheld
 
@@ -177,9 +178,7 @@ class Searcher:
             return picture
         if isinstance(picture, Picture):
             return self._store.number(picture.digest)
-        from kadr.photos import images  # a text is found without decoders
-
-        file = images.identify(picture, picture.parent)
+        file = files.identify(picture, picture.parent)
         return self._store.number(file.digest) if isinstance(file, ImageFile) else None
 
     def _hidden(self, photos: Sequence[int]) -> set[int]:
