@@ -31,9 +31,9 @@ from kadr.library.ingest import QUEUE, IndexCallbacks, IndexResult
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.photos import images
-from kadr.stores.sqlite import Store
+from kadr.stores import open_store
 from kadr.types import PhotoFacts, Vectors
-from libraries import Content, assert_same, colour_matcher, content, paint
+from libraries import Content, assert_same, colour_matcher, content, engine, paint
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -98,7 +98,7 @@ class Run:
 
     def names(self) -> set[str]:
         """What searches can find."""
-        store = Store(self.path)
+        store = open_store(self.path)
         found = store.present(store.scan().photos.tolist())
         store.close()
         return {path.name for paths in found.values() for path in paths}
@@ -108,7 +108,7 @@ class Run:
             return {problem.path.name: problem.reason for problem in library.problems()}
 
     def check(self) -> None:
-        store = Store(self.path)
+        store = open_store(self.path)
         assert store.check() == []
         store.close()
 
@@ -218,7 +218,7 @@ class TestCounts:
         for name in ("a", "b"):
             (run.folder / name / ("0000.png" if name == "a" else "0010.png")).unlink()
         assert run(run.folder / "a") == IndexResult(files=2, unchanged=2, gone=1)
-        store = Store(run.path)
+        store = open_store(run.path)
         assert store.totals().missing == 1
         store.close()
 
@@ -568,7 +568,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite.connection._SCHEMA", "PRAGMA max_page_count = 12;\n" + _schema()
+            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 14;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()
@@ -593,9 +593,9 @@ class TestInterruption:
         states = tmp_path / "states"
         with patch.multiple(ingest, BATCH=2, PASSED=3, QUEUE=4), run.library() as library:
             snapshots = _Snapshots(run.path, states)
-            library._store._base.set_trace_callback(snapshots.take)
+            engine(library.store)._base.set_trace_callback(snapshots.take)
             library.index(prune=True)
-            library._store._base.set_trace_callback(None)
+            engine(library.store)._base.set_trace_callback(None)
         assert len(snapshots.seen) >= 6
         snapshots.tear(12)
         expected = fresh(run)
@@ -608,9 +608,9 @@ class TestInterruption:
 
 
 def _schema() -> str:
-    from kadr.stores.sqlite import connection
+    from kadr.stores.sqlite import migrations
 
-    return connection._SCHEMA.strip()
+    return migrations._SCHEMA.strip()
 
 
 class _Snapshots:
@@ -729,7 +729,7 @@ def test_a_killed_process_loses_nothing(run: Run, children: Children) -> None:
         child.kill()
         child.wait()
         if run.path.exists():
-            store = Store(run.path, create=True)  # it may have been killed before it made it
+            store = open_store(run.path, create=True)  # it may have been killed before it made it
             assert store.check() == []
             assert store.totals().photos >= before, "what was kept stays"
             before = store.totals().photos

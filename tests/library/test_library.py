@@ -18,9 +18,9 @@ from kadr.library.ingest import IndexResult
 from kadr.library.library import Library, default_path
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import MEMORY, Store
+from kadr.stores import MEMORY, open_store
 from kadr.types import Vectors
-from libraries import assert_same, colour_matcher, content, paint
+from libraries import assert_same, colour_matcher, content, engine, paint
 
 
 class Corners:
@@ -284,8 +284,8 @@ class TestVerify:
             assert [line.split(":")[0] for line in opened.verify()] == [str(rotten)]
 
     def test_contradictions_inside_come_first(self, library: Path) -> None:
-        store = Store(library)
-        store._base.execute("DELETE FROM vectors WHERE photo = 1")
+        store = open_store(library)
+        engine(store)._base.execute("DELETE FROM vectors WHERE photo = 1")
         store.close()
         with Library.open(library, model=colour_matcher()) as opened:
             assert list(opened.verify()) == ["1 photos that were encoded have no vector"]

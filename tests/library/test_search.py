@@ -19,7 +19,7 @@ from kadr.library.library import Library
 from kadr.library.queries import Expression, Part, parse
 from kadr.library.search import CANDIDATES, Page, Searcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import MEMORY, NewPhoto, Store
+from kadr.stores import MEMORY, NewPhoto, Store, open_store
 from kadr.types import Answer, Filters, Vectors
 from libraries import FACTS, colour_matcher, digest, fill, new_file, paint, vectors_of
 
@@ -38,7 +38,7 @@ def scorer() -> Matcher:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    opened = Store(MEMORY, create=True)
+    opened = open_store(MEMORY, create=True)
     yield opened
     opened.close()
 
@@ -246,7 +246,7 @@ class TestPages:
         scorer = colour_matcher()
         folder = tmp_path_factory.getbasetemp() / "pages"
         rows = np.random.default_rng(count).integers(0, max(count // 3, 1), count)  # ties
-        store = Store(MEMORY, create=True)
+        store = open_store(MEMORY, create=True)
         half = count // 2
         fill(store, random_vectors(count)[rows[:half]], scorer, folder)
         paths = fill(store, random_vectors(count)[rows[half:]], scorer, folder / "deep")
@@ -277,7 +277,7 @@ class TestPages:
         self, tmp_path_factory: pytest.TempPathFactory, scorer: Matcher, size: int
     ) -> None:
         folder = tmp_path_factory.getbasetemp() / "large"
-        store = Store(MEMORY, create=True)
+        store = open_store(MEMORY, create=True)
         count = 2 * CANDIDATES + 150
         vectors = np.concatenate(
             [random_vectors(count - 300), np.repeat(random_vectors(3), 100, 0)]
@@ -522,10 +522,10 @@ class TestChanges:
     def test_what_another_process_adds_and_removes_is_seen(
         self, scorer: Matcher, tmp_path: Path
     ) -> None:
-        mine = Store(tmp_path / "l.kadr", create=True)
+        mine = open_store(tmp_path / "l.kadr", create=True)
         found = searcher(scorer, mine)
         assert ask(found).hits == ()
-        other = Store(tmp_path / "l.kadr")
+        other = open_store(tmp_path / "l.kadr")
         vectors = random_vectors(8)
         paths = fill(other, vectors[:5], scorer, tmp_path / "a")
         assert len(ask(found).hits) == 5

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from kadr.law.assessor import Assessor
 from kadr.photos import images
-from kadr.stores.sqlite import Store, Stored, records
+from kadr.stores import Store, Stored
 from kadr.types import Assessment
 
 BATCH = 256
@@ -29,7 +29,7 @@ def assess(
         store: the library, `writing` held.
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
-        on_assessed: is told, batch by batch, before it is kept.
+        on_assessed: called batch by batch, within the transaction that keeps the batch.
     """
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
@@ -38,16 +38,17 @@ def assess(
         there = [known[number] for number in numbers[rows].tolist()]
         if not there:
             continue
-        before = records.assessments(store, [photo.id for photo in there])
+        before = store.assessments([photo.id for photo in there])
         found = assessor.assess(
             [texts(photo) for photo in there],
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
         )
-        if on_assessed is not None:  # before it is kept: what counts must be in the log
-            on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
-        records.keep(store, {p.id: one for p, one in zip(there, found, strict=True)})
+        with store.durable():  # what counts is in the log, and nothing else
+            if on_assessed is not None:
+                on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
+            store.keep_assessments({p.id: one for p, one in zip(there, found, strict=True)})
 
 
 def texts(photo: Stored) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kadr.law.policy import Policy
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store
 from kadr.types import Assessment, Ruling, Verdict
 
 
@@ -34,7 +34,7 @@ def hidden(store: Store, policy: Policy, photos: Sequence[int]) -> set[int]:
     """Those of these photos that a policy doesn't show."""
     if not policy.hides_children:
         return set()
-    assessed, ruled = records.assessments(store, photos), records.rulings(store, photos)
+    assessed, ruled = store.assessments(photos), store.rulings(photos)
     return {
         photo
         for photo in photos

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.photos import files
-from kadr.stores.sqlite import Store, Stored
+from kadr.stores import Store, Stored
 from kadr.types import Filters
 
 BATCH = 256

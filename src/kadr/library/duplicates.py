@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kadr.law import verdict
 from kadr.law.policy import Policy
-from kadr.stores.sqlite import Store, Stored, rounded
+from kadr.stores import Store, Stored, rounded
 
 ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
 """Two photos are near duplicates where their perceptual hashes differ in at most so many bits and

@@ -16,7 +16,7 @@ from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, folders, images
-from kadr.stores.sqlite import FileState, NewFile, NewPhoto, Store
+from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
 QUEUE = 3 * BATCH

@@ -26,7 +26,7 @@ from kadr.library.search import Page, Searcher
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
-from kadr.stores.sqlite import Store, Totals, records
+from kadr.stores import Store, Totals, open_store
 from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
@@ -76,7 +76,7 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
-        store = Store(path or default_path(), create=create)
+        store = open_store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, chosen)
         if isinstance(model, Matcher):
             library._loaded = model
@@ -170,13 +170,12 @@ class Library:
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
             self._assess(self._due())
-            self._log_forgotten()
             return result
 
     def _due(self) -> list[int]:
         """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
         version = self._assessor.version if self._policy.hides_children else None
-        return records.due(self._store, version)
+        return self._store.unassessed(version)
 
     def _assess(self, photos: Sequence[int]) -> None:
         from kadr.law import assess as assessing
@@ -196,22 +195,14 @@ class Library:
             return
         from kadr.law import audit
 
-        told = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
-        audit.assessed(audit.beside(self._store), self._policy, told)
+        judged = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
+        audit.assessed(self._store, self._policy, judged)
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
             from kadr.law import audit
 
-            audit.refused(audit.beside(self._store), self._policy, query)
-
-    def _log_forgotten(self) -> None:
-        """Where a law was ever in force, what was forgotten is on record too."""
-        from kadr.law import audit
-
-        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
-            audit.forgotten(audit.beside(self._store), self._store.dropped)
-        self._store.dropped.clear()
+            audit.refused(self._store, self._policy, query)
 
     @cached_property
     def _assessor(self) -> "Assessor":
@@ -228,16 +219,12 @@ class Library:
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._store.writing():
-            count = self._store.remove(resolved(folder))
-            self._log_forgotten()
-            return count
+            return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._store.writing(on_wait):
-            count = self._store.forget(self._store.present([photo]).get(photo, ()))
-            self._log_forgotten()
-            return count
+            return self._store.forget(self._store.present([photo]).get(photo, ()))
 
     # Answers.
 

@@ -21,7 +21,7 @@ from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
 from kadr.photos import files
-from kadr.stores.sqlite import Scan, Store, Stored
+from kadr.stores import Scan, Store, Stored
 from kadr.types import Answer, Filters, Floats, Hit, ImageFile, Picture, Score, Vectors, Withheld
 
 if TYPE_CHECKING:

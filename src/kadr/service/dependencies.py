@@ -20,7 +20,7 @@ from kadr.service.shapes import (
     FolderNames,
 )
 from kadr.service.visitors import RequestPolicy, law_of
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 from kadr.types import Filters
 
 GONE = 499

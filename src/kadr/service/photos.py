@@ -37,7 +37,7 @@ from kadr.service.shapes import (
 )
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"])
 

@@ -14,7 +14,7 @@ from kadr.service.photos import PICTURE, picture
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(prefix="/review", tags=["review"])
 REVIEW = needs("review")

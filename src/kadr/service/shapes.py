@@ -14,7 +14,7 @@ from kadr.library.search import interleaved, is_match
 from kadr.service.config import Scope
 from kadr.service.cursors import ListingCursors
 from kadr.service.visitors import RequestPolicy
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
 
 MOST_TEXT = 300
