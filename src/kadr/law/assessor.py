@@ -4,7 +4,6 @@ It fails closed: a layer that should have spoken and couldn't is named, and the 
 then no better than "review".
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from kadr.law import scene
 from kadr.law.faces import Faces
 from kadr.law.policy import Faces as When
 from kadr.law.words import FORMS, find
+from kadr.photos import files
 from kadr.types import Assessment, Vectors
 
 if TYPE_CHECKING:
@@ -189,4 +189,4 @@ def _p(odds: float) -> float:
 
 @cache
 def _words_version() -> str:
-    return f"words-{hashlib.sha256(FORMS.read_bytes()).hexdigest()[:12]}"
+    return f"words-{files.digest(FORMS)[:12]}"

@@ -4,7 +4,6 @@ Files are compared by size and time of change, contents by SHA-256. Hashing and 
 threads ahead of the model; each batch is one transaction, so an interrupted run goes on.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import TypeAlias
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, images
+from kadr.photos import files, folders, images
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
@@ -213,7 +212,7 @@ def _bring_in_step(
 
 
 def _walk(folder: Path, on_unreadable: OnSkip) -> Iterator[_ScannedFile]:
-    for path in images.scan(folder, on_unreadable):
+    for path in folders.scan(folder, on_unreadable):
         try:
             status = path.stat()
         except OSError as error:
@@ -325,7 +324,7 @@ def _identify(file: _ScannedFile) -> _ScannedFile:
     try:
         with file.path.open("rb") as stream:
             status = os.fstat(stream.fileno())
-            digest = hashlib.file_digest(stream, "sha256").digest()
+            digest = bytes.fromhex(files.digest(stream))
     except OSError as error:
         return replace(file, problem=f"can't be read: {error.strerror or error}")
     return _ScannedFile(file.path, status.st_size, status.st_mtime_ns, digest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.photos import folders
 from kadr.types import Picture
 
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
@@ -194,9 +195,7 @@ def _ends_like_a_photo(text: str) -> bool:
     suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
     if not suffix:
         return False
-    from kadr.photos.images import SUFFIXES  # brings Pillow, which most queries do without
-
-    return suffix in SUFFIXES
+    return suffix in folders.SUFFIXES
 
 
 def _shown(text: str) -> str:

@@ -17,6 +17,7 @@ from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictur
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker, Selection
 from kadr.matcher.bundle import Matcher
+from kadr.photos import files
 from kadr.stores import Store
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score
 
@@ -105,9 +106,7 @@ class Searcher:
             return picture
         if isinstance(picture, Picture):
             return self._store.number(picture.digest)
-        from kadr.photos import images  # searching by text alone needs no decoders
-
-        file = images.identify(picture, picture.parent)
+        file = files.identify(picture, picture.parent)
         return self._store.number(file.digest) if isinstance(file, ImageFile) else None
 
     def _hidden(self, photos: Sequence[int]) -> set[int]:

@@ -1,9 +1,9 @@
 """Flow: library -> what is wrong in its file, and which photos aren't what they were."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 
+from kadr.photos import files
 from kadr.stores import Store
 
 
@@ -18,7 +18,7 @@ def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) 
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                same = hashlib.file_digest(file, "sha256").hexdigest() == digest
+                same = files.digest(file) == digest
         except OSError as error:
             yield f"{path}: can't be read ({error.strerror or error})"
         else:

@@ -1,6 +1,5 @@
 """Routes over photos: to see, to list, to add and delete."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,7 +142,7 @@ def _another() -> None:
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
     def keep(_library: Library) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = storage.digest(content)
         storage.save(folder / f"{digest}{SUFFIXES.get(kind, '.' + kind)}", content)
         return digest
 
