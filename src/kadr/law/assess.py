@@ -5,6 +5,7 @@ from functools import partial
 from typing import TypeAlias
 
 from kadr.law.assessor import Assessor
+from kadr.law.copies import CopyFinder
 from kadr.photos import images
 from kadr.stores import Store, Stored
 from kadr.types import Assessment
@@ -22,6 +23,7 @@ def assess(
     assessor: Assessor,
     photos: Sequence[int],
     on_assessed: OnAssessed | None = None,
+    copies: CopyFinder | None = None,
 ) -> None:
     """Assess photos, and put their assessments on record.
 
@@ -30,7 +32,9 @@ def assess(
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
         on_assessed: called batch by batch, within the transaction that keeps the batch.
+        copies: finds changed copies; one that has looked at the library before needn't do so again.
     """
+    copies = copies or CopyFinder(store)
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
         known = store.stored(store.present(numbers.tolist()))
@@ -49,6 +53,7 @@ def assess(
             if on_assessed is not None:
                 on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
             store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
+            copies.keep([photo.id for photo in there])
 
 
 def texts(photo: Stored) -> list[str]:
