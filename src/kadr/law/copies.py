@@ -92,7 +92,8 @@ class CopyFinder:
             near |= _same(self._hashes[copies, part], self._hashes[sources, of])
         if self._by_vectors:
             near |= _alike(self._vectors[copies], self._vectors[sources])
-        return near
+        content = _content(self._hashes[:, _WHOLE])
+        return near & content[copies][:, None] & content[sources]
 
 
 def _same(copies: NDArray[np.uint64], sources: NDArray[np.uint64]) -> NDArray[np.bool_]:
