@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from kadr.errors import KadrError, LibraryError
 from kadr.law import audit
 from kadr.law.policy import Policy
-from kadr.law.verdict import verdict
+from kadr.law.verdict import verdicts
 from kadr.photos import files
 from kadr.stores import Store
 from kadr.types import Assessment, Filters, Ruling
@@ -122,11 +122,8 @@ def _doubts(
     store: Store, policy: Policy, numbers: Sequence[int], asked: Mapping[int | None, Request]
 ) -> Iterator[Doubt]:
     assessed, ruled = store.assessments(numbers), store.rulings(numbers)
-    waiting = [
-        number
-        for number in numbers
-        if number in asked or verdict(policy, assessed.get(number), ruled.get(number)) == "review"
-    ]
+    judged = verdicts(store, policy, numbers)
+    waiting = [number for number in numbers if number in asked or judged[number] == "review"]
     for photo in store.stored(store.present(waiting)).values():
         number = photo.id
         known = assessed.get(number), ruled.get(number), asked.get(number)
@@ -208,9 +205,19 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
             return outcome
         if outcome == "ruled":
             store.set_ruling(digest, decided)
+            _hold_copies(store, digest, decided)
         facts = _facts(store, digest, decided)
         audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
+
+
+def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
+    """Changed copies of a photo that a person hides wait for a person too."""
+    number = number_of(store, digest)
+    if decided.verdict == "hide" and number is not None:
+        from kadr.law.copies import CopyFinder
+
+        CopyFinder(store).keep([number])
 
 
 def _outcome(standing: Ruling | None, decided: Ruling, over: Ruling | None) -> Outcome:

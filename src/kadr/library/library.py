@@ -11,7 +11,7 @@ For example:
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from PIL import Image
 
     from kadr.law.assessor import Assessor
+    from kadr.law.copies import CopyFinder
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
@@ -171,6 +172,7 @@ class Library:
             DataError: a folder isn't there or can't be read.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
+        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
@@ -184,13 +186,12 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            assessing = replace(
-                callbacks or ingest.IndexCallbacks(), kept=self._assess, read=self._read
-            )
+            assess = partial(self._assess, copies=CopyFinder(self._store))
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
             result = ingest.ingest(
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
-            self._assess(self._due())
+            assess(self._due())
             return result
 
     def _due(self) -> list[int]:
@@ -198,11 +199,13 @@ class Library:
         version = self._assessor.version if self._policy.hides_children else None
         return self._store.unassessed(version)
 
-    def _assess(self, photos: Sequence[int]) -> None:
+    def _assess(self, photos: Sequence[int], copies: "CopyFinder") -> None:
         from kadr.law import assess as assessing
 
         if photos:
-            assessing.assess(self._store, self._assessor, photos, self._log_assessed, self._read)
+            assessing.assess(
+                self._store, self._assessor, photos, self._log_assessed, copies, self._read
+            )
 
     # What is logged. Where no law is, nothing is, and the log isn't even imported.
 

@@ -14,7 +14,11 @@ from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.types import Skipped
 
-_NOWHERE = "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id)"
+_NOWHERE = (
+    "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id) AND digest NOT IN"
+    " (SELECT digest FROM rulings WHERE verdict = 'hide')"
+)
+"""A photo that a person hides stays: its copies must be known when they come."""
 
 
 class FileTables(VectorTables, LogTable):
@@ -101,6 +105,9 @@ class FileTables(VectorTables, LogTable):
                 if photo.vector is not None:
                     blob = np.asarray(photo.vector, np.float32).tobytes()
                     run("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (number, blob))
+                if photo.parts:
+                    parts = np.array(photo.parts, np.uint64).tobytes()
+                    run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
             for file in files:
                 self._keep_file(file)
@@ -189,7 +196,7 @@ class FileTables(VectorTables, LogTable):
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
-        for table in ("vectors", "assessments", "copies"):
+        for table in ("vectors", "assessments", "copies", "parts"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self._compact()
