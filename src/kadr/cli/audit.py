@@ -11,8 +11,8 @@ import typer
 from kadr.cli.console import JsonFlag, LibraryOption, print_json, printable
 
 if TYPE_CHECKING:
-    from kadr.law.chain import Entry
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
+    from kadr.stores.chain import Entry
 
 audit_app = typer.Typer(
     help="Prove what was assessed, decided, refused and changed.", no_args_is_help=True
@@ -23,9 +23,9 @@ audit_app = typer.Typer(
 def opened(library: Path | None) -> "Iterator[Store]":
     """The library's file: the named one, or the default."""
     from kadr.library.library import default_path
-    from kadr.stores.sqlite import Store
+    from kadr.stores import open_store
 
-    with closing(Store(library or default_path())) as store:
+    with closing(open_store(library or default_path())) as store:
         yield store
 
 
@@ -40,32 +40,32 @@ def verify_command(
     library: LibraryOption = None,
     contains: Annotated[
         str | None,
-        typer.Option(help="A hash that was noted earlier, elsewhere; its line must be there."),
+        typer.Option(help="A hash that was noted earlier, elsewhere; its entry must be there."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that no line of the audit log was changed, removed, added or moved.
+    """Check that no entry of the audit log was changed, removed, added or moved.
 
-    Prints the last line's hash: kept elsewhere, it proves later that all lines up to it are as
+    Prints the last entry's hash: kept elsewhere, it proves later that all entries up to it are as
     they were (--contains). Exits 1 where something is wrong.
     """
     from kadr.law import audit
 
-    with opened(library or context.obj) as store:
-        log = audit.beside(store)
-        found, hashes = log.verify(), [entry.hash for entry in log.entries()]
+    with opened(library or context.obj) as store, store.reading():
+        problems, hashes = audit.verify(store), [entry.hash for entry in audit.entries(store)]
+        path = store.path
     if contains is not None and contains.lower() not in hashes:
-        found.append(f"no line has the hash {printable(contains)}")
+        problems.append(f"no entry has the hash {printable(contains)}")
     last = hashes[-1] if hashes else None
     if as_json:
-        print_json({"log": log.path, "lines": len(hashes), "last": last, "problems": found})
+        print_json({"log": path, "lines": len(hashes), "last": last, "problems": problems})
     else:
-        for line in found:
+        for line in problems:
             typer.echo(printable(line))
-        state = f"Problems: {len(found):,}" if found else "The log is sound"
+        state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""
-        typer.echo(f"{state}. Lines: {len(hashes):,}{known}")
-    raise typer.Exit(1 if found else 0)
+        typer.echo(f"{state}. Entries: {len(hashes):,}{known}")
+    raise typer.Exit(1 if problems else 0)
 
 
 @audit_app.command("show")
@@ -78,21 +78,37 @@ def show_command(
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The last so many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print the last lines of the audit log, oldest first."""
+    """Print the last entries of the audit log, oldest first."""
     from collections import deque
 
     from kadr.law import audit, review
 
     with opened(library or context.obj) as store:
         digest = review.find(store, photo) if photo else None
-        entries = audit.beside(store).entries()
-        chosen = (entry for entry in entries if digest is None or _is_about(entry, digest))
-        shown = deque(chosen, limit)
+        entries = audit.entries(store)
+        shown = deque((one for one in entries if digest is None or _is_about(one, digest)), limit)
     if as_json:
         print_json({"entries": [asdict(entry) for entry in shown]})
     else:
         for entry in shown:
-            typer.echo(f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {_told(entry)}")
+            typer.echo(f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {_summary(entry)}")
+
+
+@audit_app.command("export")
+def export_command(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
+    library: LibraryOption = None,
+) -> None:
+    """Write the audit log as JSON lines, an entry a line, for whoever keeps or checks it."""
+    from kadr.law import audit
+    from kadr.photos import files
+    from kadr.stores import chain
+
+    with opened(library or context.obj) as store:
+        lines = [chain.to_line(entry) for entry in audit.entries(store)]
+    files.save(Path("/dev/stdout") if str(file) == "-" else file, b"".join(lines))
+    typer.echo(f"Entries in {printable(file)}: {len(lines):,}", err=True)
 
 
 def _is_about(entry: "Entry", digest: str) -> bool:
@@ -100,9 +116,9 @@ def _is_about(entry: "Entry", digest: str) -> bool:
     return entry.facts.get("photo") == digest or digest in several
 
 
-def _told(entry: "Entry") -> str:
+def _summary(entry: "Entry") -> str:
     facts = dict(entry.facts)
     if "photos" in facts:
         facts["photos"] = f"{len(facts['photos']):,}"
-    told = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
-    return printable(", ".join(told))
+    known = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
+    return printable(", ".join(known))

@@ -1,6 +1,7 @@
 """kadr review: people decide what the machine can't."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from kadr.law.policy import Policy
     from kadr.law.review import Doubt, Outcome
     from kadr.law.reviewers import Stats
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
+    from kadr.types import Assessment
 
 DEFAULT = "under-16"
 """Whoever reviews, reviews for a law."""
@@ -168,17 +170,19 @@ def import_command(
     except UnicodeDecodeError as error:
         raise KadrError(f"{printable(file)} isn't UTF-8. Save it as CSV UTF-8.") from error
     with opened(library or context.obj.library) as store:
-        found = reviewers.from_csv(store, text, printable(file), _who(context, who))
+        imported = reviewers.from_csv(store, text, printable(file), _who(context, who))
     if as_json or context.obj.as_json:
-        print_json(found)
+        print_json(imported)
     else:
-        told = [f"{count:,} {_OUTCOMES[outcome]}" for outcome, count in found.outcomes.items()]
-        typer.echo(f"{', '.join(told) or 'No decision'}; {found.blank:,} rows without a verdict")
-        for problem in found.problems:
+        counts = [f"{n:,} {_OUTCOMES[outcome]}" for outcome, n in imported.outcomes.items()]
+        typer.echo(
+            f"{', '.join(counts) or 'No decision'}; {imported.blank:,} rows without a verdict"
+        )
+        for problem in imported.problems:
             typer.echo(
                 f"kadr: {problem.file}, row {problem.row}: {printable(problem.message)}", err=True
             )
-    raise typer.Exit(1 if found.problems else 0)
+    raise typer.Exit(1 if imported.problems else 0)
 
 
 _OUTCOMES: "dict[Outcome, str]" = {
@@ -202,11 +206,11 @@ def stats_command(
 
     rules = _policy(context, policy, country)
     with opened(library or context.obj.library) as store:
-        found = reviewers.stats(store, rules)
+        stats = reviewers.stats(store, rules)
     if as_json or context.obj.as_json:
-        print_json({"policy": rules.name, **asdict(found)})
+        print_json({"policy": rules.name, **asdict(stats)})
     else:
-        _print_stats(found)
+        _print_stats(stats)
 
 
 @review_app.command("decide")
@@ -222,7 +226,6 @@ def decide_command(
 ) -> None:
     """Decide about one photo, whoever decided before."""
     from kadr.law import review
-    from kadr.stores.sqlite import records
 
     name = _who(context, who)
     with opened(library or context.obj.library) as store:
@@ -231,7 +234,7 @@ def decide_command(
             review.withdraw(store, digest, name, why)
         else:
             said = review.ruling(decision.value, name, why)
-            review.decide(store, digest, said, over=records.ruling(store, digest))
+            review.decide(store, digest, said, over=store.ruling(digest))
     typer.echo(f"{digest}: {decision.value}, by {printable(name)}")
 
 
@@ -285,13 +288,11 @@ class _Session:
 
     def _show(self) -> bool:
         """Show where the person is; False where somebody else was faster."""
-        from kadr.stores.sqlite import records
-
         if self.place == len(self.doubts):
             typer.echo("That was the last one. u undoes it, any other key ends.")
             return True
         doubt = self.doubts[self.place]
-        stands = records.ruling(self.store, doubt.digest)
+        stands = self.store.ruling(doubt.digest)
         if stands != doubt.ruling and self.place not in self.decided:
             self.place += 1
             return False
@@ -349,23 +350,30 @@ def _line(doubt: "Doubt") -> str:
     """A photo in doubt: where it is, and why it is."""
     more = len(doubt.paths) - 1
     lines = [printable(doubt.paths[0]) + (f"  (and {more} more)" if more else "")]
-    found = doubt.assessment
-    if found is None:
+    assessment = doubt.assessment
+    if assessment is None:
         lines.append("not assessed")
     else:
-        told = [f"a child: {found.probability:.0%}"]
-        told += [f"scene {found.scene:.0%}"] if found.scene is not None else []
-        if found.faces is not None:
-            ages = ", ".join(f"{age:.0f}" for age in found.faces)
-            told.append(f"apparent ages {ages}" if ages else "no face")
-        told += [f"words {printable(', '.join(found.words))}"] if found.words else []
-        told += [f"failed: {', '.join(found.failed)}"] if found.failed else []
-        lines.append("   ".join(told))
+        lines.append("   ".join(_layers(assessment)))
     if (asked := doubt.request) is not None:
         lines.append(f"{asked.kind} by {asked.who}, {asked.when}: {asked.why}")
     if (ruled := doubt.ruling) is not None:
         lines.append(f"in force: {ruled.verdict}, by {ruled.who}, {ruled.when}: {ruled.why}")
     return "\n  ".join([lines[0], *map(printable, lines[1:])])
+
+
+def _layers(assessment: "Assessment") -> "Iterator[str]":
+    """What each layer says of a photo."""
+    yield f"a child: {assessment.probability:.0%}"
+    if assessment.scene is not None:
+        yield f"scene {assessment.scene:.0%}"
+    if assessment.faces is not None:
+        ages = ", ".join(f"{age:.0f}" for age in assessment.faces)
+        yield f"apparent ages {ages}" if ages else "no face"
+    if assessment.words:
+        yield f"words {printable(', '.join(assessment.words))}"
+    if assessment.failed:
+        yield f"failed: {', '.join(assessment.failed)}"
 
 
 def _as_json(doubt: "Doubt") -> dict[str, Any]:
@@ -378,13 +386,13 @@ def _as_json(doubt: "Doubt") -> dict[str, Any]:
     }
 
 
-def _print_stats(found: "Stats") -> None:
-    typer.echo(f"Photos left: {found.left:,}, of them by appeal or dispute: {found.asked:,}")
-    typer.echo(f"Decisions: {_counts(found.decided)}")
-    for alone, decisions in found.machine.items():
+def _print_stats(stats: "Stats") -> None:
+    typer.echo(f"Photos left: {stats.left:,}, of them by appeal or dispute: {stats.asked:,}")
+    typer.echo(f"Decisions: {_counts(stats.decided)}")
+    for alone, decisions in stats.machine.items():
         typer.echo(f"  where the machine alone says {alone}: {_counts(decisions)}")
-    typer.echo(f"Photos that several judged: {found.judged_twice:,}, all alike: {found.agreed:,}")
-    for pair in found.pairs:
+    typer.echo(f"Photos that several judged: {stats.judged_twice:,}, all alike: {stats.agreed:,}")
+    for pair in stats.pairs:
         kappa = "" if pair.kappa is None else f", kappa {pair.kappa:.2f}"
         names = printable(" and ".join(pair.reviewers))
         typer.echo(f"  {names}: {pair.alike:,} of {pair.photos:,} alike{kappa}")

@@ -129,7 +129,7 @@ def serve_command(
     max_pixels: Annotated[
         int,
         typer.Option(min=1000, help="Most pixels in an upload.", rich_help_panel=_UPLOADS),
-    ] = 50_000_000,
+    ] = 200_000_000,
     seconds: Annotated[
         float,
         typer.Option(

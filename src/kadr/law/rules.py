@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -53,12 +53,30 @@ class Rules:
     def policy(self, country: str | None) -> Policy:
         """The policy of a country (ISO 3166-1 alpha-2, any case).
 
-        A country that the file doesn't name, and None, get the strictest policy of the file.
+        A country that the file doesn't name, and None, get the `strictest` policy.
         """
         name = self.countries.get((country or "").strip().upper())
-        if name is None:
-            return max(self.policies.values(), key=strictness)
-        return self.policies[name]
+        return strictest(self.policies.values()) if name is None else self.policies[name]
+
+
+def strictest(policies: Iterable[Policy]) -> Policy:
+    """A policy that hides whatever any of these hides: the strictest of them in each respect.
+
+    Where one of them is so in every respect, it is that one. Name, disclaimers and `logs_queries`
+    are those of the first by `strictness`.
+    """
+    known = list(policies)
+    first = max(known, key=strictness)
+    hiding = [policy for policy in known if policy.hides_children] or [first]
+    return replace(
+        first,
+        age=max(policy.age for policy in hiding),
+        review=min(policy.review for policy in hiding),
+        hide=min(policy.hide for policy in hiding),
+        faces=max((policy.faces for policy in hiding), key=_FACES.index),
+        refuses_queries=any(policy.refuses_queries for policy in hiding),
+        vocabulary="wide" if any(one.vocabulary == "wide" for one in hiding) else "brief",
+    )
 
 
 def strictness(policy: Policy) -> tuple[Any, ...]:
@@ -198,7 +216,7 @@ class _File:
         return self._named((*keys, "extends"), table["extends"], above)
 
     def _countries(self, policies: Mapping[str, Policy]) -> dict[str, str]:
-        found: dict[str, str] = {}
+        named: dict[str, str] = {}
         for code, name in self._table(("countries",)).items():
             keys, country = ("countries", code), code.upper()
             if country not in COUNTRIES:
@@ -206,11 +224,11 @@ class _File:
                 raise self._wrong(
                     keys, f"is no country. Write its two letters of ISO 3166-1, such as DE.{hint}"
                 )
-            if country in found:
+            if country in named:
                 raise self._wrong(keys, "is there twice, in capitals and not. Keep one.")
             self._named(keys, name, policies)
-            found[country] = name
-        return found
+            named[country] = name
+        return named
 
     def _named(self, keys: _Keys, name: Any, policies: Mapping[str, Policy]) -> Policy:
         known = {**PRESETS, **policies}

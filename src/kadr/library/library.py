@@ -8,25 +8,26 @@ For example:
             print(f"{hit.probability:.0%}  {hit.image.path}")
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kadr.errors import LibraryError
-from kadr.law import policy as law
+from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
+from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
-from kadr.library import queries as notation
+from kadr.library import queries
 from kadr.library.queries import Expression
-from kadr.library.search import Page, Searcher
+from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import Store, Totals, records
+from kadr.photos import reader
+from kadr.photos.reader import Reader
+from kadr.stores import Store, Totals, open_store
 from kadr.types import (
     Answer,
     Assessment,
@@ -39,19 +40,25 @@ from kadr.types import (
 )
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
+    from PIL import Image
+
     from kadr.law.assessor import Assessor
+    from kadr.law.copies import CopyFinder
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
-    from kadr.library.ingest import Outcome, Watcher
+    from kadr.library.ingest import IndexCallbacks, IndexResult
 
 
 class Library:
     """Photos of some folders, by one matcher, in one file. Use it from one thread."""
 
-    def __init__(self, store: Store, model: Path | None, policy: law.Policy) -> None:
+    def __init__(
+        self, store: Store, model: Path | None, policy: Policy, read: Reader = reader.read
+    ) -> None:
         """Use `Library.open`."""
+        self._read = read
         self._store = store
         self._policy = policy
         self._model = model
@@ -65,9 +72,10 @@ class Library:
         path: Path | None = None,
         *,
         model: Path | Matcher | None = None,
-        policy: str | law.Policy = "none",
+        policy: str | Policy = "none",
         country: str | None = None,
         create: bool = True,
+        read: Reader = reader.read,
     ) -> Self:
         """Open a library, or make one.
 
@@ -80,6 +88,7 @@ class Library:
                 which ends in .toml.
             country: chooses a policy in such a file; without it, the strictest one holds.
             create: False: a missing library is an error.
+            read: opens photos; a service gives one whose memory and time are limited.
 
         Raises:
             LibraryError: the file is no library, or is missing.
@@ -87,8 +96,8 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
-        store = Store(path or default_path(), create=create)
-        library = cls(store, model if isinstance(model, Path) else None, chosen)
+        store = open_store(path or default_path(), create=create)
+        library = cls(store, model if isinstance(model, Path) else None, chosen, read)
         if isinstance(model, Matcher):
             library._loaded = model
         return library
@@ -143,9 +152,9 @@ class Library:
         prune: bool = False,
         retry: bool = False,
         reencode: bool = False,
-        watcher: "Watcher | None" = None,
+        callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
-    ) -> "Outcome":
+    ) -> "IndexResult":
         """Bring the library in step with folders; without any, with all that it knows.
 
         Only what is new or changed is read, and only contents that are new are encoded. Each
@@ -156,13 +165,14 @@ class Library:
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
             reencode: encode all photos again where they were encoded by another encoder.
-            watcher: is told of progress and of each skipped file.
+            callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
         Raises:
             DataError: a folder isn't there or can't be read.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
+        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
@@ -176,24 +186,26 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            told = replace(watcher or ingest.Watcher(), kept=self._assess)
-            outcome = ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=told
+            assess = partial(self._assess, copies=CopyFinder(self._store))
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
+            result = ingest.ingest(
+                self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
-            self._assess(self._due())
-            self._log_forgotten()
-            return outcome
+            assess(self._due())
+            return result
 
     def _due(self) -> list[int]:
         """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
         version = self._assessor.version if self._policy.hides_children else None
-        return records.due(self._store, version)
+        return self._store.unassessed(version)
 
-    def _assess(self, photos: Sequence[int]) -> None:
+    def _assess(self, photos: Sequence[int], copies: "CopyFinder") -> None:
         from kadr.law import assess as assessing
 
         if photos:
-            assessing.assess(self._store, self._assessor, photos, self._log_assessed)
+            assessing.assess(
+                self._store, self._assessor, photos, self._log_assessed, copies, self._read
+            )
 
     # What is logged. Where no law is, nothing is, and the log isn't even imported.
 
@@ -202,27 +214,19 @@ class Library:
 
         audit.in_force(self._store, self._policy, review.user())
 
-    def _log_assessed(self, found: Mapping[str, Assessment]) -> None:
+    def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
         if not self._policy.hides_children:
             return
         from kadr.law import audit
 
-        told = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
-        audit.assessed(audit.beside(self._store), self._policy, told)
+        judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
+        audit.assessed(self._store, self._policy, judged)
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
             from kadr.law import audit
 
-            audit.refused(audit.beside(self._store), self._policy, query)
-
-    def _log_forgotten(self) -> None:
-        """Where a law was ever in force, what was forgotten is on record too."""
-        from kadr.law import audit
-
-        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
-            audit.forgotten(audit.beside(self._store), self._store.dropped)
-        self._store.dropped.clear()
+            audit.refused(self._store, self._policy, query)
 
     @cached_property
     def _assessor(self) -> "Assessor":
@@ -239,16 +243,12 @@ class Library:
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._store.writing():
-            count = self._store.remove(resolved(folder))
-            self._log_forgotten()
-            return count
+            return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._store.writing(on_wait):
-            count = self._store.forget(self._store.present([photo]).get(photo, ()))
-            self._log_forgotten()
-            return count
+            return self._store.forget(self._store.present([photo]).get(photo, ()))
 
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""
@@ -288,6 +288,9 @@ class Library:
     ) -> Answer:
         """Photos that a query describes, best first.
 
+        A query for what the policy hides gets the policy's disclaimer and no photo. While the
+        library doesn't change, its order doesn't either: no page repeats or leaves out a photo.
+
         Args:
             query: a text in English or Russian, a picture, or a weighted sum of both, as
                 `kadr.library.queries` describes them.
@@ -300,20 +303,16 @@ class Library:
         Raises:
             KadrError: a query can't be understood.
             ImageError: its picture can't be read.
-            LibraryError: the vectors are another encoder's.
+            LibraryError: the vectors are another encoder's, or it names a photo that isn't there.
         """
-        asked = query if isinstance(query, Expression) else notation.parse([query])
         page = Page(limit, filters, cursor, at_least, language)
-        (answer,) = self.answers([(asked, page)])
+        (answer,) = self.answers([(queries.expression(query), page)])
         return answer
 
-    def answers(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
-        """Answers to several queries, each with a page of its own, encoded together.
-
-        Raises as `search` does.
-        """
-        answers = self._search().search(asked)
-        for (query, _), answer in zip(asked, answers, strict=True):
+    def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
+        """What `search` answers to several queries, which are encoded together."""
+        answers = self._search().answers(requests)
+        for (query, _), answer in zip(requests, answers, strict=True):
             self._log_refused(answer, query.source)
         return answers
 
@@ -326,7 +325,11 @@ class Library:
         cursor: int = 0,
         language: str = "en",
     ) -> Answer:
-        """Photos like this one, without it: a file anywhere, or the number of a photo."""
+        """Photos like a file anywhere, or like a photo of the library, which is left out.
+
+        Photos that the policy hides are left out without a word; of one of them nothing is told.
+        Raises as `search` does.
+        """
         answer = self._search().similar(photo, Page(limit, filters, cursor, language=language))
         self._log_refused(answer, "a photo that is hidden")
         return answer
@@ -338,6 +341,25 @@ class Library:
             LibraryError: there is no photo of that number.
         """
         return self._search().score(picture, texts)
+
+    def refuses(self, picture: Picture) -> bool:
+        """Whether the policy refuses a picture at hand as a query: the machine sees a child in it.
+
+        The library's photos and rulings are left aside: an answer to somebody's picture must not
+        tell whether the library hides it.
+        """
+        if not (self._policy.hides_children and self._policy.refuses_queries):
+            return False
+        from PIL import Image
+
+        from kadr.library.embedding import encoded
+
+        (assessment,) = self._assessor.assess(
+            [picture.texts],
+            encoded(self.matcher, self._store, [picture]),
+            [lambda: Image.fromarray(picture.pixels)],
+        )
+        return verdict(self._policy, assessment, None) == "hide"
 
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
         """How well a text matches a photo of the library, and why.
@@ -351,27 +373,28 @@ class Library:
         with self._store.reading():  # another process may be forgetting it
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
-            paths = self._store.present([photo]).get(photo, (Path(),))
-        (found,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
-        return score, found
+            known = self._store.stored(self._store.present([photo])).get(photo)
+        pictures = [self._opener(known.paths[0], known.digest) if known else _unreadable]
+        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
         """The same answer, its hits with what speaks for them. A query of one text only."""
         from kadr.matcher import explain
 
-        asked = query if isinstance(query, Expression) else notation.parse([query])
-        if asked.text is None or not answer.hits:
+        text = queries.expression(query).text
+        if text is None or not answer.hits:
             return answer
         numbers = [int(hit.image.id) for hit in answer.hits]
         _, vectors = self._store.vectors(numbers)
-        found = explain.explain(
-            self.matcher,
-            asked.text,
-            self.matcher.images(vectors),
-            [hit.image.path for hit in answer.hits],
-        )
-        hits = (replace(hit, explanation=why) for hit, why in zip(answer.hits, found, strict=True))
-        return replace(answer, hits=tuple(hits))
+        pictures = [self._opener(hit.image.path, hit.image.digest) for hit in answer.hits]
+        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        hits = zip(answer.hits, whys, strict=True)
+        return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
+
+    def _opener(self, path: Path, digest: str) -> "Callable[[int], Image.Image]":
+        """Opens a photo at a size, while its file is what was indexed."""
+        return lambda size: self._read(path, size, digest)[0]
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
@@ -383,13 +406,14 @@ class Library:
         if self._searcher is None:
             if self._policy.hides_children:
                 self._log_policy()
-            self._searcher = Searcher(self.matcher, self._store, self._policy)
+            check_encoder(self._store, self.matcher)
+            self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it
             from kadr.library import ingest
 
             with self._store.writing():
-                Searcher(self.matcher, self._store, self._policy)  # the same encoder?
+                check_encoder(self._store, self.matcher)
                 ingest.fit(self._store, self.matcher)
         return self._searcher
 
@@ -401,7 +425,7 @@ class Library:
         return self._store.meta("encoder")
 
     @property
-    def policy(self) -> law.Policy:
+    def policy(self) -> Policy:
         """Which policy its searches follow."""
         return self._policy
 
@@ -414,26 +438,14 @@ class Library:
         return self._store.problems()
 
     def verify(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
-        """What is wrong: in the library's file, then files whose content isn't what it was.
+        """What is wrong: in its file, then files whose content changed. Reads every file again."""
+        from kadr.library.verify import verify as flow
 
-        Reads every file again.
-        """
-        yield from self._store.check()
-        contents = list(self._store.contents())
-        for done, (path, size, modified, digest) in enumerate(contents, start=1):
-            try:
-                with path.open("rb") as file:
-                    status = os.fstat(file.fileno())
-                    same = hashlib.file_digest(file, "sha256").hexdigest() == digest
-            except OSError as error:
-                yield f"{path}: can't be read ({error.strerror or error})"
-            else:
-                if not same and (status.st_size, status.st_mtime_ns) == (size, modified):
-                    yield f"{path}: its content changed without a trace; a copy may be better"
-                elif not same:
-                    yield f"{path}: changed since it was indexed. Run kadr index."
-            if on_progress:
-                on_progress(done, len(contents))
+        return flow(self._store, on_progress)
+
+
+def _unreadable(_size: int) -> "Image.Image":
+    raise ImageError("is gone")
 
 
 def default_path() -> Path:

@@ -50,7 +50,7 @@ class Service:
     uploads: Path | None = None
     rate: str | None = "600/minute"
     most_bytes: int = 25_000_000
-    most_pixels: int = 50_000_000
+    most_pixels: int = 200_000_000
     seconds: float = 10.0
     memory: int = 2**31
     waiting: int = 64

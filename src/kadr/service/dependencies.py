@@ -1,11 +1,12 @@
 """What routes share: parameters, what a visitor may see, and how an answer is sent."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from kadr.law.policy import refuses
 from kadr.library import filters, queries
 from kadr.library.library import Library
 from kadr.library.queries import Expression
@@ -17,7 +18,7 @@ from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
 from kadr.service.shapes import MOST_NUMBER, Cursor, FilterShape
 from kadr.service.visitors import RequestPolicy, request_policy
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 from kadr.types import Filters
 
 GONE = 499
@@ -120,6 +121,12 @@ def understood(query: str) -> Expression:
         return queries.parse([query], files=False)
 
 
+def unless_refused(law: RequestPolicy, texts: Sequence[str]) -> None:
+    """Raises ProblemError, 451, where a text asks for what the law hides."""
+    if any(refuses(law.policy, text) for text in texts):
+        raise law.blocked()
+
+
 def stored(library: Library, photo: int) -> Stored:
     """A photo, hidden or not.
 
@@ -148,15 +155,11 @@ def chosen(library: Library, shape: FilterShape) -> Filters | None:
     """The filters of a request, parsed; None: all photos.
 
     Raises:
-        ProblemError: 422, one can't be parsed, or there is no such folder.
+        ProblemError: 422, one can't be parsed.
     """
     if shape == FilterShape():
         return None
-    folder = None
-    if shape.folder is not None:
-        folder = FolderNames(library.folders).folder(shape.folder)
-        if folder is None:
-            raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
+    folder = None if shape.folder is None else FolderNames(library.folders).folder(shape.folder)
     with problems.of_the_request():
         return filters.parse(
             after=shape.after,

@@ -46,11 +46,18 @@ class ProblemDetails(BaseModel):
 class ProblemError(Exception):
     """Ends a request with an error."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: list[Invalid] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
 
 
 def unavailable_for_legal_reasons(policy: Policy, language: str, blocked_by: str) -> ProblemError:
@@ -137,7 +144,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
-        return response(error.status, error.detail, _id(request), error.headers)
+        return response(error.status, error.detail, _id(request), error.headers, error.errors)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

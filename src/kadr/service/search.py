@@ -8,7 +8,6 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from kadr.errors import LibraryError
-from kadr.law import policy as law_texts
 from kadr.library.library import Library
 from kadr.library.queries import Expression, Part
 from kadr.library.search import Page
@@ -30,6 +29,7 @@ from kadr.service.dependencies import (
     stored,
     understood,
     unless_gone,
+    unless_refused,
 )
 from kadr.service.problems import ProblemError
 from kadr.service.rendering import explanation
@@ -44,10 +44,11 @@ from kadr.service.shapes import (
     ScoresShape,
     SearchShape,
 )
+from kadr.service.upload_form import UploadRoute
 from kadr.service.visitors import RequestPolicy, needs
 from kadr.types import Answer, Picture
 
-router = APIRouter(dependencies=[needs("read")], tags=["search"])
+router = APIRouter(dependencies=[needs("read")], tags=["search"], route_class=UploadRoute)
 
 
 @router.get(
@@ -77,7 +78,7 @@ async def search(
         Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
     ] = None,
 ) -> Response:
-    """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
+    """What the law hides is in no answer; `withheld` says that the library holds such photos."""
     expression, cursors = understood(q), cursors_of(request, law, "search", q, which)
     start = cursors.open(cursor)
 
@@ -193,8 +194,7 @@ async def explain(
         raise ProblemError(422, "Only a query of one text can be explained.")
     if len(spans(text)) > MOST_WORDS:
         raise ProblemError(422, f"A text of at most {MOST_WORDS} words can be explained.")
-    if law_texts.refuses(law.policy, text):
-        raise law.blocked()
+    unless_refused(law, [text])
 
     def work(library: Library) -> Response:
         with _of(library, photo, law):
@@ -221,12 +221,12 @@ async def score(
     """The picture needn't be in the library, and isn't kept."""
     if sum(map(len, texts)) > MOST_TEXTS:
         raise ProblemError(422, f"The texts have more than {MOST_TEXTS} characters together.")
+    unless_refused(law, texts)
     held = resources(request)
     shown = await held.decoder.picture(await picture.read(), held.size)
 
     def work(library: Library) -> Response:
-        known = library.photo_number(shown.digest)
-        if known is not None and library.catalogue.hides(known):
+        if library.refuses(shown):
             raise law.blocked()
         pairs = zip(texts, library.score(shown, texts), strict=True)
         return json(

@@ -2,30 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.stores.sqlite.connection import Connection, put_note
+from kadr.stores import PARTS, Scan, rounded
+from kadr.stores.sqlite.connection import Connection
+from kadr.stores.sqlite.statements import put_note
 from kadr.types import Vectors
 
 BLOCK = 256
 """Vectors in one row of the scan."""
 WASTE = 0.2
 """The scan is written anew when more of it than this belongs to photos that are gone."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """All vectors of the joint space, rounded to a byte a figure.
-
-    `photos` int64 [n]; row i stands for `vectors[i]` int8 [n, dim] times `scales[i]` float32 [n].
-    """
-
-    photos: NDArray[np.int64]
-    scales: Vectors
-    vectors: NDArray[np.int8]
 
 
 class VectorTables(Connection):
@@ -48,6 +37,28 @@ class VectorTables(Connection):
             after = rows[-1][0]
             matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
             yield np.array([n for n, _ in rows], np.int64), matrix.reshape(len(rows), -1)
+
+    def fingerprints(
+        self, after: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]]:
+        """Numbers above `after`, hashes of the whole and the parts, encoder vectors."""
+        statement = (
+            "SELECT photo, hash, hashes, vector FROM vectors JOIN photos ON id = photo"
+            " LEFT JOIN parts USING (photo) WHERE photo > ? AND hash IS NOT NULL"
+            " ORDER BY photo LIMIT 4096"
+        )
+        while rows := self.read(statement, (after,)):
+            after = rows[-1][0]
+            hashes = np.array([(row[1],) * PARTS for row in rows], np.int64).view(np.uint64)
+            for place, row in enumerate(rows):
+                if row[2] is not None:
+                    hashes[place] = np.frombuffer(row[2], np.uint64)
+            matrix = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
+            yield (
+                np.array([row[0] for row in rows], np.int64),
+                hashes,
+                matrix.reshape(len(rows), -1),
+            )
 
     def forget_vectors(self) -> None:
         """Make every photo wait for being encoded again."""
@@ -141,9 +152,3 @@ class VectorTables(Connection):
     def _unscanned(self) -> int:
         there = {number for (number,) in self.read("SELECT photo FROM vectors")}
         return len(there - set(self.scan().photos.tolist()))
-
-
-def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
-    """Rows [n, dim] as a scale [n] and bytes [n, dim]: each row uses the whole range."""
-    scales = np.maximum(np.abs(joint).max(axis=1, initial=0), 1e-12) / 127
-    return scales.astype(np.float32), np.round(joint / scales[:, None]).astype(np.int8)
