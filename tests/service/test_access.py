@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from fastapi.testclient import TestClient
@@ -19,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from kadr.errors import KadrError
 from kadr.service import connections, forwarding, keys
 from kadr.service.app import create_app
 from kadr.service.config import SCOPES, Service
@@ -78,6 +78,16 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def link(path: Path, target: Path | str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
 VANISH: dict[str, Callable[[Path], object]] = {
     "removed": lambda path: keys.remove(path, "family"),
     "missing": Path.unlink,
@@ -91,9 +101,9 @@ VANISH: dict[str, Callable[[Path], object]] = {
     "half-written": half,
     "deep": lambda path: path.write_text("[" * 100_000),
     "no text": lambda path: path.write_bytes(b"\xff\xfe"),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a link to nothing": lambda path: (path.unlink(), path.symlink_to("nowhere")),
-    "a link to itself": lambda path: (path.unlink(), path.symlink_to(path)),
+    "a folder": folder,
+    "a link to nothing": lambda path: link(path, "nowhere"),
+    "a link to itself": lambda path: link(path, path),
 }
 
 
@@ -200,7 +210,7 @@ def test_a_public_name_counts_only_by_the_proxy(service: Service) -> None:
 def test_keys_that_cant_be_written_are_told_in_one_line(tmp_path: Path) -> None:
     ring = tmp_path / "keys.json"
     (tmp_path / "keys.json.lock").mkdir()
-    with pytest.raises(keys.KadrError, match="can't be changed"):
+    with pytest.raises(KadrError, match="can't be changed"):
         keys.add(ring, "family", ["read"])
 
 
@@ -449,7 +459,7 @@ def test_without_the_proxys_word_its_own_host_counts(behind: TestClient) -> None
     assert behind.delete(f"{API}/session", headers=own).status_code == 204
 
 
-def page_of(client: TestClient, path: str, **headers: str) -> httpx.Response:
+def page_of(client: TestClient, path: str, **headers: str) -> Any:
     return client.get(path, headers=headers, follow_redirects=False)
 
 
