@@ -11,7 +11,8 @@ from PIL import Image
 
 from kadr.law import policy as law
 from kadr.library.library import Library
-from kadr.photos import facts, images
+from kadr.photos import images
+from kadr.photos import texts as texts_of_file
 
 XMP = """<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>
 <rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description
@@ -90,7 +91,7 @@ def test_broken_iptc_breaks_no_photo(tmp_path_factory: pytest.TempPathFactory, i
     path = jpeg(tmp_path_factory.mktemp("iptc") / "a.jpg", iptc=b"\x1c" + iptc)
     for text in texts(path):
         assert text.isprintable()
-        assert len(text) <= facts.LONGEST
+        assert len(text) <= texts_of_file.LONGEST
 
 
 def test_a_keyword_hides_a_photo_and_so_does_a_name(tmp_path: Path) -> None:
