@@ -6,18 +6,22 @@ from datetime import datetime, timedelta
 EARLIEST = 1826
 """The year of the oldest photo that is preserved."""
 
-_CLOCK = r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?(?:\.\d+)?(?:\s?([AaPp])\.?[Mm]\b)?"
+_CLOCK = r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?(?:\.\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b)?"
 _WRITTEN = re.compile(
-    rf"\s*(\d{{4}})[:/.-]\s?(\d{{1,2}})[:/.-]\s?(\d{{1,2}})(?!\d)(?:[T\s]\s{{0,3}}{_CLOCK}(?!\d))?",
+    rf"\s{{0,9}}(\d{{4}})[:/.-]\s?(\d{{1,2}})[:/.-]\s?(\d{{1,2}})(?!\d)(?:[T\s]\s{{0,3}}{_CLOCK}(?!\d))?",
     re.ASCII,
 )
-_COMPACT = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d))?()(?!\d)", re.ASCII)
+_COMPACT = re.compile(r"\s{0,9}(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(\d\d)(\d\d))?()(?!\d)", re.ASCII)
 _NAMED = (
     # 20201018_123045, IMG-20201018-WA0007, PXL_20210503_101530123, 20201018123045
     re.compile(
         r"(?<!\d)((?:19|20)\d\d)(\d\d)(\d\d)(?:(?:[-_ T.]?(\d\d)(\d\d)(\d\d)\d{0,3})|(?!\d))()"
         r"(?!\d)",
         re.ASCII,
+    ),
+    # signal-2020-10-18-123045
+    re.compile(
+        r"(?<!\d)((?:19|20)\d\d)[-_.](\d\d)[-_.](\d\d)[-_ T](\d\d)(\d\d)(\d\d)()(?!\d)", re.ASCII
     ),
     # 2020-10-18 12.30.45, Screenshot 2021-05-03 at 10.15.30 AM, photo_2020-10-18_12-30-45
     re.compile(

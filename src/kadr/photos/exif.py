@@ -17,7 +17,7 @@ from kadr.photos import texts
 _WINDOWS = (0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F)
 """Title, comment, keywords and subject, as Windows writes them: UTF-16."""
 _IMAGE_TITLE = 0xA436  # Exif 3.0
-_ORDINARY = re.compile("[\t\n\r -~\xa0-\u052f\u2010-\u2026]")
+_ORDINARY = re.compile("[\t\n\r -~\xa0-\u052f\u2010-\u2026\u3000-\u30ff]")
 
 
 def read(image: Image.Image) -> Image.Exif:

@@ -26,7 +26,7 @@ _EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _ICC = b"ICC_PROFILE\0"
 _KNOWN = (_EXIF, _XMP, _EXTENDED, _PHOTOSHOP, _ICC)
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """What ends the bytes of a scan: FF 00 and RST0 to RST7 are among them."""
 
 

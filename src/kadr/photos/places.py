@@ -8,8 +8,8 @@ from typing import Any
 from PIL.ExifTags import GPS
 
 _WRITTEN = re.compile(
-    r"\s*(\d{1,3}(?:\.\d{1,12})?)(?:,(\d{1,2}(?:\.\d{1,12})?))?(?:,(\d{1,2}(?:\.\d{1,12})?))?"
-    r"\s?([NSEWnsew])\s*",
+    r"\s{0,9}(\d{1,3}(?:\.\d{1,12})?)(?:,(\d{1,2}(?:\.\d{1,12})?))?(?:,(\d{1,2}(?:\.\d{1,12})?))?"
+    r"\s?([NSEWnsew])\s{0,9}",
     re.ASCII,
 )
 """`55,45.1N` and `55,45,6N`, as XMP writes them."""

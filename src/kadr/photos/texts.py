@@ -28,15 +28,16 @@ class Texts:
         if not isinstance(value, bytes | str):
             return
         text = line(decode(_cut(value)) if isinstance(value, bytes) else value, LONGEST + 1)
-        long = len(text) > LONGEST or len(value) > 4 * LONGEST
+        if len(text) > LONGEST or len(value) > 4 * LONGEST:
+            self.complete = False
         text = text[:LONGEST]
         if not text or text in self._kept:
             return
-        if len(self._kept) == MOST or len(text) > self._left or long:
+        if len(self._kept) == MOST or len(text) > self._left:
             self.complete = False
-        if len(self._kept) < MOST and len(text) <= self._left:
-            self._kept[text] = None
-            self._left -= len(text)
+            return
+        self._kept[text] = None
+        self._left -= len(text)
 
     def all(self) -> tuple[str, ...]:
         """What is kept."""
