@@ -3,12 +3,13 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
-from blocks import SCENE, chunk, jpeg, packet, photoshop, png, record, saved, segment
 from PIL import Image
 
+from blocks import SCENE, chunk, jpeg, packet, photoshop, png, record, saved, segment
 from kadr.errors import ImageError
 from kadr.photos import gif, images
 from kadr.photos import jpeg as jpeg_format
@@ -224,7 +225,7 @@ def test_a_gif_that_ends_early_tells_what_it_can() -> None:
 
 @pytest.mark.parametrize("form", ["TIFF", "WEBP", "AVIF"])
 def test_xmp_of_other_formats(form: str) -> None:
-    options = {"lossless": True} if form == "WEBP" else {}
+    options: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
     if form == "TIFF":
         options = {"tiffinfo": {700: packet("<dc:title>sea</dc:title>")}}
     else:

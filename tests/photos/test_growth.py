@@ -11,14 +11,14 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from re import _constants, _parser  # type: ignore[attr-defined]
+from re import _constants, _parser
 from typing import Any
 
-import blocks
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import blocks
 import kadr.photos
 from calls import Calls
 from kadr.errors import ImageError
