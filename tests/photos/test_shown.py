@@ -3,16 +3,18 @@
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pillow_heif
 import pytest
-from blocks import SCENE, saved
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from blocks import SCENE, saved
 from kadr.errors import ImageError
 from kadr.photos import colours, endings, frames, images
 
@@ -75,7 +77,8 @@ def patches() -> Image.Image:
 
 def middles(image: Image.Image) -> NDArray[np.int_]:
     assert image.mode == "RGB"
-    return np.asarray(image.resize((len(PATCHES), 1), Image.Resampling.BOX), int)[0]
+    row: NDArray[np.int_] = np.asarray(image.resize((len(PATCHES), 1), Image.Resampling.BOX), int)
+    return row[0]
 
 
 def encoded(form: str, image: Image.Image, **options: Any) -> bytes:
@@ -83,7 +86,10 @@ def encoded(form: str, image: Image.Image, **options: Any) -> bytes:
         file = io.BytesIO()
         pillow_heif.from_pillow(image).save(file, quality=-1, **options)
         return file.getvalue()
-    quality = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    quality: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }
     return saved(form, image, **quality.get(form, {}), **options)
 
 
@@ -92,7 +98,11 @@ def encoded(form: str, image: Image.Image, **options: Any) -> bytes:
 def test_colours_of_wider_spaces_become_srgb(form: str, name: str) -> None:
     srgb = ImageCms.createProfile("sRGB")
     expected = ImageCms.profileToProfile(
-        patches(), io.BytesIO(WIDE[name]), srgb, outputMode="RGB", renderingIntent=1
+        patches(),
+        io.BytesIO(WIDE[name]),
+        srgb,
+        outputMode="RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
     )
     assert expected is not None
     wanted = middles(expected)
@@ -126,7 +136,7 @@ def test_profiles_of_other_modes(mode: str) -> None:
         for icc in (b"", WIDE["Display P3"])
     )
     assert plain.getpixel((9, 9)) == PATCHES[0]
-    assert np.abs(np.subtract(wide.getpixel((9, 9)), PATCHES[0])).max() > 10
+    assert np.abs(np.asarray(wide, int)[9, 9] - PATCHES[0]).max() > 10
 
 
 def test_a_giant_has_its_colours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +188,7 @@ def test_lab_and_premultiplied_colours() -> None:
 
 def frames_of(*shades: float, size: tuple[int, int] = (48, 32)) -> list[Image.Image]:
     scene = SCENE.resize(size)
-    return [Image.eval(scene, lambda value, s=shade: value * s) for shade in shades]
+    return [Image.eval(scene, partial(mul, shade)) for shade in shades]
 
 
 ANIMATED = {"GIF": {}, "WEBP": {"lossless": True}, "PNG": {}, "AVIF": {}}
