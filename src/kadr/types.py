@@ -123,8 +123,9 @@ class PhotoFacts:
     `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
     "avif" or "heic". `width` and `height` are pixels of the upright photo as it is stored. `taken`
     is ISO 8601 to the second in the camera's local time: when the photo was taken, else digitised,
-    else changed. `latitude` in [-90, 90] and `longitude` in [-180, 180] are degrees north and east
-    (WGS 84), both or neither.
+    else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude` in
+    [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
+    where the file holds words about the photo that are broken, or more than are read.
     """
 
     kind: str
@@ -135,6 +136,7 @@ class PhotoFacts:
     latitude: float | None
     longitude: float | None
     texts: tuple[str, ...] = ()
+    texts_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
