@@ -15,7 +15,7 @@ from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Hit, Withheld
+    from kadr.types import Answer, Hit
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -33,16 +33,12 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         first: rank of its first hit.
         preview: print small pictures below, where the terminal can show them.
     """
-    from kadr.library.search import interleaved, is_match
-    from kadr.types import Withheld
+    from kadr.library.search import is_match
 
     if answer.notice:
         typer.echo(answer.notice)
     sure = True
-    for rank, hit in enumerate(interleaved(answer), start=first):
-        if isinstance(hit, Withheld):
-            typer.echo(f"{rank:3} {'':7}  {hit.notice}")
-            continue
+    for rank, hit in enumerate(answer.hits, start=first):
         if sure and not is_match(answer, hit):
             sure = False
             typer.echo(_less_sure(answer))
@@ -53,6 +49,8 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
             from kadr.cli import previews
 
             previews.show(hit.image.path, sys.stdout)
+    if answer.withheld:
+        typer.echo(answer.withheld)
 
 
 def _less_sure(answer: "Answer") -> str:
@@ -83,28 +81,23 @@ def _words(hit: "Hit") -> str:
 
 def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[str, Any]:
     """An answer as --json prints it; `first` is the rank of its first hit."""
-    from kadr.library.search import interleaved
-
     return {
         "query": query,
         "policy": policy,
         "matches": answer.matches,
         "at_least": answer.at_least,
         "hits": [
-            _hit_as_json(rank, hit, answer)
-            for rank, hit in enumerate(interleaved(answer), start=first)
+            _hit_as_json(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=first)
         ],
         "notice": answer.notice,
+        "withheld": answer.withheld,
         "more": answer.next is not None,
     }
 
 
-def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str, Any]:
+def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
     from kadr.library.search import is_match
-    from kadr.types import Withheld
 
-    if isinstance(hit, Withheld):
-        return {"rank": rank, "withheld": hit.notice}
     return {
         "rank": rank,
         "probability": hit.probability,

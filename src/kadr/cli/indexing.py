@@ -1,4 +1,4 @@
-"""Indexing as a person sees it: how far it is, what came of it, and following folders."""
+"""Indexing on the command line: progress, result, and watching folders."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,18 +13,18 @@ from kadr.cli.console import Stage, hint, print_json, printable, progress
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
-    from kadr.library.ingest import Outcome, Watcher
+    from kadr.library.ingest import IndexCallbacks, IndexResult
     from kadr.library.library import Library
 
 QUIET = 500
-"""Milliseconds without a change after which a followed folder is looked at."""
+"""Milliseconds without a change before a watched folder is indexed again."""
 PATIENCE = 3000
-"""Milliseconds after which it is looked at though changes go on."""
+"""Milliseconds after which it is indexed although changes go on."""
 
 
 @dataclass(frozen=True)
 class Indexing:
-    """How an indexing is to go; the options of `kadr index`."""
+    """The options of `kadr index`."""
 
     prune: bool = False
     retry: bool = False
@@ -32,18 +32,18 @@ class Indexing:
     as_json: bool = False
 
 
-def index(library: "Library", folders: Sequence[Path], how: Indexing) -> "Outcome":
-    """Bring the library in step with folders, and say what came of it."""
-    outcome, seconds = _index(library, folders, how)
-    _tell(library, outcome, seconds, how)
-    return outcome
+def index(library: "Library", folders: Sequence[Path], how: Indexing) -> "IndexResult":
+    """Bring the library in step with folders, and print the result."""
+    result, seconds = _index(library, folders, how)
+    _report(library, result, seconds, how)
+    return result
 
 
 def follow(library: "Library", folders: Sequence[Path], how: Indexing) -> None:
     """Index folders, then whatever changes in them, until stopped.
 
     Raises:
-        LibraryError: the folders can't be followed.
+        LibraryError: the folders can't be watched.
     """
     there = [folder for folder in folders if folder.is_dir()]
     changes = _changes(there, library.path)
@@ -56,27 +56,29 @@ def follow(library: "Library", folders: Sequence[Path], how: Indexing) -> None:
         touched = _touched(paths, there)
         if touched:
             with suppress(DataError):  # it is gone by now, which is the next change
-                outcome, seconds = _index(library, touched, again)
-                if outcome.files != outcome.unchanged or outcome.gone or outcome.pruned:
-                    _tell(library, outcome, seconds, again)
+                result, seconds = _index(library, touched, again)
+                if result.files != result.unchanged or result.gone or result.pruned:
+                    _report(library, result, seconds, again)
 
 
-def _index(library: "Library", folders: Sequence[Path], how: Indexing) -> tuple["Outcome", float]:
+def _index(
+    library: "Library", folders: Sequence[Path], how: Indexing
+) -> tuple["IndexResult", float]:
     started = time.monotonic()
     with progress() as stage:
-        outcome = library.index(
+        result = library.index(
             folders,
             prune=how.prune,
             retry=how.retry,
             reencode=how.reencode,
-            watcher=_watcher(stage),
+            callbacks=_callbacks(stage),
             on_wait=_say_waiting,
         )
-    return outcome, time.monotonic() - started
+    return result, time.monotonic() - started
 
 
-def _watcher(stage: Stage) -> "Watcher":
-    from kadr.library.ingest import Watcher
+def _callbacks(stage: Stage) -> "IndexCallbacks":
+    from kadr.library.ingest import IndexCallbacks
 
     start: list[tuple[float, int]] = []
 
@@ -90,7 +92,7 @@ def _watcher(stage: Stage) -> "Watcher":
     def skip(path: Path, reason: str) -> None:
         typer.echo(f"kadr: {printable(path)}: {reason}", err=True)
 
-    return Watcher(advance, skip)
+    return IndexCallbacks(advance, skip)
 
 
 def _say_waiting() -> None:
@@ -99,13 +101,13 @@ def _say_waiting() -> None:
     )
 
 
-def _tell(library: "Library", outcome: "Outcome", seconds: float, how: Indexing) -> None:
+def _report(library: "Library", result: "IndexResult", seconds: float, how: Indexing) -> None:
     if how.as_json:
-        told = {"library": library.path, "policy": library.policy.name, **asdict(outcome)}
-        print_json({**told, "seconds": round(seconds, 3)})
+        place = {"library": library.path, "policy": library.policy.name}
+        print_json({**place, **asdict(result), "seconds": round(seconds, 3)})
     else:
-        _print(library.path, outcome, seconds)
-    for folder in outcome.absent:
+        _print(library.path, result, seconds)
+    for folder in result.absent:
         typer.echo(
             f"kadr: {printable(folder)} isn't there or is empty, as a disk that isn't mounted is. "
             "What the library knows of it was kept; kadr library remove forgets it.",
@@ -113,28 +115,28 @@ def _tell(library: "Library", outcome: "Outcome", seconds: float, how: Indexing)
         )
 
 
-def _print(library: Path, outcome: "Outcome", seconds: float) -> None:
+def _print(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
-        "new": outcome.encoded,
-        "renamed, moved or copied": outcome.known,
-        "unchanged": outcome.unchanged,
-        "no longer there": outcome.gone if not outcome.pruned else 0,
-        "forgotten": outcome.pruned,
-        "skipped": outcome.skipped,
+        "new": result.encoded,
+        "renamed, moved or copied": result.known,
+        "unchanged": result.unchanged,
+        "no longer there": result.gone if not result.pruned else 0,
+        "forgotten": result.pruned,
+        "skipped": result.skipped,
     }
-    told = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-    rate = f" ({outcome.encoded / seconds:.0f} photos/s)" if outcome.encoded else ""
-    typer.echo(f"{printable(library)}: {told or 'no photo found'}; {seconds:.1f} s{rate}")
-    if outcome.skipped:
+    summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
+    typer.echo(f"{printable(library)}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
+    if result.skipped:
         hint("What was skipped, and why: kadr library problems")
-    if outcome.gone and not outcome.pruned:
+    if result.gone and not result.pruned:
         hint("Paths that are no longer there are hidden; kadr index --prune forgets them.")
-    if outcome.encoded and not (outcome.unchanged or outcome.known):
+    if result.encoded and not (result.unchanged or result.known):
         hint("Now search: kadr search what you look for")
 
 
 def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
-    """Paths that changed, the library's own files left out; first, at once, none."""
+    """Paths that changed, without the library's own files; the first set is empty and immediate."""
     from watchfiles import watch
 
     if not folders:
@@ -161,7 +163,7 @@ def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
 
 
 def _touched(paths: Iterable[Path], folders: Sequence[Path]) -> list[Path]:
-    """The folders to look at again: the nearest that are there, none inside another."""
+    """The folders to index again: the nearest that exist, none inside another."""
     parents = set()
     for path in paths:
         parent = path.parent

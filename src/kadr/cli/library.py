@@ -68,14 +68,14 @@ def problems_command(
     from kadr.library.library import Library
 
     with Library.open(library or context.obj.library, create=False) as opened:
-        found = opened.problems()
+        problems = opened.problems()
     if as_json or context.obj.as_json:
-        print_json({"problems": [asdict(problem) for problem in found]})
+        print_json({"problems": [asdict(problem) for problem in problems]})
     else:
-        for problem in found:
+        for problem in problems:
             typer.echo(f"{printable(problem.path)}: {problem.reason}")
-        hint("Mended some? kadr index --retry" if found else "Every file could be read.")
-    raise typer.Exit(1 if found else 0)
+        hint("Mended some? kadr index --retry" if problems else "Every file could be read.")
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command("remove")
@@ -115,13 +115,14 @@ def verify_command(
 
     place = library or context.obj.library
     with Library.open(place, create=False) as opened, progress() as stage:
-        found = list(opened.verify(lambda done, total: stage("photos", done, total)))
+        problems = list(opened.verify(lambda done, total: stage("photos", done, total)))
     if as_json or context.obj.as_json:
-        print_json({"problems": found})
+        print_json({"problems": problems})
     else:
-        for line in found:
+        for line in problems:
             typer.echo(printable(line))
         typer.echo(
-            f"Problems: {len(found):,}" if found else "The library is sound", err=bool(found)
+            f"Problems: {len(problems):,}" if problems else "The library is sound",
+            err=bool(problems),
         )
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(1 if problems else 0)

@@ -404,7 +404,7 @@ def _page(number: int, answer: "Answer", ask: Callable[[int], "Answer"]) -> "Ans
         if answer.next is None:
             from kadr.types import Answer
 
-            return Answer((), "No more photos.") if answer.hits or answer.withheld else answer
+            return Answer((), "No more photos.") if answer.hits else answer
         answer = ask(answer.next)
     return answer
 

@@ -14,7 +14,7 @@ FACE_SIDE = 800
 """A photo isn't reduced below this many pixels a side where faces are looked for."""
 
 OnAssessed: TypeAlias = Callable[[Mapping[str, Assessment]], None]
-"""Called with what was found, by the photo's hex digest."""
+"""Called with assessments by the photo's hex digest."""
 
 
 def assess(
@@ -23,7 +23,7 @@ def assess(
     photos: Sequence[int],
     on_assessed: OnAssessed | None = None,
 ) -> None:
-    """Assess photos, and put what was found on record.
+    """Assess photos, and put their assessments on record.
 
     Args:
         store: the library, `writing` held.
@@ -39,7 +39,7 @@ def assess(
         if not there:
             continue
         before = store.assessments([photo.id for photo in there])
-        found = assessor.assess(
+        assessments = assessor.assess(
             [texts(photo) for photo in there],
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
@@ -47,8 +47,8 @@ def assess(
         )
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:
-                on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
-            store.keep_assessments({p.id: one for p, one in zip(there, found, strict=True)})
+                on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
+            store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
 
 
 def texts(photo: Stored) -> list[str]:

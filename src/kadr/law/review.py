@@ -7,7 +7,6 @@ indexing, names, models, and the library's forgetting the photo.
 """
 
 import getpass
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from kadr.errors import KadrError, LibraryError
 from kadr.law import audit
 from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
+from kadr.photos import files
 from kadr.stores import Store
 from kadr.types import Assessment, Filters, Ruling
 
@@ -157,8 +157,7 @@ def find(store: Store, photo: str) -> str:
     known = store.digest_at(path, path.resolve())
     digest = known or photo.lower()
     if known is None and path.is_file():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = files.digest(path)
     if number_of(store, digest) is None:
         raise LibraryError(
             f"{photo} isn't in the library. Name a photo's path or its digest, 64 digits long."

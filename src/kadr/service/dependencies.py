@@ -19,7 +19,7 @@ from kadr.service.shapes import (
     FilterShape,
     FolderNames,
 )
-from kadr.service.visitors import RequestPolicy, law_of
+from kadr.service.visitors import RequestPolicy, policy_of
 from kadr.stores import Stored
 from kadr.types import Filters
 
@@ -27,7 +27,7 @@ GONE = 499
 """In the log, where the visitor went away: nobody gets this answer."""
 
 
-ThePolicy = Annotated[RequestPolicy, Depends(law_of)]
+ThePolicy = Annotated[RequestPolicy, Depends(policy_of)]
 PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
 Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
 CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]

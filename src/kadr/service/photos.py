@@ -1,6 +1,5 @@
 """Routes over photos: to see, to list, to add and delete."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import Found
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
@@ -143,7 +142,7 @@ def _another() -> None:
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
     def keep(_library: Library) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = storage.digest(content)
         storage.save(folder / f"{digest}{SUFFIXES.get(kind, '.' + kind)}", content)
         return digest
 
@@ -185,7 +184,7 @@ async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = N
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, Found | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = seen(library, photo, law)
         return one, library.catalogue.open(one)
 
@@ -235,7 +234,7 @@ async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
 
 
 async def picture(
-    request: Request, held: Resources, opened: tuple[Stored, Found | None], size: str | None
+    request: Request, held: Resources, opened: tuple[Stored, OpenedPhoto | None], size: str | None
 ) -> Response:
     """A photo's file, which is closed at the end, or a copy no larger than `size`."""
     stored, found = opened
@@ -254,7 +253,7 @@ async def picture(
 
 
 def _file(
-    request: Request, stored: Stored, found: Found, headers: dict[str, str]
+    request: Request, stored: Stored, found: OpenedPhoto, headers: dict[str, str]
 ) -> StreamingResponse:
     """The file as it is, or the part of it that is asked for."""
     whole = found.state[0]
@@ -313,7 +312,7 @@ def has(request: Request, tag: str) -> bool:
     }
 
 
-async def _thumbnail(held: Resources, digest: str, found: Found, side: int) -> bytes:
+async def _thumbnail(held: Resources, digest: str, found: OpenedPhoto, side: int) -> bytes:
     known = held.thumbnails.get((digest, side))
     if known is not None:
         return known

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
 from kadr.law import review
-from kadr.library.catalogue import Found
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, folder_names, json, resources, stored
@@ -68,7 +68,7 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, Found | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = stored(library, photo)
         return one, library.catalogue.open(one)
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Facets, Listing
-from kadr.library.search import interleaved, is_match
+from kadr.library.search import is_match
 from kadr.service.config import Scope
 from kadr.service.cursors import ListingCursors
 from kadr.service.visitors import RequestPolicy
 from kadr.stores import Stored
-from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
 
 MOST_TEXT = 300
 """Characters of a text: some hundred tokens at worst, which take half a second."""
@@ -155,14 +155,6 @@ class HitShape(_Shape):
     photo: PhotoShape
 
 
-class WithheldShape(_Shape):
-    """Stands in the place of a photo that the law hides."""
-
-    kind: Literal["withheld"] = "withheld"
-    rank: int = Field(ge=1)
-    notice: str = Field(description="The policy's disclaimer.")
-
-
 class AnswerShape(_Shape):
     """A page of found photos, best first."""
 
@@ -173,7 +165,11 @@ class AnswerShape(_Shape):
     refused: bool = Field(description="The query asks for what the law hides.")
     notice: str | None = Field(description="Why something is missing.")
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
-    hits: list[Annotated[HitShape | WithheldShape, Field(discriminator="kind")]]
+    withheld: str | None = Field(
+        description="The policy's disclaimer where the library holds photos that the policy hides, "
+        "whatever is asked for; null where it holds none."
+    )
+    hits: list[HitShape]
 
 
 class ListingShape(_Shape):
@@ -369,12 +365,8 @@ class FolderNames:
             refused=answer.refused,
             notice=answer.notice,
             next=cursors.seal(answer.next),
-            hits=[
-                WithheldShape(rank=rank, notice=one.notice)
-                if isinstance(one, Withheld)
-                else self._hit(rank, one, answer)
-                for rank, one in enumerate(interleaved(answer), start=1)
-            ],
+            withheld=answer.withheld,
+            hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
         )
 
     def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:

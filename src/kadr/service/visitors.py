@@ -151,7 +151,7 @@ class PolicyResolver:
         return found if found in COUNTRIES else None
 
 
-async def law_of(
+async def policy_of(
     request: Request,
     country: Annotated[
         str | None,

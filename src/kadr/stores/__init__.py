@@ -304,6 +304,17 @@ class Store(Protocol):
         """
         ...
 
+    def shown(
+        self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
+    ) -> list[int]:
+        """Photos, of these or all, that the records allow to be shown.
+
+        Those that a person allowed; and those that nobody ruled on, whose assessment is up to date,
+        whole and less probable than `below` (with `faces`: also of faces), and that are copies of
+        no photo that a person hides or, unruled, is as probable as `below`.
+        """
+        ...
+
     def ruling(self, digest: str) -> Ruling | None:
         """The decision about a content that is in force."""
         ...

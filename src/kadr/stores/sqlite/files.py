@@ -189,7 +189,7 @@ class FileTables(VectorTables, LogTable):
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
-        for table in ("vectors", "assessments"):
+        for table in ("vectors", "assessments", "copies"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self._compact()

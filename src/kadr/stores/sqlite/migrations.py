@@ -41,6 +41,14 @@ CREATE INDEX audit_events ON audit (event)
 """
 
 
+_COPIES = """
+CREATE TABLE copies (
+    photo INT NOT NULL REFERENCES photos (id), digest BLOB NOT NULL, probability REAL NOT NULL,
+    PRIMARY KEY (photo, digest)) WITHOUT ROWID;
+CREATE INDEX copies_of ON copies (digest)
+"""
+
+
 def _photos(run: Run, _path: Path) -> None:
     _script(run, _SCHEMA)
 
@@ -50,7 +58,11 @@ def _audit(run: Run, path: Path) -> None:
     takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"))
 
 
-STEPS = (_photos, _audit)
+def _copies(run: Run, _path: Path) -> None:
+    _script(run, _COPIES)
+
+
+STEPS = (_photos, _audit, _copies)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -13,7 +13,7 @@ from kadr.types import Assessment, Ruling
 
 
 class RecordTables(Connection):
-    """The tables `assessments` and `rulings`."""
+    """The tables `assessments`, `copies` and `rulings`."""
 
     def keep_assessments(self, assessments: Mapping[int, Assessment]) -> None:
         """Keep assessments by the photo's number, in place of older ones."""
@@ -53,6 +53,25 @@ class RecordTables(Connection):
             (version,),
         )
         return [number for (number,) in rows]
+
+    def shown(
+        self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
+    ) -> list[int]:
+        """Photos, of these or all, that the records allow to be shown: see `Store.shown`."""
+        limit, among = repr(float(below)), "" if photos is None else "photo IN ({}) AND"
+        looked = "AND faces IS NOT NULL" if faces else ""
+        ruled = "SELECT p.id FROM rulings r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
+        statement = (
+            f"SELECT photo FROM assessments WHERE {among} probability < {limit}"  # noqa: S608
+            f" AND version != '' AND failed = '[]' {looked} AND photo NOT IN ({ruled} 'hide')"
+            " AND photo NOT IN"
+            " (SELECT c.photo FROM copies c LEFT JOIN rulings r ON r.digest = c.digest"
+            f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit}))"
+            f" UNION {ruled} 'allow'"
+        )
+        if photos is None:
+            return [number for (number,) in self.read(statement)]
+        return list({number for (number,) in self.among(statement, photos)}.intersection(photos))
 
     def set_ruling(self, digest: str, ruling: Ruling | None) -> None:
         """Put a decision about a content in force in place of another; None: take it back."""
