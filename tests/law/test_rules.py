@@ -121,7 +121,9 @@ ORDER = ("show", "review", "hide")
 
 
 @given(
-    st.lists(POLICIES, min_size=1, unique_by=lambda one: one.name), ASSESSMENTS, st.sampled_from(["a child", "a school", "a car"])
+    st.lists(POLICIES, min_size=1, unique_by=lambda one: one.name),
+    ASSESSMENTS,
+    st.sampled_from(["a child", "a school", "a car"]),
 )
 def test_strictest_hides_whatever_any_policy_hides(
     policies: list[Policy], assessment: Assessment | None, query: str

@@ -28,16 +28,18 @@ class Sealer:
         """
         return self._sealed(self._known() or self._make(), text)
 
-    def verify(self, text: str, seal: str | None) -> bool | None:
+    def verify(self, text: object, seal: object) -> bool | None:
         """Whether a seal is that of a text; None where the key isn't there or can't be read."""
         try:
             key = self._known()
         except OSError:
             return None
-        return key and hmac.compare_digest(self._sealed(key, text), seal or "")  # type: ignore[return-value]
+        if key is None:
+            return None
+        return hmac.compare_digest(_bytes(self._sealed(key, text)), _bytes(seal))
 
-    def _sealed(self, key: bytes, text: str) -> str:
-        return hmac.digest(key, text.encode("ascii", "replace"), hashlib.sha256).hex()
+    def _sealed(self, key: bytes, text: object) -> str:
+        return hmac.digest(key, _bytes(text), hashlib.sha256).hex()
 
     def _known(self) -> bytes | None:
         if self._key is None and self._path is not None:
@@ -60,3 +62,8 @@ class Sealer:
             os.close(descriptor)
         self._key = key
         return key
+
+
+def _bytes(text: object) -> bytes:
+    """Of whatever a stranger may have put into a column of texts."""
+    return str(text).encode("utf-8", "backslashreplace")
