@@ -61,7 +61,7 @@ class LogTable(Connection):
     def _sealed(self, *events: str) -> Iterator[tuple[Entry, bool | None]]:
         """Entries, and whether the library sealed them; None where that can't be told."""
         among = f"AND event IN ({', '.join('?' * len(events))})" if events else ""
-        columns = ENTRIES.replace("hash FROM", "hash, seal FROM")
+        columns = ENTRIES.replace(" FROM", ", seal FROM")
         statement = f"{columns} WHERE sequence > ? {among} ORDER BY sequence LIMIT {_PAGE}"
         last = 0
         while rows := self.read(statement, (last, *events)):

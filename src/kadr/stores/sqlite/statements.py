@@ -23,7 +23,9 @@ MARK = (
 """What a sound assessment's mark is: all that decides over showing, within 2^-40. SQLite alone
 computes it, so that every search can check every assessment."""
 RULING_MARK = "verdict || hex(digest)"
-ENTRIES = "SELECT sequence, time, event, facts, previous, hash FROM audit"
+_TEXTS = ("time", "event", "facts", "previous", "hash")
+ENTRIES = f"SELECT sequence, {', '.join(f'CAST({name} AS BLOB)' for name in _TEXTS)} FROM audit"
+"""As bytes, for damage may leave no text."""
 
 
 def put_note(run: Run, key: str, value: str) -> None:
@@ -82,7 +84,9 @@ def to_entry(row: Sequence[Any]) -> Entry:
     Facts that are no JSON object are given as they stand.
     """
     sequence = row[0]
-    time, event, facts, previous, hash_ = map(str, row[1:])
+    time, event, facts, previous, hash_ = (
+        (raw or b"").decode("utf-8", "backslashreplace") for raw in row[1:]
+    )
     try:
         content = json.loads(facts)
     except (ValueError, TypeError, RecursionError):
