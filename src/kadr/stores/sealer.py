@@ -56,6 +56,8 @@ class Sealer:
         self._path.unlink(missing_ok=True)  # one that is no key
         descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
+            if hasattr(os, "fchmod"):  # whatever the umask
+                os.fchmod(descriptor, 0o600)
             os.write(descriptor, key)
             os.fsync(descriptor)
         finally:
