@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Self
 from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
 from kadr.law.policy import Policy
-from kadr.law.verdict import verdict
 from kadr.library import queries
 from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
@@ -207,7 +206,7 @@ class Library:
                 self._store, self._assessor, photos, self._log_assessed, copies, self._read
             )
 
-    # What is logged. Where no law is, nothing is, and the log isn't even imported.
+    # What is logged.
 
     def _log_policy(self) -> None:
         from kadr.law import audit, review
@@ -215,12 +214,10 @@ class Library:
         audit.in_force(self._store, self._policy, review.user())
 
     def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
-        if not self._policy.hides_children:
-            return
         from kadr.law import audit
 
-        judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
-        audit.assessed(self._store, self._policy, judged)
+        if audit.is_kept(self._store, self._policy):
+            audit.assessed(self._store, self._policy, assessments.items())
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:

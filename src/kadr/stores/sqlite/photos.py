@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from kadr.stores import Stored, Totals
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.paths import below, path_of
+from kadr.stores.sqlite.records import RecordTables
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.types import Filters, PhotoFacts
 
 
-class PhotoTables(VectorTables):
+class PhotoTables(VectorTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
@@ -74,7 +75,7 @@ class PhotoTables(VectorTables):
         place = "" if filters.near is None else ", p.latitude, p.longitude"
         order = f"{WHEN} DESC, p.id DESC" if newest else "p.id"
         rows = self.read(
-            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",  # noqa: S608
+            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",
             values,
         )
         numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
@@ -120,9 +121,20 @@ class PhotoTables(VectorTables):
             " (SELECT id FROM photos WHERE encoded)",
         }
         for words, what in questions.items():
-            (count,) = self.read(f"SELECT count(*) FROM {what}")[0]  # noqa: S608 - fixed text
+            (count,) = self.read(f"SELECT count(*) FROM {what}")[0]
             if count:
                 problems.append(words.format(count))
+        assessments, rulings = self.damaged()
+        if assessments:
+            problems.append(
+                f"{assessments} assessments are damaged, so that under a law their photos wait for"
+                " a person. kadr index makes them anew"
+            )
+        if rulings:
+            problems.append(
+                f"{rulings} decisions are damaged, so that under a law their photos are hidden."
+                " Decide anew"
+            )
         lost = self._unscanned()
         if lost:
             problems.append(f"{lost} photos are not in the scan, so no search finds them")
