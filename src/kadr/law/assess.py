@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
 from kadr.law.copies import CopyFinder
+from kadr.law.policy import Policy
+from kadr.law.verdict import verdict
 from kadr.photos import reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
-from kadr.types import Assessment
+from kadr.types import Assessment, Picture, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,6 +66,21 @@ def assess(
 
 def _opened(read: Reader, photo: Stored) -> "Image.Image":
     return read(photo.paths[0], FACE_SIDE, photo.digest)[0]
+
+
+def is_hidden(policy: Policy, assessor: Assessor, picture: Picture, vectors: Vectors) -> bool:
+    """Whether a policy hides a picture at hand, by itself; `vectors` float32 [1, dim] is its own.
+
+    Doubt alone hides no picture that nobody but its sender sees.
+    """
+
+    def opened() -> "Image.Image":
+        from PIL import Image
+
+        return Image.fromarray(picture.pixels)
+
+    (assessment,) = assessor.assess([picture.texts], vectors, [opened])
+    return verdict(policy, assessment, None) == "hide"
 
 
 def texts(photo: Stored) -> list[str]:

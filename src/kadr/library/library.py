@@ -347,16 +347,11 @@ class Library:
         """
         if not (self._policy.hides_children and self._policy.refuses_queries):
             return False
-        from PIL import Image
-
+        from kadr.law import assess
         from kadr.library.embedding import encoded
 
-        (assessment,) = self._assessor.assess(
-            [picture.texts],
-            encoded(self.matcher, self._store, [picture]),
-            [lambda: Image.fromarray(picture.pixels)],
-        )
-        return verdict(self._policy, assessment, None) == "hide"
+        vectors = encoded(self.matcher, self._store, [picture])
+        return assess.is_hidden(self._policy, self._assessor, picture, vectors)
 
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
         """How well a text matches a photo of the library, and why.
