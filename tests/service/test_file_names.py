@@ -12,9 +12,7 @@ from kadr.service.file_names import LONGEST, SUFFIXES, keep, safe_name, sent_nam
 
 KINDS = st.sampled_from(sorted(SUFFIXES))
 NASTY = st.text(
-    st.sampled_from(
-        [*'aé.ж \\/:*?"<>|~-_', "\0", "\n", "\x1b", "\u202e", "\u200b", "\u0301", "😀"]
-    )
+    st.sampled_from([*'aé.ж \\/:*?"<>|~-_', "\0", "\n", "\x1b", "\u202e", "\u200b", "\u0301", "😀"])
     | st.characters()
 )
 
