@@ -4,12 +4,12 @@ import io
 import struct
 from pathlib import Path
 
-import blocks
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import blocks
 from kadr.law import policy as law
 from kadr.library.library import Library
 from kadr.photos import images

@@ -56,9 +56,9 @@ class Searcher:
         matcher: Matcher,
         store: Store,
         policy: Policy,
-        refuses_picture: Callable[[Picture], bool] = lambda _picture: False,
+        refuses_picture: Callable[[Picture | Path], bool] = lambda _picture: False,
     ) -> None:
-        """`refuses_picture` tells whether the policy refuses a picture at hand as a query."""
+        """`refuses_picture` says whether the policy refuses a picture as a query."""
         self._refuses_picture = refuses_picture
         self._matcher = matcher
         self._store = store
@@ -81,9 +81,9 @@ class Searcher:
 
     def similar(self, picture: Path | int, page: Page) -> Answer:
         """Photos like a picture, or like a photo of the library; see `Library.similar`."""
-        known = self._known(picture)
-        if known is not None and self._hidden([known]):
+        if self._refuses(picture):
             return self._refusal(page.language)
+        known = self._known(picture)
         source = picture if known is None else known
         with _one_blas_thread():
             vector = embed_pictures(self._matcher, self._store, [source])[source]
@@ -109,16 +109,19 @@ class Searcher:
         return Answer((), self._policy.disclaimer(language), refused=True)
 
     def _known(self, picture: Path | int) -> int | None:
-        """The library's photo with this picture's content."""
+        """The library's photo with this picture's content; a hidden one is as good as none."""
         if isinstance(picture, int):
             return picture
         file = files.identify(picture, picture.parent)
-        return self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        number = self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        return None if number is None or self._hides(number) else number
 
-    def _hidden(self, photos: Sequence[int]) -> set[int]:
-        return verdict.hidden(self._store, self._policy, photos)
+    def _hides(self, photo: int) -> bool:
+        return bool(verdict.hidden(self._store, self._policy, [photo]))
 
     def _select(self, filters: Filters | None) -> Selection:
+        if filters is not None and filters.folder is not None:
+            filters = replace(filters, folder=self._store.spelled(filters.folder))
         return self._ranker.select(filters, self._shown().photos)
 
     def _shown(self) -> Visible:
@@ -129,20 +132,19 @@ class Searcher:
         return self._visible[1]
 
     def _refused(self, query: Expression) -> bool:
-        """Whether a query asks for what the policy hides, by a word or by a hidden photo."""
-        if not self._policy.hides_children:
-            return False
-        for part in query.parts:
-            if part.text is not None and refuses(self._policy, part.text):
-                return True
-            if isinstance(part.picture, Picture):
-                if self._refuses_picture(part.picture):
-                    return True
-            elif part.picture is not None:
-                known = self._known(part.picture)
-                if known is not None and self._hidden([known]):
-                    return True
-        return False
+        """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
+        return any(
+            refuses(self._policy, part.text or "")
+            if part.picture is None
+            else self._refuses(part.picture)
+            for part in query.parts
+        )
+
+    def _refuses(self, picture: PictureSource) -> bool:
+        """Whether a picture is no query: a hidden photo, or one of the visitor's with a child."""
+        if isinstance(picture, int):
+            return self._hides(picture)
+        return self._refuses_picture(picture)
 
     def _answer(
         self,

@@ -229,6 +229,10 @@ class Store(Protocol):
         """Drop the contents that lie nowhere. One whose file is merely missing stays."""
         ...
 
+    def spelled(self, folder: Path) -> Path:
+        """The folder as the library spells its name, in whichever Unicode form it was written."""
+        ...
+
     # Photos.
 
     def present(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -208,6 +209,19 @@ class FileTables(VectorTables, LogTable):
     def paths(self) -> list[tuple[int | None, bytes]]:
         """Every file that isn't missing: its photo, and its path in the file system's bytes."""
         return self.read("SELECT photo, path FROM files WHERE NOT missing")
+
+    def spelled(self, folder: Path) -> Path:
+        """The folder as the library spells its name, in whichever Unicode form it was written."""
+        if self.read("SELECT 1 FROM files WHERE path >= ? AND path < ? LIMIT 1", below(folder)):
+            return folder
+        wanted = [unicodedata.normalize("NFC", part) for part in folder.parts]
+        if all(part.isascii() for part in wanted):
+            return folder
+        for (path,) in self.read("SELECT path FROM files"):
+            start = path_of(path).parts[: len(wanted)]
+            if [unicodedata.normalize("NFC", part) for part in start] == wanted:
+                return Path(*start)
+        return folder
 
     def digest_at(self, *paths: Path) -> str | None:
         """The hex digest of the photo that lies, or lay, at one of these paths."""
