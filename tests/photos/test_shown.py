@@ -77,8 +77,9 @@ def patches() -> Image.Image:
 
 def middles(image: Image.Image) -> NDArray[np.int_]:
     assert image.mode == "RGB"
-    row: NDArray[np.int_] = np.asarray(image.resize((len(PATCHES), 1), Image.Resampling.BOX), int)
-    return row[0]
+    small = image.resize((len(PATCHES), 1), Image.Resampling.BOX)
+    row: NDArray[np.int_] = np.asarray(small, int)[0]
+    return row
 
 
 def encoded(form: str, image: Image.Image, **options: Any) -> bytes:

@@ -14,6 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from kadr.errors import ImageError
 from kadr.photos import endings, exif, facts, formats, frames, jpeg, pixels
+from kadr.photos.spliced import SMALL
 from kadr.types import PhotoFacts
 
 MAX_PIXELS = 2**28
@@ -184,6 +185,8 @@ def _open(source: Path | bytes) -> IO[bytes]:
         raise ImageError("not a readable photo (the file is empty)")
     if status.st_size > MAX_BYTES:
         raise ImageError(f"{status.st_size / 1e9:.1f} GB are more than are read")
+    if status.st_size <= SMALL:
+        return io.BytesIO(source.read_bytes())
     return source.open("rb")
 
 
