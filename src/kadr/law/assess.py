@@ -44,6 +44,7 @@ def assess(
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
+            [not photo.facts.texts_complete for photo in there],
         )
         if on_assessed is not None:  # before it is kept: what counts must be in the log
             on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
