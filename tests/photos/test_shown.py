@@ -140,6 +140,17 @@ def test_profiles_of_other_modes(mode: str) -> None:
     assert np.abs(np.asarray(wide, int)[9, 9] - PATCHES[0]).max() > 10
 
 
+def test_adobe_rgb_that_exif_alone_names() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Canon"
+    exif.get_ifd(0x8769)[0xA001] = 0xFFFF
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    named = middles(images.read(encoded("JPEG", patches(), exif=exif), 128)[0])
+    wide = encoded("JPEG", patches(), icc_profile=WIDE["Adobe RGB"])
+    np.testing.assert_allclose(named, middles(images.read(wide, 128)[0]), atol=3)
+    assert np.abs(named - middles(patches())).max() > 15
+
+
 def test_a_giant_has_its_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded("PNG", patches(), icc_profile=WIDE["Adobe RGB"])
     whole = middles(images.read(content, 32)[0])
