@@ -188,3 +188,22 @@ def test_a_keyword_hides_a_photo_and_so_does_a_name(tmp_path: Path) -> None:
         answer = library.search("blue", at_least=0)
     assert [hit.image.path.name for hit in answer.hits] == ["plain.jpg"]
     assert answer.withheld == policy.disclaimer()
+
+
+def test_words_that_were_not_read_send_a_photo_to_review(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    jpeg(photos / "plain.jpg")
+    broken = blocks.packet("<dc:title>sea</dc:title><dc:subject>")
+    (photos / "broken.jpg").write_bytes(blocks.jpeg(blocks.segment(0xE1, XAP + broken)))
+    with Library.open(tmp_path / "library.kadr", policy=law.PRESETS["under-16"]) as library:
+        library.index([photos])
+        answer = library.search("blue", at_least=0)
+    assert [hit.image.path.name for hit in answer.hits] == ["plain.jpg"]
+    assert answer.withheld == law.PRESETS["under-16"].disclaimer()
+    with Library.open(tmp_path / "library.kadr", policy=law.PRESETS["none"]) as library:
+        facts = [hit.facts for hit in library.search("blue", at_least=0).hits]
+    assert {(one.texts, one.texts_complete) for one in facts if one} == {
+        ((), True),
+        (("sea",), False),
+    }

@@ -77,8 +77,9 @@ def patches() -> Image.Image:
 
 def middles(image: Image.Image) -> NDArray[np.int_]:
     assert image.mode == "RGB"
-    row: NDArray[np.int_] = np.asarray(image.resize((len(PATCHES), 1), Image.Resampling.BOX), int)
-    return row[0]
+    small = image.resize((len(PATCHES), 1), Image.Resampling.BOX)
+    row: NDArray[np.int_] = np.asarray(small, int)[0]
+    return row
 
 
 def encoded(form: str, image: Image.Image, **options: Any) -> bytes:
@@ -137,6 +138,17 @@ def test_profiles_of_other_modes(mode: str) -> None:
     )
     assert plain.getpixel((9, 9)) == PATCHES[0]
     assert np.abs(np.asarray(wide, int)[9, 9] - PATCHES[0]).max() > 10
+
+
+def test_adobe_rgb_that_exif_alone_names() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Canon"
+    exif.get_ifd(0x8769)[0xA001] = 0xFFFF
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    named = middles(images.read(encoded("JPEG", patches(), exif=exif), 128)[0])
+    wide = encoded("JPEG", patches(), icc_profile=WIDE["Adobe RGB"])
+    np.testing.assert_allclose(named, middles(images.read(wide, 128)[0]), atol=3)
+    assert np.abs(named - middles(patches())).max() > 15
 
 
 def test_a_giant_has_its_colours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,12 @@ def orientation(exif: Image.Exif) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 0
 
 
+def is_adobe_rgb(exif: Image.Exif) -> bool:
+    """Whether the colours are Adobe RGB's, as cameras write it that embed no profile."""
+    space = directory(exif, IFD.Exif).get(Base.ColorSpace)
+    return space in {2, 0xFFFF} and text(directory(exif, IFD.Interop).get(1)) == "R03"
+
+
 def directory(exif: Image.Exif, number: int) -> Mapping[int, Any]:
     """The tags of a directory within EXIF, each with a value that could be read."""
     try:

@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kadr.errors import ImageError
-from kadr.photos import endings, exif, facts, formats, frames, jpeg, pixels
+from kadr.photos import colours, endings, exif, facts, formats, frames, jpeg, pixels
+from kadr.photos.spliced import SMALL
 from kadr.types import PhotoFacts
 
 MAX_PIXELS = 2**28
@@ -123,7 +124,8 @@ def _read(file: IO[bytes], task: _Task) -> tuple[Image.Image, PhotoFacts]:
                 stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
             tags = exif.read(image)
             frames.seek_shown(image, MAX_PIXELS)
-            photo = pixels.to_rgb(image, task.size, metadata.icc)
+            profile = metadata.icc or (colours.adobe_rgb() if exif.is_adobe_rgb(tags) else b"")
+            photo = pixels.to_rgb(image, task.size, profile)
             orientation = exif.orientation(tags)
             if orientation in _UPRIGHT:
                 photo = photo.transpose(_UPRIGHT[orientation])
@@ -184,6 +186,8 @@ def _open(source: Path | bytes) -> IO[bytes]:
         raise ImageError("not a readable photo (the file is empty)")
     if status.st_size > MAX_BYTES:
         raise ImageError(f"{status.st_size / 1e9:.1f} GB are more than are read")
+    if status.st_size <= SMALL:
+        return io.BytesIO(source.read_bytes())
     return source.open("rb")
 
 

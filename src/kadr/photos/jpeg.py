@@ -18,8 +18,8 @@ END = b"\xff\xd9"
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a segment: TEM, RST0 to RST7, SOI."""
 _SCAN, _END, _COMMENT = 0xDA, 0xD9, 0xFE
-_JFIF, _ADOBE = 0xE0, 0xEE
-_APPS = frozenset(range(0xE0, 0xF0))
+_SPEAKING = frozenset({*range(0xE1, 0xEE), 0xEF, _COMMENT})
+"""Segments that say nothing of pixels: of applications, but JFIF's and Adobe's; comments."""
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
@@ -37,7 +37,7 @@ def open_jpeg(file: IO[bytes]) -> tuple[JpegImageFile, Metadata]:
     unreadable.
     """
     parts, blocks = _split(file)
-    image = JpegImageFile(splice(file, parts))
+    image = JpegImageFile(splice(file, parts) if parts else file)
     if blocks.exif:
         image.info["exif"] = _EXIF + b"".join(blocks.exif)
     if blocks.xmp:
@@ -132,20 +132,24 @@ def _joined(chunks: list[tuple[int, int, bytes]]) -> tuple[bytes, bool]:
 
 
 def _split(file: IO[bytes]) -> tuple[list[Part], _Blocks]:
-    """What the decoder needs of a file, and what speaks of the photo."""
+    """What the decoder needs of a file (no parts: all of it), and what speaks of the photo."""
     file.seek(0)
     parts: list[Part] = [file.read(2)]
     blocks = _Blocks()
+    whole = True
     for number, (marker, start, data) in enumerate(_segments(file)):
         if number >= MOST_SEGMENTS:
             raise ImageError(f"not a readable photo (more than {MOST_SEGMENTS:,} segments)")
         if marker == _SCAN:
             parts.append((start, file.seek(0, 2)))
             break
-        if marker in {_JFIF, _ADOBE} or marker not in _APPS | {_COMMENT}:
+        if marker in _SPEAKING:
+            whole = False
+            blocks.add(marker, data)
+        else:
             parts.append(bytes((0xFF, marker)) + (len(data) + 2).to_bytes(2) + data)
-        blocks.add(marker, data)
-    return parts, blocks
+    file.seek(0)
+    return [] if whole else parts, blocks
 
 
 def _segments(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

@@ -132,11 +132,12 @@ def _split(file: IO[bytes]) -> tuple[list[Part], _Blocks]:
     """What the decoder needs of a file, and what speaks of the photo."""
     parts: list[Part] = [SIGNATURE]
     blocks, header, packed, others = _Blocks(), b"", 0, 0
-    animated = True
+    animated, cut, end = True, False, file.seek(0, 2)
     for kind, start, size in _chunks(file):
         if kind in _PIXELS:
             parts.append((start, start + 12 + size))
             packed += size * (kind == b"IDAT")
+            cut = start + 12 + size > end
             continue
         others += 1
         if others > MOST_CHUNKS or size > LIMIT:
@@ -154,7 +155,8 @@ def _split(file: IO[bytes]) -> tuple[list[Part], _Blocks]:
         else:
             blocks.complete &= kind not in _WORDS
     _check_pixels(header, packed)
-    parts.append(_chunk(b"IEND", b""))
+    if not cut:  # the decoder would take what follows for pixels
+        parts.append(_chunk(b"IEND", b""))
     return parts if animated else _still(file, parts), blocks
 
 

@@ -42,8 +42,12 @@ class PhotoTables(VectorTables, RecordTables):
         for row in self.among(statement, list(paths)):
             number, digest, mark, texts = row[:4]
             kind, width, height, taken, camera, *place = row[4:]
-            said = tuple(json.loads(texts)) if texts else ()
-            facts = PhotoFacts(kind, width, height, taken, camera, place[0], place[1], said)
+            said = json.loads(texts) if texts else []
+            complete = None not in said  # see _texts in files
+            facts = PhotoFacts(
+                kind, width, height, taken, camera, place[0], place[1],
+                tuple(text for text in said if text is not None), complete,
+            )  # fmt: skip
             photos[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
         return photos
 
