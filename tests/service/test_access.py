@@ -349,6 +349,10 @@ def test_the_visitor_is_the_last_that_is_no_proxy(value: str) -> None:
     assert found.visitor == FORWARDED[value]
 
 
+def test_a_links_name_is_no_part_of_an_address() -> None:
+    assert origin("fe80::1%eth0").visitor == origin("fe80::2%eth0").visitor
+
+
 def test_lines_of_a_header_are_one_list() -> None:
     lines = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "192.0.2.7")]
     assert origin("10.1.2.3", *lines, proxies=("10.1.2.3",)).visitor == "192.0.2.7"
@@ -464,6 +468,22 @@ def test_without_the_proxys_word_its_own_host_counts(behind: TestClient) -> None
     del behind.headers["X-Forwarded-Host"]
     own = {"Origin": "http://127.0.0.1:8427"}
     assert behind.delete(f"{API}/session", headers=own).status_code == 204
+    other = {"Origin": "https://photos.example"}
+    assert behind.delete(f"{API}/session", headers=other).status_code == 403
+
+
+def test_a_silent_proxy_brings_pages_of_the_names_that_were_said(service: Service) -> None:
+    named = replace(service, proxies=("10.1.2.3",), public_names=("photos.example",))
+    with TestClient(create_app(named), "http://127.0.0.1:8427", client=PROXY) as client:
+        for page, status in (
+            ("https://photos.example", 204), ("https://photos.example.evil.example", 403),
+            ("https://photos.example:8443", 403), ("https://evil.example", 403),
+        ):  # fmt: skip
+            answer = client.delete(f"{API}/session", headers={"Origin": page})
+            assert answer.status_code == status, page
+    with TestClient(create_app(named), client=("192.0.2.9", 1)) as stranger:
+        answer = stranger.delete(f"{API}/session", headers={"Origin": "https://photos.example"})
+        assert answer.status_code == 403
 
 
 def page_of(client: TestClient, path: str, **headers: str) -> Any:
