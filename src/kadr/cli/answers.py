@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kadr.cli.console import hint, printable
+from kadr.cli.console import hint, note, say
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Hit, Withheld
+    from kadr.types import Answer, Explanation, Hit, Withheld
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -37,18 +37,18 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
     from kadr.types import Withheld
 
     if answer.notice:
-        typer.echo(answer.notice)
+        say(answer.notice)
     sure = True
     for rank, hit in enumerate(interleaved(answer), start=first):
         if isinstance(hit, Withheld):
-            typer.echo(f"{rank:3} {'':7}  {hit.notice}")
+            say(f"{rank:3} {'':7}  {hit.notice}")
             continue
         if sure and not is_match(answer, hit):
             sure = False
-            typer.echo(_less_sure(answer))
-        typer.echo(_line(rank, hit))
+            say(_less_sure(answer))
+        say(_line(rank, hit))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
-            typer.echo(f"{'':14}{_words(hit)}")
+            say(f"{'':14}{_words(hit.explanation)}")
         if preview:
             from kadr.cli import previews
 
@@ -68,16 +68,13 @@ def _line(rank: int, hit: "Hit") -> str:
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
     copies = f"  (and {more} {'copy' if more == 1 else 'copies'})" if more else ""
-    return f"{rank:3} {figure}  {printable(hit.image.path)}{copies}"
+    return f"{rank:3} {figure}  {hit.image.path}{copies}"
 
 
-def _words(hit: "Hit") -> str:
-    assert hit.explanation is not None
+def _words(explanation: "Explanation") -> str:
     return "  ".join(
-        f"{printable(word.word)} {word.effect:+.1f}"
-        if word.effect is not None
-        else printable(word.word)
-        for word in hit.explanation.words
+        word.word if word.effect is None else f"{word.word} {word.effect:+.1f}"
+        for word in explanation.words
     )
 
 
@@ -133,7 +130,7 @@ def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> Non
     from kadr.report import sheet as sheets
 
     sheets.write_sheet(query, answer, sheet, language=language)
-    typer.echo(f"The contact sheet is in {printable(sheet)}", err=True)
+    note(f"The contact sheet is in {sheet}")
 
 
 def copy(photos: Iterable[Path], folder: Path) -> None:
@@ -146,10 +143,10 @@ def copy(photos: Iterable[Path], folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise KadrError(
-            f"{printable(folder)}: photos can't be copied there ({reason}). Name another folder."
+            f"{folder}: photos can't be copied there ({reason}). Name another folder."
         ) from error
     count = "1 photo was" if len(wanted) == 1 else f"{len(wanted):,} photos were"
-    typer.echo(f"{count} copied to {printable(folder)}", err=True)
+    note(f"{count} copied to {folder}")
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -168,7 +165,7 @@ def show(photo: Path) -> None:
     """
     if typer.launch(os.fspath(photo)) != 0:
         needed = "xdg-open, of the package xdg-utils" if sys.platform == "linux" else "a viewer"
-        raise KadrError(f"--open needs {needed}. Open it yourself: {printable(photo)}")
+        raise KadrError(f"--open needs {needed}. Open it yourself: {photo}")
 
 
 # Groups of duplicates.
@@ -179,11 +176,10 @@ def print_groups(groups: Sequence["Group"]) -> None:
     for group in groups:
         for photo in group.photos:
             size = f"{photo.facts.width}x{photo.facts.height}"
-            for path in photo.paths:
-                typer.echo(f"{size:>11}  {printable(path)}")
-        typer.echo("")
+            say(*(f"{size:>11}  {path}" for path in photo.paths))
+        say("")
     if not groups:
-        typer.echo("No duplicates")
+        say("No duplicates")
     elif sys.stdout.isatty():
         files = sum(len(group_paths(group)) for group in groups)
         hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import JsonFlag, LibraryOption, print_json, printable
+from kadr.cli.console import print_json, say
+from kadr.cli.options import JsonFlag, LibraryOption
 
 if TYPE_CHECKING:
     from kadr.law.chain import Entry
     from kadr.stores.sqlite import Store
 
-audit_app = typer.Typer(
+app = typer.Typer(
     help="Prove what was assessed, decided, refused and changed.", no_args_is_help=True
 )
 
@@ -29,14 +30,13 @@ def opened(library: Path | None) -> "Iterator[Store]":
         yield store
 
 
-@audit_app.callback()
-def _audit(context: typer.Context, library: LibraryOption = None) -> None:
-    context.obj = library
+@app.callback()
+def _audit(library: LibraryOption = None) -> None:
+    pass  # the commands take its options over
 
 
-@audit_app.command("verify")
+@app.command("verify")
 def verify_command(
-    context: typer.Context,
     library: LibraryOption = None,
     contains: Annotated[
         str | None,
@@ -51,26 +51,23 @@ def verify_command(
     """
     from kadr.law import audit
 
-    with opened(library or context.obj) as store:
+    with opened(library) as store:
         log = audit.beside(store)
-        found, hashes = log.verify(), [entry.hash for entry in log.entries()]
+        problems, hashes = log.verify(), [entry.hash for entry in log.entries()]
     if contains is not None and contains.lower() not in hashes:
-        found.append(f"no line has the hash {printable(contains)}")
+        problems.append(f"no line has the hash {contains}")
     last = hashes[-1] if hashes else None
     if as_json:
-        print_json({"log": log.path, "lines": len(hashes), "last": last, "problems": found})
+        print_json({"log": log.path, "lines": len(hashes), "last": last, "problems": problems})
     else:
-        for line in found:
-            typer.echo(printable(line))
-        state = f"Problems: {len(found):,}" if found else "The log is sound"
+        state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""
-        typer.echo(f"{state}. Lines: {len(hashes):,}{known}")
-    raise typer.Exit(1 if found else 0)
+        say(*problems, f"{state}. Lines: {len(hashes):,}{known}")
+    raise typer.Exit(1 if problems else 0)
 
 
-@audit_app.command("show")
+@app.command("show")
 def show_command(
-    context: typer.Context,
     library: LibraryOption = None,
     photo: Annotated[
         str | None, typer.Option(help="Only what was done with this photo: its path or digest.")
@@ -83,7 +80,7 @@ def show_command(
 
     from kadr.law import audit, review
 
-    with opened(library or context.obj) as store:
+    with opened(library) as store:
         digest = review.find(store, photo) if photo else None
         entries = audit.beside(store).entries()
         chosen = (entry for entry in entries if digest is None or _is_about(entry, digest))
@@ -91,8 +88,7 @@ def show_command(
     if as_json:
         print_json({"entries": [asdict(entry) for entry in shown]})
     else:
-        for entry in shown:
-            typer.echo(f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {_told(entry)}")
+        say(*map(_line, shown))
 
 
 def _is_about(entry: "Entry", digest: str) -> bool:
@@ -100,9 +96,9 @@ def _is_about(entry: "Entry", digest: str) -> bool:
     return entry.facts.get("photo") == digest or digest in several
 
 
-def _told(entry: "Entry") -> str:
+def _line(entry: "Entry") -> str:
     facts = dict(entry.facts)
     if "photos" in facts:
         facts["photos"] = f"{len(facts['photos']):,}"
-    told = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
-    return printable(", ".join(told))
+    shown = ", ".join(f"{k} {v}" for k, v in facts.items() if v not in (None, "", False))
+    return f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {shown}"
