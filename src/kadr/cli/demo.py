@@ -130,11 +130,7 @@ def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bo
     if not offline:
         try:
             with progress() as report:
-                fetch.fetch(
-                    real,
-                    on_progress=partial(report, "download"),
-                    connect_timeout=3.0,
-                )
+                fetch.fetch(real, on_progress=partial(report, "download"), connect_timeout=3.0)
         except DataError as error:
             note(f"The real archive can't be had ({error})")
         else:

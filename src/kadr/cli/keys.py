@@ -23,15 +23,16 @@ def add_command(
     *,
     name: Annotated[str, typer.Option(help="Whose it is; decisions are kept under it.")],
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it opens; repeat it. Default: read.")
-    ] = None,
+        tuple[Scope, ...],
+        typer.Option(help="What it opens; repeat it. Default: read."),
+    ] = (),
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key, and print it: it is shown this once, and kept as a hash."""
     from kadr.service import keys
 
-    scopes: list[Scope] = scope or ["read"]
+    scopes: list[Scope] = [*scope] or ["read"]
     key = keys.add(_file(library), name, scopes)
     if as_json:
         print_json({"key": key, "name": name, "scopes": scopes})

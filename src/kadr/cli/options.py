@@ -2,12 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import partial, reduce, wraps
-from operator import or_
+from functools import partial, wraps
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
@@ -28,7 +26,7 @@ _how = partial(typer.Option, rich_help_panel=HOW)
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters that are dataclasses become their fields, each an option.
 
-    Lists may be of Literals besides, which typer doesn't know: it sees an enum of the same values.
+    A parameter that is `tuple[X, ...]` is an option that can be repeated, X a Literal too.
     """
     groups: dict[str, Any] = {}
     shown: list[inspect.Parameter] = []
@@ -47,46 +45,35 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         command(**given)
 
     del run.__wrapped__  # typer would look through it
-    run.__annotations__ = {one.name: _enumerated(one.annotation) for one in shown}
-    run.__signature__ = inspect.Signature([  # type: ignore[attr-defined]
-        one.replace(annotation=run.__annotations__[one.name]) for one in shown
-    ])  # fmt: skip
+    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in shown}
     return run
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
-    """The parameters of a function or a dataclass, by name alone, with annotations resolved."""
+    """The parameters of a function or a dataclass as typer takes them, by name alone."""
     hints = get_type_hints(function, include_extras=True)
-    factories = {
-        field.name: field.default_factory()
-        for field in (fields(function) if is_dataclass(function) else ())
-        if field.default_factory is not MISSING
-    }
     return [
-        inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=factories.get(one.name, one.default),
-            annotation=hints[one.name],
-        )
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_repeatable(hints[one.name]))
         for one in inspect.signature(function).parameters.values()
     ]
 
 
-def _enumerated(hint: Any) -> Any:
-    """The annotation, with an enum in place of a Literal whose values a list holds."""
+def _repeatable(hint: Any) -> Any:
+    """The type of an option, a list in place of a tuple; typer takes no list of Literals."""
     if get_origin(hint) is Annotated:
         kind, *more = get_args(hint)
-        return Annotated[(_enumerated(kind), *more)]
-    if get_origin(hint) is UnionType:
-        return reduce(or_, map(_enumerated, get_args(hint)))
-    if get_origin(hint) is list and get_origin(get_args(hint)[0]) is Literal:
-        return list[StrEnum("Choice", {name: name for name in get_args(get_args(hint)[0])})]  # type: ignore[misc]
-    return hint
+        return Annotated[(_repeatable(kind), *more)]
+    if get_origin(hint) is not tuple:
+        return hint
+    element: Any = get_args(hint)[0]
+    if get_origin(element) is Literal:
+        element = StrEnum("Choice", [(value, value) for value in get_args(element)])  # type: ignore[misc]
+    return list.__class_getitem__(element)
 
 
 def _plain(value: Any) -> Any:
-    return [getattr(one, "value", one) for one in value] if isinstance(value, list) else value
+    return tuple(getattr(one, "value", one) for one in value) if isinstance(value, list) else value
 
 
 def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:

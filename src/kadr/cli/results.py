@@ -40,15 +40,15 @@ def print_trained(trained: "Trained", broken: int, out: Path, seconds: float) ->
         )
 
 
-def print_study(found: "JudgeStudy") -> None:
+def print_study(study: "JudgeStudy") -> None:
     """How experts and crowd agree, as `kadr data judges` prints it."""
-    for notice in found.notices:
+    for notice in study.notices:
         say(f"Note: {notice}", "")
-    coverage = found.coverage
+    coverage = study.coverage
     say("Judged pairs")
     _print_rows([
-        ("by experts", f"{found.expert_pairs:7,}"),
-        ("by the crowd", f"{found.crowd_pairs:7,}"),
+        ("by experts", f"{study.expert_pairs:7,}"),
+        ("by the crowd", f"{study.crowd_pairs:7,}"),
     ])  # fmt: skip
     say("", "Labels by the most frequent grade and the crowd's votes")
     _print_rows([
@@ -58,18 +58,18 @@ def print_study(found: "JudgeStudy") -> None:
         ("no most frequent grade", f"{coverage.undecided:7,}"),
         ("so without a label", f"{coverage.left_out:7,}"),
     ])  # fmt: skip
-    if found.agreement is not None:
-        _print_agreement(found.agreement)
-    if found.expert_aucs:
+    if study.agreement is not None:
+        _print_agreement(study.agreement)
+    if study.expert_aucs:
         say("", "One expert's grade against the verdict of the others (ROC-AUC)")
         _print_rows(
             (f"expert {item.rater}", f"{_interval(item.roc_auc)}  {_matches(item)}")
-            for item in found.expert_aucs
+            for item in study.expert_aucs
         )
-    for confusion in found.confusions or ():
+    for confusion in study.confusions or ():
         _print_confusion(confusion)
-    if found.crowd is not None and found.crowd_auc is not None:
-        _print_crowd(found.crowd, found.crowd_auc)
+    if study.crowd is not None and study.crowd_auc is not None:
+        _print_crowd(study.crowd, study.crowd_auc)
 
 
 def _matches(item: "ExpertAuc") -> str:
@@ -131,16 +131,16 @@ def _say_wordless(texts: tuple[str, ...]) -> None:
         )
 
 
-def print_evaluation(found: "Evaluation") -> None:
+def print_evaluation(evaluation: "Evaluation") -> None:
     """All figures of an evaluation, with intervals."""
-    _say_wordless(found.wordless)
-    for figures in found.pair_figures:
+    _say_wordless(evaluation.wordless)
+    for figures in evaluation.pair_figures:
         say(
             "",
             f"{figures.name}: {figures.pairs} pairs of {figures.images} images, "
             f"{figures.matches} matches",
         )
-        rows = (
+        _print_intervals(
             ("ROC-AUC", figures.roc_auc),
             ("average precision", figures.average_precision),
             ("Brier", figures.brier),
@@ -148,29 +148,29 @@ def print_evaluation(found: "Evaluation") -> None:
             ("tau-c", figures.tau_c),
             ("tau-b (crowd)", figures.tau_b),
         )
-        for name, interval in rows:
-            if interval is not None:
-                say(f"  {name:20} {_interval(interval)}")
         say(f"  {'MAE':20} {_interval(figures.mae)}  constant {figures.constant_mae:.3f}")
         say(f"  {'RMSE':20} {_interval(figures.rmse)}  constant {figures.constant_rmse:.3f}")
-    for retrieval in found.retrieval:
+    for retrieval in evaluation.retrieval:
         say("", f"{retrieval.name}: {retrieval.queries} queries, {retrieval.images} images")
-        for name, interval in (
+        _print_intervals(
             ("recall@1", retrieval.recall_1),
             ("recall@5", retrieval.recall_5),
             ("recall@10", retrieval.recall_10),
             ("MRR", retrieval.mean_reciprocal_rank),
-        ):
-            say(f"  {name:20} {_interval(interval)}")
+        )
         say(f"  {'median rank':20} {retrieval.median_rank:g}")
-    if found.cross_validated is not None:
+    if (published := evaluation.cross_validated) is not None:
         say("", "published protocols, 5-fold by image, all images")
-        for name, interval in (
-            ("ROC-AUC", found.cross_validated.roc_auc),
-            ("Flickr8k-Expert tau-c", found.cross_validated.tau_c),
-            ("Flickr8k-CF tau-b", found.cross_validated.tau_b),
-        ):
-            say(f"  {name:22} {_interval(interval)}")
+        _print_intervals(
+            ("ROC-AUC", published.roc_auc),
+            ("Flickr8k-Expert tau-c", published.tau_c),
+            ("Flickr8k-CF tau-b", published.tau_b),
+            width=22,
+        )
+
+
+def _print_intervals(*rows: tuple[str, "Interval | None"], width: int = 20) -> None:
+    say(*(f"  {name:{width}} {_interval(figure)}" for name, figure in rows if figure is not None))
 
 
 def _interval(interval: "Interval") -> str:

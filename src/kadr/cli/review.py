@@ -178,10 +178,7 @@ def decide_command(
 
 @app.command("appeal")
 def appeal_command(
-    photo: PhotoArgument,
-    why: WhyOption,
-    library: LibraryOption = None,
-    who: WhoOption = None,
+    photo: PhotoArgument, why: WhyOption, library: LibraryOption = None, who: WhoOption = None
 ) -> None:
     """Ask for a photo to be looked at again, whatever the machine or a person said.
 

@@ -61,8 +61,7 @@ def search_command(
     filtering: FilterOptions,
     output: OutputOptions,
     open_best: Annotated[
-        bool,
-        typer.Option("--open", help="Open the best match in a viewer.", rich_help_panel=HOW),
+        bool, typer.Option("--open", help="Open the best match in a viewer.", rich_help_panel=HOW)
     ] = False,
     copy_to: Annotated[
         Path | None,
@@ -103,24 +102,24 @@ def search_command(
         def ask(one: "Expression", cursor: int) -> "Answer":
             return opened.answers([(one, replace(first, cursor=cursor))])[0]
 
-        found = [
+        shown = [
             _turn(answer, paging.page, partial(ask, one))
             for one, answer in zip(
                 asked, opened.answers([(one, first) for one in asked]), strict=True
             )
         ]
         if explain:
-            found = [opened.explained(*pair) for pair in zip(asked, found, strict=True)]
+            shown = [opened.explained(*pair) for pair in zip(asked, shown, strict=True)]
     if explain and any(one.text is None for one in asked):
         warn("--explain tells of queries of one text, not of sums or pictures")
-    named = [(one.source, answer) for one, answer in zip(asked, found, strict=True)]
+    named = [(one.source, answer) for one, answer in zip(asked, shown, strict=True)]
     if as_json:
-        shown = _as_json(named, policy.name, paging)
-        print_json(shown if queries else shown[0])
+        objects = _as_json(named, policy.name, paging)
+        print_json(objects if queries else objects[0])
     else:
         _print(named, paging, output, titled=queries is not None)
     _write_sheet(named[0], output.sheet, language)
-    matches = [hit.image.path for answer in found for hit in answers.matching(answer)]
+    matches = [hit.image.path for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:
         answers.copy(matches, copy_to)
     if open_best and matches:

@@ -24,7 +24,6 @@ DEFAULT_POLICY = "under-16"
 PORT = 8427
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
 _door = partial(typer.Option, rich_help_panel="Who may enter")
 _uploads = partial(typer.Option, rich_help_panel="What may be sent")
 _law = partial(typer.Option, rich_help_panel=LAW)
@@ -46,25 +45,25 @@ def serve_command(
         typer.Option("--model", help="A trained matcher's folder. Default: the library's own."),
     ] = None,
     anonymous: Annotated[
-        list[Scope] | None,
+        tuple[Scope, ...],
         _door(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
             "while there is no key, else nothing."
         ),
-    ] = None,
+    ] = (),
     name: Annotated[
-        list[str] | None,
+        tuple[str, ...],
         _door(
             help="A host name that the service answers to; repeat it. Default: any with keys "
             "alone, else this machine's names and addresses."
         ),
-    ] = None,
+    ] = (),
     proxy: Annotated[
-        list[str] | None,
+        tuple[str, ...],
         _door(
             help="Address or network of a proxy whose forwarding headers are believed; repeat it."
         ),
-    ] = None,
+    ] = (),
     rate: Annotated[
         str,
         _door(
@@ -72,24 +71,19 @@ def serve_command(
         ),
     ] = "600/minute",
     waiting: Annotated[
-        int,
-        _door(min=1, help="Searches that may wait; one more is answered 503."),
+        int, _door(min=1, help="Searches that may wait; one more is answered 503.")
     ] = 64,
     uploads: Annotated[
-        Path | None,
-        _uploads(help="Folder for added photos. Without it none are taken."),
+        Path | None, _uploads(help="Folder for added photos. Without it none are taken.")
     ] = None,
     max_bytes: Annotated[
-        int,
-        _uploads(min=1000, help="Bytes of one request at most."),
+        int, _uploads(min=1000, help="Bytes of one request at most.")
     ] = 25_000_000,
     max_pixels: Annotated[
-        int,
-        _uploads(min=1000, help="Pixels of an upload at most."),
+        int, _uploads(min=1000, help="Pixels of an upload at most.")
     ] = 50_000_000,
     seconds: Annotated[
-        float,
-        _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take."),
+        float, _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take.")
     ] = 10.0,
     policy: PolicyOption = DEFAULT_POLICY,
     country: CountryOption = None,
@@ -143,7 +137,7 @@ def serve_command(
         country=country,
         country_header=country_header,
         country_parameter=country_parameter,
-        proxies=tuple(proxy or ()),
+        proxies=proxy,
         anonymous=None if allowed is None else frozenset(allowed),
         keys=ring,
         hosts=_names(name, host, needs_key=allowed == []),
@@ -206,9 +200,7 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _anonymous(
-    given: Sequence[Scope] | None, host: str, *, has_keys: bool
-) -> Sequence[Scope] | None:
+def _anonymous(given: Sequence[Scope], host: str, *, has_keys: bool) -> Sequence[Scope] | None:
     """What is allowed without a key; None: everything, while there is none.
 
     Raises:
@@ -226,7 +218,7 @@ def _anonymous(
     )
 
 
-def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[str, ...] | None:
+def _names(given: Sequence[str], host: str, *, needs_key: bool) -> tuple[str, ...] | None:
     """Host names that are answered: pages of other sites can point names of theirs at this machine.
 
     Where a key is needed they gain nothing by that.

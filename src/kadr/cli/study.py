@@ -1,7 +1,7 @@
 """A matcher of your own: train, evaluate, compare, score."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,14 +22,7 @@ from kadr.cli.console import (
     warn,
 )
 from kadr.cli.data import DataArgument, MaxBrokenOption
-from kadr.cli.options import (
-    CacheOption,
-    JsonFlag,
-    LanguageOption,
-    ModelOption,
-    Preset,
-    grouped,
-)
+from kadr.cli.options import CacheOption, JsonFlag, LanguageOption, ModelOption, Preset, grouped
 from kadr.errors import KadrError
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
@@ -76,24 +69,20 @@ class CompareOptions:
     """Fields of `kadr.study.train.Config`, each with the values to be compared."""
 
     image_encoder: Annotated[
-        list[str], typer.Option(help="Image encoder; repeat it for more than one.")
-    ] = field(default_factory=lambda: ["mini"])
+        tuple[str, ...], typer.Option(help="Image encoder; repeat it for more than one.")
+    ] = ("mini",)
     text_encoder: Annotated[
-        list[str], typer.Option(help="Text encoder; repeat it for more than one.")
-    ] = field(default_factory=lambda: ["mini", "tfidf"])
-    features: Annotated[list[Features], _FEATURES] = field(
-        default_factory=lambda: ["aligned", "concat"]
-    )
-    classifier: Annotated[list[Classifier], _CLASSIFIER] = field(
-        default_factory=lambda: ["logistic", "boosting", "mlp"]
-    )
-    experts: Annotated[list[Experts], _EXPERTS] = field(default_factory=lambda: ["majority"])
-    expert_weight: Annotated[list[float], _WEIGHT] = field(default_factory=lambda: [0.6])
-    judges: Annotated[list[Judges], _JUDGES] = field(default_factory=lambda: ["both"])
-    policy: Annotated[list[Preset], _POLICY] = field(default_factory=lambda: ["under-16"])
+        tuple[str, ...], typer.Option(help="Text encoder; repeat it for more than one.")
+    ] = ("mini", "tfidf")
+    features: Annotated[tuple[Features, ...], _FEATURES] = ("aligned", "concat")
+    classifier: Annotated[tuple[Classifier, ...], _CLASSIFIER] = ("logistic", "boosting", "mlp")
+    experts: Annotated[tuple[Experts, ...], _EXPERTS] = ("majority",)
+    expert_weight: Annotated[tuple[float, ...], _WEIGHT] = (0.6,)
+    judges: Annotated[tuple[Judges, ...], _JUDGES] = ("both",)
+    policy: Annotated[tuple[Preset, ...], _POLICY] = ("under-16",)
     alignment: Annotated[
-        list[Space], typer.Option(help="Mini's joint space: shipped, or fitted to this data.")
-    ] = field(default_factory=lambda: ["shipped"])
+        tuple[Space, ...], typer.Option(help="Mini's joint space: shipped, or fitted to this data.")
+    ] = ("shipped",)
 
     def combinations(self) -> list[dict[str, Any]]:
         """Every choice of one value for each field; what costs an encoding changes last."""
