@@ -66,10 +66,12 @@ def _repeatable(hint: Any) -> Any:
         return Annotated[(_repeatable(kind), *more)]
     if get_origin(hint) is not tuple:
         return hint
-    element: Any = get_args(hint)[0]
-    if get_origin(element) is Literal:
-        element = StrEnum("Choice", [(value, value) for value in get_args(element)])  # type: ignore[misc]
-    return list.__class_getitem__(element)
+    return list.__class_getitem__(_enumerated(get_args(hint)[0]))
+
+
+def _enumerated(kind: Any) -> Any:
+    values = get_args(kind) if get_origin(kind) is Literal else ()
+    return StrEnum("Choice", [(value, value) for value in values]) if values else kind
 
 
 def _plain(value: Any) -> Any:
