@@ -45,7 +45,7 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class OpenedFile:
     """A photo's file, opened; size in bytes and time of change in ns, as when it was indexed."""
 
     path: Path
@@ -95,7 +95,7 @@ class Catalogue:
         """Whether the policy hides a photo."""
         return bool(verdict.hidden(self._store, self._policy, [number]))
 
-    def open(self, photo: Stored) -> "Found | None":
+    def open(self, photo: Stored) -> "OpenedFile | None":
         """A file of the photo that is as it was indexed, opened: nothing unknown is shown.
 
         None where each of its files changed or went away.
@@ -109,7 +109,7 @@ class Catalogue:
             except OSError:
                 continue
             if files.state(file.fileno()) == state:
-                return Found(path, file, state)
+                return OpenedFile(path, file, state)
             file.close()
         return None
 

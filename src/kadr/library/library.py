@@ -27,10 +27,21 @@ from kadr.library.search import Page, Searcher
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.stores.sqlite import Store, Totals, records
-from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
+from kadr.types import (
+    Answer,
+    Assessment,
+    Explanation,
+    Filters,
+    Picture,
+    Ruling,
+    Score,
+    Skipped,
+)
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
     from kadr.law.assessor import Assessor
+    from kadr.law.review import Doubt
+    from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
     from kadr.library.ingest import Outcome, Watcher
@@ -238,6 +249,30 @@ class Library:
             count = self._store.forget(self._store.present([photo]).get(photo, ()))
             self._log_forgotten()
             return count
+
+    def photo_number(self, digest: str) -> int | None:
+        """The number of the photo with this SHA-256; None where the library has none."""
+        return self._store.number(digest)
+
+    # Review.
+
+    def review_queue(self) -> "list[Doubt]":
+        """Photos that wait for a person under this policy; see `kadr.law.review.queue`."""
+        from kadr.law import review
+
+        return review.queue(self._store, self._policy)
+
+    def rule(self, digest: str, ruling: Ruling) -> "ReviewOutcome":
+        """Put a person's decision on record; see `kadr.law.review.decide`."""
+        from kadr.law import review
+
+        return review.decide(self._store, digest, ruling)
+
+    def withdraw(self, digest: str, who: str, why: str = "") -> None:
+        """Take a decision back; see `kadr.law.review.withdraw`."""
+        from kadr.law import review
+
+        review.withdraw(self._store, digest, who, why)
 
     # Answers.
 

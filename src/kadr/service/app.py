@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
-from kadr.service import photos, problems, reviewing, search, status
+from kadr.service import photos, problems, review, search, status
 from kadr.service.config import Service, check_networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
@@ -64,7 +64,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.cursors = service, Cursors()
     app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
-    for router in (search.router, photos.router, reviewing.router, status.router):
+    for router in (search.router, photos.router, review.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
     app.include_router(page.router())

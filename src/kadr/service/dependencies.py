@@ -11,14 +11,11 @@ from kadr.library.library import Library
 from kadr.library.queries import Expression
 from kadr.service import problems
 from kadr.service.cursors import Cursors, ListingCursors
+from kadr.service.folder_names import FolderNames
 from kadr.service.problems import ProblemError
+from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
-from kadr.service.shapes import (
-    MOST_NUMBER,
-    Cursor,
-    FilterShape,
-    FolderNames,
-)
+from kadr.service.shapes import MOST_NUMBER, Cursor, FilterShape
 from kadr.service.visitors import RequestPolicy, law_of
 from kadr.stores.sqlite import Stored
 from kadr.types import Filters
@@ -103,9 +100,9 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def folder_names(request: Request, library: Library) -> FolderNames:
-    """What the library's folders are called."""
-    return FolderNames(library.folders, request.app.state.service.uploads)
+def renderer(request: Request, library: Library) -> Renderer:
+    """Renders the library's photos."""
+    return Renderer(FolderNames(library.folders), request.app.state.service.uploads)
 
 
 def cursors_of(request: Request, law: RequestPolicy, *listing: object) -> ListingCursors:
@@ -148,7 +145,7 @@ def seen(library: Library, photo: int, law: RequestPolicy) -> Stored:
     return found
 
 
-def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | None:
+def chosen(library: Library, shape: FilterShape) -> Filters | None:
     """The filters that a request asks for; None: all photos.
 
     Raises:
@@ -158,7 +155,7 @@ def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | 
         return None
     folder = None
     if shape.folder is not None:
-        folder = folder_names(request, library).folder(shape.folder)
+        folder = FolderNames(library.folders).folder(shape.folder)
         if folder is None:
             raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
     with problems.of_the_request():

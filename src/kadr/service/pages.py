@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from kadr.service.photos import has
+from kadr.service.downloads import is_cached
 from kadr.service.problems import ProblemError
 
 WEB = Path(__file__).with_name("page")
@@ -47,6 +47,6 @@ def _read(path: Path) -> _File:
 
 def _send(request: Request, file: _File) -> Response:
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
-    if has(request, file.tag):
+    if is_cached(request, file.tag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media)

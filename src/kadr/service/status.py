@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
 from kadr.service import metrics, problems
-from kadr.service.dependencies import ThePolicy, folder_names, json, resources
+from kadr.service.dependencies import ThePolicy, json, renderer, resources
 from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
 from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
@@ -32,7 +32,7 @@ async def library(
         return json(
             LibraryShape(
                 photos=found.photos,
-                folders=folder_names(request, opened).folders(found),
+                folders=renderer(request, opened).folders(found),
                 cameras=list(found.cameras),
                 kinds=list(found.kinds),
                 first_taken=found.first,
