@@ -21,15 +21,15 @@ app = typer.Typer(
 @grouped
 def add_command(
     *,
-    name: Annotated[str, typer.Option(help="Whose it is; decisions are kept under it.")],
+    name: Annotated[str, typer.Option(help="Its owner; decisions are recorded under it.")],
     scope: Annotated[
         tuple[Scope, ...],
-        typer.Option(help="What it opens; repeat it. Default: read."),
+        typer.Option(help="What it allows; repeat it. Default: read."),
     ] = (),
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key, and print it: it is shown this once, and kept as a hash."""
+    """Make a key and print it. It is shown only once, and stored as a hash."""
     from kadr.service import keys
 
     scopes: list[Scope] = [*scope] or ["read"]
@@ -38,12 +38,12 @@ def add_command(
         print_json({"key": key, "name": name, "scopes": scopes})
     else:
         say(key)
-        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or the page asks for it.")
+        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or enter it on the page.")
 
 
 @app.command("list")
 def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
-    """List keys: id, name, scopes, when each was made."""
+    """List keys: id, name, scopes, date."""
     from kadr.service import keys
 
     known = keys.read(_file(library))
@@ -61,7 +61,7 @@ def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> No
 def remove_command(
     key: Annotated[str, typer.Argument(help="Its id or its name.")], library: LibraryOption = None
 ) -> None:
-    """Make a key worthless, at once."""
+    """Revoke a key, at once."""
     from kadr.service import keys
 
     removed = keys.remove(_file(library), key)

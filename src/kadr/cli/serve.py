@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kadr.service.config import Service
 
 DEFAULT_POLICY = "under-16"
-"""Whoever serves others answers to a law."""
+"""Whoever serves others is subject to the law."""
 PORT = 8427
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_door = partial(typer.Option, rich_help_panel="Who may enter")
+_access = partial(typer.Option, rich_help_panel="Who may enter")
 _uploads = partial(typer.Option, rich_help_panel="What may be sent")
 _law = partial(typer.Option, rich_help_panel=LAW)
 
@@ -46,42 +46,38 @@ def serve_command(
     ] = None,
     anonymous: Annotated[
         tuple[Scope, ...],
-        _door(
+        _access(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
             "while there is no key, else nothing."
         ),
     ] = (),
     name: Annotated[
         tuple[str, ...],
-        _door(
+        _access(
             help="A host name that the service answers to; repeat it. Default: any with keys "
             "alone, else this machine's names and addresses."
         ),
     ] = (),
     proxy: Annotated[
         tuple[str, ...],
-        _door(
-            help="Address or network of a proxy whose forwarding headers are believed; repeat it."
+        _access(
+            help="Address or network of a proxy whose forwarding headers are trusted; repeat it."
         ),
     ] = (),
     rate: Annotated[
         str,
-        _door(
-            help="Searches and the like that one visitor may ask: 600/minute, 20/second, or off."
+        _access(
+            help="Searches and the like that one visitor may make: 600/minute, 20/second, or off."
         ),
     ] = "600/minute",
     waiting: Annotated[
-        int, _door(min=1, help="Searches that may wait; one more is answered 503.")
+        int, _access(min=1, help="Searches that may wait; any more are answered 503.")
     ] = 64,
     uploads: Annotated[
-        Path | None, _uploads(help="Folder for added photos. Without it none are taken.")
+        Path | None, _uploads(help="Folder for added photos. Without it uploads are refused.")
     ] = None,
-    max_bytes: Annotated[
-        int, _uploads(min=1000, help="Bytes of one request at most.")
-    ] = 25_000_000,
-    max_pixels: Annotated[
-        int, _uploads(min=1000, help="Pixels of an upload at most.")
-    ] = 50_000_000,
+    max_bytes: Annotated[int, _uploads(min=1000, help="Most bytes in one request.")] = 25_000_000,
+    max_pixels: Annotated[int, _uploads(min=1000, help="Most pixels in an upload.")] = 50_000_000,
     seconds: Annotated[
         float, _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take.")
     ] = 10.0,
@@ -89,24 +85,22 @@ def serve_command(
     country: CountryOption = None,
     country_header: Annotated[
         str | None,
-        _law(help="Header in which a --proxy tells the visitor's country, such as CF-IPCountry."),
+        _law(help="Header in which a --proxy names the visitor's country, such as CF-IPCountry."),
     ] = None,
     country_parameter: Annotated[
         bool,
-        _law(
-            "--country-parameter", help="Believe ?country=, which any visitor can set: for tests."
-        ),
+        _law("--country-parameter", help="Trust ?country=, which any visitor can set: for tests."),
     ] = False,
     blocked_by: Annotated[
         str | None,
-        _law(help="Address of whoever blocks by law, told with each 451. Default: the service's."),
+        _law(help="Address of whoever blocks by law, sent with each 451. Default: the service's."),
     ] = None,
     log_queries: Annotated[
         bool, typer.Option("--log-queries", help="Keep the texts of queries in the log.")
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", help="Log each request on a terminal too, not only elsewhere."),
+        typer.Option("--verbose", help="Log each request on a terminal too."),
     ] = False,
 ) -> None:
     """Open the library to people and programs: a page to search on, and a REST service.
@@ -115,10 +109,10 @@ def serve_command(
         kadr keys add --name family
         kadr serve --host 0.0.0.0 --uploads ~/Uploads
 
-    It listens on this machine alone, where nobody needs a key. Any other address needs one
-    (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a terminal
-    only what goes wrong. Ctrl-C ends it when what has begun is done. The page works without a
-    network; the service's description is at /api/v1/openapi.json.
+    By default it listens only on this machine, where nobody needs a key. Any other address needs
+    one (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a
+    terminal only what goes wrong. Ctrl-C ends it once running requests are done. The page works
+    without a network; the API is described at /api/v1/openapi.json.
     """
     from kadr.library.library import default_path, resolved
     from kadr.service import keys
@@ -157,7 +151,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     """Serve until Ctrl-C; says where.
 
     Raises:
-        KadrError: the address can't be had, or the library can't be read.
+        KadrError: the address isn't available, or the library can't be read.
     """
     # Searches share the cores: several threads for one text would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -168,7 +162,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     from kadr.service import logs, server
     from kadr.service.app import create_app
 
-    app = create_app(service)  # what is wrong is said before anything listens
+    app = create_app(service)  # errors are reported before anything listens
     if service.uploads is not None:
         _make(service.uploads)
     listening = server.listen(host, port)
@@ -219,7 +213,7 @@ def _anonymous(given: Sequence[Scope], host: str, *, has_keys: bool) -> Sequence
 
 
 def _names(given: Sequence[str], host: str, *, needs_key: bool) -> tuple[str, ...] | None:
-    """Host names that are answered: pages of other sites can point names of theirs at this machine.
+    """Host names that are answered: other sites can point names of theirs at this machine.
 
     Where a key is needed they gain nothing by that.
     """

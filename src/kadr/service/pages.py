@@ -1,4 +1,4 @@
-"""The page's files. They are read once: what a visitor names is looked up, never opened."""
+"""The files of the page. They are read once: a visitor's name is looked up, never opened."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ class _File:
 
 
 def router() -> APIRouter:
-    """The routes of the page; they are no part of the API."""
+    """The routes of the page; they aren't part of the API."""
     files = {path.name: _read(path) for path in WEB.iterdir() if path.is_file()}
-    made = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False)
 
-    @made.get("/")
+    @routes.get("/")
     async def _index(request: Request) -> Response:
         return _send(request, files[INDEX])
 
-    @made.get("/web/{name}")
+    @routes.get("/web/{name}")
     async def _file(request: Request, name: str) -> Response:
         if name not in files:
             raise ProblemError(404, "There is nothing here.")
         return _send(request, files[name])
 
-    return made
+    return routes
 
 
 def _read(path: Path) -> _File:
