@@ -20,7 +20,7 @@ from kadr.service.app import create_app
 from kadr.service.config import SCOPES, Service
 from kadr.service.cursors import Cursors
 from kadr.service.problems import ProblemError
-from kadr.stores.sqlite import Store
+from kadr.stores import open_store
 from libraries import assess, colour_matcher, paint
 
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
         paint(home / "photos" / ("old" if seed % 2 else "new") / f"{seed:02}.png", seed)
     with Library.open(home / "library.kadr", model=model) as library:
         library.index([home / "photos"])
-    store = Store(home / "library.kadr")
+    store = open_store(home / "library.kadr")
     assess(store, dict.fromkeys(range(1, COUNT + 1), 0.0) | {3: 0.9, 4: 0.5})
     store.close()
     return home / "library.kadr"
@@ -495,10 +495,9 @@ class TestReview:
             again = opened.post("/api/v1/review/4", json={"decision": "withdraw"}, headers=anna)
             problem(again, 409)
             problem(opened.post("/api/v1/review/99", json=said, headers=anna), 404)
-        log = (home / "library.kadr.audit.jsonl").read_text(encoding="utf-8")
-        (ruled,) = (line for line in log.splitlines() if '"ruled"' in line)
-        assert "Anna" in ruled
-        assert "grown-ups" in ruled
+        with Library.open(home / "library.kadr") as library:
+            (ruled,) = library.store.entries("ruled")
+        assert (ruled.facts["who"], ruled.facts["why"]) == ("Anna", "grown-ups")
 
 
 class TestDoor:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kadr.cli.console import hint, note, say
+from kadr.cli.console import hint, note, print_bytes, say
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Explanation, Hit, Withheld
+    from kadr.types import Answer, Explanation, Hit
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -33,16 +33,12 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         first: rank of its first hit.
         preview: print small pictures below, where the terminal can show them.
     """
-    from kadr.library.search import interleaved, is_match
-    from kadr.types import Withheld
+    from kadr.library.search import is_match
 
     if answer.notice:
         say(answer.notice)
     sure = True
-    for rank, hit in enumerate(interleaved(answer), start=first):
-        if isinstance(hit, Withheld):
-            say(f"{rank:3} {'':7}  {hit.notice}")
-            continue
+    for rank, hit in enumerate(answer.hits, start=first):
         if sure and not is_match(answer, hit):
             sure = False
             say(_less_sure(answer))
@@ -53,6 +49,8 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
             from kadr.cli import previews
 
             previews.show(hit.image.path, sys.stdout)
+    if answer.withheld:
+        say(answer.withheld)
 
 
 def _less_sure(answer: "Answer") -> str:
@@ -80,28 +78,23 @@ def _words(explanation: "Explanation") -> str:
 
 def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[str, Any]:
     """An answer as --json prints it; `first` is the rank of its first hit."""
-    from kadr.library.search import interleaved
-
     return {
         "query": query,
         "policy": policy,
         "matches": answer.matches,
         "at_least": answer.at_least,
         "hits": [
-            _hit_as_json(rank, hit, answer)
-            for rank, hit in enumerate(interleaved(answer), start=first)
+            _hit_as_json(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=first)
         ],
         "notice": answer.notice,
+        "withheld": answer.withheld,
         "more": answer.next is not None,
     }
 
 
-def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str, Any]:
+def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
     from kadr.library.search import is_match
-    from kadr.types import Withheld
 
-    if isinstance(hit, Withheld):
-        return {"rank": rank, "withheld": hit.notice}
     return {
         "rank": rank,
         "probability": hit.probability,
@@ -117,9 +110,7 @@ def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str
 
 def print_raw(paths: Iterable[Path]) -> None:
     """Print paths as the file system has them, each ended by a NUL."""
-    for path in paths:
-        sys.stdout.buffer.write(os.fsencode(path) + b"\0")
-    sys.stdout.buffer.flush()
+    print_bytes(b"".join(os.fsencode(path) + b"\0" for path in paths))
 
 
 # What is done with the photos besides printing them.

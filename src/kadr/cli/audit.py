@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import print_json, say
+from kadr.cli.console import note, print_bytes, print_json, say
 from kadr.cli.options import JsonFlag, LibraryOption
 
 if TYPE_CHECKING:
-    from kadr.law.chain import Entry
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
+    from kadr.stores.chain import Entry
 
 app = typer.Typer(
     help="Prove what was assessed, decided, refused and changed.", no_args_is_help=True
@@ -24,9 +24,9 @@ app = typer.Typer(
 def opened(library: Path | None) -> "Iterator[Store]":
     """The library's file: the named one, or the default."""
     from kadr.library.library import default_path
-    from kadr.stores.sqlite import Store
+    from kadr.stores import open_store
 
-    with closing(Store(library or default_path())) as store:
+    with closing(open_store(library or default_path())) as store:
         yield store
 
 
@@ -40,29 +40,29 @@ def verify_command(
     library: LibraryOption = None,
     contains: Annotated[
         str | None,
-        typer.Option(help="A hash that was noted earlier, elsewhere; its line must be there."),
+        typer.Option(help="A hash that was noted earlier, elsewhere; its entry must be there."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that no line of the audit log was changed, removed, added or moved.
+    """Check that no entry of the audit log was changed, removed, added or moved.
 
-    Prints the last line's hash: kept elsewhere, it proves later that all lines up to it are as
+    Prints the last entry's hash: kept elsewhere, it proves later that all entries up to it are as
     they were (--contains). Exits 1 where something is wrong.
     """
     from kadr.law import audit
 
-    with opened(library) as store:
-        log = audit.beside(store)
-        problems, hashes = log.verify(), [entry.hash for entry in log.entries()]
+    with opened(library) as store, store.reading():
+        problems, hashes = audit.verify(store), [entry.hash for entry in audit.entries(store)]
+        path = store.path
     if contains is not None and contains.lower() not in hashes:
-        problems.append(f"no line has the hash {contains}")
+        problems.append(f"no entry has the hash {contains}")
     last = hashes[-1] if hashes else None
     if as_json:
-        print_json({"log": log.path, "lines": len(hashes), "last": last, "problems": problems})
+        print_json({"log": path, "lines": len(hashes), "last": last, "problems": problems})
     else:
         state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""
-        say(*problems, f"{state}. Lines: {len(hashes):,}{known}")
+        say(*problems, f"{state}. Entries: {len(hashes):,}{known}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -75,20 +75,38 @@ def show_command(
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The last so many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print the last lines of the audit log, oldest first."""
+    """Print the last entries of the audit log, oldest first."""
     from collections import deque
 
     from kadr.law import audit, review
 
     with opened(library) as store:
         digest = review.find(store, photo) if photo else None
-        entries = audit.beside(store).entries()
-        chosen = (entry for entry in entries if digest is None or _is_about(entry, digest))
-        shown = deque(chosen, limit)
+        entries = audit.entries(store)
+        shown = deque((one for one in entries if digest is None or _is_about(one, digest)), limit)
     if as_json:
         print_json({"entries": [asdict(entry) for entry in shown]})
     else:
         say(*map(_line, shown))
+
+
+@app.command("export")
+def export_command(
+    file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
+    library: LibraryOption = None,
+) -> None:
+    """Write the audit log as JSON lines, an entry a line, for whoever keeps or checks it."""
+    from kadr.law import audit
+    from kadr.photos import files
+    from kadr.stores import chain
+
+    with opened(library) as store:
+        lines = [chain.to_line(entry) for entry in audit.entries(store)]
+    if str(file) == "-":
+        print_bytes(b"".join(lines))
+    else:
+        files.save(file, b"".join(lines))
+        note(f"Entries in {file}: {len(lines):,}")
 
 
 def _is_about(entry: "Entry", digest: str) -> bool:

@@ -84,6 +84,12 @@ def print_json(value: Any) -> None:
     typer.echo(to_json(value))
 
 
+def print_bytes(data: bytes) -> None:
+    """Print bytes as they are."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 class Progress(Protocol):
     """Shows how far a stage of the work is."""
 

@@ -96,12 +96,12 @@ def review_by_captions(library: "Library", archive: "Dataset", photos: Mapping[s
     """
     from kadr.law import policy as law
     from kadr.law import review
-    from kadr.photos import images
+    from kadr.photos import files
     from kadr.types import ImageFile
 
     children = law.assess(archive, library.policy).images
     for name, path in photos.items():
-        file = images.identify(path, path.parent)
+        file = files.identify(path, path.parent)
         if isinstance(file, ImageFile):
             decision = "hide" if name in children else "allow"
             why = "its captions, which tell what was drawn"

@@ -1,4 +1,4 @@
-"""kadr index: how far it is, what came of it, and following folders."""
+"""kadr index: progress, result, and watching folders."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +14,13 @@ from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOp
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
-    from kadr.library.ingest import Outcome, Watcher
+    from kadr.library.ingest import IndexCallbacks, IndexResult
     from kadr.library.library import Library
 
 QUIET = 500
-"""Milliseconds without a change after which a followed folder is looked at."""
+"""Milliseconds without a change before a watched folder is indexed again."""
 PATIENCE = 3000
-"""Milliseconds after which it is looked at though changes go on."""
+"""Milliseconds after which it is indexed although changes go on."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def index_command(
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
         if watch:
             _follow(opened, chosen or opened.folders, options, as_json=as_json)
-        outcome, seconds = _index(opened, chosen, options)
-        _print(opened, outcome, seconds, as_json=as_json)
-    raise typer.Exit(1 if outcome.absent else 0)
+        result, seconds = _index(opened, chosen, options)
+        _print(opened, result, seconds, as_json=as_json)
+    raise typer.Exit(1 if result.absent else 0)
 
 
 def _follow(
@@ -83,7 +83,7 @@ def _follow(
     """Index folders, then whatever changes in them, until stopped.
 
     Raises:
-        LibraryError: the folders can't be followed.
+        LibraryError: the folders can't be watched.
     """
     there = [folder for folder in folders if folder.is_dir()]
     changes = _changes(there, library.path)
@@ -95,24 +95,24 @@ def _follow(
         touched = _touched(paths, there)
         if touched:
             with suppress(DataError):  # it is gone by now, which is the next change
-                outcome, seconds = _index(library, touched, again)
-                if outcome.files != outcome.unchanged or outcome.gone or outcome.pruned:
-                    _print(library, outcome, seconds, as_json=as_json)
+                result, seconds = _index(library, touched, again)
+                if result.files != result.unchanged or result.gone or result.pruned:
+                    _print(library, result, seconds, as_json=as_json)
 
 
 def _index(
     library: "Library", folders: Sequence[Path], options: IndexOptions
-) -> tuple["Outcome", float]:
+) -> tuple["IndexResult", float]:
     started = time.monotonic()
     with progress() as report:
-        outcome = library.index(
-            folders, **vars(options), watcher=_watcher(report), on_wait=_say_waiting
+        result = library.index(
+            folders, **vars(options), callbacks=_callbacks(report), on_wait=_say_waiting
         )
-    return outcome, time.monotonic() - started
+    return result, time.monotonic() - started
 
 
-def _watcher(report: Progress) -> "Watcher":
-    from kadr.library.ingest import Watcher
+def _callbacks(report: Progress) -> "IndexCallbacks":
+    from kadr.library.ingest import IndexCallbacks
 
     start: list[tuple[float, int]] = []
 
@@ -123,48 +123,48 @@ def _watcher(report: Progress) -> "Watcher":
         rate = (done - start[0][1]) / max(now - start[0][0], 1e-3)
         report("photos", done, total, f"{rate:.0f}/s, {skipped} skipped")
 
-    return Watcher(advance, lambda path, reason: warn(f"{path}: {reason}"))
+    return IndexCallbacks(advance, lambda path, reason: warn(f"{path}: {reason}"))
 
 
 def _say_waiting() -> None:
     warn("another process is indexing this library; waiting for it (Ctrl-C gives up)")
 
 
-def _print(library: "Library", outcome: "Outcome", seconds: float, *, as_json: bool) -> None:
+def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json: bool) -> None:
     if as_json:
-        about = {"library": library.path, "policy": library.policy.name, **asdict(outcome)}
+        about = {"library": library.path, "policy": library.policy.name, **asdict(result)}
         print_json({**about, "seconds": round(seconds, 3)})
     else:
-        _print_counts(library.path, outcome, seconds)
-    for folder in outcome.absent:
+        _print_counts(library.path, result, seconds)
+    for folder in result.absent:
         warn(
             f"{folder} isn't there or is empty, as a disk that isn't mounted is. "
             "What the library knows of it was kept; kadr library remove forgets it."
         )
 
 
-def _print_counts(library: Path, outcome: "Outcome", seconds: float) -> None:
+def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
-        "new": outcome.encoded,
-        "renamed, moved or copied": outcome.known,
-        "unchanged": outcome.unchanged,
-        "no longer there": outcome.gone if not outcome.pruned else 0,
-        "forgotten": outcome.pruned,
-        "skipped": outcome.skipped,
+        "new": result.encoded,
+        "renamed, moved or copied": result.known,
+        "unchanged": result.unchanged,
+        "no longer there": result.gone if not result.pruned else 0,
+        "forgotten": result.pruned,
+        "skipped": result.skipped,
     }
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-    rate = f" ({outcome.encoded / seconds:.0f} photos/s)" if outcome.encoded else ""
+    rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
     say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
-    if outcome.skipped:
+    if result.skipped:
         hint("What was skipped, and why: kadr library problems")
-    if outcome.gone and not outcome.pruned:
+    if result.gone and not result.pruned:
         hint("Paths that are no longer there are hidden; kadr index --prune forgets them.")
-    if outcome.encoded and not (outcome.unchanged or outcome.known):
+    if result.encoded and not (result.unchanged or result.known):
         hint("Now search: kadr search what you look for")
 
 
 def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
-    """Paths that changed, the library's own files left out; first, at once, none."""
+    """Paths that changed, without the library's own files; the first set is empty and immediate."""
     from watchfiles import watch
 
     if not folders:
@@ -191,7 +191,7 @@ def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
 
 
 def _touched(paths: Iterable[Path], folders: Sequence[Path]) -> list[Path]:
-    """The folders to look at again: the nearest that are there, none inside another."""
+    """The folders to index again: the nearest that exist, none inside another."""
     parents = set()
     for path in paths:
         parent = path.parent

@@ -163,7 +163,6 @@ def decide_command(
 ) -> None:
     """Decide about one photo, whoever decided before."""
     from kadr.law import review
-    from kadr.stores.sqlite import records
 
     name = _user(who)
     with opened(library) as store:
@@ -172,7 +171,7 @@ def decide_command(
             review.withdraw(store, digest, name, why)
         else:
             ruling = review.ruling(decision, name, why)
-            review.decide(store, digest, ruling, over=records.ruling(store, digest))
+            review.decide(store, digest, ruling, over=store.ruling(digest))
     say(f"{digest}: {decision}, by {name}")
 
 

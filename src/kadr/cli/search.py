@@ -234,7 +234,7 @@ def _turn(answer: "Answer", page: int, ask: Callable[[int], "Answer"]) -> "Answe
         if answer.next is None:
             from kadr.types import Answer
 
-            return Answer((), "No more photos.") if answer.hits or answer.withheld else answer
+            return Answer((), "No more photos.") if answer.hits else answer
         answer = ask(answer.next)
     return answer
 

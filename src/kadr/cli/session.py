@@ -10,7 +10,7 @@ from kadr.cli.console import say
 
 if TYPE_CHECKING:
     from kadr.law.review import Decision, Doubt, Outcome
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
     from kadr.types import Assessment
 
 _KEYS = "a allow   h hide   s skip   u undo   q quit   ? help"
@@ -57,13 +57,11 @@ class Session:
 
     def _show(self) -> bool:
         """Show where the person is; False where somebody else was faster."""
-        from kadr.stores.sqlite import records
-
         if self.place == len(self.doubts):
             say("That was the last one. u undoes it, any other key ends.")
             return True
         doubt = self.doubts[self.place]
-        stands = records.ruling(self.store, doubt.digest)
+        stands = self.store.ruling(doubt.digest)
         if stands != doubt.ruling and self.place not in self.decided:
             self.place += 1
             return False

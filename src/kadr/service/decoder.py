@@ -5,7 +5,6 @@ that no process can disturb another by dying.
 """
 
 import asyncio
-import hashlib
 import io
 import multiprocessing
 import sys
@@ -215,10 +214,10 @@ def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
 def _picture(content: bytes, size: int, most_pixels: int) -> Picture:
     import numpy as np
 
-    from kadr.photos import images
+    from kadr.photos import files, images
 
     photo, _ = images.read(content, size, most_pixels)
-    return Picture(hashlib.sha256(content).hexdigest(), np.asarray(photo))
+    return Picture(files.digest(content), np.asarray(photo))
 
 
 def _kind(content: bytes, most_pixels: int) -> str:

@@ -17,7 +17,7 @@ from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
 from kadr.service.shapes import MOST_NUMBER, Cursor, FilterShape
 from kadr.service.visitors import RequestPolicy, request_policy
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 from kadr.types import Filters
 
 GONE = 499

@@ -9,11 +9,11 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import OpenedFile
+from kadr.library.catalogue import OpenedPhoto
 from kadr.service.folder_names import text
 from kadr.service.problems import ProblemError
 from kadr.service.resources import Resources
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 MEDIA_TYPES = {
     "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
@@ -32,7 +32,7 @@ PICTURE: dict[str, Any] = {
 
 
 async def picture(
-    request: Request, held: Resources, opened: tuple[Stored, OpenedFile | None], size: str | None
+    request: Request, held: Resources, opened: tuple[Stored, OpenedPhoto | None], size: str | None
 ) -> Response:
     """A photo's file, which is closed at the end, or a copy no larger than `size`."""
     stored, file = opened
@@ -51,7 +51,7 @@ async def picture(
 
 
 def _file(
-    request: Request, stored: Stored, opened: OpenedFile, headers: dict[str, str]
+    request: Request, stored: Stored, opened: OpenedPhoto, headers: dict[str, str]
 ) -> StreamingResponse:
     """The file as it is, or the part of it that is asked for."""
     whole = opened.state[0]
@@ -108,7 +108,7 @@ def is_cached(request: Request, tag: str) -> bool:
     return held.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in held.split(",")}
 
 
-async def _thumbnail(held: Resources, digest: str, opened: OpenedFile, side: int) -> bytes:
+async def _thumbnail(held: Resources, digest: str, opened: OpenedPhoto, side: int) -> bytes:
     cached = held.thumbnails.get((digest, side))
     if cached is not None:
         return cached

@@ -1,13 +1,12 @@
 """Routes over photos: to see, to list, to add and delete."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import OpenedFile
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
@@ -28,7 +27,7 @@ from kadr.service.problems import ProblemError
 from kadr.service.shapes import AddedShape, ListingShape, PhotoShape, SkippedShape
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"])
 
@@ -118,7 +117,7 @@ def _another() -> None:
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
     def keep(_library: Library) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = storage.digest(content)
         storage.save(folder / f"{digest}{SUFFIXES.get(kind, '.' + kind)}", content)
         return digest
 
@@ -160,7 +159,7 @@ async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = N
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, OpenedFile | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = seen(library, photo, law)
         return one, library.catalogue.open(one)
 

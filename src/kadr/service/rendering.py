@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Facets, Listing
-from kadr.library.search import interleaved, is_match
+from kadr.library.search import is_match
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
 from kadr.service.shapes import (
@@ -20,12 +20,11 @@ from kadr.service.shapes import (
     PhotoShape,
     RequestShape,
     RulingShape,
-    WithheldShape,
     WordShape,
 )
 from kadr.service.visitors import RequestPolicy
-from kadr.stores.sqlite import Stored
-from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
+from kadr.stores import Stored
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
 
 
 class Renderer:
@@ -75,12 +74,8 @@ class Renderer:
             refused=answer.refused,
             notice=answer.notice,
             next=cursors.seal(answer.next),
-            hits=[
-                WithheldShape(rank=rank, notice=one.notice)
-                if isinstance(one, Withheld)
-                else self._hit(rank, one, answer)
-                for rank, one in enumerate(interleaved(answer), start=1)
-            ],
+            withheld=answer.withheld,
+            hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
         )
 
     def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:

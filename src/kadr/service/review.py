@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
 from kadr.law.review import ruling, user
-from kadr.library.catalogue import OpenedFile
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
@@ -14,7 +14,7 @@ from kadr.service.downloads import PICTURE, picture
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(prefix="/review", tags=["review"])
 REVIEW = needs("review")
@@ -68,7 +68,7 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, OpenedFile | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = stored(library, photo)
         return one, library.catalogue.open(one)
 

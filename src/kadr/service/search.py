@@ -77,7 +77,7 @@ async def search(
         Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
     ] = None,
 ) -> Response:
-    """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
+    """What the law hides is in no answer; `withheld` says that the library holds such photos."""
     expression, cursors = understood(q), cursors_of(request, law, "search", q, which)
     start = cursors.open(cursor)
 

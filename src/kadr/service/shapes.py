@@ -144,14 +144,6 @@ class HitShape(_Shape):
     photo: PhotoShape
 
 
-class WithheldShape(_Shape):
-    """Stands in the place of a photo that the law hides."""
-
-    kind: Literal["withheld"] = "withheld"
-    rank: int = Field(ge=1)
-    notice: str = Field(description="The policy's disclaimer.")
-
-
 class AnswerShape(_Shape):
     """A page of found photos, best first."""
 
@@ -162,7 +154,11 @@ class AnswerShape(_Shape):
     refused: bool = Field(description="The query asks for what the law hides.")
     notice: str | None = Field(description="Why something is missing.")
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
-    hits: list[Annotated[HitShape | WithheldShape, Field(discriminator="kind")]]
+    withheld: str | None = Field(
+        description="The policy's disclaimer where the library holds photos that the policy hides, "
+        "whatever is asked for; null where it holds none."
+    )
+    hits: list[HitShape]
 
 
 class ListingShape(_Shape):

@@ -59,7 +59,7 @@ function line(item, height) {
   return made;
 }
 
-/** The disclaimer, and nothing else of the photo. @param {import("./feed.js").Withheld} item */
+/** The disclaimer: there are photos that may not be shown. @param {import("./feed.js").Withheld} item */
 function withheld(item, height) {
   const made = element("li", "cell withheld");
   const card = element("div", "card");

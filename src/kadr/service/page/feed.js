@@ -175,43 +175,42 @@ export class Feed {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const isWeak = hit.kind === "photo" && !hit.matches;
+      const isWeak = !hit.matches;
       if (isWeak && !items.some((item) => item.kind === "line")) {
         const text = this.#lineText(page);
-        // Where nothing matches, withheld photos are below the line too.
-        if (page.matches) items.push({ kind: "line", text });
-        else items.unshift({ kind: "line", text });
+        items.push({ kind: "line", text });
       }
-      items.push({ ...hit, explainable: hit.kind === "photo" && hit.similarity !== null && this.explained !== null });
+      items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
+    // Once, after the first page: where it stands says nothing of what is withheld.
+    if (page === this.page && page.withheld && page.hits.length) items.push({ kind: "withheld", notice: page.withheld });
   }
 
-  #lineText({ matches, hits, at_least: least }) {
+  #lineText({ matches, withheld, at_least: least }) {
     if (matches) return say("weaker", { least: percent(least ?? 0) });
-    return say(hits.some((hit) => hit.kind === "withheld") ? "nearestShown" : "nearest");
+    return say(withheld ? "nearestShown" : "nearest");
   }
 
   #summary({ hits, next, photos, refused, matches }) {
-    const found = hits.filter((hit) => hit.kind === "photo");
     if (refused || !hits.length) return "";
     if (photos) {
-      if (!Object.keys(this.state.filters).length) return say("newest", { n: Math.max(this.total, found.length) });
-      return say(next === null ? "filtered" : "filteredMore", { n: found.length });
+      if (!Object.keys(this.state.filters).length) return say("newest", { n: Math.max(this.total, hits.length) });
+      return say(next === null ? "filtered" : "filteredMore", { n: hits.length });
     }
     if (!matches) return say("nothingMatches");
-    if (found[0].probability === null) return say("alike");
-    const n = found.filter((hit) => hit.matches).length;
-    const best = percent(found[0].probability);
-    return say(next !== null && n === found.length ? "matchesMore" : "matches", { n, best });
+    if (hits[0].probability === null) return say("alike");
+    const n = hits.filter((hit) => hit.matches).length;
+    const best = percent(hits[0].probability);
+    return say(next !== null && n === hits.length ? "matchesMore" : "matches", { n, best });
   }
 
   /** @returns {Note | null} */
-  #note({ hits, refused, notice, photos }) {
+  #note({ hits, refused, notice, photos, withheld }) {
     if (refused) return { title: say("refused"), text: notice };
     if (hits.length) return null;
-    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered") };
+    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered"), text: withheld ?? "" };
     if (photos) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
-    return { title: say("nothing"), text: notice ?? "" };
+    return { title: say("nothing"), text: withheld ?? notice ?? "" };
   }
 }
 
