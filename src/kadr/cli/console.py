@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def say(*lines: object) -> None:
-    """Print lines; nothing in them ends a line or commands the terminal."""
+    """Print lines. Whatever they quote, it neither ends a line nor commands the terminal."""
     for line in lines:
         typer.echo(printable(str(line)))
 
@@ -48,13 +48,17 @@ def hint(text: str) -> None:
 
 
 def printable(name: Path | str) -> str:
-    """A path or a text on one line: newlines, commands to the terminal, broken bytes escaped."""
-    return "".join(
-        letter
-        if letter.isprintable() or letter in _JOINERS
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in os.fspath(name)
-    )
+    """A path or a text on one line that is safe for a terminal.
+
+    Escaped are newlines, control characters (C0, C1), those that turn the direction of writing
+    (bidi), and bytes that are no text.
+    """
+    return _escaped(os.fspath(name), lambda letter: letter.encode("unicode_escape").decode("ascii"))
+
+
+def _escaped(text: str, escape: Callable[[str], str], kept: str = "") -> str:
+    kept += _JOINERS
+    return "".join(c if c.isprintable() or c in kept else escape(c) for c in text)
 
 
 def jsonable(value: Any) -> Any:
@@ -74,14 +78,15 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def to_json(value: Any) -> str:
-    """A value as JSON text."""
-    return json.dumps(jsonable(value), ensure_ascii=False, indent=1)
+def to_json(value: Any, *, ascii_only: bool = False) -> str:
+    """A value as JSON text, what isn't printable escaped."""
+    text = json.dumps(jsonable(value), ensure_ascii=ascii_only, indent=1)
+    return _escaped(text, lambda letter: json.dumps(letter)[1:-1], kept="\n")
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    typer.echo(to_json(value))
+    typer.echo(to_json(value, ascii_only=not sys.stdout.encoding.lower().startswith("utf")))
 
 
 def print_bytes(data: bytes) -> None:
@@ -112,8 +117,8 @@ def progress() -> Iterator[Progress]:
                 return
             bars.append(_bar())
         if stage not in tasks:
-            tasks[stage] = bars[0].add_task(stage, total=total, completed=done, note=note)
-        bars[0].update(tasks[stage], completed=done, total=total, note=note)
+            tasks[stage] = bars[0].add_task(printable(stage), total=total, note="")
+        bars[0].update(tasks[stage], completed=done, total=total, note=printable(note))
 
     try:
         yield report
@@ -132,8 +137,8 @@ def _bar() -> Any:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
-    more = TimeRemainingColumn(), TextColumn("left  {task.fields[note]}")
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), MofNCompleteColumn())
+    more = TimeRemainingColumn(), TextColumn("left  {task.fields[note]}", markup=False)
     bar = Progress(*columns, *more, console=Console(stderr=True))
     bar.start()
     return bar

@@ -3,19 +3,47 @@
 import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from kadr.cli import audit, data, demo, indexing, keys, library, review, search, serve, study
-from kadr.cli.console import say, warn
+from kadr.cli.console import printable, say, warn
+from kadr.cli.failures import TRACEBACK, explained
 from kadr.cli.options import LAW
 from kadr.errors import KadrError
 
 INTERRUPTED = 130
 PHOTOS, RESEARCH = "Your photos", "A matcher of your own"
 
+
+class _Group(TyperGroup):
+    """The commands. What a wrong command line holds is quoted safely."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _quoted():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _quoted():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _quoted() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = printable(message)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
+    cls=_Group,
     help="kadr finds the photo you describe, and says how sure it is.\n\n"
     "Begin with: kadr index FOLDER, then kadr search a dog runs on the beach",
     no_args_is_help=True,
@@ -46,24 +74,51 @@ app.add_typer(data.app, name="data", rich_help_panel=RESEARCH)
 
 
 def main() -> None:
-    """Run the command line; an expected error is one line on stderr and exit code 2."""
+    """Run the command line; an error is one line on stderr and exit code 2."""
     # Else the threads of OpenMP (the text encoder's, boosting's) spin while they wait for each
     # other, and with another process at work a search takes fifty times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding may lack a letter
     try:
-        app(standalone_mode=True)
-    except KadrError as error:
-        warn(error)
-        sys.exit(2)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
             warn("stopped. What was encoded is kept; run it again to go on.")
         raise
+    except Exception as error:
+        if TRACEBACK in os.environ and not isinstance(error, KadrError):
+            raise
+        _leave_stdout()
+        warn(explained(error))
+        sys.exit(2)
+
+
+def _open_streams() -> None:
+    """Lead closed streams nowhere: else the next file that is opened would take their place."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - gets `number`
+        if getattr(sys, name) is None:
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _leave_stdout() -> None:
+    """What can't be printed now isn't tried again when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(wanted: bool) -> None:
