@@ -10,6 +10,7 @@ import typer
 
 from kadr.cli.console import note, print_bytes, print_json, say
 from kadr.cli.options import JsonFlag, LibraryOption
+from kadr.cli.outputs import check_file
 
 if TYPE_CHECKING:
     from kadr.stores import Store
@@ -100,6 +101,8 @@ def export_command(
     from kadr.photos import files
     from kadr.stores import chain
 
+    if str(file) != "-":
+        check_file(file)
     with opened(library) as store:
         lines = [chain.to_line(entry) for entry in audit.entries(store)]
     if str(file) == "-":

@@ -10,6 +10,7 @@ import typer
 from kadr.cli import results
 from kadr.cli.console import note, print_json, progress, say
 from kadr.cli.options import JsonFlag
+from kadr.cli.outputs import check_folder
 
 app = typer.Typer(help="Get, check, study or generate an annotated archive.", no_args_is_help=True)
 
@@ -30,6 +31,7 @@ def fetch_command(
     """Download the archive (about 50 MB). An interrupted download goes on where it stopped."""
     from kadr.data import fetch
 
+    check_folder(folder)
     with progress() as report:
         path = fetch.fetch(
             folder, url=url or fetch.ARCHIVE_URL, on_progress=partial(report, "download")
@@ -87,6 +89,7 @@ def generate_command(
     """Draw a small archive of made-up scenes in the real one's layout; its truth is known."""
     from kadr.data import drawn
 
+    check_folder(folder)
     with progress() as report:
         drawn.generate(folder, images=images, seed=seed, on_progress=partial(report, "scenes"))
     say(f"{images} scenes are in {folder}. Train on them: kadr train {folder} --out model")

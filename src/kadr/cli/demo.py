@@ -11,6 +11,7 @@ import typer
 
 from kadr.cli import answers, results
 from kadr.cli.console import note, open_cache, progress, say
+from kadr.cli.outputs import check_folder
 from kadr.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def demo_command(
     from kadr.matcher import bundle as matcher
     from kadr.study import evaluate, train
 
+    check_folder(out)
     if out.exists() and any(out.iterdir()) and not (out / "archive").exists():
         raise DataError(f"{out} holds other files. Name a new folder with --out.")
     out.mkdir(parents=True, exist_ok=True)

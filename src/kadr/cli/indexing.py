@@ -1,5 +1,6 @@
 """kadr index: progress, result, and watching folders."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -62,12 +63,11 @@ def index_command(
     files that aren't named as photos are passed over. Exits 1 where a folder of the library isn't
     there.
     """
-    from kadr.library.ingest import check
     from kadr.library.library import Library, resolved
 
     chosen = [resolved(folder) for folder in folders or ()]
     for folder in chosen:
-        check(folder)  # before a library is made for nothing
+        _check(folder)  # before a library is made for nothing
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
         if watch:
@@ -75,6 +75,15 @@ def index_command(
         result, seconds = _index(opened, chosen, options)
         _print(opened, result, seconds, as_json=as_json)
     raise typer.Exit(1 if result.absent else 0)
+
+
+def _check(folder: Path) -> None:
+    if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
+        raise DataError(
+            f"{folder} is a file. Name the folder that holds it: kadr index {folder.parent}"
+        )
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
 
 
 def _follow(

@@ -9,6 +9,7 @@ import typer
 from kadr.cli.audit import opened
 from kadr.cli.console import hint, load_policy, note, print_json, printable, say, warn
 from kadr.cli.options import LAW, CountryOption, JsonFlag, LibraryOption, inherited
+from kadr.cli.outputs import check_file
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def export_command(
     from kadr.law import review, reviewers
     from kadr.photos import files
 
+    check_file(file)
     rules = load_policy(policy or DEFAULT, country)
     with opened(library) as store:
         doubts = review.queue(store, rules)

@@ -24,6 +24,7 @@ from kadr.cli.options import (
     Paths0Flag,
     grouped,
 )
+from kadr.cli.outputs import check_file, check_folder
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def search_command(
     from kadr.library.library import Library
     from kadr.library.search import Page
 
-    _check_output(as_json=as_json, paths0=output.paths0)
+    _check_output(output, as_json=as_json)
+    check_folder(copy_to)
     asked = _asked(query or [], queries)
     if output.sheet is not None and len(asked) > 1:
         raise KadrError("A contact sheet shows one query's photos. Ask one query.")
@@ -146,7 +148,7 @@ def similar_command(
     """
     from kadr.library.library import Library
 
-    _check_output(as_json=as_json, paths0=output.paths0)
+    _check_output(output, as_json=as_json)
     filters = _filters(filtering)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
@@ -181,7 +183,7 @@ def duplicates_command(
     """
     from kadr.library.library import Library
 
-    _check_output(as_json=as_json, paths0=paths0)
+    _check_output(OutputOptions(paths0=paths0), as_json=as_json)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, policy=policy, create=False) as opened, progress() as report:
         groups = opened.duplicates(partial(report, "compared"))
@@ -195,9 +197,14 @@ def duplicates_command(
     raise typer.Exit(0 if groups else 1)
 
 
-def _check_output(*, as_json: bool, paths0: bool) -> None:
-    if as_json and paths0:
+def _check_output(output: OutputOptions, *, as_json: bool) -> None:
+    if as_json and output.paths0:
         raise KadrError("--json and --paths0 both say what is printed. Choose one.")
+    if output.sheet is not None:
+        from kadr.report import sheet
+
+        sheet.check_suffix(output.sheet)
+        check_file(output.sheet)
 
 
 def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":

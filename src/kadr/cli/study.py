@@ -23,6 +23,7 @@ from kadr.cli.console import (
 )
 from kadr.cli.data import DataArgument, MaxBrokenOption
 from kadr.cli.options import CacheOption, JsonFlag, LanguageOption, ModelOption, Preset, grouped
+from kadr.cli.outputs import check_file, check_folder
 from kadr.errors import KadrError
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
@@ -109,8 +110,7 @@ def train_command(
     from kadr.matcher import bundle as matcher
     from kadr.study import train
 
-    if out.exists() and not out.is_dir():
-        raise KadrError(f"{out} is a file. Name a new folder with --out.")
+    check_folder(out)
     started = time.monotonic()
     archive = dataset.load(data, max_broken_share=max_broken)
     with open_cache(cache) as vectors, progress() as report:
@@ -159,6 +159,9 @@ def evaluate_command(
     from kadr.photos import files
     from kadr.study import evaluate
 
+    check_file(report)
+    if str(json_file) != "-":
+        check_file(json_file)
     compared = _comparison(comparison, report)
     archive = dataset.load(data, max_broken_share=max_broken)
     matcher, rules = load_matcher(model), law.PRESETS[policy]
@@ -220,6 +223,7 @@ def compare_command(
     from kadr.data import dataset
     from kadr.study import compare, train
 
+    check_folder(out)
     configs = [
         train.Config(**chosen, test_share=test_share, seed=seed, search=search)
         for chosen in options.combinations()
@@ -253,6 +257,7 @@ def score_command(
     from kadr.photos import files
     from kadr.study import score
 
+    check_file(out)
     table = score.read_pairs(pairs)
     matcher = load_matcher(model)
     with open_cache(cache) as vectors, progress() as report:

@@ -32,16 +32,25 @@ PAPER, MAT, LINE = "#f3f5f4", "#e4e9e7", "#d3d9d7"
 INK, MUTED, BAR = "#17201f", "#55605e", "#1d6a73"
 
 
+def check_suffix(path: Path) -> str:
+    """The suffix, in lower case, of the file that a sheet is to be.
+
+    Raises:
+        KadrError: there is no sheet of this kind.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
+    return suffix
+
+
 def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en") -> Path:
     """Write found photos with rank and probability to an .html, .png or .jpg file.
 
     Raises:
         KadrError: the suffix is another one, or the file can't be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
-        raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
-    return files.save(path, _WRITERS[suffix](query, answer, Wording(language)))
+    return files.save(path, _WRITERS[check_suffix(path)](query, answer, Wording(language)))
 
 
 def _page(query: str, answer: Answer, say: Wording) -> bytes:
