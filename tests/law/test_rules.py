@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from kadr.errors import PolicyError
 from kadr.law import rules
-from kadr.law.policy import DISCLAIMERS, PRESETS, Policy
+from kadr.law.policy import DISCLAIMERS, PRESETS, Policy, refuses
+from kadr.law.verdict import verdict
+from kadr.types import Assessment
 
 PAGE = Path(__file__).parents[2] / "docs" / "law.md"
 UNDER_16, NONE = PRESETS["under-16"], PRESETS["none"]
@@ -94,25 +96,58 @@ def test_strictness_goes_by_its_list() -> None:
     assert sorted(mixed, key=rules.strictness) == steps
 
 
-@given(
-    st.lists(
-        st.builds(
-            Policy,
-            st.text(string.ascii_lowercase, min_size=1),
-            st.integers(0, 99),
-            st.booleans(),
-            st.floats(0.5, 1),
-            st.floats(0, 0.5),
-            st.sampled_from(["never", "unsure", "always"]),
-        ),
-        min_size=1,
-    )
+POLICIES = st.builds(
+    Policy,
+    st.text(string.ascii_lowercase, min_size=1),
+    st.integers(0, 99),
+    st.booleans(),
+    st.floats(0.5, 1),
+    st.floats(0, 0.5),
+    st.sampled_from(["never", "unsure", "always"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["wide", "brief"]),
 )
-def test_strictest_never_shows_where_another_hides(policies: list[Policy]) -> None:
-    found = rules.Rules({str(n): policy for n, policy in enumerate(policies)}, {}, "")
-    strictest = found.policy(None)
-    assert strictest.hides_children == any(policy.hides_children for policy in policies)
-    assert all(rules.strictness(policy) <= rules.strictness(strictest) for policy in policies)
+ASSESSMENTS = st.none() | st.builds(
+    Assessment,
+    st.just(()),
+    st.none() | st.floats(0, 1),
+    st.none() | st.just((4.0,)),
+    st.sampled_from([(), ("faces",)]),
+    st.floats(0, 1),
+    st.sampled_from(["", "v1"]),
+)
+ORDER = ("show", "review", "hide")
+
+
+@given(
+    st.lists(POLICIES, min_size=1), ASSESSMENTS, st.sampled_from(["a child", "a school", "a car"])
+)
+def test_strictest_hides_whatever_any_policy_hides(
+    policies: list[Policy], assessment: Assessment | None, query: str
+) -> None:
+    strictest = rules.Rules({str(n): one for n, one in enumerate(policies)}, {}, "").policy(None)
+    own = ORDER.index(verdict(strictest, assessment, None))
+    assert all(own >= ORDER.index(verdict(one, assessment, None)) for one in policies)
+    assert bool(refuses(strictest, query)) >= any(refuses(one, query) for one in policies)
+    assert strictest.age >= max((one.age for one in policies if one.hides_children), default=0)
+
+
+def test_strictest_joins_limits_of_several(path: Path) -> None:
+    text = """
+        [policies.old]
+        extends = "under-16"
+        age = 18
+        review = 0.6
+        hide = 0.9
+
+        [policies.low]
+        extends = "under-16"
+        review = 0.1
+        faces = "always"
+    """
+    strictest = read(path, text).policy(None)
+    assert strictest == replace(UNDER_16, name="old", age=18, review=0.1, faces="always")
 
 
 def test_spec_is_a_preset_or_a_file(path: Path) -> None:

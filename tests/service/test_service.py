@@ -587,7 +587,7 @@ class TestDoor:
         problem(client.get("/api/v1/nothing"), 404)
         wrong = client.put("/api/v1/search")
         problem(wrong, 405)
-        assert set(wrong.headers["allow"].split(", ")) == {"GET", "POST"}
+        assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
     def test_too_much_waits(self, service: Service) -> None:
         import threading

@@ -64,8 +64,14 @@ def remove_command(
     """Revoke a key, at once."""
     from kadr.service import keys
 
-    removed = keys.remove(_file(library), key)
+    file = _file(library)
+    removed = keys.remove(file, key)
     note(f"{removed.id} {removed.name} is removed")
+    if not keys.read(file):
+        hint(
+            "No key is left, so nobody gets in. Make another: kadr keys add --name NAME, or delete "
+            f"{file} to need none on this machine."
+        )
 
 
 def _file(library: Path | None) -> Path:

@@ -48,14 +48,14 @@ def serve_command(
         tuple[Scope, ...],
         _access(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
-            "while there is no key, else nothing."
+            "if there is no key and no --proxy, else nothing."
         ),
     ] = (),
     name: Annotated[
         tuple[str, ...],
         _access(
-            help="A host name that the service answers to; repeat it. Default: any with keys "
-            "alone, else this machine's names and addresses."
+            help="A host name that the service answers to; repeat it. Default: any where a key is "
+            "needed, else this machine's names and addresses."
         ),
     ] = (),
     proxy: Annotated[
@@ -64,6 +64,13 @@ def serve_command(
             help="Address or network of a proxy whose forwarding headers are trusted; repeat it."
         ),
     ] = (),
+    root_path: Annotated[
+        str,
+        _access(
+            help="Path below which a proxy serves this, such as /photos. Default: the "
+            "X-Forwarded-Prefix of a --proxy."
+        ),
+    ] = "",
     rate: Annotated[
         str,
         _access(
@@ -109,21 +116,30 @@ def serve_command(
         kadr keys add --name family
         kadr serve --host 0.0.0.0 --uploads ~/Uploads
 
-    By default it listens only on this machine, where nobody needs a key. Any other address needs
-    one (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a
-    terminal only what goes wrong. Ctrl-C ends it once running requests are done. The page works
-    without a network; the API is described at /api/v1/openapi.json.
+    By default it listens only on this machine, where nobody needs a key until there is one. Any
+    other address, and whoever comes by a --proxy, needs one (kadr keys add) or --anonymous. Logs
+    are JSON lines on stderr, without queries; on a terminal only what goes wrong. Ctrl-C ends it
+    once running requests are done. The page works without a network; the API is described at
+    /api/v1/openapi.json.
     """
     from kadr.library.library import default_path, resolved
-    from kadr.service import keys
+    from kadr.service import forwarding, keys
     from kadr.service.config import Service
 
+    if root_path.strip("/") and not forwarding.prefix(root_path):
+        raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
     path = library or default_path()
     if uploads is None and not path.exists():
         raise KadrError(f"{path}: no library here. Make one: kadr index FOLDER")
     load_policy(policy, country)  # says which
     ring = keys.beside(path)
-    allowed = _anonymous(anonymous, host, has_keys=bool(keys.read(ring)))
+    has_keys = bool(keys.read(ring))
+    allowed = _anonymous(anonymous, host, proxied=bool(proxy), has_keys=has_keys)
+    if not has_keys and not allowed and (proxy or ring.exists()):
+        note(
+            "Everybody needs a key, and there is none. Make one: kadr keys add --name NAME, or say "
+            "what is allowed without: --anonymous read"
+        )
     service = Service(
         library=path,
         model=model,
@@ -132,6 +148,7 @@ def serve_command(
         country_header=country_header,
         country_parameter=country_parameter,
         proxies=proxy,
+        root_path=forwarding.prefix(root_path),
         anonymous=None if allowed is None else frozenset(allowed),
         keys=ring,
         hosts=_names(name, host, needs_key=allowed == []),
@@ -194,17 +211,19 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _anonymous(given: Sequence[Scope], host: str, *, has_keys: bool) -> Sequence[Scope] | None:
-    """What is allowed without a key; None: everything, while there is none.
+def _anonymous(
+    given: Sequence[Scope], host: str, *, proxied: bool, has_keys: bool
+) -> Sequence[Scope] | None:
+    """What is allowed without a key; None: everything, until there is one.
 
     Raises:
         KadrError: other machines could enter, and nobody said how.
     """
     if given:
         return given
-    if host in LOOPBACK:
+    if host in LOOPBACK and not proxied:
         return None
-    if has_keys:
+    if has_keys or proxied:
         return []
     raise KadrError(
         f"{host} can be reached by other machines. Make a key first (kadr keys add --name NAME), "
@@ -219,10 +238,10 @@ def _names(given: Sequence[str], host: str, *, needs_key: bool) -> tuple[str, ..
     """
     if given:
         return (*(name.lower() for name in given), *LOOPBACK)
-    if host in LOOPBACK:
-        return LOOPBACK
     if needs_key:
         return None
+    if host in LOOPBACK:
+        return LOOPBACK
     import socket
 
     own = socket.gethostname()

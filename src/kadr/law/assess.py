@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
-from kadr.photos import images
+from kadr.photos import reader
+from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
 from kadr.types import Assessment
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BATCH = 256
 FACE_SIDE = 800
@@ -22,6 +26,7 @@ def assess(
     assessor: Assessor,
     photos: Sequence[int],
     on_assessed: OnAssessed | None = None,
+    read: Reader = reader.read,
 ) -> None:
     """Assess photos, and put their assessments on record.
 
@@ -30,6 +35,7 @@ def assess(
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
         on_assessed: called batch by batch, within the transaction that keeps the batch.
+        read: opens a photo where its faces are looked for.
     """
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
@@ -42,13 +48,17 @@ def assess(
         assessments = assessor.assess(
             [texts(photo) for photo in there],
             vectors[rows],
-            [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
+            [partial(_opened, read, photo) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
         )
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:
                 on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
             store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
+
+
+def _opened(read: Reader, photo: Stored) -> "Image.Image":
+    return read(photo.paths[0], FACE_SIDE, photo.digest)[0]
 
 
 def texts(photo: Stored) -> list[str]:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -53,12 +53,30 @@ class Rules:
     def policy(self, country: str | None) -> Policy:
         """The policy of a country (ISO 3166-1 alpha-2, any case).
 
-        A country that the file doesn't name, and None, get the strictest policy of the file.
+        A country that the file doesn't name, and None, get the `strictest` policy.
         """
         name = self.countries.get((country or "").strip().upper())
-        if name is None:
-            return max(self.policies.values(), key=strictness)
-        return self.policies[name]
+        return strictest(self.policies.values()) if name is None else self.policies[name]
+
+
+def strictest(policies: Iterable[Policy]) -> Policy:
+    """A policy that hides whatever any of these hides: the strictest of them in each respect.
+
+    Where one of them is so in every respect, it is that one. Name, disclaimers and `logs_queries`
+    are those of the first by `strictness`.
+    """
+    known = list(policies)
+    first = max(known, key=strictness)
+    hiding = [policy for policy in known if policy.hides_children] or [first]
+    return replace(
+        first,
+        age=max(policy.age for policy in hiding),
+        review=min(policy.review for policy in hiding),
+        hide=min(policy.hide for policy in hiding),
+        faces=max((policy.faces for policy in hiding), key=_FACES.index),
+        refuses_queries=any(policy.refuses_queries for policy in hiding),
+        vocabulary="wide" if any(one.vocabulary == "wide" for one in hiding) else "brief",
+    )
 
 
 def strictness(policy: Policy) -> tuple[Any, ...]:

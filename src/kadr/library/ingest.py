@@ -9,13 +9,15 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, folders, images
+from kadr.photos import files, folders, images, reader
+from kadr.photos.reader import Reader
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
@@ -77,6 +79,8 @@ class IndexCallbacks:
     progress: OnProgress = _silent
     skip: OnSkip = _silent
     kept: OnKept = _silent
+    read: Reader = reader.read
+    """Opens photos."""
 
 
 def check(folder: Path) -> None:
@@ -203,7 +207,7 @@ def _bring_in_step(
     store.mark(gone, missing=True)
     store.mark(back, missing=False)
     unchanged = len(seen) - len(changed)
-    steps = _decoded(store, matcher, changed, retry=retry)
+    steps = _decoded(store, changed, partial(_decode, matcher, callbacks.read), retry=retry)
     batches = _kept(store, matcher, _batches(steps), callbacks)
     added = _count(store, batches, (unchanged, unchanged + len(changed)), callbacks)
     return replace(added, files=len(seen), unchanged=unchanged - broken, gone=len(gone)).plus(
@@ -243,6 +247,7 @@ class _Decoded:
 
 _Step: TypeAlias = tuple[_ScannedFile, _Decoded | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
+_Decode: TypeAlias = Callable[[_ScannedFile], _Step]
 
 
 def _kept(
@@ -294,7 +299,7 @@ def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
 
 
 def _decoded(
-    store: Store, matcher: Matcher, changed: Iterable[_ScannedFile], *, retry: bool
+    store: Store, changed: Iterable[_ScannedFile], decode_new: _Decode, *, retry: bool
 ) -> Iterator[_Step]:
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
@@ -310,7 +315,7 @@ def _decoded(
 
     def decode(item: tuple[_ScannedFile, bool]) -> _Step:
         file, wanted = item
-        return _decode(matcher, file) if wanted else (file, None)
+        return decode_new(file) if wanted else (file, None)
 
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         hashed = in_order(pool, _identify, changed, QUEUE)
@@ -330,12 +335,12 @@ def _identify(file: _ScannedFile) -> _ScannedFile:
     return _ScannedFile(file.path, status.st_size, status.st_mtime_ns, digest)
 
 
-def _decode(matcher: Matcher, file: _ScannedFile) -> _Step:
+def _decode(matcher: Matcher, read: Reader, file: _ScannedFile) -> _Step:
     assert file.digest is not None
     encoder = matcher.image_encoder
     step: _Decoded | str
     try:
-        photo, facts = images.read(file.path, encoder.size)
+        photo, facts = read(file.path, encoder.size)
         pixels, mark = encoder.prepare(photo), images.perceptual_hash(photo)
         step = _Decoded(file.digest, pixels, facts, mark)
     except ImageError as error:

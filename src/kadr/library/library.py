@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kadr.errors import LibraryError
+from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
 from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
@@ -25,6 +25,8 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
+from kadr.photos import reader
+from kadr.photos.reader import Reader
 from kadr.stores import Store, Totals, open_store
 from kadr.types import (
     Answer,
@@ -38,6 +40,8 @@ from kadr.types import (
 )
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
+    from PIL import Image
+
     from kadr.law.assessor import Assessor
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
@@ -49,8 +53,11 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
 class Library:
     """Photos of some folders, by one matcher, in one file. Use it from one thread."""
 
-    def __init__(self, store: Store, model: Path | None, policy: Policy) -> None:
+    def __init__(
+        self, store: Store, model: Path | None, policy: Policy, read: Reader = reader.read
+    ) -> None:
         """Use `Library.open`."""
+        self._read = read
         self._store = store
         self._policy = policy
         self._model = model
@@ -67,6 +74,7 @@ class Library:
         policy: str | Policy = "none",
         country: str | None = None,
         create: bool = True,
+        read: Reader = reader.read,
     ) -> Self:
         """Open a library, or make one.
 
@@ -79,6 +87,7 @@ class Library:
                 which ends in .toml.
             country: chooses a policy in such a file; without it, the strictest one holds.
             create: False: a missing library is an error.
+            read: opens photos; a service gives one whose memory and time are limited.
 
         Raises:
             LibraryError: the file is no library, or is missing.
@@ -88,7 +97,7 @@ class Library:
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         loaded = matcher.load(model) if isinstance(model, Path) else model  # before a file is made
         store = open_store(path or default_path(), create=create)
-        library = cls(store, model if isinstance(model, Path) else None, chosen)
+        library = cls(store, model if isinstance(model, Path) else None, chosen, read)
         library._loaded = loaded
         return library
 
@@ -175,7 +184,9 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=self._assess)
+            assessing = replace(
+                callbacks or ingest.IndexCallbacks(), kept=self._assess, read=self._read
+            )
             result = ingest.ingest(
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
@@ -191,7 +202,7 @@ class Library:
         from kadr.law import assess as assessing
 
         if photos:
-            assessing.assess(self._store, self._assessor, photos, self._log_assessed)
+            assessing.assess(self._store, self._assessor, photos, self._log_assessed, self._read)
 
     # What is logged. Where no law is, nothing is, and the log isn't even imported.
 
@@ -340,8 +351,9 @@ class Library:
         with self._store.reading():  # another process may be forgetting it
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
-            paths = self._store.present([photo]).get(photo, (Path(),))
-        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
+            known = self._store.stored(self._store.present([photo])).get(photo)
+        pictures = [self._opener(known.paths[0], known.digest) if known else _unreadable]
+        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
         return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
@@ -353,10 +365,14 @@ class Library:
             return answer
         numbers = [int(hit.image.id) for hit in answer.hits]
         _, vectors = self._store.vectors(numbers)
-        paths = [hit.image.path for hit in answer.hits]
-        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), paths)
+        pictures = [self._opener(hit.image.path, hit.image.digest) for hit in answer.hits]
+        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
         hits = zip(answer.hits, whys, strict=True)
         return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
+
+    def _opener(self, path: Path, digest: str) -> "Callable[[int], Image.Image]":
+        """Opens a photo at a size, while its file is what was indexed."""
+        return lambda size: self._read(path, size, digest)[0]
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
@@ -404,6 +420,10 @@ class Library:
         from kadr.library.verify import verify as flow
 
         return flow(self._store, on_progress)
+
+
+def _unreadable(_size: int) -> "Image.Image":
+    raise ImageError("is gone")
 
 
 def default_path() -> Path:

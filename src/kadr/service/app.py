@@ -34,7 +34,6 @@ def create_app(service: Service) -> FastAPI:
     """
     check_networks(service.proxies)
     authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
-    bool(authenticator.keys)  # a broken key file is reported now, not at the first request
     rate = Rate(service.rate) if service.rate else None
     if service.model is not None:
         matcher.read_manifest(service.model)

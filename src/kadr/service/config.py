@@ -22,7 +22,8 @@ class Service:
         visitor's country is taken from, the first that is set: this one; a header set by one of
         `proxies`; the request's parameter. Unknown: the file's strictest policy.
     proxies: networks whose forwarding headers are trusted.
-    anonymous: what is allowed without a key; None: everything, while there is no key. keys: their
+    root_path: the path below which a proxy serves this, such as /photos; "" for none.
+    anonymous: what is allowed without a key; None: everything, until there is a key. keys: their
         file.
     hosts: host names that the service answers to; None: any.
     uploads: the folder for new photos; None: uploads are refused.
@@ -40,6 +41,7 @@ class Service:
     country_header: str | None = None
     country_parameter: bool = False
     proxies: tuple[str, ...] = ()
+    root_path: str = ""
     anonymous: AbstractSet[Scope] | None = frozenset()
     keys: Path | None = None
     hosts: tuple[str, ...] | None = None
@@ -59,6 +61,7 @@ class Service:
             address = ipaddress.ip_address(peer or "")
         except ValueError:
             return False
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in ipaddress.ip_network(proxy, strict=False) for proxy in self.proxies)
 
 

@@ -16,11 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from PIL import Image
+
 from kadr.errors import ImageError
 from kadr.service import metrics
 from kadr.service.config import Service
 from kadr.service.worker_pool import BusyError
-from kadr.types import Picture
+from kadr.types import PhotoFacts, Picture, Pixels
 
 T = TypeVar("T")
 WORKERS = 2
@@ -55,15 +58,22 @@ class Decoder:
         for worker in self._workers:  # started meanwhile
             worker.end()
 
-    async def thumbnail(self, path: Path, state: tuple[int, int], side: int) -> bytes:
+    async def thumbnail(self, path: Path, digest: str, side: int) -> bytes:
         """A JPEG of a file, upright, at most `side` pixels a side, without metadata.
 
         Raises:
-            ImageError: it can't be decoded within the limits, or its size and time of change aren't
-                `state` any more.
+            ImageError: it can't be decoded within the limits, or isn't what was indexed: its
+                SHA-256 isn't `digest`.
             BusyError: too much waits.
         """
-        return await self._run(_thumbnail, path, state, side)
+        return await self._run(_thumbnail, path, digest, side)
+
+    def read(
+        self, path: Path, size: int, digest: str | None = None
+    ) -> tuple[Image.Image, PhotoFacts]:
+        """A `kadr.photos.reader.Reader`, for other threads than the event loop's."""
+        pixels, facts = self._threads.submit(self._do, _read, (path, size, digest)).result()
+        return Image.fromarray(pixels), facts
 
     async def picture(self, content: bytes, size: int) -> Picture:
         """An upload's pixels for a query; `size` is that of `kadr.photos.images.decode`.
@@ -199,12 +209,17 @@ def _done(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, A
         return False, "can't be read any more"
 
 
-def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
-    from kadr.photos import files, images
+def _read(path: Path, size: int, digest: str | None) -> tuple[Pixels, PhotoFacts]:
+    from kadr.photos import reader
 
-    photo = images.decode(path, side)
-    if files.state(path) != state:
-        raise ImageError("changed while it was read")
+    photo, facts = reader.read(path, size, digest)
+    return np.asarray(photo), facts
+
+
+def _thumbnail(path: Path, digest: str, side: int) -> bytes:
+    from kadr.photos import reader
+
+    photo, _ = reader.read(path, side, digest)
     photo.thumbnail((side, side))
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=QUALITY)
@@ -212,8 +227,6 @@ def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
 
 
 def _picture(content: bytes, size: int, most_pixels: int) -> Picture:
-    import numpy as np
-
     from kadr.photos import files, images
 
     photo, _ = images.read(content, size, most_pixels)

@@ -1,15 +1,19 @@
 """A photo's file or a smaller copy of it as an answer: ETag, ranges, thumbnails."""
 
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
 from kadr.library.catalogue import OpenedPhoto
+from kadr.photos import files, reader
 from kadr.service.folder_names import text
 from kadr.service.problems import ProblemError
 from kadr.service.resources import Resources
@@ -21,6 +25,9 @@ MEDIA_TYPES = {
 }  # fmt: skip
 PART = 2**18
 """Bytes of a file that are read at a time."""
+SETTLED = 2.0
+"""Seconds after a file's last change from which a digest of it may be remembered: until then it may
+change once more at what the file system takes for the same moment."""
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 """One range; others are passed over, as RFC 9110 allows."""
 PICTURE: dict[str, Any] = {
@@ -31,27 +38,61 @@ PICTURE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A photo to send, and its file: open, None where it is gone or isn't what was indexed."""
+
+    photo: Stored
+    opened: OpenedPhoto | None
+
+
 async def picture(
-    request: Request, held: Resources, opened: tuple[Stored, OpenedPhoto | None], size: str | None
+    request: Request, held: Resources, download: Download, size: str | None
 ) -> Response:
-    """A photo's file, which is closed at the end, or a copy no larger than `size`."""
-    stored, file = opened
-    if file is None:
-        raise ProblemError(404, "The photo's file changed or went away. It must be indexed again.")
-    tag = f'"{stored.digest}{f"-{size}" if size else ""}"'
+    """A photo's file, which is closed at the end, or a copy no larger than `size`.
+
+    What is sent has the digest that was indexed, and assessed; its ETag says so.
+    """
+    digest, opened = download.photo.digest, download.opened
+    if opened is None:
+        raise _changed()
+    tag = f'"{digest}{f"-{size}" if size else ""}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if size is not None:
+        opened.file.close()
+        if is_cached(request, tag):
+            return Response(status_code=304, headers=headers)
+        content = await _thumbnail(held, digest, opened, int(size))
+        return Response(content, headers=headers, media_type="image/jpeg")
+    if not await _holds(held, opened.file, digest):
+        opened.file.close()
+        raise _changed()
     if is_cached(request, tag):
-        file.file.close()
+        opened.file.close()
         return Response(status_code=304, headers=headers)
-    if size is None:
-        return _file(request, stored, file, headers)
-    file.file.close()
-    content = await _thumbnail(held, stored.digest, file, int(size))
-    return Response(content, headers=headers, media_type="image/jpeg")
+    return _file(request, download.photo, opened, headers)
+
+
+def _changed() -> ProblemError:
+    return ProblemError(404, "The photo's file changed or is gone. It must be indexed again.")
+
+
+async def _holds(held: Resources, file: BinaryIO, digest: str) -> bool:
+    """Whether an open file has this digest. Each state of a file is hashed once."""
+    identity = reader.identity(file.fileno())
+    if held.digests.get(identity) == digest:
+        return True
+    actual = await run_in_threadpool(files.digest, file)
+    if reader.identity(file.fileno()) != identity:
+        return False
+    *_, changed = identity
+    if time.time() - changed / 1e9 > SETTLED:
+        held.digests[identity] = actual
+    return actual == digest
 
 
 def _file(
-    request: Request, stored: Stored, opened: OpenedPhoto, headers: dict[str, str]
+    request: Request, photo: Stored, opened: OpenedPhoto, headers: dict[str, str]
 ) -> StreamingResponse:
     """The file as it is, or the part of it that is asked for."""
     whole = opened.state[0]
@@ -69,7 +110,7 @@ def _file(
     if length < whole:
         status = 206
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{whole}"
-    media = MEDIA_TYPES[stored.facts.kind]
+    media = MEDIA_TYPES[photo.facts.kind]
     return StreamingResponse(_parts(opened.file, start, length), status, headers, media)
 
 
@@ -113,8 +154,10 @@ async def _thumbnail(held: Resources, digest: str, opened: OpenedPhoto, side: in
     if cached is not None:
         return cached
     try:
-        content = await held.decoder.thumbnail(opened.path, opened.state, side)
+        content = await held.decoder.thumbnail(opened.path, digest, side)
     except ImageError as error:
-        raise ProblemError(404, "The photo can't be decoded any more.") from error
+        raise ProblemError(
+            422, f"No smaller copy: the photo {error}. Ask for the file itself, without size."
+        ) from error
     held.thumbnails[digest, side] = content
     return content

@@ -9,7 +9,6 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import limits
 from fastapi import HTTPException
@@ -17,11 +16,13 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kadr.errors import KadrError
-from kadr.service import metrics, problems
+from kadr.service import forwarding, metrics, problems
 from kadr.service.config import Service
+from kadr.service.forwarding import Origin
 from kadr.service.problems import ProblemError
 from kadr.service.visitors import Authenticator
 
@@ -45,6 +46,8 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 SMALL_BODY = 100_000
 """Bytes in a body that isn't an upload."""
 SESSION = "/api/v1/session"
+OWN_ROOTS = {"api", "web"}
+"""First segments of the service's own addresses, which a root path isn't cut from."""
 UPLOADS = re.compile(r"/api/v1/(?:search|score|photos)")
 PICTURES = re.compile(r"/api/v1/(?:photos/[0-9]+|review/[0-9]+/picture)")
 MORE_PICTURES = 10
@@ -67,12 +70,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["request_id"] = problems.new_id()
-        state["peer"] = scope["client"][0] if scope.get("client") else None
+        scope = self._understood(scope)
+        state = scope["state"]
         response = _Response(scope, send)
         try:
             self._check(scope)
+            if scope["path"] == "":
+                await _redirect(state["origin"])(scope, receive, response.send)
+                return
             body = _Body(scope, receive, self._service)
             await self._app(scope, body.receive, response.send)
         except ProblemError as error:
@@ -98,25 +103,53 @@ class Guard:
         finally:
             response.end(self._service.log_queries)
 
+    def _understood(self, scope: Scope) -> Scope:
+        """The request as the application sees it: a HEAD is a GET, below no root path."""
+        peer = scope["client"][0] if scope.get("client") else None
+        origin = forwarding.origin(peer, scope["scheme"], Headers(scope=scope), self._service)
+        state = scope.setdefault("state", {})
+        state |= {
+            "request_id": problems.new_id(), "peer": peer, "origin": origin,
+            "method": scope["method"],
+        }  # fmt: skip
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return {**scope, "method": method, "path": _below(origin.prefix, scope["path"])}
+
     def _check(self, scope: Scope) -> None:
         """Raises ProblemError for a request that is rejected here."""
         headers, service = Headers(scope=scope), self._service
-        if service.hosts is not None and _host(headers.get("host", "")) not in service.hosts:
+        origin: Origin = scope["state"]["origin"]
+        if len(headers.getlist("host")) > 1:
+            raise ProblemError(400, "The request has more than one Host header.")
+        if service.hosts is not None and origin.name not in service.hosts:
             raise ProblemError(
                 421, "The service doesn't answer to this name. Start it with --name NAME."
             )
         if not scope["path"].startswith("/api/"):
             return
+        # Reading too: a search that the law refuses leaves a line in the audit log.
+        if not _own_page(headers, origin):
+            raise ProblemError(
+                403, "Another site's page asked for this. Use the service's own page."
+            )
         if self._rate is not None:
-            self._rate.count(scope, _visitor(headers, service, scope))
-        if scope["method"] not in SAFE:
-            if not _own_origin(headers):
-                raise ProblemError(
-                    403, "Another site's page asked for this. Use the service's own page."
-                )
-            # Before the body: FastAPI reads a form before it asks who sent it.
-            if scope["path"] != SESSION:
-                self._authenticator.admit(Request(scope))
+            self._rate.count(scope["path"], origin.visitor)
+        # Before the body: FastAPI reads a form before it asks who sent it.
+        if scope["method"] not in SAFE and scope["path"] != SESSION:
+            self._authenticator.admit(Request(scope))
+
+
+def _below(prefix: str, path: str) -> str:
+    """An address below the root path, which the proxy may have cut off; "" for the root itself."""
+    first = prefix[1:].partition("/")[0]
+    if prefix and first not in OWN_ROOTS and (path == prefix or path.startswith(f"{prefix}/")):
+        return path.removeprefix(prefix)
+    return path or "/"
+
+
+def _redirect(origin: Origin) -> Response:
+    """To the page: its own addresses are relative, so that it needs the slash at the end."""
+    return Response(status_code=308, headers={"Location": f"{origin.prefix}/"})
 
 
 class Rate:
@@ -134,9 +167,9 @@ class Rate:
         self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def count(self, scope: Scope, visitor: str) -> None:
+    def count(self, path: str, visitor: str) -> None:
         """Raises ProblemError, 429, once a visitor has asked too often."""
-        item = self._looking if PICTURES.fullmatch(scope["path"]) else self._asking
+        item = self._looking if PICTURES.fullmatch(path) else self._asking
         if self._limiter.hit(item, visitor):
             return
         reset = self._limiter.get_window_stats(item, visitor).reset_time
@@ -144,35 +177,12 @@ class Rate:
         raise ProblemError(429, f"Too many requests. Wait {wait} s.", {"Retry-After": str(wait)})
 
 
-def _visitor(headers: Headers, service: Service, scope: Scope) -> str:
-    """Whose requests are counted together: those of one address, by a trusted proxy's word.
-
-    Keys don't count: guessing them would start a new count with each guess.
-    """
-    peer = str(scope["state"]["peer"])
-    if service.trusts(peer):
-        lines = headers.getlist("x-forwarded-for") or [""]  # a proxy may add a line of its own
-        return lines[-1].split(",")[-1].strip() or peer
-    return peer
-
-
-def _host(header: str) -> str:
-    """The name in a Host header, without its port."""
-    try:
-        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _own_origin(headers: Headers) -> bool:
-    """Whether this comes from the service's own page, or from no browser at all."""
-    origin = headers.get("origin")
-    if origin is None:
-        return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
-    try:
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    except ValueError:
+def _own_page(headers: Headers, origin: Origin) -> bool:
+    """Whether this comes from the service's own page, or from no page at all."""
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return False
+    page = headers.get("origin")
+    return page is None or origin.is_of(page)
 
 
 @dataclass
@@ -197,6 +207,8 @@ class _Response:
                 headers[name] = value
             headers["x-request-id"] = self.scope["state"]["request_id"]
             headers.setdefault("cache-control", "no-store")
+        elif self.scope["state"]["method"] == "HEAD":
+            message = {**message, "body": b""}
         else:
             self._bytes += len(message.get("body", b""))
         await self.out(message)
@@ -205,7 +217,8 @@ class _Response:
         """Count and log the request; the text of its query only if that is wanted."""
         seconds = time.perf_counter() - self._begun
         route = getattr(self.scope.get("route"), "path", "unmatched")
-        method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
+        method = self.scope["state"]["method"]
+        method = method if method in _METHODS else "OTHER"
         metrics.REQUESTS.labels(method, route, str(self._status)).inc()
         metrics.SECONDS.labels(route).observe(seconds)
         entry: dict[str, Any] = {

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -80,12 +82,26 @@ def read(path: Path) -> list[Key]:
         KadrError: the file is broken. Then nobody gets in.
     """
     try:
-        rows = json.loads(path.read_bytes())
-        return [Key(**(row | {"scopes": tuple(row["scopes"])})) for row in rows]
+        return _keys(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise KadrError(f"{path}: the keys can't be read ({error}). Make them anew.") from error
+
+
+def _keys(rows: Any) -> list[Key]:
+    if not isinstance(rows, list):
+        raise TypeError("not a list")
+    return [_key(row) for row in rows]
+
+
+def _key(row: dict[str, Any]) -> Key:
+    key = Key(**(row | {"scopes": tuple(row["scopes"])}))
+    if not set(key.scopes) <= set(SCOPES) or not all(
+        isinstance(text, str) for text in (key.id, key.name, key.hash, key.created)
+    ):
+        raise ValueError(f"{key.id!r} isn't a key")
+    return key
 
 
 class Keyring:
@@ -94,11 +110,17 @@ class Keyring:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._keys: dict[str, Key] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._needed = False
 
-    def __bool__(self) -> bool:
-        """Whether there is any key."""
-        return bool(self._current())
+    @property
+    def needed(self) -> bool:
+        """Whether visitors need a key: once there has been a key file, they always do.
+
+        A file that vanishes or is emptied doesn't open a service that was closed.
+        """
+        self._current()
+        return self._needed
 
     def find(self, given: str) -> Key | None:
         """The key that a visitor sent, compared in constant time; None where it isn't valid."""
@@ -110,14 +132,23 @@ class Keyring:
         same = hmac.compare_digest(_hash(match[2]), expected)
         return known if same else None
 
+    def still(self, key: Key) -> Key | None:
+        """A key that was found before, as it is now; None where it was removed."""
+        known = self._current().get(key.id)
+        return known if known is not None and known.hash == key.hash else None
+
     def _current(self) -> dict[str, Key]:
         if self._path is None:
             return self._keys
         try:
             status = os.stat(self._path)  # noqa: PTH116 - at each request
-            seen = (status.st_mtime_ns, status.st_size)
         except FileNotFoundError:
-            seen = (0, 0)
+            self._keys, self._seen = {}, None
+            return self._keys
+        except OSError as error:
+            raise KadrError(f"{self._path}: the keys can't be read ({error}).") from error
+        self._needed = True
+        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         if seen != self._seen:
             self._keys, self._seen = {key.id: key for key in read(self._path)}, seen
         return self._keys
@@ -127,15 +158,24 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _turn(path: Path) -> FileLock:
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Only one process changes the keys at a time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(path.name + ".lock"), mode=0o600)
+        lock.acquire()
     except OSError as error:
-        raise KadrError(f"{path.parent}: can't be made ({error.strerror}).") from error
-    return FileLock(path.with_name(path.name + ".lock"))
+        raise KadrError(
+            f"{path}: the keys can't be changed ({error.strerror or error}). "
+            "Keep the library in a folder that you may write to."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
     text = json.dumps([asdict(key) for key in keys], indent=1, ensure_ascii=False)
-    files.save(path, text.encode() + b"\n")
-    path.chmod(0o600)
+    files.save(path, text.encode() + b"\n", mode=0o600)

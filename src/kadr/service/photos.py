@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
@@ -22,12 +21,11 @@ from kadr.service.dependencies import (
     resources,
     seen,
 )
-from kadr.service.downloads import PICTURE, picture
+from kadr.service.downloads import PICTURE, Download, picture
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import AddedShape, ListingShape, PhotoShape, SkippedShape
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
-from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"])
 
@@ -159,9 +157,9 @@ async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = N
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
+    def work(library: Library) -> Download:
         one = seen(library, photo, law)
-        return one, library.catalogue.open(one)
+        return Download(one, library.catalogue.open(one))
 
     held = resources(request)
     return await picture(request, held, await held.looking.do(law.policy, work), size)

@@ -163,12 +163,13 @@ def of_the_request() -> Iterator[None]:
 def _methods(request: Request) -> str:
     """All methods that an address takes; a route knows only its own."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    return ", ".join(
+    methods = [
         method.upper()
         for path, operations in paths.items()
         if compile_path(path)[0].match(request.url.path)
         for method in operations
-    )
+    ]
+    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
 
 
 def _id(request: Request) -> str:

@@ -16,6 +16,8 @@ from kadr.types import Picture
 CACHED_BYTES = 64_000_000
 """Bytes of thumbnails kept in memory."""
 
+CACHED_DIGESTS = 100_000
+"""Files whose digest is remembered by their state, so that they are hashed once."""
 SEARCHERS = min(2, os.cpu_count() or 1)
 """Threads that search. The model releases Python's lock, the rest of a search doesn't."""
 EXPLANATIONS = 16
@@ -39,6 +41,7 @@ class Resources:
         self.working = WorkerPool("working", self._open, service.waiting)
         self.decoder = Decoder(service)
         self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
+        self.digests: LRUCache[tuple[int, ...], str] = LRUCache(CACHED_DIGESTS)
         self.ready = False
 
     async def open(self, policy: Policy) -> None:
@@ -76,6 +79,7 @@ class Resources:
             model=self._matcher or self._service.model,
             policy=policy,
             create=False,
+            read=self.decoder.read,
         )
 
 

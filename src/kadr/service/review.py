@@ -6,15 +6,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
 from kadr.law.review import ruling, user
-from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
-from kadr.service.downloads import PICTURE, picture
+from kadr.service.downloads import PICTURE, Download, picture
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
-from kadr.stores import Stored
 
 router = APIRouter(prefix="/review", tags=["review"])
 REVIEW = needs("review")
@@ -68,9 +66,9 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
+    def work(library: Library) -> Download:
         one = stored(library, photo)
-        return one, library.catalogue.open(one)
+        return Download(one, library.catalogue.open(one))
 
     held = resources(request)
     opened = await held.looking.do(law.policy, work)

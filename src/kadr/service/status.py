@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from kadr.library.library import Library
 from kadr.service import metrics, problems
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
+from kadr.service.sessions import DAYS
 from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
 from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
@@ -42,7 +43,7 @@ async def library(
                 hides=applied.policy.hides_children,
                 disclaimer=applied.policy.disclaimer(applied.language),
                 scopes=sorted(visitor.scopes),
-                keys=bool(authenticator.keys),
+                keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
                 version=version("kadr"),
             )
@@ -59,13 +60,18 @@ async def library(
     responses=problems.documented(),
 )
 async def enter(request: Request, given: KeyShape) -> Response:
-    """Sets a cookie that no script can read and no other site can use."""
+    """Sets a cookie that no script can read and no other site can use; it isn't the key."""
     authenticator: Authenticator = request.app.state.authenticator
-    authenticator.visitor(given.key or "none")
+    token, origin = authenticator.begin_session(given.key), request.scope["state"]["origin"]
     response = Response(status_code=204)
-    secure = request.url.scheme == "https"
     response.set_cookie(
-        COOKIE, given.key, max_age=30 * 86400, httponly=True, samesite="strict", secure=secure
+        COOKIE,
+        token,
+        max_age=DAYS * 86400,
+        path=origin.prefix or "/",
+        secure=origin.scheme == "https",
+        httponly=True,
+        samesite="strict",
     )
     return response
 
@@ -77,10 +83,18 @@ async def enter(request: Request, given: KeyShape) -> Response:
     response_class=Response,
     responses=problems.documented(),
 )
-async def leave() -> Response:
-    """Deletes the cookie."""
+async def leave(request: Request) -> Response:
+    """Ends the session and deletes the cookie."""
+    request.app.state.authenticator.end_session(request)
+    origin = request.scope["state"]["origin"]
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(
+        COOKIE,
+        path=origin.prefix or "/",
+        secure=origin.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
     return response
 
 

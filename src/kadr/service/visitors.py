@@ -11,13 +11,14 @@ from kadr.law import rules
 from kadr.law.policy import Policy
 from kadr.law.rules import COUNTRIES
 from kadr.service.config import SCOPES, Scope, Service
-from kadr.service.keys import Keyring
+from kadr.service.keys import Key, Keyring
 from kadr.service.problems import ProblemError, unavailable_for_legal_reasons
+from kadr.service.sessions import Sessions
 
-COOKIE = "kadr_key"
+COOKIE = "kadr_session"
 _BEARER = HTTPBearer(auto_error=False, description="An API key: kadr keys add")
 _SESSION = APIKeyCookie(
-    name=COOKIE, auto_error=False, description="The same key, as the page keeps it."
+    name=COOKIE, auto_error=False, description="The page's session, which POST /session begins."
 )
 LANGUAGES = ("en", "ru")
 
@@ -34,8 +35,16 @@ class Authenticator:
     """Identifies visitors by their keys."""
 
     def __init__(self, service: Service) -> None:
-        self.keys = Keyring(service.keys)
-        self._said = service.anonymous
+        """Raises KadrError where the keys can't be read."""
+        self._service = service
+        self._keys = Keyring(service.keys)
+        self._sessions = Sessions(self._keys)
+        self._keys.needed  # noqa: B018 - a key file that vanishes from now on was there
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether there are keys, or were."""
+        return self._keys.needed
 
     def admit(self, request: Request) -> Visitor:
         """Who sent a request.
@@ -43,37 +52,50 @@ class Authenticator:
         Raises:
             ProblemError: 401, their key isn't valid, or they need one.
         """
-        visitor = self.visitor(_given_key(request))
+        visitor = self._visitor(request)
         if not visitor.scopes:
             raise _unknown("This needs a key: Authorization: Bearer KEY (kadr keys add).")
         return visitor
 
-    def visitor(self, given: str | None) -> Visitor:
-        """Who has this key; the anonymous visitor for None.
+    def begin_session(self, given: str) -> str:
+        """The token of a session for who has this key.
 
         Raises:
             ProblemError: 401, the key isn't valid.
         """
-        if not given:
-            return Visitor(None, self._anonymous)
-        key = self.keys.find(given)
+        return self._sessions.begin(_valid(self._keys.find(given)))
+
+    def end_session(self, request: Request) -> None:
+        """Forget the session of a request."""
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+
+    def _visitor(self, request: Request) -> Visitor:
+        key: Key | None = None
+        if given := _bearer(request):
+            key = _valid(self._keys.find(given))
+        elif token := request.cookies.get(COOKIE):
+            key = self._sessions.key(token)
         if key is None:
-            raise _unknown("This key isn't valid, or it was removed.")
+            return Visitor(None, self._anonymous)
         return Visitor(key.name, frozenset(key.scopes) | self._anonymous)
 
     @property
     def _anonymous(self) -> frozenset[Scope]:
-        if self._said is not None:
-            return frozenset(self._said)
-        return frozenset() if self.keys else frozenset(SCOPES)
+        if self._service.anonymous is not None:
+            return frozenset(self._service.anonymous)
+        return frozenset() if self._keys.needed else frozenset(SCOPES)
 
 
-def _given_key(request: Request) -> str | None:
-    """The key that a request brings, in a header or in the page's cookie."""
+def _bearer(request: Request) -> str | None:
+    """The key in the header of a request."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value:
-        return value.strip()
-    return request.cookies.get(COOKIE)
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _valid(key: Key | None) -> Key:
+    if key is None:
+        raise _unknown("This key isn't valid, or it was removed.")
+    return key
 
 
 def needs(scope: Scope) -> Any:
@@ -134,7 +156,7 @@ class PolicyResolver:
             self._of(resolved),
             resolved,
             language or preferred(request.headers.get("accept-language", "")),
-            self._service.blocked_by or str(request.base_url),
+            self._service.blocked_by or request.scope["state"]["origin"].base_url,
         )
 
     def _country(self, request: Request, parameter: str | None) -> str | None:

@@ -5,7 +5,7 @@ import { language } from "./texts.js";
 /** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, copies: number}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
-const BASE = "/api/v1";
+const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page
 
 /** status 0: nobody answered. retryAfter: seconds. */
 export class ApiError extends Error {

@@ -149,7 +149,7 @@ export class Viewer {
     image.src = api.large(photo.id);
     frame.replaceChildren(image);
     this.part("caption-place").replaceChildren();
-    this.part("like").href = `/?like=${photo.id}`;
+    this.part("like").href = `?like=${photo.id}`;
     this.part("original").href = api.original(photo.id);
     this.#tellFacts(photo);
   }

@@ -132,10 +132,10 @@ class FileTables(VectorTables, LogTable):
     def _keep_file(self, file: NewFile) -> None:
         run, path, photo = self._base.execute, os.fsencode(file.path), None
         if file.digest is not None:
-            found = run("SELECT id FROM photos WHERE digest = ?", (file.digest,)).fetchone()
-            if found is None:
+            row = run("SELECT id FROM photos WHERE digest = ?", (file.digest,)).fetchone()
+            if row is None:
                 return
-            photo = found[0]
+            photo = row[0]
         run(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, 0)",
             (path, file.size, file.modified, photo, file.problem),

@@ -21,15 +21,15 @@ class PhotoTables(VectorTables):
         self, photos: Sequence[int], folder: Path | None = None
     ) -> dict[int, tuple[Path, ...]]:
         """Paths of those photos that lie somewhere, or below a folder, by their names."""
-        found: dict[int, list[Path]] = {}
+        places: dict[int, list[Path]] = {}
         low, high = below(folder) if folder else (b"", b"\xff")
         statement = (
             "SELECT photo, path FROM files WHERE photo IN ({}) AND NOT missing ORDER BY path"
         )
         for number, path in self.among(statement, photos):
             if low <= path < high:
-                found.setdefault(number, []).append(path_of(path))
-        return {number: tuple(paths) for number, paths in found.items()}
+                places.setdefault(number, []).append(path_of(path))
+        return {number: tuple(paths) for number, paths in places.items()}
 
     def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
         """The photos of these numbers and paths."""
@@ -37,14 +37,14 @@ class PhotoTables(VectorTables):
             "SELECT id, digest, hash, texts, kind, width, height, taken, camera, latitude,"
             " longitude FROM photos WHERE encoded AND id IN ({})"
         )
-        found = {}
+        photos = {}
         for row in self.among(statement, list(paths)):
             number, digest, mark, texts = row[:4]
             kind, width, height, taken, camera, *place = row[4:]
             said = tuple(json.loads(texts)) if texts else ()
             facts = PhotoFacts(kind, width, height, taken, camera, place[0], place[1], said)
-            found[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
-        return found
+            photos[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
+        return photos
 
     def number(self, digest: str) -> int | None:
         """The photo of a hex digest that was encoded."""
@@ -110,7 +110,7 @@ class PhotoTables(VectorTables):
             return self._check()
 
     def _check(self) -> list[str]:
-        found = [row[0] for row in self.read("PRAGMA integrity_check") if row[0] != "ok"]
+        problems = [row[0] for row in self.read("PRAGMA integrity_check") if row[0] != "ok"]
         questions = {
             "{} files belong to no photo": "files WHERE photo IS NOT NULL AND photo NOT IN"
             " (SELECT id FROM photos)",
@@ -122,11 +122,11 @@ class PhotoTables(VectorTables):
         for words, what in questions.items():
             (count,) = self.read(f"SELECT count(*) FROM {what}")[0]  # noqa: S608 - fixed text
             if count:
-                found.append(words.format(count))
+                problems.append(words.format(count))
         lost = self._unscanned()
         if lost:
-            found.append(f"{lost} photos are not in the scan, so no search finds them")
-        return found
+            problems.append(f"{lost} photos are not in the scan, so no search finds them")
+        return problems
 
 
 def _unsigned(number: int | None) -> int:
