@@ -4,18 +4,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import typer
 
-from kadr.cli.console import hint, note, print_bytes, say
+from kadr.cli.console import hint, note, print_bytes, say, warn
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Explanation, Hit
+    from kadr.types import Answer, Explanation, Hit, ImageFile
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -48,7 +49,7 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         if preview:
             from kadr.cli import previews
 
-            previews.show(hit.image.path, sys.stdout)
+            previews.show(hit.image.path, sys.stdout, digest=hit.image.digest)
     if answer.withheld:
         say(answer.withheld)
 
@@ -116,6 +117,31 @@ def print_raw(paths: Iterable[Path]) -> None:
 # What is done with the photos besides printing them.
 
 
+def as_indexed(answer: "Answer") -> "Answer":
+    """The answer without photos whose files all changed since they were indexed; it names them.
+
+    Nobody knows what they show by now. The others are given by a file that is what it was.
+    """
+    hits = []
+    for hit in answer.hits:
+        paths = (hit.image.path, *hit.copies)
+        kept = next((path for path in paths if _has_digest(path, hit.image.digest)), None)
+        if kept is None:
+            warn(f"{hit.image.path} changed since it was indexed, so it's left out. Run kadr index")
+        else:
+            hits.append(replace(hit, image=replace(hit.image, path=kept)))
+    return replace(answer, hits=tuple(hits))
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    from kadr.photos import files
+
+    try:
+        return files.state(path) is not None and files.digest(path) == digest
+    except OSError:
+        return False
+
+
 def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> None:
     """Write a contact sheet, and say where."""
     from kadr.report import sheet as sheets
@@ -124,20 +150,35 @@ def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> Non
     note(f"The contact sheet is in {sheet}")
 
 
-def copy(photos: Iterable[Path], folder: Path) -> None:
-    """Copy photos. A name that is taken there gets a number; nothing is overwritten."""
+def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
+    """Copy photos. A name that is taken there gets a number; nothing is overwritten.
+
+    What is copied is what was indexed: a copy with another digest is taken away again.
+    """
     wanted = list(dict.fromkeys(photos))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for photo in wanted:
-            shutil.copy2(photo, _free(folder, photo.name))
+        count = sum(_copy(photo, folder) for photo in wanted)
     except OSError as error:
         reason = error.strerror or str(error)
         raise KadrError(
             f"{folder}: photos can't be copied there ({reason}). Name another folder."
         ) from error
-    count = "1 photo was" if len(wanted) == 1 else f"{len(wanted):,} photos were"
-    note(f"{count} copied to {folder}")
+    note(f"{'1 photo was' if count == 1 else f'{count:,} photos were'} copied to {folder}")
+
+
+def _copy(photo: "ImageFile", folder: Path) -> bool:
+    from kadr.photos import files
+
+    draft = folder / f".kadr-{uuid4().hex}.part"
+    try:
+        shutil.copy2(photo.path, draft)
+        if files.digest(draft) != photo.digest:
+            return False
+        draft.rename(_free(folder, photo.path.name))
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def _free(folder: Path, name: str) -> Path:

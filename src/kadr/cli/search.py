@@ -28,6 +28,7 @@ from kadr.cli.outputs import check_file, check_folder
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
+    from kadr.law.policy import Policy
     from kadr.library.queries import Expression
     from kadr.types import Answer, Filters
 
@@ -110,6 +111,8 @@ def search_command(
                 asked, opened.answers([(one, first) for one in asked]), strict=True
             )
         ]
+        if explain or copy_to or open_best or _opens_photos(output, policy):
+            shown = [answers.as_indexed(answer) for answer in shown]
         if explain:
             shown = [opened.explained(*pair) for pair in zip(asked, shown, strict=True)]
     if explain and any(one.text is None for one in asked):
@@ -121,11 +124,11 @@ def search_command(
     else:
         _print(named, paging, output, titled=queries is not None)
     _write_sheet(named[0], output.sheet, language)
-    matches = [hit.image.path for answer in shown for hit in answers.matching(answer)]
+    matches = [hit.image for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:
         answers.copy(matches, copy_to)
     if open_best and matches:
-        answers.show(matches[0])
+        answers.show(matches[0].path)
     raise typer.Exit(0 if matches else 1)
 
 
@@ -159,6 +162,8 @@ def similar_command(
             )
 
         answer = _turn(ask(0), paging.page, ask)
+    if _opens_photos(output, policy):
+        answer = answers.as_indexed(answer)
     named = (str(photo), answer)
     if as_json:
         print_json(_as_json([named], policy.name, paging)[0])
@@ -205,6 +210,11 @@ def _check_output(output: OutputOptions, *, as_json: bool) -> None:
 
         sheet.check_suffix(output.sheet)
         check_file(output.sheet)
+
+
+def _opens_photos(output: OutputOptions, policy: "Policy") -> bool:
+    """Whether photos are opened; a path that a law lets through names what was assessed, too."""
+    return output.preview or output.sheet is not None or policy.hides_children
 
 
 def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":

@@ -69,7 +69,7 @@ class Session:
             from kadr.cli import previews
 
             say("")
-            previews.show(doubt.paths[0], sys.stdout)
+            any(previews.show(path, sys.stdout, digest=doubt.digest) for path in doubt.paths)
         first, *more = _lines(doubt)
         say(f"{self.place + 1} of {len(self.doubts)}  {first}", *(f"  {line}" for line in more))
         return True

@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kadr.errors import ImageError, KadrError
 from kadr.library.search import is_match
-from kadr.photos import files
-from kadr.photos.images import decode
+from kadr.photos import files, reader
 from kadr.report import output
 from kadr.report.frames import Frame, Framer
 from kadr.report.heatmap import overlay
@@ -95,7 +94,7 @@ class _Group:
 def _seen(framer: Framer, rank: int, hit: Hit, say: Wording) -> _Place:
     why = hit.explanation
     probability = math.nan if hit.probability is None else hit.probability
-    frame = framer.frame(rank, hit.image.path, probability, heat=why.heat if why else None)
+    frame = framer.frame(rank, hit.image, probability, heat=why.heat if why else None)
     likeness = "" if hit.probability is not None else _likeness(hit, say)
     words = tuple(_word(effect, say) for effect in why.words) if why else ()
     return _Place(frame, str(hit.image.path), likeness, words)
@@ -188,7 +187,7 @@ def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say
     (x, y), draw = corner, ImageDraw.Draw(sheet)
     draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=MAT)
     try:
-        photo = decode(hit.image.path, CELL)
+        photo, _ = reader.read(hit.image.path, CELL, hit.image.digest)
     except ImageError:
         lines = _wrapped(say("page.unreadable"), _font(SMALL), CELL - 2 * GAP, 3)
         _write(draw, (x + GAP, y + CELL // 2 - SMALL), lines, SMALL, MUTED)
