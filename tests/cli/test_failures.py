@@ -86,8 +86,8 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "folder").mkdir()
     (folder / "empty").touch()
     (folder / "binary").write_bytes(bytes(range(256)) * 20)
-    (folder / "deep").write_text("[" * 20_000)
-    (folder / "deep.toml").write_text("a=" + "[" * 20_000)
+    (folder / "deep").write_text("[" * 5_000)
+    (folder / "deep.toml").write_text("a=" + "[" * 5_000)
     (folder / "binary.toml").write_bytes(bytes(range(256)))
     (folder / "types.toml").write_text("[policies.x]\nextends = 3\n")
     (folder / "loop").symlink_to("loop")
@@ -253,11 +253,15 @@ def test_closed_streams_reach_no_file(kadr: Shell) -> None:
     """The library's file would be the first to be opened, and get what is printed."""
     assert shell(kadr, "<&- >&- 2>&-", "index", "photos").returncode == 0
     assert shell(kadr, "<&-", "library", "verify").stdout == "The library is sound\n"
-    for redirected in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
-        for arguments in (("search", "red", "--paths0"), ("review",), ("library", "--json")):
-            done = shell(kadr, redirected, *arguments)
-            assert done.returncode in {0, 1}
-            assert "Traceback" not in done.stderr
+    for redirected, command in (
+        ("<&-", "review"),
+        (">&-", "search red --paths0"),
+        ("2>&-", "duplicates"),
+        ("<&- >&- 2>&-", "library --json"),
+    ):
+        done = shell(kadr, redirected, *command.split())
+        assert done.returncode in {0, 1}
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
