@@ -30,7 +30,11 @@ SECRET = "Canaryville"
 SECRET_YEAR = "1987"
 MARK = "SERVICE_LOG"
 """In the environment of a service and of whatever it starts: whose they are."""
-FAKES = {"PYTHONPATH": str(Path(__file__).parent / "plugins")}
+FAKES = {
+    "PYTHONPATH": os.pathsep.join(
+        [str(Path(__file__).parent / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+}
 """The environment in which a service finds the encoders of `paint_library`."""
 HIDDEN_BY_WORDS = "children at school.jpg"
 HIDDEN_BY_PERSON = "quiet.jpg"

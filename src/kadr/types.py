@@ -103,15 +103,17 @@ class ImageFile:
     path: Path
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Picture:
     """A picture that lies in no file here: SHA-256 (hex) of its bytes, and what they show.
 
-    `pixels` are as `kadr.photos.images` decodes them.
+    `pixels` are as `kadr.photos.images` decodes them; `texts` is what the bytes say besides, as in
+    `PhotoFacts`.
     """
 
     digest: str
     pixels: Pixels
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Why a photo was found: what each word did, and where the match lies."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -209,19 +210,23 @@ class TestSpans:
         assert [text[span] for span in spans(text)] == text.split()[:MOST_WORDS]
 
 
+def openers(paths: Sequence[Path]) -> list[Callable[[int], Image.Image]]:
+    return [partial(decode, path) for path in paths]
+
+
 class TestHeat:
     def test_adds_up_to_the_cosine(self, colours: Matcher, paths: list[Path]) -> None:
         images = side(colours, paths)
         for text in ("red", "green and blue", "nothing known"):
             query = colours.texts(colours.text_encoder.encode([text]))
             _, cosines = colours.pairs(images, query.take(np.zeros(2, np.intp)))
-            heats = explain.heat(colours, text, paths)
+            heats = explain.heat(colours, text, openers(paths))
             sums = [float(places.sum()) for places in heats if places is not None]
             np.testing.assert_allclose(sums, cosines, atol=1e-6)
 
     def test_is_where_the_colour_is(self, colours: Matcher, paths: list[Path]) -> None:
         for text, hottest in (("red", [1]), ("blue", [0, 2, 3])):
-            _, places = explain.heat(colours, text, paths)
+            _, places = explain.heat(colours, text, openers(paths))
             assert places is not None
             assert places.shape == (ROWS, COLUMNS)
             assert places.dtype == np.float32
@@ -230,21 +235,23 @@ class TestHeat:
 
     def test_none_where_it_can_not_be_told(self, colours: Matcher, paths: list[Path]) -> None:
         blind = replace(colours, image_encoder=Blind())
-        assert explain.heat(blind, "red", paths) == (None, None)
+        assert explain.heat(blind, "red", openers(paths)) == (None, None)
 
     def test_none_where_the_photo_is_gone(
         self, colours: Matcher, paths: list[Path], tmp_path: Path
     ) -> None:
-        gone, there = explain.heat(colours, "red", [tmp_path / "gone.png", paths[0]])
+        gone, there = explain.heat(colours, "red", openers([tmp_path / "gone.png", paths[0]]))
         assert gone is None
         assert there is not None
 
 
 def test_explanations_hold_words_and_places(colours: Matcher, paths: list[Path]) -> None:
     images = side(colours, paths)
-    found = explain.explain(colours, "red and blue", images, paths)
+    found = explain.explain(colours, "red and blue", images, openers(paths))
     assert [why.words for why in found] == list(explain.words(colours, "red and blue", images))
-    for why, places in zip(found, explain.heat(colours, "red and blue", paths), strict=True):
+    for why, places in zip(
+        found, explain.heat(colours, "red and blue", openers(paths)), strict=True
+    ):
         assert why.heat is not None
         assert places is not None
         np.testing.assert_array_equal(np.array(why.heat, np.float32), places)
@@ -312,7 +319,7 @@ class TestRealPhotos:
         for text, path in captioned[:10]:
             query = mini.texts(mini.text_encoder.encode([text]))
             _, (cosine,) = mini.pairs(side(mini, [path]), query)
-            (places,) = explain.heat(mini, text, [path])
+            (places,) = explain.heat(mini, text, openers([path]))
             assert places is not None
             assert float(places.sum()) == pytest.approx(cosine, abs=1e-4)
 
@@ -321,7 +328,7 @@ class TestRealPhotos:
         mini, path = matcher.load(), archive / "test_images" / "607339469_af851c4119.jpg"
         hottest = []
         for text in ("a girl in a purple shirt", "ducks"):
-            (places,) = explain.heat(mini, text, [path])
+            (places,) = explain.heat(mini, text, openers([path]))
             assert places is not None
             hottest.append(int(places.sum(0).argmax()))
         girl, ducks = hottest

@@ -557,14 +557,12 @@ NEVER = ("giant", "over", "wide", "line", "empty", "no ")
 def test_strange_pictures_are_decoded_or_refused(attacker: Attacker) -> None:
     taken = 0
     for name, file in strange_files():
-        begun = time.monotonic()
         scored = attacker.ask(
             "POST", "/api/v1/score", files={"picture": file}, data={"texts": "dog"}
         )
         query = (None, '{"parts":[{"picture":0}],"n":1}')
         found = attacker.ask("POST", "/api/v1/search", files={"pictures": file, "query": query})
         added = attacker.ask("POST", "/api/v1/photos", files={"photos": file})
-        assert time.monotonic() - begun < 30, name
         assert scored.status in {200, 422, 451}, (name, scored)
         assert found.status in {200, 422}, (name, found)
         assert added.status == 201, (name, added)
@@ -715,7 +713,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "Accept-Language": ("", "*", "ru;q=nan", "," * 5000, "x" * 9000, "ru-" * 2000, "\xff", ";;;===", "en" + ";q=0.1" * 1000),
     "Accept-Encoding": ("gzip;q=nan", "br, " * 2000, "\xff"),
     "Accept": ("../../etc/passwd", "*/*;" * 2000, "\xff"),
-    "Cookie": ("kadr_key", "kadr_key=", "kadr_key=\xff", "=;=;=", "a=b;" * 5000, "kadr_key=" + "x" * 9000, 'kadr_key="\\', "kadr_key=../..", "$Version=1; kadr_key=a"),
+    "Cookie": ("kadr_session", "kadr_session=", "kadr_session=\xff", "=;=;=", "a=b;" * 5000, "kadr_session=" + "x" * 9000, 'kadr_session="\\', "kadr_session=../..", "$Version=1; kadr_session=a"),
     "Authorization": ("", "Bearer", "Bearer ", "Bearer  x", "bearer \xff", "Basic Og==", "Basic ===", "Digest username=\"x\"", "Bearer " + "x" * 9000, "Bearer kadr_00000000_" + "a" * 43, "Negotiate x", "Bearer a, Bearer b"),
     "X-Forwarded-For": ("127.0.0.1", "::1", "x" * 9000, "\xff", "1.1.1.1," * 2000),
     "X-Forwarded-Host": ("evil.example", "\xff"), "X-Forwarded-Proto": ("javascript", "\xff"),
@@ -743,6 +741,8 @@ def test_strange_headers_change_nothing(attacker: Attacker, library: Path) -> No
             head = f"{name}: ".encode() + value.encode("latin-1") + b"\r\n"
             answer = attacker.raw(route.encode(), head=head)
             wanted = {200, 304, 401} if name in {"Authorization", "Cookie"} else {200, 304}
+            if name == "Sec-Fetch-Site" and route.startswith("/api/"):
+                wanted = {403}
             assert answer.status in wanted, (name, value[:50], route, answer)
     for evil in (b"a\r\nX-Evil: 1", b"a\rX-Evil: 1", b"a\nX-Evil: 1", b"a\0b", b"\x85\xa0"):
         for header in (b"X-A", b"Cookie", b"Accept-Language", b"Authorization", b"If-None-Match"):
@@ -943,11 +943,12 @@ def test_other_sites_reach_nothing(attacker: Attacker, service: Running) -> None
     for site in ("cross-site", "same-site", "x", ""):
         answer = attacker.ask("POST", "/api/v1/session", headers={"Sec-Fetch-Site": site})
         assert answer.status == 403, site
-    for origin in ORIGINS:  # reading is harmless, for no other site's script is shown the answer
-        answer = attacker.ask(
-            "GET", "/api/v1/photos", headers={b"Origin": origin.encode("latin-1")}
-        )
-        assert not any(name.startswith("access-control") for name in answer.headers)
+    for path in ("/api/v1/photos", "/api/v1/search?q=dog"):  # a search may leave a line in the log
+        for origin in ORIGINS:
+            value = origin.replace("PORT", f"127.0.0.1:{service.port}").encode("latin-1")
+            answer = attacker.ask("GET", path, headers={b"Origin": value})
+            assert answer.status == 403, (origin, answer)
+            assert not any(name.startswith("access-control") for name in answer.headers)
     own = {"Origin": service.address}
     assert attacker.ask("DELETE", "/api/v1/session", headers=own).status == 204
     enough(attacker, "hosts")
@@ -1003,7 +1004,7 @@ def test_guessed_keys_open_nothing(keyed: Keyed) -> None:
         read.replace("kadr", "KADR"), "null", "undefined", "true", "' OR 1=1--", hashed, "*",
         read[:13] + "_" + hashed[:43], read[5:], f"{read},{keyed.given['review']}",
     ):  # fmt: skip
-        for headers in ({"Authorization": f"Bearer {guess}"}, {"Cookie": f"kadr_key={guess}"}):
+        for headers in ({"Authorization": f"Bearer {guess}"}, {"Cookie": f"kadr_session={guess}"}):
             assert attacker.ask("GET", "/api/v1/library", headers=headers).status == 401, guess
         assert attacker.ask("POST", "/api/v1/session", json={"key": guess}).status == 401
     ways: tuple[dict[str, str], ...] = (
@@ -1018,7 +1019,7 @@ def test_no_key_opens_more_than_its_scope(keyed: Keyed) -> None:
     attacker, given = keyed.attacker, keyed.given
     tricks: tuple[dict[str, str], ...] = (
         {}, {"X-HTTP-Method-Override": "GET"}, {"X-Original-URL": "/health"},
-        {"Cookie": f"kadr_key={given['review']}x"}, {"X-Scopes": "read write review"},
+        {"Cookie": f"kadr_session={given['review']}x"}, {"X-Scopes": "read write review"},
     )  # fmt: skip
     for (scope, key), (method, path), trick in itertools.product(
         given.items(), keyed.routes, tricks
@@ -1090,7 +1091,7 @@ def test_nobody_says_where_they_are(tmp_path: Path) -> None:
             told = attacker.get("/api/v1/library", country=country).json
             assert told["hides"] is True
         enough(attacker, "countries")
-    behind = (*where, "--proxy", "127.0.0.1")
+    behind = (*where, "--proxy", "127.0.0.1", "--anonymous", "read")
     with serving(library, *behind) as service, Attacker(service, tmp_path) as proxy:
         for path in asked:
             assert proxy.ask("GET", path, headers={"CF-IPCountry": "US"}).status == 200

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from kadr.service.config import Scope, Service
 
 DEFAULT_POLICY = "under-16"
-"""Whoever serves others answers to a law."""
+"""Whoever serves others is subject to the law."""
 PORT = 8427
-_DOOR = "Who may enter"
+_ACCESS = "Who may enter"
 _UPLOADS = "What may be sent"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -73,52 +73,63 @@ def serve_command(
         list[ScopeName] | None,
         typer.Option(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
-            "while there is no key, else nothing.",
-            rich_help_panel=_DOOR,
+            "if there is no key and no --proxy; reading by a --proxy for a --name; else nothing.",
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     name: Annotated[
         list[str] | None,
         typer.Option(
-            help="A host name that the service answers to; repeat it. Default: any with keys "
-            "alone, else this machine's names and addresses.",
-            rich_help_panel=_DOOR,
+            help="A host name that the service answers to; repeat it. Default: any where a key is "
+            "needed, else this machine's names and addresses.",
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Address or network of a proxy whose forwarding headers are believed; repeat it.",
-            rich_help_panel=_DOOR,
+            help="Address or network of a proxy whose forwarding headers are trusted; repeat it.",
+            rich_help_panel=_ACCESS,
         ),
     ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            help="Path below which a proxy serves this, such as /photos. Default: the "
+            "X-Forwarded-Prefix of a --proxy.",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = "",
     rate: Annotated[
         str,
         typer.Option(
-            help="Searches and the like that one visitor may ask: 600/minute, 20/second, or off.",
-            rich_help_panel=_DOOR,
+            help="Searches and the like that one visitor may make: 600/minute, 20/second, or off.",
+            rich_help_panel=_ACCESS,
         ),
     ] = "600/minute",
     waiting: Annotated[
         int,
         typer.Option(
-            min=1, help="Searches that may wait; one more is answered 503.", rich_help_panel=_DOOR
+            min=1,
+            help="Searches that may wait; any more are answered 503.",
+            rich_help_panel=_ACCESS,
         ),
     ] = 64,
     uploads: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for added photos. Without it none are taken.", rich_help_panel=_UPLOADS
+            help="Folder for added photos. Without it uploads are refused.",
+            rich_help_panel=_UPLOADS,
         ),
     ] = None,
     max_bytes: Annotated[
         int,
-        typer.Option(min=1000, help="Bytes of one request at most.", rich_help_panel=_UPLOADS),
+        typer.Option(min=1000, help="Most bytes in one request.", rich_help_panel=_UPLOADS),
     ] = 25_000_000,
     max_pixels: Annotated[
         int,
-        typer.Option(min=1000, help="Pixels of an upload at most.", rich_help_panel=_UPLOADS),
-    ] = 50_000_000,
+        typer.Option(min=1000, help="Most pixels in an upload.", rich_help_panel=_UPLOADS),
+    ] = 200_000_000,
     seconds: Annotated[
         float,
         typer.Option(
@@ -132,7 +143,7 @@ def serve_command(
     country_header: Annotated[
         str | None,
         typer.Option(
-            help="Header in which a --proxy tells the visitor's country, such as CF-IPCountry.",
+            help="Header in which a --proxy names the visitor's country, such as CF-IPCountry.",
             rich_help_panel=LAW,
         ),
     ] = None,
@@ -140,14 +151,14 @@ def serve_command(
         bool,
         typer.Option(
             "--country-parameter",
-            help="Believe ?country=, which any visitor can set: for tests.",
+            help="Trust ?country=, which any visitor can set: for tests.",
             rich_help_panel=LAW,
         ),
     ] = False,
     blocked_by: Annotated[
         str | None,
         typer.Option(
-            help="Address of whoever blocks by law, told with each 451. Default: the service's.",
+            help="Address of whoever blocks by law, sent with each 451. Default: the service's.",
             rich_help_panel=LAW,
         ),
     ] = None,
@@ -156,7 +167,7 @@ def serve_command(
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", help="Log each request on a terminal too, not only elsewhere."),
+        typer.Option("--verbose", help="Log each request on a terminal too."),
     ] = False,
 ) -> None:
     """Open the library to people and programs: a page to search on, and a REST service.
@@ -165,21 +176,25 @@ def serve_command(
         kadr keys add --name family
         kadr serve --host 0.0.0.0 --uploads ~/Uploads
 
-    It listens on this machine alone, where nobody needs a key. Any other address needs one
-    (kadr keys add) or --anonymous. Logs are JSON lines on stderr, without queries; on a terminal
-    only what goes wrong. Ctrl-C ends it when what has begun is done. The page works without a
-    network; the service's description is at /api/v1/openapi.json.
+    By default it listens only on this machine, where nobody needs a key until there is one. Any
+    other address, and whoever comes by a --proxy, needs one (kadr keys add) or --anonymous. Logs
+    are JSON lines on stderr, without queries; on a terminal only what goes wrong. Ctrl-C ends it
+    once running requests are done. The page works without a network; the API is described at
+    /api/v1/openapi.json.
     """
     from kadr.library.library import default_path, resolved
-    from kadr.service import keys
+    from kadr.service import forwarding, keys
     from kadr.service.config import Service
 
+    if root_path.strip("/") and not forwarding.prefix(root_path):
+        raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
     path = library or default_path()
     if uploads is None and not path.exists():
         raise KadrError(f"{printable(path)}: no library here. Make one: kadr index FOLDER")
     load_policy(policy, country)  # says which
     ring = keys.beside(path)
-    allowed = _anonymous(anonymous, host, has_keys=bool(keys.read(ring)))
+    has_keys, public = bool(keys.read(ring)), tuple(name or ()) if proxy else ()
+    allowed = _anonymous(anonymous, host, is_open=bool(not proxy or public), has_keys=has_keys)
     service = Service(
         library=path,
         model=model,
@@ -188,7 +203,9 @@ def serve_command(
         country_header=country_header,
         country_parameter=country_parameter,
         proxies=tuple(proxy or ()),
+        root_path=forwarding.prefix(root_path),
         anonymous=None if allowed is None else frozenset(_scopes(allowed)),
+        public_names=tuple(one.lower() for one in public),
         keys=ring,
         hosts=_names(name, host, needs_key=allowed == []),
         uploads=resolved(uploads) if uploads else None,
@@ -200,6 +217,8 @@ def serve_command(
         blocked_by=blocked_by,
         log_queries=log_queries,
     )
+    if not has_keys:
+        _tell_who_enters(service, has_file=ring.exists())
     serve(service, host, port, browse=browse, verbose=verbose)
 
 
@@ -207,7 +226,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     """Serve until Ctrl-C; says where.
 
     Raises:
-        KadrError: the address can't be had, or the library can't be read.
+        KadrError: the address isn't available, or the library can't be read.
     """
     # Searches share the cores: several threads for one text would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -215,10 +234,11 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     # idle, and each time has it for so long: with the default, 5 ms, two searches a second are left
     # at 640 connections, with this 36.
     sys.setswitchinterval(2e-5)
+    os.umask(os.umask(0o077) | 0o077)  # library, log and uploads hold what nobody else may read
     from kadr.service import logs, server
     from kadr.service.app import create_app
 
-    app = create_app(service)  # what is wrong is said before anything listens
+    app = create_app(service)  # errors are reported before anything listens
     if service.uploads is not None:
         _make(service.uploads)
     listening = server.listen(host, port)
@@ -255,9 +275,9 @@ def _scopes(names: Sequence[ScopeName]) -> "list[Scope]":
 
 
 def _anonymous(
-    given: Sequence[ScopeName] | None, host: str, *, has_keys: bool
+    given: Sequence[ScopeName] | None, host: str, *, is_open: bool, has_keys: bool
 ) -> Sequence[ScopeName] | None:
-    """What is allowed without a key; None: everything, while there is none.
+    """What is allowed without a key; None: what `Service` allows until there is one.
 
     Raises:
         KadrError: other machines could enter, and nobody said how.
@@ -265,7 +285,7 @@ def _anonymous(
     if given:
         return given
     if host in LOOPBACK:
-        return None
+        return None if is_open else []
     if has_keys:
         return []
     raise KadrError(
@@ -274,17 +294,36 @@ def _anonymous(
     )
 
 
+def _tell_who_enters(service: "Service", *, has_file: bool) -> None:
+    """Say it where a service has no key and may be reached by more than this machine's users."""
+    if service.anonymous:
+        return
+    if service.public_names and not has_file:
+        names = ", ".join(map(printable, service.public_names))
+        typer.echo(
+            f"Whoever asks for {names} may search and look, for there is no key. Make one: "
+            "kadr keys add --name NAME",
+            err=True,
+        )
+    elif has_file or service.proxies:
+        typer.echo(
+            "Everybody needs a key, and there is none. Make one: kadr keys add --name NAME, or say "
+            "what is allowed without: --anonymous read",
+            err=True,
+        )
+
+
 def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[str, ...] | None:
-    """Host names that are answered: pages of other sites can point names of theirs at this machine.
+    """Host names that are answered: other sites can point names of theirs at this machine.
 
     Where a key is needed they gain nothing by that.
     """
     if given:
         return (*(name.lower() for name in given), *LOOPBACK)
-    if host in LOOPBACK:
-        return LOOPBACK
     if needs_key:
         return None
+    if host in LOOPBACK:
+        return LOOPBACK
     import socket
 
     own = socket.gethostname()
@@ -299,14 +338,14 @@ def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[
 
 @keys_app.command("add")
 def add_command(
-    name: Annotated[str, typer.Option(help="Whose it is; decisions are kept under it.")],
+    name: Annotated[str, typer.Option(help="Its owner; decisions are recorded under it.")],
     scope: Annotated[
-        list[ScopeName] | None, typer.Option(help="What it opens; repeat it. Default: read.")
+        list[ScopeName] | None, typer.Option(help="What it allows; repeat it. Default: read.")
     ] = None,
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key, and print it: it is shown this once, and kept as a hash."""
+    """Make a key and print it. It is shown only once, and stored as a hash."""
     from kadr.service import keys
 
     scopes = _scopes(scope or [ScopeName.read])
@@ -315,23 +354,23 @@ def add_command(
         print_json({"key": key, "name": name, "scopes": scopes})
     else:
         typer.echo(key)
-        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or the page asks for it.")
+        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or enter it on the page.")
 
 
 @keys_app.command("list")
 def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
-    """List keys: id, name, scopes, when each was made."""
+    """List keys: id, name, scopes, date."""
     from kadr.service import keys
 
-    found = keys.read(_ring(library))
+    known = keys.read(_ring(library))
     if as_json:
         print_json([
-            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created} for k in found
+            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created} for k in known
         ])  # fmt: skip
         return
-    for key in found:
+    for key in known:
         typer.echo(f"{key.id}  {printable(key.name)}  {','.join(key.scopes)}  {key.created}")
-    if not found:
+    if not known:
         typer.echo("No keys", err=sys.stdout.isatty())
 
 
@@ -339,11 +378,17 @@ def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> No
 def remove_command(
     key: Annotated[str, typer.Argument(help="Its id or its name.")], library: LibraryOption = None
 ) -> None:
-    """Make a key worthless, at once."""
+    """Revoke a key, at once."""
     from kadr.service import keys
 
-    removed = keys.remove(_ring(library), key)
+    ring = _ring(library)
+    removed = keys.remove(ring, key)
     typer.echo(f"{removed.id} {printable(removed.name)} is removed", err=True)
+    if not keys.read(ring):
+        hint(
+            "No key is left, so nobody gets in. Make another: kadr keys add --name NAME, or delete "
+            f"{printable(ring)} to need none on this machine."
+        )
 
 
 def _ring(library: Path | None) -> Path:

@@ -73,7 +73,7 @@ def _doubts(
 ) -> Iterator[Doubt]:
     assessed, ruled = store.assessments(numbers), store.rulings(numbers)
     judged = verdicts(store, policy, numbers)
-    waiting = [one for one in numbers if one in asked or judged[one] == "review"]
+    waiting = [number for number in numbers if number in asked or judged[number] == "review"]
     for photo in store.stored(store.present(waiting)).values():
         number = photo.id
         known = assessed.get(number), ruled.get(number), asked.get(number)
@@ -163,11 +163,21 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
                 raise KadrError(_NO_REASON)
             store.set_ruling(digest, decided)
             store.set_request(digest, None)
+            _hold_copies(store, digest, decided)
         if outcome == "disputed":
             store.set_request(digest, _dispute(decided))
         facts = _facts(store, digest, decided)
         audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
+
+
+def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
+    """Changed copies of a photo that a person hides wait for a person too."""
+    number = number_of(store, digest)
+    if decided.verdict == "hide" and number is not None:
+        from kadr.law.copies import CopyFinder
+
+        CopyFinder(store).keep([number])
 
 
 def _outcome(standing: Ruling | None, decided: Ruling, over: Ruling | None) -> Outcome:

@@ -96,13 +96,15 @@ class Catalogue:
         return bool(verdict.hidden(self._store, self._policy, [number]))
 
     def open(self, photo: Stored) -> OpenedPhoto | None:
-        """Open a file of the photo that hasn't changed since it was indexed.
+        """Open a file of the photo, in a folder of the library, as it was when indexed.
 
-        None where each of its files changed or is gone: what wasn't assessed isn't shown.
+        None where each of its files changed, is gone, or is a link to one that lies elsewhere: what
+        wasn't assessed isn't shown. Size and time of change tell; the digest is left to who reads.
         """
+        folders = self._store.folders()
         for path in photo.paths:
             state = self._store.state(path)
-            if state is None or files.state(path) != state:
+            if state is None or files.state(path) != state or not _is_inside(path, folders):
                 continue
             try:
                 file = path.open("rb")
@@ -153,6 +155,15 @@ class Catalogue:
             for folder in {folder for path in paths for folder in above(path, roots)}:
                 folders[folder] += count
         return set(holding), folders
+
+
+def _is_inside(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a file really lies in one of these folders, wherever links lead."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return False
+    return any(real.is_relative_to(folder) for folder in folders)
 
 
 def above(path: Path, roots: Sequence[Path]) -> list[Path]:

@@ -9,13 +9,15 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, folders, images
+from kadr.photos import files, folders, hashes, images, reader
+from kadr.photos.reader import Reader
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
@@ -77,6 +79,8 @@ class IndexCallbacks:
     progress: OnProgress = _silent
     skip: OnSkip = _silent
     kept: OnKept = _silent
+    read: Reader = reader.read
+    """Opens photos."""
 
 
 def check(folder: Path) -> None:
@@ -203,7 +207,7 @@ def _bring_in_step(
     store.mark(gone, missing=True)
     store.mark(back, missing=False)
     unchanged = len(seen) - len(changed)
-    steps = _decoded(store, matcher, changed, retry=retry)
+    steps = _decoded(store, changed, partial(_decode, matcher, callbacks.read), retry=retry)
     batches = _kept(store, matcher, _batches(steps), callbacks)
     added = _count(store, batches, (unchanged, unchanged + len(changed)), callbacks)
     return replace(added, files=len(seen), unchanged=unchanged - broken, gone=len(gone)).plus(
@@ -239,10 +243,12 @@ class _Decoded:
     pixels: Pixels
     facts: PhotoFacts
     hash: int
+    parts: tuple[int, ...]
 
 
 _Step: TypeAlias = tuple[_ScannedFile, _Decoded | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
+_Decode: TypeAlias = Callable[[_ScannedFile], _Step]
 
 
 def _kept(
@@ -284,7 +290,8 @@ def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
     vectors = matcher.image_encoder.encode([photo.pixels for photo in photos])
     joint = matcher.alignment.images(vectors).vectors
     for photo, vector, place in zip(photos, vectors, joint, strict=True):
-        yield NewPhoto(photo.digest, None, photo.facts, photo.hash, vector, place)
+        hash_, parts = photo.hash, photo.parts
+        yield NewPhoto(photo.digest, None, photo.facts, hash_, vector, place, parts)
 
 
 def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
@@ -294,7 +301,7 @@ def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
 
 
 def _decoded(
-    store: Store, matcher: Matcher, changed: Iterable[_ScannedFile], *, retry: bool
+    store: Store, changed: Iterable[_ScannedFile], decode_new: _Decode, *, retry: bool
 ) -> Iterator[_Step]:
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
@@ -310,7 +317,7 @@ def _decoded(
 
     def decode(item: tuple[_ScannedFile, bool]) -> _Step:
         file, wanted = item
-        return _decode(matcher, file) if wanted else (file, None)
+        return decode_new(file) if wanted else (file, None)
 
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         hashed = in_order(pool, _identify, changed, QUEUE)
@@ -330,14 +337,14 @@ def _identify(file: _ScannedFile) -> _ScannedFile:
     return _ScannedFile(file.path, status.st_size, status.st_mtime_ns, digest)
 
 
-def _decode(matcher: Matcher, file: _ScannedFile) -> _Step:
+def _decode(matcher: Matcher, read: Reader, file: _ScannedFile) -> _Step:
     assert file.digest is not None
     encoder = matcher.image_encoder
     step: _Decoded | str
     try:
-        photo, facts = images.read(file.path, encoder.size)
+        photo, facts = read(file.path, encoder.size)
         pixels, mark = encoder.prepare(photo), images.perceptual_hash(photo)
-        step = _Decoded(file.digest, pixels, facts, mark)
+        step = _Decoded(file.digest, pixels, facts, mark, hashes.part_hashes(photo))
     except ImageError as error:
         step = str(error)
     if files.state(file.path) != (file.size, file.modified):

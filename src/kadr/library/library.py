@@ -11,24 +11,41 @@ For example:
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kadr.errors import LibraryError
+from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
+from kadr.law.verdict import verdict
 from kadr.law.policy import Policy
 from kadr.library import queries
 from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
+from kadr.photos import reader
+from kadr.photos.reader import Reader
 from kadr.stores import Store, Totals, open_store
-from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
+from kadr.types import (
+    Answer,
+    Assessment,
+    Explanation,
+    Filters,
+    Picture,
+    Ruling,
+    Score,
+    Skipped,
+)
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
+    from PIL import Image
+
     from kadr.law.assessor import Assessor
+    from kadr.law.copies import CopyFinder
+    from kadr.law.review import Doubt
+    from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexResult
@@ -37,8 +54,11 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
 class Library:
     """Photos of some folders, by one matcher, in one file. Use it from one thread."""
 
-    def __init__(self, store: Store, model: Path | None, policy: Policy) -> None:
+    def __init__(
+        self, store: Store, model: Path | None, policy: Policy, read: Reader = reader.read
+    ) -> None:
         """Use `Library.open`."""
+        self._read = read
         self._store = store
         self._policy = policy
         self._model = model
@@ -55,6 +75,7 @@ class Library:
         policy: str | Policy = "none",
         country: str | None = None,
         create: bool = True,
+        read: Reader = reader.read,
     ) -> Self:
         """Open a library, or make one.
 
@@ -67,6 +88,7 @@ class Library:
                 which ends in .toml.
             country: chooses a policy in such a file; without it, the strictest one holds.
             create: False: a missing library is an error.
+            read: opens photos; a service gives one whose memory and time are limited.
 
         Raises:
             LibraryError: the file is no library, or is missing.
@@ -75,7 +97,7 @@ class Library:
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         store = open_store(path or default_path(), create=create)
-        library = cls(store, model if isinstance(model, Path) else None, chosen)
+        library = cls(store, model if isinstance(model, Path) else None, chosen, read)
         if isinstance(model, Matcher):
             library._loaded = model
         return library
@@ -150,6 +172,7 @@ class Library:
             DataError: a folder isn't there or can't be read.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
+        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
@@ -163,11 +186,12 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=self._assess)
+            assess = partial(self._assess, copies=CopyFinder(self._store))
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
             result = ingest.ingest(
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
-            self._assess(self._due())
+            assess(self._due())
             return result
 
     def _due(self) -> list[int]:
@@ -175,11 +199,13 @@ class Library:
         version = self._assessor.version if self._policy.hides_children else None
         return self._store.unassessed(version)
 
-    def _assess(self, photos: Sequence[int]) -> None:
+    def _assess(self, photos: Sequence[int], copies: "CopyFinder") -> None:
         from kadr.law import assess as assessing
 
         if photos:
-            assessing.assess(self._store, self._assessor, photos, self._log_assessed)
+            assessing.assess(
+                self._store, self._assessor, photos, self._log_assessed, copies, self._read
+            )
 
     # What is logged.
 
@@ -221,6 +247,30 @@ class Library:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._store.writing(on_wait):
             return self._store.forget(self._store.present([photo]).get(photo, ()))
+
+    def photo_number(self, digest: str) -> int | None:
+        """The number of the photo with this SHA-256; None where the library has none."""
+        return self._store.number(digest)
+
+    # Review.
+
+    def review_queue(self) -> "list[Doubt]":
+        """Photos that wait for a person under this policy; see `kadr.law.review.queue`."""
+        from kadr.law import review
+
+        return review.queue(self._store, self._policy)
+
+    def rule(self, digest: str, ruling: Ruling) -> "ReviewOutcome":
+        """Put a person's decision on record; see `kadr.law.review.decide`."""
+        from kadr.law import review
+
+        return review.decide(self._store, digest, ruling)
+
+    def withdraw(self, digest: str, who: str, why: str = "") -> None:
+        """Take a decision back; see `kadr.law.review.withdraw`."""
+        from kadr.law import review
+
+        review.withdraw(self._store, digest, who, why)
 
     # Answers.
 
@@ -290,6 +340,25 @@ class Library:
         """
         return self._search().score(picture, texts)
 
+    def refuses(self, picture: Picture) -> bool:
+        """Whether the policy refuses a picture at hand as a query: the machine sees a child in it.
+
+        The library's photos and rulings are left aside: an answer to somebody's picture must not
+        tell whether the library hides it.
+        """
+        if not (self._policy.hides_children and self._policy.refuses_queries):
+            return False
+        from PIL import Image
+
+        from kadr.library.embedding import encoded
+
+        (assessment,) = self._assessor.assess(
+            [picture.texts],
+            encoded(self.matcher, self._store, [picture]),
+            [lambda: Image.fromarray(picture.pixels)],
+        )
+        return verdict(self._policy, assessment, None) == "hide"
+
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
         """How well a text matches a photo of the library, and why.
 
@@ -302,8 +371,9 @@ class Library:
         with self._store.reading():  # another process may be forgetting it
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
-            paths = self._store.present([photo]).get(photo, (Path(),))
-        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
+            known = self._store.stored(self._store.present([photo])).get(photo)
+        pictures = [self._opener(known.paths[0], known.digest) if known else _unreadable]
+        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
         return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
@@ -315,10 +385,14 @@ class Library:
             return answer
         numbers = [int(hit.image.id) for hit in answer.hits]
         _, vectors = self._store.vectors(numbers)
-        paths = [hit.image.path for hit in answer.hits]
-        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), paths)
+        pictures = [self._opener(hit.image.path, hit.image.digest) for hit in answer.hits]
+        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
         hits = zip(answer.hits, whys, strict=True)
         return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
+
+    def _opener(self, path: Path, digest: str) -> "Callable[[int], Image.Image]":
+        """Opens a photo at a size, while its file is what was indexed."""
+        return lambda size: self._read(path, size, digest)[0]
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
@@ -331,7 +405,7 @@ class Library:
             if self._policy.hides_children:
                 self._log_policy()
             check_encoder(self._store, self.matcher)
-            self._searcher = Searcher(self.matcher, self._store, self._policy)
+            self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it
             from kadr.library import ingest
@@ -366,6 +440,10 @@ class Library:
         from kadr.library.verify import verify as flow
 
         return flow(self._store, on_progress)
+
+
+def _unreadable(_size: int) -> "Image.Image":
+    raise ImageError("is gone")
 
 
 def default_path() -> Path:

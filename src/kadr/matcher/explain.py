@@ -8,9 +8,9 @@ them; but a place has seen its surroundings, and probability looks at more than 
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,8 +18,13 @@ from kadr.encoders import LocatingImageEncoder
 from kadr.errors import ImageError
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
-from kadr.photos import images as photos
 from kadr.types import Explanation, Floats, Vectors, WordEffect
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Picture: TypeAlias = Callable[[int], Image.Image]
+    """Opens a photo at a size, as `kadr.photos.images.decode` does."""
 
 MOST_WORDS = 40
 """The first so many words of a text are explained: each costs an encoding of the whole text."""
@@ -29,13 +34,13 @@ _WORD = re.compile("w+(?:[-'\u2019\u2010\u2011\u00ad\u200c\u200d]w+)*")
 
 
 def explain(
-    matcher: Matcher, text: str, images: Side, paths: Sequence[Path]
+    matcher: Matcher, text: str, images: Side, pictures: "Sequence[Picture]"
 ) -> tuple[Explanation, ...]:
-    """Why photo i, `images` row i and the file at `paths[i]`, fits the text or doesn't."""
+    """Why photo i, `images` row i and what `pictures[i]` opens, fits the text or doesn't."""
     return tuple(
         Explanation(effects, None if places is None else tuple(map(tuple, places.tolist())))
         for effects, places in zip(
-            words(matcher, text, images), heat(matcher, text, paths), strict=True
+            words(matcher, text, images), heat(matcher, text, pictures), strict=True
         )
     )
 
@@ -56,16 +61,16 @@ def words(matcher: Matcher, text: str, images: Side) -> tuple[tuple[WordEffect, 
     )
 
 
-def heat(matcher: Matcher, text: str, paths: Sequence[Path]) -> tuple[Vectors | None, ...]:
+def heat(matcher: Matcher, text: str, pictures: "Sequence[Picture]") -> tuple[Vectors | None, ...]:
     """What each place of each photo adds to the cosine similarity: float32 [rows, columns].
 
     The sum is the cosine. None where the image encoder can't tell, or the photo can't be read.
     """
     encoder = matcher.image_encoder
     if not isinstance(encoder, LocatingImageEncoder):
-        return (None,) * len(paths)
+        return (None,) * len(pictures)
     query = matcher.texts(matcher.text_encoder.encode([text])).joint.vectors[0]
-    return tuple(_heat(matcher, encoder, query, path) for path in paths)
+    return tuple(_heat(matcher, encoder, query, picture) for picture in pictures)
 
 
 def spans(text: str) -> tuple[slice, ...]:
@@ -81,10 +86,10 @@ def without(text: str, span: slice) -> str:
 
 
 def _heat(
-    matcher: Matcher, encoder: LocatingImageEncoder, query: Vectors, path: Path
+    matcher: Matcher, encoder: LocatingImageEncoder, query: Vectors, picture: "Picture"
 ) -> Vectors | None:
     try:
-        photo = photos.decode(path, encoder.size)
+        photo = picture(encoder.size)
     except ImageError:
         return None
     (places,) = encoder.locate([encoder.prepare(photo)])

@@ -49,11 +49,11 @@ def identify(path: Path, root: Path) -> ImageFile | Skipped:
         return Skipped(path, f"can't be read: {error.strerror or error}")
 
 
-def save(path: Path, data: bytes) -> Path:
+def save(path: Path, data: bytes, mode: int = 0o666) -> Path:
     """Put the bytes beside `path`, then in its place: a reader never sees half a file.
 
-    A folder that is missing is made. What is no file, such as a pipe or /dev/stdout, is written to
-    and never replaced.
+    A folder that is missing is made. The file gets `mode`, less what the umask forbids. What is no
+    file, such as a pipe or /dev/stdout, is written to and never replaced.
 
     Raises:
         KadrError: nothing can be written there.
@@ -64,7 +64,7 @@ def save(path: Path, data: bytes) -> Path:
         elif path.exists() and not path.is_file():
             path.write_bytes(data)
         else:
-            _replace(path, data)
+            _replace(path, data, mode)
     except OSError as error:
         raise KadrError(
             f"{path}: can't be written ({error.strerror or error}). "
@@ -73,11 +73,12 @@ def save(path: Path, data: bytes) -> Path:
     return path
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".kadr-{uuid4().hex}.part")
     try:
-        draft.write_bytes(data)
+        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:  # noqa: PTH123 - with a mode
+            file.write(data)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

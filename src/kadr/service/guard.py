@@ -1,6 +1,6 @@
-"""What stands before every request: names it, logs it, and turns away what can't be right.
+"""Runs before every request: gives it an id, logs it, and rejects what can't be right.
 
-Written as plain ASGI, for it runs at each request and must see a body as it comes.
+Plain ASGI, because it must see a body as it arrives, and runs for each request.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import limits
 from fastapi import HTTPException
@@ -17,11 +16,13 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kadr.errors import KadrError
-from kadr.service import metrics, problems
+from kadr.service import forwarding, metrics, problems
 from kadr.service.config import Service
+from kadr.service.forwarding import Origin
 from kadr.service.problems import ProblemError
 from kadr.service.visitors import Authenticator
 
@@ -43,12 +44,14 @@ HEADERS = {
 }
 SAFE = {"GET", "HEAD", "OPTIONS"}
 SMALL_BODY = 100_000
-"""Bytes of a body that is no upload."""
+"""Bytes in a body that isn't an upload."""
 SESSION = "/api/v1/session"
+OWN_ROOTS = {"api", "web"}
+"""First segments of the service's own addresses, which a root path isn't cut from."""
 UPLOADS = re.compile(r"/api/v1/(?:search|score|photos)")
 PICTURES = re.compile(r"/api/v1/(?:photos/[0-9]+|review/[0-9]+/picture)")
 MORE_PICTURES = 10
-"""How many pictures may be asked for where one search may: a page shows that many and more."""
+"""Pictures allowed for each search allowed: a page of results shows that many or more."""
 
 
 class Guard:
@@ -64,79 +67,120 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _without_traceback(send))
             return
-        state = scope.setdefault("state", {})
-        state["request_id"] = problems.new_id()
-        state["peer"] = scope["client"][0] if scope.get("client") else None
-        passage = _Passage(scope, send)
+        scope = self._understood(scope)
+        response = _Response(scope, send)
         try:
             self._check(scope)
             body = _Body(scope, receive, self._service)
-            await self._app(scope, body.receive, passage.send)
-        except ProblemError as error:
-            answer = problems.response(
-                error.status, error.detail, state["request_id"], error.headers
-            )
-            await answer(scope, receive, passage.send)
+            app = self._app if scope["path"] else _to_the_page(scope)
+            await app(scope, body.receive, response.send)
         except asyncio.CancelledError:  # the service stops, and has waited long enough
-            if not passage.started:
-                detail = "The service stops. Ask again."
-                answer = problems.response(503, detail, state["request_id"], problems.RETRY)
-                await answer(scope, receive, passage.send)
+            if not response.started:
+                stopping = ProblemError(503, "The service is stopping. Ask again.", problems.RETRY)
+                await _answer(stopping, scope)(scope, receive, response.send)
             raise
-        except KadrError as error:
-            await problems.unusable(error, state["request_id"])(scope, receive, passage.send)
-        except Exception:  # outside of Starlette's own handler: this answer needs its headers too
-            LOG.exception("failed", extra={"request_id": state["request_id"]})
-            if passage.started:
+        except Exception as error:  # outside Starlette's handler: these answers need headers too
+            if response.started:
+                LOG.exception("failed", extra={"request_id": scope["state"]["request_id"]})
                 raise
-            detail = "Something broke. The service's log says what."
-            answer = problems.response(500, detail, state["request_id"])
-            await answer(scope, receive, passage.send)
+            await _answer(error, scope)(scope, receive, response.send)
         finally:
-            passage.end(self._service.log_queries)
+            response.end(self._service.log_queries)
+
+    def _understood(self, scope: Scope) -> Scope:
+        """The request as the application sees it: a HEAD is a GET, below no root path."""
+        peer = scope["client"][0] if scope.get("client") else None
+        origin = forwarding.origin(peer, scope["scheme"], Headers(scope=scope), self._service)
+        state = scope.setdefault("state", {})
+        state |= {
+            "request_id": problems.new_id(), "peer": peer, "origin": origin,
+            "method": scope["method"],
+        }  # fmt: skip
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return {**scope, "method": method, "path": _below(origin.prefix, scope["path"])}
 
     def _check(self, scope: Scope) -> None:
-        """Raises ProblemError for a request that goes no further."""
+        """Raises ProblemError for a request that is rejected here."""
         headers, service = Headers(scope=scope), self._service
-        if service.hosts is not None and _host(headers.get("host", "")) not in service.hosts:
+        origin: Origin = scope["state"]["origin"]
+        if len(headers.getlist("host")) > 1:
+            raise ProblemError(400, "The request has more than one Host header.")
+        if service.hosts is not None and origin.name not in service.hosts:
             raise ProblemError(
                 421, "The service doesn't answer to this name. Start it with --name NAME."
             )
         if not scope["path"].startswith("/api/"):
             return
+        # Reading too: a search that the law refuses leaves a line in the audit log.
+        if not _own_page(headers, origin):
+            raise ProblemError(
+                403, "Another site's page asked for this. Use the service's own page."
+            )
         if self._rate is not None:
-            self._rate.count(scope, _visitor(headers, service, scope))
-        if scope["method"] not in SAFE:
-            if not _own_origin(headers):
-                raise ProblemError(
-                    403, "Another site's page asked for this. Use the service's own page."
-                )
-            # Before a body is read: a form is, before FastAPI asks who sent it.
-            if scope["path"] != SESSION:
-                self._authenticator.admit(Request(scope))
+            self._rate.count(scope["path"], origin.visitor)
+        # Before the body: FastAPI reads a form before it asks who sent it.
+        if scope["method"] not in SAFE and scope["path"] != SESSION:
+            self._authenticator.admit(Request(scope))
+
+
+def _without_traceback(send: Send) -> Send:
+    """Starlette has the server log the traceback of a failed start; `server.run` gives a reason."""
+
+    async def shorter(message: Message) -> None:
+        failed = message["type"] == "lifespan.startup.failed"
+        await send({**message, "message": ""} if failed else message)
+
+    return shorter
+
+
+def _below(prefix: str, path: str) -> str:
+    """An address below the root path, which the proxy may have cut off; "" for the root itself."""
+    first = prefix[1:].partition("/")[0]
+    if prefix and first not in OWN_ROOTS and (path == prefix or path.startswith(f"{prefix}/")):
+        return path.removeprefix(prefix)
+    return path or "/"
+
+
+def _to_the_page(scope: Scope) -> Response:
+    """A redirect to the page: its addresses are relative, so its own must end in a slash."""
+    query = scope["query_string"].decode("latin-1")
+    page = scope["state"]["origin"].prefix + "/"
+    return Response(status_code=308, headers={"Location": f"{page}?{query}" if query else page})
+
+
+def _answer(error: Exception, scope: Scope) -> Response:
+    """The answer to a request that an error ended."""
+    request_id = scope["state"]["request_id"]
+    if isinstance(error, ProblemError):
+        return problems.response(error.status, error.detail, request_id, error.headers)
+    if isinstance(error, KadrError) or problems.is_models(error):
+        return problems.unusable(error, request_id)
+    LOG.error("failed", exc_info=error, extra={"request_id": request_id})
+    detail = "Something went wrong. The service's log says what."
+    return problems.response(500, detail, request_id)
 
 
 class Rate:
-    """Counts what each visitor asks."""
+    """Counts the requests of each visitor."""
 
     def __init__(self, rate: str) -> None:
-        """Raises KadrError where it is no rate."""
+        """Raises KadrError where it isn't a rate."""
         try:
             item = limits.parse(rate)
         except ValueError:
             item = None
         if item is None or item.amount < 1:
-            raise KadrError(f"{rate!r} is no rate. Write one such as 600/minute, or off.")
+            raise KadrError(f"{rate!r} isn't a rate. Write one such as 600/minute, or off.")
         self._asking = item
         self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def count(self, scope: Scope, visitor: str) -> None:
-        """Raises ProblemError, 429, where a visitor asked too much."""
-        item = self._looking if PICTURES.fullmatch(scope["path"]) else self._asking
+    def count(self, path: str, visitor: str) -> None:
+        """Raises ProblemError, 429, once a visitor has asked too often."""
+        item = self._looking if PICTURES.fullmatch(path) else self._asking
         if self._limiter.hit(item, visitor):
             return
         reset = self._limiter.get_window_stats(item, visitor).reset_time
@@ -144,40 +188,17 @@ class Rate:
         raise ProblemError(429, f"Too many requests. Wait {wait} s.", {"Retry-After": str(wait)})
 
 
-def _visitor(headers: Headers, service: Service, scope: Scope) -> str:
-    """Whose requests are counted together: an address's, told by a proxy that is believed.
-
-    A key isn't looked at: whoever guesses keys would get a new count with each of them.
-    """
-    peer = str(scope["state"]["peer"])
-    if service.trusts(peer):
-        lines = headers.getlist("x-forwarded-for") or [""]  # a proxy may add a line of its own
-        return lines[-1].split(",")[-1].strip() or peer
-    return peer
-
-
-def _host(header: str) -> str:
-    """The name in a Host header, without its port."""
-    try:
-        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _own_origin(headers: Headers) -> bool:
-    """Whether a browser sent this from the service's own page, or no browser did."""
-    origin = headers.get("origin")
-    if origin is None:
-        return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
-    try:
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    except ValueError:
+def _own_page(headers: Headers, origin: Origin) -> bool:
+    """Whether this comes from the service's own page, or from no page at all."""
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return False
+    page = headers.get("origin")
+    return page is None or origin.is_of(page)
 
 
 @dataclass
-class _Passage:
-    """One answer on its way out: gets its headers, is measured and logged."""
+class _Response:
+    """One answer on its way out: adds its headers, measures and logs it."""
 
     scope: Scope
     out: Send
@@ -197,18 +218,21 @@ class _Passage:
                 headers[name] = value
             headers["x-request-id"] = self.scope["state"]["request_id"]
             headers.setdefault("cache-control", "no-store")
+        elif self.scope["state"]["method"] == "HEAD":
+            message = {**message, "body": b""}
         else:
             self._bytes += len(message.get("body", b""))
         await self.out(message)
 
     def end(self, log_queries: bool) -> None:
-        """Count and log the request; of its query's text nothing, unless that is wanted."""
+        """Count and log the request; the text of its query only if that is wanted."""
         seconds = time.perf_counter() - self._begun
         route = getattr(self.scope.get("route"), "path", "unmatched")
-        method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
+        method = self.scope["state"]["method"]
+        method = method if method in _METHODS else "OTHER"
         metrics.REQUESTS.labels(method, route, str(self._status)).inc()
         metrics.SECONDS.labels(route).observe(seconds)
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "request_id": self.scope["state"]["request_id"],
             "method": method,
             "route": route,
@@ -218,15 +242,15 @@ class _Passage:
             "key": self.scope["state"].get("visitor"),
         }
         if log_queries:
-            told["query"] = self.scope["query_string"].decode("latin-1")
-        LOG.info("request", extra=told)
+            entry["query"] = self.scope["query_string"].decode("latin-1")
+        LOG.info("request", extra=entry)
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class _Body:
-    """A request's body, no longer and no slower than allowed."""
+    """A request's body, cut off where it is too long or too slow."""
 
     def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
         self._receive = receive
@@ -258,9 +282,9 @@ class _Body:
         return message
 
     def _large(self) -> HTTPException:
-        return _refused(413, f"At most {self._most:,} bytes are taken at once.")
+        return _refused(413, f"A request may have at most {self._most:,} bytes.")
 
 
 def _refused(status: int, detail: str) -> HTTPException:
-    """FastAPI hands on its own exceptions where it reads a body, and hides all others."""
+    """FastAPI passes on its own exceptions from reading a body, and swallows all others."""
     return HTTPException(status, detail, {"Connection": "close"})

@@ -1,4 +1,4 @@
-"""API keys: who may do what. The file holds hashes, so whoever reads it can't use the keys."""
+"""API keys: who may do what. The file holds hashes, so reading it doesn't give the keys away."""
 
 import hashlib
 import hmac
@@ -6,10 +6,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -22,7 +24,7 @@ _KEY = re.compile("kadr_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept: its public part, whose it is, what it opens, SHA-256 of its secret.
+    """A key as stored: its public part, owner, scopes, and the SHA-256 of its secret.
 
     The secret is 256 random bits, so a fast hash is as good as a slow one.
     """
@@ -40,13 +42,13 @@ def beside(library: Path) -> Path:
 
 
 def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
-    """Make a key; it is told here and never again.
+    """Make a key. It is returned this once and never again.
 
     Raises:
         KadrError: it has no name or no scope, or the file can't be written.
     """
     if not name.strip():
-        raise KadrError("A key needs a name, so that it can be told from others: --name phone")
+        raise KadrError("A key needs a name to distinguish it: --name phone")
     if not scopes:
         raise KadrError(f"A key needs a scope. Choose from: {', '.join(SCOPES)}.")
     public, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
@@ -58,7 +60,7 @@ def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
 
 
 def remove(path: Path, key: str) -> Key:
-    """Make a key worthless, by its public part or its name.
+    """Revoke a key, by its public part or its name.
 
     Raises:
         KadrError: there is no such key, or more than one has the name.
@@ -77,47 +79,76 @@ def read(path: Path) -> list[Key]:
     """All keys; none where there is no file.
 
     Raises:
-        KadrError: the file is broken: then nobody is let in.
+        KadrError: the file is broken. Then nobody gets in.
     """
     try:
-        rows = json.loads(path.read_bytes())
-        return [Key(**(row | {"scopes": tuple(row["scopes"])})) for row in rows]
+        return _keys(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise KadrError(f"{path}: the keys can't be read ({error}). Make them anew.") from error
 
 
+def _keys(rows: Any) -> list[Key]:
+    if not isinstance(rows, list):
+        raise TypeError("not a list")
+    return [_key(row) for row in rows]
+
+
+def _key(row: dict[str, Any]) -> Key:
+    key = Key(**(row | {"scopes": tuple(row["scopes"])}))
+    if not set(key.scopes) <= set(SCOPES) or not all(
+        isinstance(text, str) for text in (key.id, key.name, key.hash, key.created)
+    ):
+        raise ValueError(f"{key.id!r} isn't a key")
+    return key
+
+
 class Keyring:
-    """The keys of a service. A key that is added or removed counts at once."""
+    """The keys of a service. Adding or removing one takes effect at once."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._keys: dict[str, Key] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._needed = False
 
-    def __bool__(self) -> bool:
-        """Whether there is any key."""
-        return bool(self._current())
+    @property
+    def needed(self) -> bool:
+        """Whether visitors need a key: once there has been a key file, they always do.
+
+        A file that vanishes or is emptied doesn't open a service that was closed.
+        """
+        self._current()
+        return self._needed
 
     def find(self, given: str) -> Key | None:
-        """The key that a visitor gives, compared in constant time; None where it is no key."""
-        found = _KEY.fullmatch(given)
-        if not found:
+        """The key that a visitor sent, compared in constant time; None where it isn't valid."""
+        match = _KEY.fullmatch(given)
+        if not match:
             return None
-        known = self._current().get(found[1])
-        expected = known.hash if known else _hash("")  # as long for a key that isn't there
-        same = hmac.compare_digest(_hash(found[2]), expected)
+        known = self._current().get(match[1])
+        expected = known.hash if known else _hash("")  # takes as long for a key that doesn't exist
+        same = hmac.compare_digest(_hash(match[2]), expected)
         return known if same else None
+
+    def still(self, key: Key) -> Key | None:
+        """A key that was found before, as it is now; None where it was removed."""
+        known = self._current().get(key.id)
+        return known if known is not None and known.hash == key.hash else None
 
     def _current(self) -> dict[str, Key]:
         if self._path is None:
             return self._keys
         try:
             status = os.stat(self._path)  # noqa: PTH116 - at each request
-            seen = (status.st_mtime_ns, status.st_size)
         except FileNotFoundError:
-            seen = (0, 0)
+            self._keys, self._seen = {}, None
+            return self._keys
+        except OSError as error:
+            raise KadrError(f"{self._path}: the keys can't be read ({error}).") from error
+        self._needed = True
+        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
         if seen != self._seen:
             self._keys, self._seen = {key.id: key for key in read(self._path)}, seen
         return self._keys
@@ -127,15 +158,24 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _turn(path: Path) -> FileLock:
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Only one process changes the keys at a time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(path.name + ".lock"), mode=0o600)
+        lock.acquire()
     except OSError as error:
-        raise KadrError(f"{path.parent}: can't be made ({error.strerror}).") from error
-    return FileLock(path.with_name(path.name + ".lock"))
+        raise KadrError(
+            f"{path}: the keys can't be changed ({error.strerror or error}). "
+            "Keep the library in a folder that you may write to."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
     text = json.dumps([asdict(key) for key in keys], indent=1, ensure_ascii=False)
-    files.save(path, text.encode() + b"\n")
-    path.chmod(0o600)
+    files.save(path, text.encode() + b"\n", mode=0o600)

@@ -1,4 +1,4 @@
-"""Errors as problem+json (RFC 9457): one shape for all of them, and none tells a path."""
+"""Errors as problem+json (RFC 9457): all of one shape, and none reveals a path."""
 
 import logging
 import uuid
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError
+from kadr.errors import ImageError, KadrError, LibraryError
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -21,6 +21,8 @@ from kadr.service.worker_pool import BusyError
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("kadr.service")
 RETRY = {"Retry-After": "1"}
+NO_LIBRARY = "urn:kadr:problem:no-library"
+"""The type of a problem that lasts until the library is back."""
 
 
 class Invalid(BaseModel):
@@ -37,18 +39,25 @@ class ProblemDetails(BaseModel):
     title: str = Field(description="The status in words.", examples=["Not Found"])
     status: int = Field(ge=400, le=599, description="The status code.")
     detail: str = Field(description="What is wrong, and what to do about it.")
-    request_id: str = Field(description="Names the request in the service's log.")
+    request_id: str = Field(description="Identifies the request in the service's log.")
     errors: list[Invalid] | None = Field(default=None, description="Each thing that is wrong.")
 
 
 class ProblemError(Exception):
     """Ends a request with an error."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: list[Invalid] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
 
 
 def unavailable_for_legal_reasons(policy: Policy, language: str, blocked_by: str) -> ProblemError:
@@ -64,28 +73,45 @@ def response(
     request_id: str,
     headers: Mapping[str, str] | None = None,
     errors: list[Invalid] | None = None,
+    kind: str = "about:blank",
 ) -> Response:
-    """A problem as it is sent."""
-    told = ProblemDetails(
+    """A problem as a response; `kind` is its type."""
+    problem = ProblemDetails(
+        type=kind,
         title=phrase(status),
         status=status,
         detail=detail,
         request_id=request_id,
         errors=errors,
     )
-    content = told.model_dump_json(exclude_none=True)
+    content = problem.model_dump_json(exclude_none=True)
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
-def unusable(error: KadrError, request_id: str) -> Response:
-    """The service's own trouble: 503. Its text may name files, so only the log has it."""
-    LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
-    detail = "The library can't be used now. The service's log says why."
+def unusable(error: Exception, request_id: str) -> Response:
+    """The service's own trouble: 503. Its text may name files, so it goes to the log alone."""
+    LOG.error("unusable", extra={"request_id": request_id, "error": reason(error)})
+    if isinstance(error, LibraryError):
+        detail = "The library is gone or can't be read. Nothing can be answered until it is back."
+        return response(503, detail, request_id, {"Retry-After": "10"}, kind=NO_LIBRARY)
+    detail = "The service can't answer this at the moment. Its log says why."
     return response(503, detail, request_id, RETRY)
 
 
+def is_models(error: Exception) -> bool:
+    """Whether ONNX Runtime raised it: a model that can't be run is no bug of the service."""
+    return type(error).__module__.startswith("onnxruntime")
+
+
+def reason(error: Exception) -> str:
+    """An error on one line, for the log."""
+    if isinstance(error, KadrError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
 def new_id() -> str:
-    """Names a request, in its answer and in the log."""
+    """An id for a request, in its answer and in the log."""
     return uuid.uuid4().hex[:16]
 
 
@@ -95,35 +121,35 @@ def phrase(status: int) -> str:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How an operation's description tells of its problems; `default` is any other."""
+    """How an operation documents its problems; `default` is any other."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    told: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         status: {"description": phrase(status), "content": content}
         for status in sorted({400, 401, 403, 422, 429, 503, *statuses})
     }
-    for status in {429, 503} & told.keys():
-        told[status]["headers"] = {
+    for status in {429, 503} & responses.keys():
+        responses[status]["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
         }
-    if 451 in told:
-        told[451]["description"] = "Hidden by law; the detail is the policy's disclaimer"
-        told[451]["headers"] = {
+    if 451 in responses:
+        responses[451]["description"] = "Hidden by law; the detail is the policy's disclaimer"
+        responses[451]["headers"] = {
             "Link": {"schema": {"type": "string"}, "description": 'rel="blocked-by" (RFC 7725)'}
         }
-    return told | {"default": {"description": "Another problem", "content": content}}
+    return responses | {"default": {"description": "Another problem", "content": content}}
 
 
 def register(app: FastAPI) -> None:
-    """Have every error answered in this shape."""
+    """Answer every error in this shape."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
-        return response(error.status, error.detail, _id(request), error.headers)
+        return response(error.status, error.detail, _id(request), error.headers, error.errors)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        said = {404: "There is nothing here.", 405: "This address doesn't take that method."}
-        detail = said.get(error.status_code, str(error.detail))
+        details = {404: "There is nothing here.", 405: "This address doesn't take that method."}
+        detail = details.get(error.status_code, str(error.detail))
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = _methods(request) or headers["Allow"]
@@ -131,12 +157,12 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        found = [
+        errors = [
             Invalid(where=".".join(map(str, one["loc"])), what=str(one["msg"]))
             for one in error.errors()
         ]
-        detail = "; ".join(f"{one.where}: {one.what}" for one in found)
-        return response(422, detail, _id(request), errors=found)
+        detail = "; ".join(f"{one.where}: {one.what}" for one in errors)
+        return response(422, detail, _id(request), errors=errors)
 
     @app.exception_handler(BusyError)
     async def _busy(request: Request, error: BusyError) -> Response:
@@ -153,7 +179,7 @@ def register(app: FastAPI) -> None:
 
 @contextmanager
 def of_the_request() -> Iterator[None]:
-    """What can't be understood within is the request's fault: 422, with the reason."""
+    """Errors raised within are the request's fault: 422, with the reason."""
     try:
         yield
     except KadrError as error:
@@ -161,14 +187,15 @@ def of_the_request() -> Iterator[None]:
 
 
 def _methods(request: Request) -> str:
-    """All methods that an address takes; a route knows its own alone."""
+    """All methods that an address takes; a route knows only its own."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    return ", ".join(
+    methods = [
         method.upper()
         for path, operations in paths.items()
         if compile_path(path)[0].match(request.url.path)
         for method in operations
-    )
+    ]
+    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
 
 
 def _id(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What a running service holds: its pools, its decoder, and the matcher that they share."""
+"""What a running service holds: its worker pools, its decoder, and the matcher they share."""
 
 import os
 
@@ -10,20 +10,25 @@ from kadr.library.library import Library
 from kadr.matcher.bundle import Matcher
 from kadr.service.config import Service
 from kadr.service.decoder import Decoder
+from kadr.service.upload_form import Budget
 from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
 
 CACHED_BYTES = 64_000_000
-"""Thumbnails that are held in memory, by their bytes."""
+"""Bytes of thumbnails kept in memory."""
 
+CACHED_DIGESTS = 100_000
+"""Files whose digest is remembered by their state, so that they are hashed once."""
+UPLOADS = 10
+"""Uploads of the greatest size that memory is held for at the same time."""
 SEARCHERS = min(2, os.cpu_count() or 1)
-"""Threads that search. The model lets go of Python's lock, the rest of a search doesn't."""
+"""Threads that search. The model releases Python's lock, the rest of a search doesn't."""
 EXPLANATIONS = 16
-"""That may wait: each takes up to seconds."""
+"""How many may wait; each may take seconds."""
 
 
 class Resources:
-    """Searches wait for searches alone, looking at photos for nothing that takes long.
+    """Worker pools by how long their work takes, so that the short never waits for the long.
 
     `searching` finds by queries; `explaining` explains and scores, an encoding for each word or
     text; `looking` finds photos by number; `working` is for what takes long: listing, counting,
@@ -39,10 +44,12 @@ class Resources:
         self.working = WorkerPool("working", self._open, service.waiting)
         self.decoder = Decoder(service)
         self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
+        self.digests: LRUCache[tuple[int, ...], str] = LRUCache(CACHED_DIGESTS)
+        self.uploads = Budget(UPLOADS * service.most_bytes)
         self.ready = False
 
     async def open(self, policy: Policy) -> None:
-        """Load the matcher, and answer a first search, which is slow.
+        """Load the matcher, and warm it up: a first search is slow.
 
         Raises:
             KadrError: library or matcher can't be read.
@@ -54,7 +61,7 @@ class Resources:
         self.ready = True
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits, and stop."""
         self.ready = False
         for pool in self._pools:
             pool.stop()
@@ -62,7 +69,7 @@ class Resources:
 
     @property
     def size(self) -> int:
-        """Pixels a side that the matcher wants of a picture."""
+        """Pixels a side of a picture that the matcher needs."""
         assert self._matcher is not None
         return self._matcher.image_encoder.size
 
@@ -76,6 +83,7 @@ class Resources:
             model=self._matcher or self._service.model,
             policy=policy,
             create=False,
+            read=self.decoder.read,
         )
 
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from kadr.errors import LibraryError
-from kadr.law import policy as law_texts
 from kadr.library.library import Library
 from kadr.library.queries import Expression, Part
 from kadr.library.search import Page
@@ -23,15 +22,17 @@ from kadr.service.dependencies import (
     ThePolicy,
     chosen,
     cursors_of,
-    folder_names,
     json,
+    renderer,
     resources,
     seen,
     stored,
     understood,
     unless_gone,
+    unless_refused,
 )
 from kadr.service.problems import ProblemError
+from kadr.service.rendering import explanation
 from kadr.service.shapes import (
     MOST_TEXT,
     MOST_TEXTS,
@@ -42,12 +43,12 @@ from kadr.service.shapes import (
     ScoreShape,
     ScoresShape,
     SearchShape,
-    explanation,
 )
+from kadr.service.upload_form import UploadRoute
 from kadr.service.visitors import RequestPolicy, needs
 from kadr.types import Answer, Picture
 
-router = APIRouter(dependencies=[needs("read")], tags=["search"])
+router = APIRouter(dependencies=[needs("read")], tags=["search"], route_class=UploadRoute)
 
 
 @router.get(
@@ -82,11 +83,12 @@ async def search(
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        wanted = chosen(request, library, which)
+        wanted = chosen(library, which)
         return expression, Page(n, wanted, start, at_least, law.language)
 
-    asked = resources(request).searching.search(law.policy, ask, _render(request, law, cursors))
-    return await unless_gone(request, asked)
+    searching = resources(request).searching
+    answer = searching.search(law.policy, ask, _render(request, law, cursors))
+    return await unless_gone(request, answer)
 
 
 @router.post(
@@ -132,11 +134,11 @@ async def search_with_pictures(
         for part in asked.parts:
             if part.photo is not None:
                 stored(library, part.photo)
-        wanted = chosen(request, library, asked.filters)
+        wanted = chosen(library, asked.filters)
         return expression, Page(asked.n, wanted, start, asked.at_least, law.language)
 
-    found = held.searching.search(law.policy, ask, _render(request, law, cursors))
-    return await unless_gone(request, found)
+    answer = held.searching.search(law.policy, ask, _render(request, law, cursors))
+    return await unless_gone(request, answer)
 
 
 @router.get(
@@ -158,10 +160,10 @@ async def similar(
     render, start = _render(request, law, cursors), cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        wanted = chosen(request, library, which)
+        wanted = chosen(library, which)
         with _of(library, photo, law):
-            found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
-        return render(library, found)
+            answer = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
+        return render(library, answer)
 
     return await unless_gone(request, resources(request).searching.do(law.policy, work))
 
@@ -192,8 +194,7 @@ async def explain(
         raise ProblemError(422, "Only a query of one text can be explained.")
     if len(spans(text)) > MOST_WORDS:
         raise ProblemError(422, f"A text of at most {MOST_WORDS} words can be explained.")
-    if law_texts.refuses(law.policy, text):
-        raise law.blocked()
+    unless_refused(law, [text])
 
     def work(library: Library) -> Response:
         with _of(library, photo, law):
@@ -220,12 +221,12 @@ async def score(
     """The picture needn't be in the library, and isn't kept."""
     if sum(map(len, texts)) > MOST_TEXTS:
         raise ProblemError(422, f"The texts have more than {MOST_TEXTS} characters together.")
+    unless_refused(law, texts)
     held = resources(request)
     shown = await held.decoder.picture(await picture.read(), held.size)
 
     def work(library: Library) -> Response:
-        known = library.store.number(shown.digest)
-        if known is not None and library.catalogue.hides(known):
+        if library.refuses(shown):
             raise law.blocked()
         pairs = zip(texts, library.score(shown, texts), strict=True)
         return json(
@@ -244,14 +245,14 @@ def _render(
     request: Request, law: RequestPolicy, cursors: ListingCursors
 ) -> Callable[[Library, Answer], Response]:
     def render(library: Library, answer: Answer) -> Response:
-        return json(folder_names(request, library).answer(answer, law, cursors))
+        return json(renderer(request, library).answer(answer, law, cursors))
 
     return render
 
 
 @contextmanager
 def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
-    """What is asked of a photo; another process may forget it meanwhile.
+    """Something asked about a photo, which another process may forget meanwhile.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the law hides it.
@@ -266,7 +267,7 @@ def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
 
 def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
     """The query that parts stand for; its source, which the audit log may keep, is their texts."""
-    said = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
+    texts = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
     return Expression(
         tuple(
             Part(
@@ -276,5 +277,5 @@ def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
             )
             for part in parts
         ),
-        " + ".join(said),
+        " + ".join(texts),
     )

@@ -1,4 +1,4 @@
-"""Who asks, what they may do, and which law holds where they are."""
+"""Who is asking, what they may do, and which policy applies where they are."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,73 +11,104 @@ from kadr.law import rules
 from kadr.law.policy import Policy
 from kadr.law.rules import COUNTRIES
 from kadr.service.config import SCOPES, Scope, Service
-from kadr.service.keys import Keyring
+from kadr.service.keys import Key, Keyring
 from kadr.service.problems import ProblemError, unavailable_for_legal_reasons
+from kadr.service.sessions import Sessions
 
-COOKIE = "kadr_key"
+COOKIE = "kadr_session"
 _BEARER = HTTPBearer(auto_error=False, description="An API key: kadr keys add")
 _SESSION = APIKeyCookie(
-    name=COOKIE, auto_error=False, description="The same key, as the page keeps it."
+    name=COOKIE, auto_error=False, description="The page's session, which POST /session begins."
 )
 LANGUAGES = ("en", "ru")
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who asks: the key's name, or None without one, and what that allows."""
+    """Who is asking: the name of their key, None without one, and what they may do."""
 
     name: str | None
     scopes: frozenset[Scope]
 
 
 class Authenticator:
-    """Tells visitors by their keys."""
+    """Identifies visitors by their keys."""
 
     def __init__(self, service: Service) -> None:
-        self.keys = Keyring(service.keys)
-        self._said = service.anonymous
+        """Raises KadrError where the keys can't be read."""
+        self._service = service
+        self._keys = Keyring(service.keys)
+        self._sessions = Sessions(self._keys)
+        self._keys.needed  # noqa: B018 - a key file that vanishes from now on was there
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether there are keys, or were."""
+        return self._keys.needed
 
     def admit(self, request: Request) -> Visitor:
-        """Who sends a request.
+        """Who sent a request.
 
         Raises:
-            ProblemError: 401, what they give is no key, or they need one.
+            ProblemError: 401, their key isn't valid, or they need one.
         """
-        visitor = self.visitor(_given_key(request))
+        visitor = self._visitor(request)
         if not visitor.scopes:
             raise _unknown("This needs a key: Authorization: Bearer KEY (kadr keys add).")
         return visitor
 
-    def visitor(self, given: str | None) -> Visitor:
-        """Who gives this key, or none.
+    def begin_session(self, given: str) -> str:
+        """The token of a session for who has this key.
 
         Raises:
-            ProblemError: 401, it is no key.
+            ProblemError: 401, the key isn't valid.
         """
-        if not given:
-            return Visitor(None, self._anonymous)
-        key = self.keys.find(given)
+        return self._sessions.begin(_valid(self._keys.find(given)))
+
+    def end_session(self, request: Request) -> None:
+        """Forget the session of a request."""
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+
+    def _visitor(self, request: Request) -> Visitor:
+        key: Key | None = None
+        if given := _bearer(request):
+            key = _valid(self._keys.find(given))
+        elif token := request.cookies.get(COOKIE):
+            key = self._sessions.key(token)
         if key is None:
-            raise _unknown("This is no key of the service, or it was removed.")
-        return Visitor(key.name, frozenset(key.scopes) | self._anonymous)
+            return Visitor(None, self._anonymous(request))
+        return Visitor(key.name, frozenset(key.scopes) | self._anonymous(request))
 
-    @property
-    def _anonymous(self) -> frozenset[Scope]:
-        if self._said is not None:
-            return frozenset(self._said)
-        return frozenset() if self.keys else frozenset(SCOPES)
+    def _anonymous(self, request: Request) -> frozenset[Scope]:
+        """What is allowed without a key."""
+        service = self._service
+        if service.anonymous is not None:
+            return frozenset(service.anonymous)
+        if self._keys.needed:
+            return frozenset()
+        if not service.proxies:
+            return frozenset(SCOPES)
+        # A proxy's own connection looks like one of this machine: the name that it was asked for
+        # tells its visitors from others.
+        state = request.scope["state"]
+        is_public = service.trusts(state["peer"]) and state["origin"].name in service.public_names
+        return frozenset({"read"}) if is_public else frozenset()
 
 
-def _given_key(request: Request) -> str | None:
-    """The key that a request brings, in a header or in the page's cookie."""
+def _bearer(request: Request) -> str | None:
+    """The key in the header of a request."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value:
-        return value.strip()
-    return request.cookies.get(COOKIE)
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+def _valid(key: Key | None) -> Key:
+    if key is None:
+        raise _unknown("This key isn't valid, or it was removed.")
+    return key
 
 
 def needs(scope: Scope) -> Any:
-    """A dependency: the visitor, who has this scope."""
+    """A dependency: the visitor, who must have this scope."""
 
     async def check(
         request: Request,
@@ -91,7 +122,7 @@ def needs(scope: Scope) -> Any:
             return visitor
         if visitor.name is None:
             raise _unknown(f"This needs a key with the scope {scope} (kadr keys add).")
-        raise ProblemError(403, f"This key doesn't open that: it lacks the scope {scope}.")
+        raise ProblemError(403, f"This key lacks the scope {scope}.")
 
     return Depends(check)
 
@@ -102,7 +133,7 @@ def _unknown(detail: str) -> ProblemError:
 
 @dataclass(frozen=True)
 class RequestPolicy:
-    """The policy that holds for a request, where, and in which language it speaks."""
+    """The policy that applies to a request, in which country and language."""
 
     policy: Policy
     country: str | None
@@ -110,12 +141,12 @@ class RequestPolicy:
     blocked_by: str
 
     def blocked(self) -> Exception:
-        """What to raise for what the law hides."""
+        """What to raise for what the policy hides."""
         return unavailable_for_legal_reasons(self.policy, self.language, self.blocked_by)
 
 
 class PolicyResolver:
-    """Finds the law of a request."""
+    """Finds the policy that applies to a request."""
 
     def __init__(self, service: Service) -> None:
         """Raises PolicyError where the policy can't be read."""
@@ -124,41 +155,43 @@ class PolicyResolver:
 
     @property
     def strictest(self) -> Policy:
-        """The policy of whoever isn't known to be anywhere."""
+        """The policy where the country is unknown."""
         return self._of(self._service.country)
 
-    def law(self, request: Request, country: str | None, language: str | None) -> RequestPolicy:
-        """The law that holds for a request."""
-        where = self._country(request, country)
+    def resolve(self, request: Request, country: str | None, language: str | None) -> RequestPolicy:
+        """The policy that applies to a request."""
+        resolved = self._country(request, country)
         return RequestPolicy(
-            self._of(where),
-            where,
+            self._of(resolved),
+            resolved,
             language or preferred(request.headers.get("accept-language", "")),
-            self._service.blocked_by or str(request.base_url),
+            self._service.blocked_by or request.scope["state"]["origin"].base_url,
         )
 
     def _country(self, request: Request, parameter: str | None) -> str | None:
         service = self._service
         if service.country is not None:
             return service.country.upper()
-        found: str | None = None
+        country: str | None = None
         if service.country_header and service.trusts(request.scope["state"].get("peer")):
-            told = request.headers.getlist(service.country_header)
-            found = told[0] if len(told) == 1 else None  # the visitor's own beside the proxy's?
+            values = request.headers.getlist(service.country_header)
+            country = (
+                values[0] if len(values) == 1 else None
+            )  # the visitor's own beside the proxy's?
         elif service.country_parameter:
-            found = parameter
-        found = (found or "").strip().upper()
-        return found if found in COUNTRIES else None
+            country = parameter
+        country = (country or "").strip().upper()
+        return country if country in COUNTRIES else None
 
 
-async def policy_of(
+async def request_policy(
     request: Request,
     country: Annotated[
         str | None,
         Query(
             max_length=2,
-            description="Where the visitor is (ISO 3166-1). It counts only where the service was "
-            "told to believe it.",
+            description="Where the visitor is (ISO 3166-1). Ignored unless the service was started "
+            "with --country-parameter.",
             examples=["RU"],
         ),
     ] = None,
@@ -167,13 +200,13 @@ async def policy_of(
         Query(pattern="^(en|ru)$", description="Of notices. Default: by Accept-Language, then en."),
     ] = None,
 ) -> RequestPolicy:
-    """A dependency: the law that holds for the request."""
+    """A dependency: the policy that applies to the request."""
     policy_resolver: PolicyResolver = request.app.state.policy_resolver
-    return policy_resolver.law(request, country, lang)
+    return policy_resolver.resolve(request, country, lang)
 
 
 def preferred(header: str) -> str:
-    """The first language of an Accept-Language header that notices exist in, else English."""
+    """The first language of an Accept-Language header that has notices; else English."""
     for choice in header.split(","):
         code = choice.partition(";")[0].strip().lower()[:2]
         if code in LANGUAGES:

@@ -21,6 +21,8 @@ ENGINES = {"sqlite": "kadr.stores.sqlite:SqliteStore"}
 MEMORY = Path(":memory:")
 """The path of a library that lives as long as its process."""
 
+PARTS = 7
+"""Perceptual hashes of a photo's parts, the first of the whole."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
@@ -38,7 +40,10 @@ class FileState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewPhoto:
-    """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has."""
+    """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has.
+
+    `parts` are `kadr.photos.hashes.part_hashes`.
+    """
 
     digest: bytes
     problem: str | None = None
@@ -46,6 +51,7 @@ class NewPhoto:
     hash: int | None = None
     vector: Vectors | None = None
     joint: Vectors | None = None
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +298,16 @@ class Store(Protocol):
         """Write the scan anew for another joint space; `joint` maps encoder vectors into it."""
         ...
 
+    def fingerprints(
+        self, after: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]]:
+        """What photos are known again by, of the numbers above `after`, some thousand at a time.
+
+        Numbers [n], perceptual hashes [n, PARTS] (all the whole's where those of parts aren't
+        known), encoder vectors [n, dim].
+        """
+        ...
+
     # The law.
 
     def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
@@ -310,6 +326,17 @@ class Store(Protocol):
         """Photos that were encoded and have no assessment, or none of this version.
 
         One that was made before the photo got another name has no version.
+        """
+        ...
+
+    def suspected(self, least: float) -> list[int]:
+        """Photos that a person hides, or whose assessment is at least so probable."""
+        ...
+
+    def keep_copies(self, copies: Iterable[tuple[int, int]]) -> None:
+        """Put on record of photos whose copies they are: pairs of a copy and of a photo.
+
+        It stays when that photo is forgotten, with the probability that it had.
         """
         ...
 

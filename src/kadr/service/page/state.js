@@ -41,7 +41,7 @@ export function address(state) {
   if (state.photo !== null) query.set("photo", String(state.photo));
   if (state.review) query.set("view", "review");
   const text = query.toString();
-  return text ? `/?${text}` : "/";
+  return text ? `?${text}` : location.pathname;
 }
 
 /**

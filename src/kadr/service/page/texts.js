@@ -76,8 +76,8 @@ const TEXTS = {
   why: ["Why?", "Почему?"],
   whyWords: ["What each word adds: {words}", "Что добавляет каждое слово: {words}"],
   whyNoWords: ["Light places fit the text", "Светлые места подходят к тексту"],
-  whyNothing: ["Nothing more can be told about this photo", "Больше об этом фото ничего сказать нельзя"],
-  whyOnlyText: ["Why is told of a search in plain words", "Объяснить можно только поиск по одному тексту, без + и −"],
+  whyNothing: ["Nothing more is known about this photo", "Больше об этом фото ничего сказать нельзя"],
+  whyOnlyText: ["Only a search in plain words can be explained", "Объяснить можно только поиск по одному тексту, без + и −"],
   wordAlone: ["{word}, the only word", "{word}, единственное слово"],
 
   viewer: ["Photo", "Фотография"],
@@ -94,14 +94,11 @@ const TEXTS = {
   ],
   noSuchPhoto: ["There is no such photo. It may have been removed.", "Такой фотографии нет. Возможно, её удалили."],
 
-  keysPhotos: ["Photos", "Фотографии"],
-  keysReview: ["Review", "Проверка"],
   keyFocus: ["Go to the search field", "Перейти к строке поиска"],
   keyMove: ["Move between photos", "Двигаться по фотографиям"],
   keyOpen: ["Open the photo", "Открыть фотографию"],
   keyWhy: ["See why it was found", "Посмотреть, почему она нашлась"],
   keyLike: ["Find more like it", "Найти похожие"],
-  keyClose: ["Close", "Закрыть"],
   keyHelp: ["This list", "Этот список"],
 
   waiting: [
@@ -161,6 +158,7 @@ const TEXTS = {
   enter: ["Open", "Открыть"],
   keyWrong: ["This key isn't known. Check it and try again.", "Такого ключа нет. Проверьте его и попробуйте ещё раз."],
 
+  noLibrary: ["The library is gone or can't be read. The page goes on once it is back.", "Библиотека пропала или не читается. Страница продолжит, когда она вернётся."],
   busy: ["The service is busy. It will be asked again in a moment.", "Сервис занят. Запрос скоро повторится сам."],
   tooMany: ["Too many requests. It will be asked again in a moment.", "Слишком много запросов. Запрос скоро повторится сам."],
   offline: ["The service can't be reached. Trying again; check that kadr serve runs.", "Сервис не отвечает. Пробуем ещё раз; проверьте, что kadr serve запущен."],

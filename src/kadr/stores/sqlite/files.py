@@ -18,7 +18,11 @@ from kadr.types import Skipped
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
     "(version != '')", "0"
 )
-_NOWHERE = "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id)"
+_NOWHERE = (
+    "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id) AND digest NOT IN"
+    " (SELECT digest FROM decisions WHERE verdict = 'hide')"
+)
+"""A photo that a person hides stays: its copies must be known when they come."""
 
 
 class FileTables(VectorTables, LogTable):
@@ -105,6 +109,9 @@ class FileTables(VectorTables, LogTable):
                 if photo.vector is not None:
                     blob = np.asarray(photo.vector, np.float32).tobytes()
                     run("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (number, blob))
+                if photo.parts:
+                    parts = np.array(photo.parts, np.uint64).tobytes()
+                    run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
             for file in files:
                 self._keep_file(file)
@@ -193,7 +200,7 @@ class FileTables(VectorTables, LogTable):
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"
-        for table in ("vectors", "assessments", "copies"):
+        for table in ("vectors", "assessments", "copies", "parts"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")
         self._compact()

@@ -59,7 +59,8 @@ _COPIES = """
 CREATE TABLE copies (
     photo INT NOT NULL REFERENCES photos (id), digest BLOB NOT NULL, probability REAL NOT NULL,
     PRIMARY KEY (photo, digest)) WITHOUT ROWID;
-CREATE INDEX copies_of ON copies (digest)
+CREATE INDEX copies_of ON copies (digest);
+CREATE TABLE parts (photo INTEGER PRIMARY KEY REFERENCES photos (id), hashes BLOB NOT NULL)
 """
 
 

@@ -23,6 +23,9 @@ class RecordTables(Connection):
         with self.transaction() as run:
             for photo, assessment in assessments.items():
                 run(_KEEP, (photo, *_columns(assessment)))
+                run("UPDATE copies SET probability = ? WHERE digest ="
+                    " (SELECT digest FROM photos WHERE id = ?)",
+                    (assessment.probability, photo))  # fmt: skip
 
     def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
         """The assessments of those photos that have one."""
@@ -47,6 +50,25 @@ class RecordTables(Connection):
             (version,),
         )
         return [number for (number,) in rows]
+
+    def suspected(self, least: float) -> list[int]:
+        """Photos that a person hides, or whose assessment is at least so probable."""
+        rows = self.read(
+            "SELECT photo FROM assessments WHERE probability >= ? UNION"
+            " SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict = 'hide'",
+            (least,),
+        )
+        return [number for (number,) in rows]
+
+    def keep_copies(self, copies: Iterable[tuple[int, int]]) -> None:
+        """Put on record of photos whose copies they are: pairs of a copy and of a photo."""
+        with self.transaction() as run:
+            for copy, photo in copies:
+                run(
+                    "INSERT OR REPLACE INTO copies SELECT ?, p.digest, coalesce(a.probability, 1)"
+                    " FROM photos p LEFT JOIN assessments a ON a.photo = p.id WHERE p.id = ?",
+                    (copy, photo),
+                )
 
     def shown(
         self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
