@@ -26,7 +26,13 @@ Outcome: TypeAlias = Literal["ruled", "seconded", "disputed", "unchanged"]
 """What a decision did: it is in force; another's stands and agrees; it differs; it was known."""
 
 _PHOTOS = 10_000
-_NO_REASON = "This ends what another person decided, so it needs a reason: --why."
+
+
+class MissingReasonError(KadrError):
+    """Another person's decision was to be ended without a reason."""
+
+    def __init__(self) -> None:
+        super().__init__("This ends what another person decided, so it needs a reason: write why.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +154,20 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
         digest: the photo.
         decided: the decision.
         over: the decision in force that the person knew of: it is replaced. One that the person
-            didn't know of stands, and theirs is kept beside it.
+            didn't know of stands, and theirs is kept beside it. A third person who gives a reason
+            decides a dispute of two.
 
     Raises:
         KadrError: it overrules another person and gives no reason.
     """
     with store.durable():
         standing, request = store.ruling(digest), store.request(digest)
-        outcome = _outcome(standing, decided, over)
+        outcome = _outcome(standing, decided, over, request)
         if outcome == "unchanged":
             return outcome
         if outcome == "ruled":
             if _overrules(decided, standing, request) and not decided.why:
-                raise KadrError(_NO_REASON)
+                raise MissingReasonError
             store.set_ruling(digest, decided)
             store.set_request(digest, None)
             _hold_copies(store, digest, decided)
@@ -180,11 +187,16 @@ def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
         CopyFinder(store).keep([number])
 
 
-def _outcome(standing: Ruling | None, decided: Ruling, over: Ruling | None) -> Outcome:
+def _outcome(
+    standing: Ruling | None, decided: Ruling, over: Ruling | None, request: Request | None
+) -> Outcome:
     if standing is None or standing == over:
         return "ruled"
     if standing.who == decided.who:
         return "unchanged" if standing.verdict == decided.verdict else "ruled"
+    if request is not None and request.kind == "disputed":
+        if request.who != decided.who and decided.why:  # a third person, with a reason
+            return "ruled"
     return "seconded" if standing.verdict == decided.verdict else "disputed"
 
 
@@ -212,7 +224,7 @@ def withdraw(store: Store, digest: str, who: str, why: str = "") -> None:
     with store.durable():
         standing = _standing(store, digest)
         if standing.who != _name(who) and not _text(why):
-            raise KadrError(_NO_REASON)
+            raise MissingReasonError
         _withdraw(store, digest, standing, {"who": _name(who), "why": _text(why), "undo": False})
 
 

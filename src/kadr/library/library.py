@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
-from kadr.law.verdict import verdict
 from kadr.law.policy import Policy
+from kadr.law.verdict import verdict
 from kadr.library import queries
 from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
@@ -251,6 +251,14 @@ class Library:
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""
         return self._store.number(digest)
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it tells nothing of the number."""
+        return self._store.public_id(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._store.by_public_id(id_)
 
     # Review.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
-from kadr.law.review import ruling, user
+from kadr.law.review import MissingReasonError, ruling, user
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
@@ -96,10 +96,13 @@ async def decide(
         if decided.decision == "withdraw":
             try:
                 library.withdraw(digest, who, decided.why)
+            except MissingReasonError as error:
+                raise ProblemError(422, str(error)) from error
             except KadrError as error:
                 raise ProblemError(409, "Nobody has decided about this photo.") from error
             return json(OutcomeShape(outcome="withdrawn"))
-        outcome = library.rule(digest, ruling(decided.decision, who, decided.why))
+        with problems.of_the_request():
+            outcome = library.rule(digest, ruling(decided.decision, who, decided.why))
         return json(OutcomeShape(outcome=outcome))
 
     return await resources(request).working.do(law.policy, work)

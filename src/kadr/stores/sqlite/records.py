@@ -55,7 +55,8 @@ class RecordTables(Connection):
         """Photos that a person hides, or whose assessment is at least so probable."""
         rows = self.read(
             "SELECT photo FROM assessments WHERE probability >= ? UNION"
-            " SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict = 'hide'",
+            " SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest"
+            " WHERE r.verdict = 'hide'",
             (least,),
         )
         return [number for (number,) in rows]
