@@ -232,5 +232,5 @@ def number_of(library: Path, path: Path) -> int:
     """A photo's public id by its file."""
     with Library.open(library) as opened:
         found = opened.store.number(digest_of(opened, path))
-    assert found is not None
-    return found
+        assert found is not None
+        return opened.public_id(found)

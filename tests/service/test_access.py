@@ -25,6 +25,8 @@ from kadr.service.config import SCOPES, Service
 from kadr.service.connections import Connections
 from services import API, FAKES, Running, number_of, paint_library, serving
 
+pytestmark = pytest.mark.usefixtures("plain_ids")
+
 READ = ("/library", "/photos", "/photos/1", "/photos/1/facts", "/search?q=dog", "/similar/1")
 REVIEW = ("/review", "/review/1/picture")
 PROXY = ("10.1.2.3", 1)

@@ -23,6 +23,8 @@ from kadr.service.problems import ProblemError
 from kadr.stores import open_store
 from libraries import assess, colour_matcher, paint
 
+pytestmark = pytest.mark.usefixtures("plain_ids")
+
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
 COUNT = 12
 QUERY = "a red dog and a blue car"

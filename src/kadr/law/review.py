@@ -194,9 +194,9 @@ def _outcome(
         return "ruled"
     if standing.who == decided.who:
         return "unchanged" if standing.verdict == decided.verdict else "ruled"
-    if request is not None and request.kind == "disputed":
-        if request.who != decided.who and decided.why:  # a third person, with a reason
-            return "ruled"
+    other = request is not None and request.kind == "disputed" and request.who != decided.who
+    if other and decided.why:  # a third person, with a reason
+        return "ruled"
     return "seconded" if standing.verdict == decided.verdict else "disputed"
 
 
