@@ -124,7 +124,7 @@ def export_command(
 
     with opened(library or context.obj) as store:
         lines = [chain.to_line(entry) for entry in audit.entries(store)]
-    files.save(Path("/dev/stdout") if str(file) == "-" else file, b"".join(lines))
+    files.save(Path("/dev/stdout") if str(file) == "-" else file, b"".join(lines), mode=0o600)
     typer.echo(f"Entries in {printable(file)}: {len(lines):,}", err=True)
 
 

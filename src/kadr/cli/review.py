@@ -142,7 +142,7 @@ def export_command(
     with opened(library or context.obj.library) as store:
         doubts = review.queue(store, rules)
     text = "\ufeff" + reviewers.to_csv(doubts)  # without the mark Excel takes it for no UTF-8
-    files.save(file, text.encode("utf-8"))
+    files.save(file, text.encode("utf-8"), mode=0o600)  # it names people and places
     typer.echo(f"Photos in {printable(file)}: {len(doubts):,}", err=True)
     hint("Filled in, it comes back by: kadr review import")
 
