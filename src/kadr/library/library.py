@@ -96,10 +96,10 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
+        loaded = matcher.load(model) if isinstance(model, Path) else model  # before a file is made
         store = open_store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, chosen, read)
-        if isinstance(model, Matcher):
-            library._loaded = model
+        library._loaded = loaded
         return library
 
     def __enter__(self) -> Self:

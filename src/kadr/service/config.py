@@ -25,7 +25,8 @@ class Service:
     root_path: the path below which a proxy serves this, such as /photos; "" for none.
     anonymous: what is allowed without a key; None: everything, until there is a key. keys: their
         file.
-    public_names: host names whose visitors, brought by a proxy, may read while there is no key.
+    public_names: host names of a proxy's site. Pages that it brings from there are the service's
+        own, and whoever asks for one may read while there is no key.
     hosts: host names that the service answers to; None: any.
     uploads: the folder for new photos; None: uploads are refused.
     rate: searches and the like that one visitor may make, such as 600/minute; None: no limit.
