@@ -79,7 +79,7 @@ def _doubts(
 ) -> Iterator[Doubt]:
     assessed, ruled = store.assessments(numbers), store.rulings(numbers)
     judged = verdicts(store, policy, numbers)
-    waiting = [number for number in numbers if number in asked or judged[number] == "review"]
+    waiting = [one for one in numbers if one in asked or judged[one] == "review"]
     for photo in store.stored(store.present(waiting)).values():
         number = photo.id
         known = assessed.get(number), ruled.get(number), asked.get(number)
