@@ -35,6 +35,10 @@ class MissingReasonError(KadrError):
         super().__init__("This ends what another person decided, so it needs a reason: write why.")
 
 
+class NoDecisionError(KadrError):
+    """A decision was to be taken back where nobody has decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A photo that a person must look at: where it lies, what is known of it, who asked."""
@@ -158,7 +162,7 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
             decides a dispute of two.
 
     Raises:
-        KadrError: it overrules another person and gives no reason.
+        MissingReasonError: it overrules another person and gives no reason.
     """
     with store.durable():
         standing, request = store.ruling(digest), store.request(digest)
@@ -219,7 +223,8 @@ def withdraw(store: Store, digest: str, who: str, why: str = "") -> None:
     A dispute stays open.
 
     Raises:
-        KadrError: there is none, or it is another person's and no reason is given.
+        NoDecisionError: there is none.
+        MissingReasonError: it is another person's, and no reason is given.
     """
     with store.durable():
         standing = _standing(store, digest)
@@ -244,7 +249,7 @@ def undo(store: Store, doubt: Doubt, who: str) -> None:
 def _standing(store: Store, digest: str) -> Ruling:
     standing = store.ruling(digest)
     if standing is None:
-        raise KadrError(f"Nobody has decided about {digest}, so nothing can be taken back.")
+        raise NoDecisionError(f"Nobody has decided about {digest}, so nothing can be taken back.")
     return standing
 
 
