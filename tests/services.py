@@ -18,6 +18,7 @@ from PIL import Image
 from kadr.data.drawn.dice import Dice
 from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
+from kadr.law import review
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.types import Ruling
@@ -29,7 +30,11 @@ SECRET = "Canaryville"
 SECRET_YEAR = "1987"
 MARK = "SERVICE_LOG"
 """In the environment of a service and of whatever it starts: whose they are."""
-FAKES = {"PYTHONPATH": str(Path(__file__).parent / "plugins")}
+FAKES = {
+    "PYTHONPATH": os.pathsep.join(
+        [str(Path(__file__).parent / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+}
 """The environment in which a service finds the encoders of `paint_library`."""
 HIDDEN_BY_WORDS = "children at school.jpg"
 HIDDEN_BY_PERSON = "quiet.jpg"
@@ -205,7 +210,7 @@ def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
 def _decide(library: Library, photos: Sequence[Path], verdict: str) -> None:
     ruling = Ruling(verdict, "test", "2026-01-01T00:00:00+00:00", "")  # type: ignore[arg-type]
     for path in photos:
-        library.store.set_ruling(digest_of(library, path), ruling)
+        review.decide(library.store, digest_of(library, path), ruling)
 
 
 def _doubt(library: Library, photos: Sequence[Path]) -> None:
@@ -224,8 +229,8 @@ def digest_of(library: Library, path: Path) -> str:
 
 
 def number_of(library: Path, path: Path) -> int:
-    """A photo's id by its file."""
+    """A photo's public id by its file."""
     with Library.open(library) as opened:
         found = opened.store.number(digest_of(opened, path))
-    assert found is not None
-    return found
+        assert found is not None
+        return opened.public_id(found)

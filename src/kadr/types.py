@@ -110,15 +110,17 @@ class ImageFile:
     path: Path
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Picture:
     """A picture that lies in no file here: SHA-256 (hex) of its bytes, and what they show.
 
-    `pixels` are as `kadr.photos.images` decodes them.
+    `pixels` are as `kadr.photos.images` decodes them; `texts` is what the bytes say besides, as in
+    `PhotoFacts`.
     """
 
     digest: str
     pixels: Pixels
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,20 @@ class Ruling:
     """
 
     verdict: Literal["allow", "hide"]
+    who: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody's wish that a person looks at a photo again, open until a person has decided.
+
+    `kind` is `appealed`, or `disputed`: a decision that contradicts the one in force. A disputed
+    photo isn't shown.
+    """
+
+    kind: str
     who: str
     when: str
     why: str

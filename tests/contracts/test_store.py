@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
-from kadr.stores import MEMORY, NewFile, NewPhoto, Store, chain, open_store
+from kadr.stores import MEMORY, NewFile, NewPhoto, Store, open_store
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
 
@@ -373,14 +373,39 @@ class TestLaw:
         (first,) = add(store, {"/p/1.jpg": 1}).values()
         key = digest(1).hex()
         store.keep_assessments({first: ASSESSMENT})
-        store.set_ruling(key, RULING)
-        assert store.rulings([first, 99]) == {first: RULING}
+        allowed = replace(RULING, verdict="allow")
+        store.set_ruling(key, allowed)
+        assert store.rulings([first, 99]) == {first: allowed}
         store.forget([Path("/p/1.jpg")])
         assert store.assessments([first]) == {}
         assert store.rulings([first]) == {}
-        assert store.ruling(key) == RULING
+        assert store.ruling(key) == allowed
         (again,) = add(store, {"/q/1.jpg": 1}).values()
-        assert store.rulings([again]) == {again: RULING}
+        assert store.rulings([again]) == {again: allowed}
+
+    def test_what_a_person_hides_is_known_again_when_it_was_forgotten(self, store: Store) -> None:
+        (first,) = add(store, {"/p/1.jpg": 1}).values()
+        store.set_ruling(digest(1).hex(), replace(RULING, verdict="hide"))
+        store.forget([Path("/p/1.jpg")])
+        assert store.present([first]) == {}
+        assert [photos.tolist() for photos, _, _ in store.fingerprints(0)] == [[first]]
+        assert store.suspected(1.0) == [first]
+        store.set_ruling(digest(1).hex(), None)
+        store.sweep()
+        assert list(store.fingerprints(0)) == []
+
+    def test_copies_stay_on_record_when_their_photo_goes(self, store: Store) -> None:
+        first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()
+        sure = replace(ASSESSMENT, failed=(), probability=0.1)
+        store.keep_assessments({first: sure, second: replace(sure, probability=0.9)})
+        assert store.shown(0.5) == [first]
+        store.keep_copies([(first, second)])
+        assert store.shown(0.5) == []
+        store.forget([Path("/p/2.jpg")])
+        assert store.shown(0.5) == []
+        assert store.shown(0.95, [first, 99]) == [first]
+        store.forget([Path("/p/1.jpg")])
+        assert store.shown(1.0) == []
 
     def test_the_last_ruling_is_in_force(self, store: Store) -> None:
         store.set_ruling("ab" * 32, RULING)
@@ -398,5 +423,5 @@ class TestLaw:
         assert list(store.entries()) == made
         assert list(store.entries("ruled")) == [made[0], made[2]]
         assert list(store.entries("appealed")) == []
-        assert list(chain.problems(made, made[-1].hash)) == []
+        assert store.log_problems() == []
         assert made[0].facts == facts

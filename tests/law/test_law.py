@@ -1,8 +1,11 @@
-"""The law acts: a hidden photo is nowhere but in its place, and there only as the disclaimer."""
+"""The law acts: no answer depends on a hidden photo, whatever is asked."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,14 +15,16 @@ from PIL import Image
 
 from kadr.law.policy import PRESETS, Policy
 from kadr.law.verdict import verdict
+from kadr.library import ranking
+from kadr.library.catalogue import Catalogue
 from kadr.library.duplicates import find_duplicates
 from kadr.library.queries import parse
-from kadr.library.search import Page, Searcher, interleaved
+from kadr.library.search import Page, Searcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import images
-from kadr.stores import Store, open_store
-from kadr.types import Answer, Assessment, Filters, Hit, Ruling, Vectors, Verdict, Withheld
-from libraries import assess, colour_matcher, digest, engine, fill
+from kadr.stores import MEMORY, NewPhoto, Store, open_store
+from kadr.types import Answer, Assessment, Filters, PhotoFacts, Ruling, Vectors, Verdict
+from libraries import assess, colour_matcher, digest, engine, fill, new_file, paint
 
 UNDER_16, NONE = PRESETS["under-16"], PRESETS["none"]
 COUNT = 40
@@ -84,23 +89,24 @@ def test_verdict(
     assert verdict(policy, assessment, ruling) == expected
 
 
-def test_a_hidden_photo_is_a_card_in_its_place(scorer: Matcher, store: Store) -> None:
-    order = best(scorer, store, 10)
+def test_hidden_photos_leave_and_every_answer_says_so(scorer: Matcher, store: Store) -> None:
+    order = best(scorer, store, 12)
+    assert search(scorer, store).withheld is None, "nothing is hidden"
     assess(store, {order[0]: 1.0, order[3]: UNDER_16.review})
     answer = search(scorer, store)
-    assert answer.withheld == tuple(Withheld(n, UNDER_16.disclaimer()) for n in (0, 3))
-    assert numbers(answer) == [order[n] for n in (1, 2, 4, 5, 6, 7, 8, 9)]
-    shown = list(interleaved(answer))
-    assert [isinstance(one, Withheld) for one in shown] == [n in {0, 3} for n in range(10)]
-    assert search(scorer, store, language="ru").withheld[0].notice == UNDER_16.disclaimer("ru")
-    assert search(scorer, store, NONE).withheld == ()
+    assert answer.withheld == UNDER_16.disclaimer()
+    assert numbers(answer) == [order[n] for n in (1, 2, 4, 5, 6, 7, 8, 9, 10, 11)]
+    assert search(scorer, store, language="ru").withheld == UNDER_16.disclaimer("ru")
+    assert search(scorer, store, filters=Filters(kind="png")).withheld == UNDER_16.disclaimer()
+    assert search(scorer, store, cursor=COUNT).withheld == UNDER_16.disclaimer()
+    assert search(scorer, store, NONE).withheld is None
 
 
 def test_nothing_is_shown_that_nobody_assessed(scorer: Matcher, store: Store) -> None:
     with engine(store).transaction() as run:
         run("DELETE FROM assessments")
     answer = search(scorer, store)
-    assert (answer.hits, len(answer.withheld)) == ((), 10)
+    assert (answer.hits, answer.withheld) == ((), UNDER_16.disclaimer())
     assert len(search(scorer, store, NONE).hits) == 10
 
 
@@ -113,14 +119,13 @@ def test_a_new_name_wants_a_new_assessment(scorer: Matcher, store: Store, tmp_pa
 
     store.keep([], [replace(new_file(copy, path), digest=digest(path))])
     assert store.unassessed() == [first]
-    assert [one.place for one in search(scorer, store).withheld] == [0]
+    assert first not in numbers(search(scorer, store))
 
 
 def test_a_filter_tells_nothing_of_hidden_photos(scorer: Matcher, store: Store) -> None:
     order = best(scorer, store, COUNT)
     assess(store, dict.fromkeys(order[:5], 1.0))
     answer = search(scorer, store, limit=COUNT, filters=Filters(kind="jpeg"))
-    assert answer.withheld == ()
     assert numbers(answer) == order[5:]
 
 
@@ -139,7 +144,6 @@ def test_a_picture_tells_nothing_of_hidden_photos(
         searcher.answers([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
     ]
     for answer in answers:
-        assert answer.withheld == ()
         assert set(numbers(answer)) == set(order[5:])
 
 
@@ -198,15 +202,131 @@ def test_pages_repeat_and_lose_nothing_whatever_is_hidden(
 ) -> None:
     assess(store, {n: float(n in hidden) for n in range(1, COUNT + 1)})
     order = best(scorer, store, COUNT)
-    seen: list[int | None] = []
+    seen: list[int] = []
     cursor: int | None = 0
     while cursor is not None:
         answer = search(scorer, store, limit=size, cursor=cursor)
-        page = list(interleaved(answer))
-        assert len(page) == size or answer.next is None
-        seen += [int(one.image.id) if isinstance(one, Hit) else None for one in page]
+        assert len(answer.hits) == size or answer.next is None
+        seen += numbers(answer)
         cursor = answer.next
-    assert seen == [None if number in hidden else number for number in order]
+    assert seen == [number for number in order if number not in hidden]
+
+
+# Whoever may only read can't tell two libraries apart that differ in what they hide.
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> PhotoFacts:
+    placed = draw(st.booleans())
+    return PhotoFacts(
+        draw(st.sampled_from(["jpeg", "png"])),
+        draw(st.integers(1, 4)) * 100,
+        draw(st.integers(1, 4)) * 100,
+        draw(st.none() | st.dates(MAY, date(2024, 5, 9)).map(lambda day: f"{day}T12:00:00")),
+        draw(st.sampled_from([None, "Canon EOS", "Nikon"])),
+        draw(st.floats(50, 51)) if placed else None,
+        draw(st.floats(30, 31)) if placed else None,
+    )
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple[str, Page]:
+    day = st.none() | st.dates(MAY, date(2024, 5, 9)).map(lambda day: f"{day}T00:00:00")
+    chosen = Filters(
+        after=draw(day),
+        before=draw(day),
+        camera=draw(st.sampled_from([None, "canon", "x"])),
+        near=draw(st.none() | st.tuples(st.floats(50, 51), st.floats(30, 31), st.floats(1, 99))),
+        kind=draw(st.sampled_from([None, "jpeg", "png"])),
+        min_width=draw(st.integers(0, 4)) * 100,
+        min_height=draw(st.integers(0, 4)) * 100,
+    )
+    page = Page(
+        draw(st.integers(1, 30)),
+        draw(st.none() | st.just(chosen)),
+        draw(st.integers(0, 40)),
+        draw(st.none() | st.floats(0, 1)),
+    )
+    return draw(st.sampled_from([QUERY, "red", "blue - 0.5:red", "zzz", "like this"])), page
+
+
+MAY = date(2024, 5, 1)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A photo that a library is to hold."""
+
+    name: str
+    vector: Vectors
+    facts: PhotoFacts
+    child: float = 0.0
+
+
+@contextmanager
+def holding(scorer: Matcher, folder: Path, shots: Sequence[Shot]) -> Iterator[Store]:
+    """A library in memory that holds these photos, in this order."""
+    store = open_store(MEMORY, create=True)
+    store.note(encoder=scorer.image_encoder.name, model="", space=scorer.alignment.digest())
+    for number, shot in enumerate(shots, start=1):
+        path = folder / shot.name
+        path.touch()
+        (joint,) = scorer.alignment.images(shot.vector[None]).vectors
+        photo = NewPhoto(digest(path), None, shot.facts, number * 7919, shot.vector, joint)
+        store.keep([photo], [new_file(path, path)])
+        assess(store, {number: shot.child})
+    yield store
+    store.close()
+
+
+def observed(
+    scorer: Matcher, store: Store, asked: Sequence[tuple[str, Page]], picture: Path
+) -> list[object]:
+    """All that a visitor who may read is told, but the numbers of photos."""
+    searcher, catalogue = Searcher(scorer, store, UNDER_16), Catalogue(store, UNDER_16)
+    told: list[object] = []
+    for text, page in asked:
+        if text == "like this":
+            answer = searcher.similar(picture, page)
+        else:
+            (answer,) = searcher.answers([(parse([text]), page)])
+        hits = tuple(replace(hit, image=replace(hit.image, id="")) for hit in answer.hits)
+        listing = catalogue.newest(page.limit, 0, page.filters)
+        told += [replace(answer, hits=hits), [photo.paths for photo in listing.photos]]
+    groups = find_duplicates(store, UNDER_16)
+    return [*told, catalogue.facets(), [[p.paths for p in group.photos] for group in groups]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), asked=st.lists(questions(), min_size=1, max_size=4))
+def test_nobody_can_tell_what_is_hidden(
+    scorer: Matcher,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    asked: Sequence[tuple[str, Page]],
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "observed"
+    folder.mkdir(exist_ok=True)
+    vectors = random_vectors(40)[data.draw(st.permutations(range(40)))]
+    shots = [
+        Shot(f"{n}.jpg", vectors[n], data.draw(facts()))
+        for n in range(data.draw(st.integers(1, 24)))
+    ]
+    hidden = [
+        Shot(f"hidden{n}.jpg", vectors[30 + n], data.draw(facts()), data.draw(st.floats(0.2, 1)))
+        for n in range(3)
+    ]
+    base = data.draw(st.permutations([*shots, hidden[0]]))
+    others = [*base]
+    for shot in hidden[1:]:
+        others.insert(data.draw(st.integers(0, len(others))), shot)
+    picture = paint(folder / "mine.png", 3)
+    with (
+        patch.multiple(ranking, CANDIDATES=7, LOOK=3, MEASURED=(2, 8000)),
+        holding(scorer, folder, base) as one,
+        holding(scorer, folder, others) as other,
+    ):
+        assert observed(scorer, one, asked, picture) == observed(scorer, other, asked, picture)
 
 
 def test_a_face_once_seen_counts_whoever_indexes_next(

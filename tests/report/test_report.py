@@ -398,7 +398,9 @@ def test_numbers_are_written_as_the_language_does(
 
 def answer(paths: Iterable[Path]) -> Answer:
     hits = (
-        Hit(ImageFile(path.name, files.digest(path) if path.exists() else "", path), 0.9 / rank, 0.2)
+        Hit(
+            ImageFile(path.name, files.digest(path) if path.exists() else "", path), 0.9 / rank, 0.2
+        )
         for rank, path in enumerate(paths, start=1)
     )
     return Answer(tuple(hits))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -30,8 +31,17 @@ from pages import (
     until,
     violations,
 )
-from services import HIDDEN_BY_PERSON, SECRET, Running, draw_library, draw_photo, number_of, serving
-from shell import DISCLAIMER, PLUGINS
+from services import (
+    FAKES,
+    HIDDEN_BY_PERSON,
+    SECRET,
+    Running,
+    draw_library,
+    draw_photo,
+    number_of,
+    serving,
+)
+from shell import DISCLAIMER
 
 MATCHING = "a boat on the sea"
 """Of the drawn library some photos match it, some don't, and some are hidden."""
@@ -936,6 +946,40 @@ def test_what_passes_is_waited_for(visitor: Visitor, status: int, said: str) -> 
     assert len(refused) == 2
 
 
+def test_a_library_that_vanished_is_no_busy_service(visitor: Visitor) -> None:
+    visitor.tolerated = "503"
+    page = visitor.open()
+    gone = '{"type": "urn:kadr:problem:no-library", "detail": "gone"}'
+    page.route(
+        "**/search?**",
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "1"}, body=gone),
+    )
+    page.locator("#q").fill(MATCHING)
+    expect(page.locator("#line")).to_contain_text("The library is gone")
+    page.unroute("**/search?**")
+    expect(page.locator("#summary")).to_contain_text("match")
+    expect(page.locator("#line")).to_be_empty()
+
+
+def test_below_a_path_the_page_is_whole(browser: Browser, service: Running) -> None:
+    """A proxy may serve it below a path: nothing of it may ask the root of the site."""
+    with serving(service.library, "--root-path", "/photos") as below:
+        visitor = Visitor(browser, below.address)
+        page = visitor.open("/photos")
+        page.locator("#q").fill(MATCHING)
+        expect(page.locator("#summary")).to_contain_text("match")
+        page.locator("#grid a.photo").first.click()
+        page.wait_for_selector("#viewer[open]")
+        page.keyboard.press("Escape")
+        page.locator("a.mark").click()
+        expect(page.locator("#summary")).to_contain_text("newest first")
+        paths = {urlsplit(one.url).path for one in visitor.requests}
+        assert {path for path in paths if not path.startswith("/photos")} == set()
+        assert urlsplit(page.url).path == "/photos/"
+        visitor.close()
+        assert visitor.problems == []
+
+
 def test_a_query_that_cannot_be_read_is_told(visitor: Visitor) -> None:
     visitor.tolerated = "422"
     page = visitor.open()
@@ -1108,8 +1152,7 @@ def large(
     vectors = np.random.default_rng(3).random((MANY, 48), dtype=np.float32)
     with Library.open(library, model=model) as opened:
         fill(opened.store, vectors, colour_matcher(), home / "photos")
-    fakes = {"PYTHONPATH": str(PLUGINS)}
-    with serving(library, "--model", model, "--policy", "none", environment=fakes) as running:
+    with serving(library, "--model", model, "--policy", "none", environment=FAKES) as running:
         yield running
 
 
@@ -1232,8 +1275,7 @@ def test_a_key_is_asked_for_and_kept(browser: Browser, model: Path, tmp_path: Pa
     with Library.open(library, model=model) as opened:
         fill(opened.store, np.zeros((3, 48), np.float32), colour_matcher(), tmp_path / "photos")
     key = keys.add(keys.beside(library), "family", ["read"])
-    fakes = {"PYTHONPATH": str(PLUGINS)}
-    with serving(library, "--model", model, "--policy", "none", environment=fakes) as locked:
+    with serving(library, "--model", model, "--policy", "none", environment=FAKES) as locked:
         visitor = Visitor(
             browser, locked.address, tolerated="401|422|404|415|Failed to load resource"
         )

@@ -1091,7 +1091,7 @@ def test_nobody_says_where_they_are(tmp_path: Path) -> None:
             told = attacker.get("/api/v1/library", country=country).json
             assert told["hides"] is True
         enough(attacker, "countries")
-    behind = (*where, "--proxy", "127.0.0.1")
+    behind = (*where, "--proxy", "127.0.0.1", "--anonymous", "read")
     with serving(library, *behind) as service, Attacker(service, tmp_path) as proxy:
         for path in asked:
             assert proxy.ask("GET", path, headers={"CF-IPCountry": "US"}).status == 200

@@ -48,7 +48,7 @@ def serve_command(
         tuple[Scope, ...],
         _access(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
-            "if there is no key and no --proxy, else nothing."
+            "if there is no key and no --proxy; reading by a --proxy for a --name; else nothing."
         ),
     ] = (),
     name: Annotated[
@@ -84,7 +84,7 @@ def serve_command(
         Path | None, _uploads(help="Folder for added photos. Without it uploads are refused.")
     ] = None,
     max_bytes: Annotated[int, _uploads(min=1000, help="Most bytes in one request.")] = 25_000_000,
-    max_pixels: Annotated[int, _uploads(min=1000, help="Most pixels in an upload.")] = 50_000_000,
+    max_pixels: Annotated[int, _uploads(min=1000, help="Most pixels in an upload.")] = 200_000_000,
     seconds: Annotated[
         float, _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take.")
     ] = 10.0,
@@ -133,13 +133,8 @@ def serve_command(
         raise KadrError(f"{path}: no library here. Make one: kadr index FOLDER")
     load_policy(policy, country)  # says which
     ring = keys.beside(path)
-    has_keys = bool(keys.read(ring))
-    allowed = _anonymous(anonymous, host, proxied=bool(proxy), has_keys=has_keys)
-    if not has_keys and not allowed and (proxy or ring.exists()):
-        note(
-            "Everybody needs a key, and there is none. Make one: kadr keys add --name NAME, or say "
-            "what is allowed without: --anonymous read"
-        )
+    has_keys, public = bool(keys.read(ring)), name if proxy else ()
+    allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
     service = Service(
         library=path,
         model=model,
@@ -150,6 +145,7 @@ def serve_command(
         proxies=proxy,
         root_path=forwarding.prefix(root_path),
         anonymous=None if allowed is None else frozenset(allowed),
+        public_names=tuple(one.lower() for one in public),
         keys=ring,
         hosts=_names(name, host, needs_key=allowed == []),
         uploads=resolved(uploads) if uploads else None,
@@ -161,6 +157,8 @@ def serve_command(
         blocked_by=blocked_by,
         log_queries=log_queries,
     )
+    if not has_keys:
+        _tell_who_enters(service, has_file=ring.exists())
     serve(service, host, port, browse=browse, verbose=verbose)
 
 
@@ -176,6 +174,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     # idle, and each time has it for so long: with the default, 5 ms, two searches a second are left
     # at 640 connections, with this 36.
     sys.setswitchinterval(2e-5)
+    os.umask(os.umask(0o077) | 0o077)  # library, log and uploads hold what nobody else may read
     from kadr.service import logs, server
     from kadr.service.app import create_app
 
@@ -212,23 +211,39 @@ def _make(folder: Path) -> None:
 
 
 def _anonymous(
-    given: Sequence[Scope], host: str, *, proxied: bool, has_keys: bool
+    given: Sequence[Scope], host: str, *, is_open: bool, has_keys: bool
 ) -> Sequence[Scope] | None:
-    """What is allowed without a key; None: everything, until there is one.
+    """What is allowed without a key; None: what `Service` allows until there is one.
 
     Raises:
         KadrError: other machines could enter, and nobody said how.
     """
     if given:
         return given
-    if host in LOOPBACK and not proxied:
-        return None
-    if has_keys or proxied:
+    if host in LOOPBACK:
+        return None if is_open else []
+    if has_keys:
         return []
     raise KadrError(
         f"{host} can be reached by other machines. Make a key first (kadr keys add --name NAME), "
         "or say what everybody may do: --anonymous read"
     )
+
+
+def _tell_who_enters(service: "Service", *, has_file: bool) -> None:
+    """Say it where a service has no key and may be reached by more than this machine's users."""
+    if service.anonymous:
+        return
+    if service.public_names and not has_file:
+        note(
+            f"Whoever asks for {', '.join(service.public_names)} may search and look, for there is "
+            "no key. Make one: kadr keys add --name NAME"
+        )
+    elif has_file or service.proxies:
+        note(
+            "Everybody needs a key, and there is none. Make one: kadr keys add --name NAME, or say "
+            "what is allowed without: --anonymous read"
+        )
 
 
 def _names(given: Sequence[str], host: str, *, needs_key: bool) -> tuple[str, ...] | None:

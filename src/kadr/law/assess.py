@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
+from kadr.law.copies import CopyFinder
 from kadr.photos import reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
@@ -26,6 +27,7 @@ def assess(
     assessor: Assessor,
     photos: Sequence[int],
     on_assessed: OnAssessed | None = None,
+    copies: CopyFinder | None = None,
     read: Reader = reader.read,
 ) -> None:
     """Assess photos, and put their assessments on record.
@@ -35,8 +37,10 @@ def assess(
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
         on_assessed: called batch by batch, within the transaction that keeps the batch.
+        copies: finds changed copies; one that has looked at the library before needn't do so again.
         read: opens a photo where its faces are looked for.
     """
+    copies = copies or CopyFinder(store)
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
         known = store.stored(store.present(numbers.tolist()))
@@ -55,6 +59,7 @@ def assess(
             if on_assessed is not None:
                 on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
             store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
+            copies.keep([photo.id for photo in there])
 
 
 def _opened(read: Reader, photo: Stored) -> "Image.Image":

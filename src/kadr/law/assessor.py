@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from kadr.law import scene
+from kadr.law import copies, scene
 from kadr.law.faces import Faces
 from kadr.law.policy import Faces as When
 from kadr.law.words import FORMS, find
@@ -59,7 +59,8 @@ class Assessor:
         self._fits = encoder == self._scene.encoder
         self._when, self._unsure = faces, unsure
         self._finder = None if faces == "never" else finder or Faces()
-        self.version = "+".join([self._scene.version, _words_version(), self._faces_version()])
+        layers = self._scene.version, _words_version(), copies.VERSION, self._faces_version()
+        self.version = "+".join(layers)
 
     def _faces_version(self) -> str:
         if self._finder is None:

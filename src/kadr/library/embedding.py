@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from kadr.encoders import ImageEncoder
 from kadr.errors import ImageError, LibraryError
 from kadr.library.queries import Expression, Part
 from kadr.matcher.bundle import Matcher
@@ -80,7 +82,7 @@ def encoded(matcher: Matcher, store: Store, sources: Sequence[PictureSource]) ->
     encoder = matcher.image_encoder
     known, stored = store.vectors([one for one in sources if isinstance(one, int)])
     others = [one for one in sources if not isinstance(one, int)]
-    fresh = encoder.encode([encoder.prepare(_photo(one, encoder.size)) for one in others])
+    fresh = _encoded(encoder, others)
     rows: dict[PictureSource, Vectors] = dict(zip(known.tolist(), stored, strict=True))
     rows |= zip(others, fresh, strict=True)
     try:
@@ -89,6 +91,22 @@ def encoded(matcher: Matcher, store: Store, sources: Sequence[PictureSource]) ->
         raise LibraryError(
             "There is no photo of that number. It may have been forgotten."
         ) from None
+
+
+_vectors = WeakKeyDictionary[Picture, tuple[str, Vectors]]()
+"""Vectors of pictures at hand, by the encoder's name: the law asks for them before the search."""
+
+
+def _encoded(encoder: ImageEncoder, sources: Sequence[Path | Picture]) -> list[Vectors]:
+    held = [_vectors.get(one) if isinstance(one, Picture) else None for one in sources]
+    known = [kept[1] if kept and kept[0] == encoder.name else None for kept in held]
+    missing = [one for one, vector in zip(sources, known, strict=True) if vector is None]
+    fresh = encoder.encode([encoder.prepare(_photo(one, encoder.size)) for one in missing])
+    for one, vector in zip(missing, fresh, strict=True):
+        if isinstance(one, Picture):
+            _vectors[one] = encoder.name, vector
+    made = iter(fresh)
+    return [next(made) if vector is None else vector for vector in known]
 
 
 def _photo(source: Path | Picture, size: int) -> "Image.Image":

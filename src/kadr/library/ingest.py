@@ -16,7 +16,7 @@ from typing import TypeAlias
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, folders, images, reader
+from kadr.photos import files, folders, hashes, images, reader
 from kadr.photos.reader import Reader
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
@@ -243,6 +243,7 @@ class _Decoded:
     pixels: Pixels
     facts: PhotoFacts
     hash: int
+    parts: tuple[int, ...]
 
 
 _Step: TypeAlias = tuple[_ScannedFile, _Decoded | str | None]
@@ -289,7 +290,8 @@ def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
     vectors = matcher.image_encoder.encode([photo.pixels for photo in photos])
     joint = matcher.alignment.images(vectors).vectors
     for photo, vector, place in zip(photos, vectors, joint, strict=True):
-        yield NewPhoto(photo.digest, None, photo.facts, photo.hash, vector, place)
+        hash_, parts = photo.hash, photo.parts
+        yield NewPhoto(photo.digest, None, photo.facts, hash_, vector, place, parts)
 
 
 def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
@@ -342,7 +344,7 @@ def _decode(matcher: Matcher, read: Reader, file: _ScannedFile) -> _Step:
     try:
         photo, facts = read(file.path, encoder.size)
         pixels, mark = encoder.prepare(photo), images.perceptual_hash(photo)
-        step = _Decoded(file.digest, pixels, facts, mark)
+        step = _Decoded(file.digest, pixels, facts, mark, hashes.part_hashes(photo))
     except ImageError as error:
         step = str(error)
     if files.state(file.path) != (file.size, file.modified):

@@ -11,7 +11,7 @@ For example:
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from PIL import Image
 
     from kadr.law.assessor import Assessor
+    from kadr.law.copies import CopyFinder
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
@@ -171,6 +172,7 @@ class Library:
             DataError: a folder isn't there or can't be read.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
+        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
@@ -184,13 +186,12 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            assessing = replace(
-                callbacks or ingest.IndexCallbacks(), kept=self._assess, read=self._read
-            )
+            assess = partial(self._assess, copies=CopyFinder(self._store))
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
             result = ingest.ingest(
                 self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
-            self._assess(self._due())
+            assess(self._due())
             return result
 
     def _due(self) -> list[int]:
@@ -198,13 +199,15 @@ class Library:
         version = self._assessor.version if self._policy.hides_children else None
         return self._store.unassessed(version)
 
-    def _assess(self, photos: Sequence[int]) -> None:
+    def _assess(self, photos: Sequence[int], copies: "CopyFinder") -> None:
         from kadr.law import assess as assessing
 
         if photos:
-            assessing.assess(self._store, self._assessor, photos, self._log_assessed, self._read)
+            assessing.assess(
+                self._store, self._assessor, photos, self._log_assessed, copies, self._read
+            )
 
-    # What is logged. Where no law is, nothing is, and the log isn't even imported.
+    # What is logged.
 
     def _log_policy(self) -> None:
         from kadr.law import audit, review
@@ -212,12 +215,10 @@ class Library:
         audit.in_force(self._store, self._policy, review.user())
 
     def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
-        if not self._policy.hides_children:
-            return
         from kadr.law import audit
 
-        judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
-        audit.assessed(self._store, self._policy, judged)
+        if audit.is_kept(self._store, self._policy):
+            audit.assessed(self._store, self._policy, assessments.items())
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
@@ -250,6 +251,14 @@ class Library:
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""
         return self._store.number(digest)
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it tells nothing of the number."""
+        return self._store.public_id(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._store.by_public_id(id_)
 
     # Review.
 
@@ -339,6 +348,25 @@ class Library:
         """
         return self._search().score(picture, texts)
 
+    def refuses(self, picture: Picture) -> bool:
+        """Whether the policy refuses a picture at hand as a query: the machine sees a child in it.
+
+        The library's photos and rulings are left aside: an answer to somebody's picture must not
+        tell whether the library hides it.
+        """
+        if not (self._policy.hides_children and self._policy.refuses_queries):
+            return False
+        from PIL import Image
+
+        from kadr.library.embedding import encoded
+
+        (assessment,) = self._assessor.assess(
+            [picture.texts],
+            encoded(self.matcher, self._store, [picture]),
+            [lambda: Image.fromarray(picture.pixels)],
+        )
+        return verdict(self._policy, assessment, None) == "hide"
+
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
         """How well a text matches a photo of the library, and why.
 
@@ -385,7 +413,7 @@ class Library:
             if self._policy.hides_children:
                 self._log_policy()
             check_encoder(self._store, self.matcher)
-            self._searcher = Searcher(self.matcher, self._store, self._policy)
+            self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it
             from kadr.library import ingest

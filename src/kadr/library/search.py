@@ -1,6 +1,6 @@
 """Flow: queries -> answers of one library under one policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -51,7 +51,15 @@ class Page:
 class Searcher:
     """Answers queries from one library, whose vectors are the matcher's (`check_encoder`)."""
 
-    def __init__(self, matcher: Matcher, store: Store, policy: Policy) -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        store: Store,
+        policy: Policy,
+        refuses_picture: Callable[[Picture], bool] = lambda _picture: False,
+    ) -> None:
+        """`refuses_picture` tells whether the policy refuses a picture at hand as a query."""
+        self._refuses_picture = refuses_picture
         self._matcher = matcher
         self._store = store
         self._policy = policy
@@ -100,12 +108,10 @@ class Searcher:
     def _refusal(self, language: str) -> Answer:
         return Answer((), self._policy.disclaimer(language), refused=True)
 
-    def _known(self, picture: PictureSource) -> int | None:
+    def _known(self, picture: Path | int) -> int | None:
         """The library's photo with this picture's content."""
         if isinstance(picture, int):
             return picture
-        if isinstance(picture, Picture):
-            return self._store.number(picture.digest)
         file = files.identify(picture, picture.parent)
         return self._store.number(file.digest) if isinstance(file, ImageFile) else None
 
@@ -129,7 +135,10 @@ class Searcher:
         for part in query.parts:
             if part.text is not None and refuses(self._policy, part.text):
                 return True
-            if part.picture is not None:
+            if isinstance(part.picture, Picture):
+                if self._refuses_picture(part.picture):
+                    return True
+            elif part.picture is not None:
                 known = self._known(part.picture)
                 if known is not None and self._hidden([known]):
                     return True

@@ -1,4 +1,4 @@
-"""Files beside photos that kadr doesn't read: RAW, video, documents. By name, and by first bytes."""
+"""Files beside photos that kadr doesn't read: RAW, video, documents; by name and first bytes."""
 
 import os
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
-from kadr.service import photos, problems, review, search, status
+from kadr.service import photos, problems, review, search, status, uploads
 from kadr.service.config import Service, check_networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
@@ -42,9 +42,14 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.resources = Resources(service)
+        app.state.resources, app.state.failure = Resources(service), ""
         try:
             await app.state.resources.open(policy_resolver.strictest)
+        except Exception as error:
+            app.state.failure = problems.reason(error)
+            app.state.resources.close()
+            raise
+        try:
             yield
         finally:
             app.state.resources.close()
@@ -62,7 +67,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.cursors = service, Cursors()
     app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
-    for router in (search.router, photos.router, review.router, status.router):
+    for router in (search.router, photos.router, uploads.router, review.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
     app.include_router(page.router())

@@ -25,6 +25,8 @@ class Service:
     root_path: the path below which a proxy serves this, such as /photos; "" for none.
     anonymous: what is allowed without a key; None: everything, until there is a key. keys: their
         file.
+    public_names: host names of a proxy's site. Pages that it brings from there are the service's
+        own, and whoever asks for one may read while there is no key.
     hosts: host names that the service answers to; None: any.
     uploads: the folder for new photos; None: uploads are refused.
     rate: searches and the like that one visitor may make, such as 600/minute; None: no limit.
@@ -44,11 +46,12 @@ class Service:
     root_path: str = ""
     anonymous: AbstractSet[Scope] | None = frozenset()
     keys: Path | None = None
+    public_names: tuple[str, ...] = ()
     hosts: tuple[str, ...] | None = None
     uploads: Path | None = None
     rate: str | None = "600/minute"
     most_bytes: int = 25_000_000
-    most_pixels: int = 50_000_000
+    most_pixels: int = 200_000_000
     seconds: float = 10.0
     memory: int = 2**31
     waiting: int = 64

@@ -229,8 +229,8 @@ def _thumbnail(path: Path, digest: str, side: int) -> bytes:
 def _picture(content: bytes, size: int, most_pixels: int) -> Picture:
     from kadr.photos import files, images
 
-    photo, _ = images.read(content, size, most_pixels)
-    return Picture(files.digest(content), np.asarray(photo))
+    photo, facts = images.read(content, size, most_pixels)
+    return Picture(files.digest(content), np.asarray(photo), facts.texts)
 
 
 def _kind(content: bytes, most_pixels: int) -> str:

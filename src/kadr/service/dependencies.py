@@ -1,11 +1,12 @@
 """What routes share: parameters, what a visitor may see, and how an answer is sent."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from kadr.law.policy import refuses
 from kadr.library import filters, queries
 from kadr.library.library import Library
 from kadr.library.queries import Expression
@@ -24,7 +25,9 @@ GONE = 499
 """For the log, where the visitor went away: nobody gets this answer."""
 
 ThePolicy = Annotated[RequestPolicy, Depends(request_policy)]
-PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
+PhotoId = Annotated[
+    int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[2814749767106])
+]
 Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
 CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]
 
@@ -101,7 +104,9 @@ async def _gone(request: Request) -> None:
 
 def renderer(request: Request, library: Library) -> Renderer:
     """Renders the library's photos."""
-    return Renderer(FolderNames(library.folders), request.app.state.service.uploads)
+    return Renderer(
+        FolderNames(library.folders), request.app.state.service.uploads, library.public_id
+    )
 
 
 def cursors_of(request: Request, applied: RequestPolicy, *listing: object) -> ListingCursors:
@@ -120,26 +125,32 @@ def understood(query: str) -> Expression:
         return queries.parse([query], files=False)
 
 
+def unless_refused(law: RequestPolicy, texts: Sequence[str]) -> None:
+    """Raises ProblemError, 451, where a text asks for what the law hides."""
+    if any(refuses(law.policy, text) for text in texts):
+        raise law.blocked()
+
+
 def stored(library: Library, photo: int) -> Stored:
-    """A photo, hidden or not.
+    """A photo by its public id, hidden or not.
 
     Raises:
         ProblemError: 404, there is no such photo.
     """
-    row = library.catalogue.photo(photo)
+    row = library.catalogue.photo(library.by_public_id(photo))
     if row is None:
         raise ProblemError(404, f"There is no photo {photo}.")
     return row
 
 
 def seen(library: Library, photo: int, applied: RequestPolicy) -> Stored:
-    """A photo that may be seen.
+    """A photo by its public id, which may be seen.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the policy hides it.
     """
     row = stored(library, photo)
-    if library.catalogue.hides(photo):
+    if library.catalogue.hides(row.id):
         raise applied.blocked()
     return row
 
@@ -148,15 +159,11 @@ def chosen(library: Library, shape: FilterShape) -> Filters | None:
     """The filters of a request, parsed; None: all photos.
 
     Raises:
-        ProblemError: 422, one can't be parsed, or there is no such folder.
+        ProblemError: 422, one can't be parsed.
     """
     if shape == FilterShape():
         return None
-    folder = None
-    if shape.folder is not None:
-        folder = FolderNames(library.folders).folder(shape.folder)
-        if folder is None:
-            raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
+    folder = None if shape.folder is None else FolderNames(library.folders).folder(shape.folder)
     with problems.of_the_request():
         return filters.parse(
             after=shape.after,

@@ -4,6 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+NOWHERE = Path(os.devnull, "nowhere")
+"""A folder that no file lies in."""
+
 
 class FolderNames:
     """Names of the library's folders.
@@ -28,13 +31,17 @@ class FolderNames:
                 return "/".join([name, *map(text, folder.relative_to(root).parts)])
         return text(folder.name)
 
-    def folder(self, name: str) -> Path | None:
-        """The folder of that name in or below an indexed one, whether or not it exists."""
+    def folder(self, name: str) -> Path:
+        """The folder of that name in or below an indexed one, whether or not it exists.
+
+        `NOWHERE` where there can't be one: a filter for it finds nothing, as one for a folder whose
+        photos are all hidden. An error would tell them apart.
+        """
         root, *parts = name.split("/")
         if root not in self._roots or any(
             part in {"", ".", ".."} or "\0" in part for part in parts
         ):
-            return None
+            return NOWHERE
         return self._roots[root].joinpath(*parts)
 
 

@@ -98,7 +98,7 @@ def address(text: str) -> Address | None:
 
 def visitor(peer: str | None) -> str:
     """The name under which the requests of an address are counted: who has one /64 has them all."""
-    found = address(peer or "")
+    found = address((peer or "").partition("%")[0])  # a link's name is no part of the address
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found or peer)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError
+from kadr.errors import ImageError, KadrError, LibraryError, ReadOnlyError
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -21,6 +21,8 @@ from kadr.service.worker_pool import BusyError
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("kadr.service")
 RETRY = {"Retry-After": "1"}
+NO_LIBRARY = "urn:kadr:problem:no-library"
+"""The type of a problem that lasts until the library is back."""
 
 
 class Invalid(BaseModel):
@@ -44,11 +46,18 @@ class ProblemDetails(BaseModel):
 class ProblemError(Exception):
     """Ends a request with an error."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: list[Invalid] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
 
 
 def unavailable_for_legal_reasons(policy: Policy, language: str, blocked_by: str) -> ProblemError:
@@ -64,9 +73,11 @@ def response(
     request_id: str,
     headers: Mapping[str, str] | None = None,
     errors: list[Invalid] | None = None,
+    kind: str = "about:blank",
 ) -> Response:
-    """A problem as a response."""
+    """A problem as a response; `kind` is its type."""
     problem = ProblemDetails(
+        type=kind,
         title=phrase(status),
         status=status,
         detail=detail,
@@ -77,11 +88,31 @@ def response(
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
-def unusable(error: KadrError, request_id: str) -> Response:
-    """The service's own trouble: 503. Its text may name files, so it goes to the log alone."""
-    LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
-    detail = "The library can't be used at the moment. The service's log says why."
+def unusable(error: Exception, request_id: str) -> Response:
+    """The service's own trouble: 503, or 403 where the library may only be read.
+
+    Its text may name files, so it goes to the log alone.
+    """
+    if isinstance(error, ReadOnlyError):
+        return response(403, "This library may only be read.", request_id)
+    LOG.error("unusable", extra={"request_id": request_id, "error": reason(error)})
+    if isinstance(error, LibraryError):
+        detail = "The library is gone or can't be read. Nothing can be answered until it is back."
+        return response(503, detail, request_id, {"Retry-After": "10"}, kind=NO_LIBRARY)
+    detail = "The service can't answer this at the moment. Its log says why."
     return response(503, detail, request_id, RETRY)
+
+
+def is_models(error: Exception) -> bool:
+    """Whether ONNX Runtime raised it: a model that can't be run is no bug of the service."""
+    return type(error).__module__.startswith("onnxruntime")
+
+
+def reason(error: Exception) -> str:
+    """An error on one line, for the log."""
+    if isinstance(error, KadrError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def new_id() -> str:
@@ -118,7 +149,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
-        return response(error.status, error.detail, _id(request), error.headers)
+        return response(error.status, error.detail, _id(request), error.headers, error.errors)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

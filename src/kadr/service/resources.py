@@ -10,6 +10,7 @@ from kadr.library.library import Library
 from kadr.matcher.bundle import Matcher
 from kadr.service.config import Service
 from kadr.service.decoder import Decoder
+from kadr.service.upload_form import Budget
 from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
 
@@ -18,6 +19,8 @@ CACHED_BYTES = 64_000_000
 
 CACHED_DIGESTS = 100_000
 """Files whose digest is remembered by their state, so that they are hashed once."""
+UPLOADS = 10
+"""Uploads of the greatest size that memory is held for at the same time."""
 SEARCHERS = min(2, os.cpu_count() or 1)
 """Threads that search. The model releases Python's lock, the rest of a search doesn't."""
 EXPLANATIONS = 16
@@ -42,6 +45,7 @@ class Resources:
         self.decoder = Decoder(service)
         self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
         self.digests: LRUCache[tuple[int, ...], str] = LRUCache(CACHED_DIGESTS)
+        self.uploads = Budget(UPLOADS * service.most_bytes)
         self.ready = False
 
     async def open(self, policy: Policy) -> None:

@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
+import errno
+import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kadr.errors import KadrError
-from kadr.service import problems
+from kadr.service import connections, forwarding, problems
 from kadr.service.config import Service
+from kadr.service.connections import Connections
 from kadr.service.guard import HEADERS, LOG
 
 KEEP_ALIVE = 15
@@ -21,7 +25,8 @@ KEEP_ALIVE = 15
 HEAD_SECONDS = 10
 """Within which the head of a request must arrive."""
 HEAD_BYTES, HEAD_LINES = 32_768, 100
-CONNECTIONS = 2000
+BACKLOG = 128
+"""Connections that the system holds until they are accepted."""
 GRACE = 10
 """Seconds that requests get to finish when the service stops."""
 
@@ -31,19 +36,35 @@ class StrictProtocol(HttpToolsProtocol):
 
     body_seconds = 15.0
     message_bytes = 30_000_000
+    open_connections = Connections()
+    service: Service | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for a head."""
         super().connection_made(transport)
         self._bytes, self._in_head = 0, True
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._end)
-        if len(self.connections) > CONNECTIONS:
-            self._end()
+        self._patience = self.loop.call_later(HEAD_SECONDS, self.close)
+        peer = self.client[0] if self.client else None
+        self._address = forwarding.visitor(peer)
+        is_proxy = self.service is not None and self.service.trusts(peer)
+        if not self.open_connections.add(self, self._address, is_proxy=is_proxy):
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._patience.cancel()
+        self.open_connections.remove(self, self._address)
         super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered; one whose head isn't complete doesn't count."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def close(self) -> None:
+        """End the connection."""
+        if not self.transport.is_closing():
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, up to the limit of a head or of a body."""
@@ -86,14 +107,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _wait(self, seconds: float) -> None:
         self._patience.cancel()
-        self._patience = self.loop.call_later(seconds, self._end)
-
-    def _end(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+        self._patience = self.loop.call_later(seconds, self.close)
 
     def _refuse(self, status: int, detail: str = "The request is too long.") -> None:
-        if self.cycle is None or self.cycle.response_complete:  # no answer is under way
+        if self.is_idle:  # no answer is under way
             request_id = problems.new_id()
             more = {"X-Request-ID": request_id, "Cache-Control": "no-store", "Connection": "close"}
             answer = problems.response(status, detail, request_id, HEADERS | more)
@@ -101,7 +118,7 @@ class StrictProtocol(HttpToolsProtocol):
             head = [f"HTTP/1.1 {status} {problems.phrase(status)}".encode()]
             head += [name + b": " + value for name, value in answer.raw_headers]
             self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
-        self._end()
+        self.close()
 
 
 class _Server(uvicorn.Server):
@@ -116,6 +133,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start. The callback may take long, as opening a browser does."""
+        asyncio.get_running_loop().set_exception_handler(_OutOfFiles())
         await super().startup(sockets)
         if self.started:
             threading.Thread(target=self._on_ready, daemon=True).start()
@@ -135,6 +153,26 @@ class _Server(uvicorn.Server):
                 signal.signal(one, handler)
 
 
+class _OutOfFiles:
+    """Logs once that connections can't be accepted: the loop tries again and again, and says so."""
+
+    _ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+    def __init__(self) -> None:
+        self._is_logged = False
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an error that nobody else handles."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in self._ERRORS:
+            loop.default_exception_handler(context)
+        elif not self._is_logged:
+            self._is_logged = True
+            logging.getLogger("kadr.service").error(
+                "no connection can be accepted", extra={"error": error.strerror}
+            )
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one.
 
@@ -147,7 +185,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-        listening.listen(CONNECTIONS)
+        listening.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
@@ -176,6 +214,9 @@ def run(
     class Protocol(StrictProtocol):
         body_seconds = service.seconds + 5  # the guard, which answers, comes first
         message_bytes = service.most_bytes + 1_000_000
+        open_connections = Connections(connections.allowed())
+
+    Protocol.service = service
 
     server = _Server(
         uvicorn.Config(
@@ -186,12 +227,14 @@ def run(
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
         ),
         on_ready,
     )
-    server.run(sockets=[listening])
+    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
+        server.run(sockets=[listening])
     if not server.started:
-        raise KadrError("The service couldn't start; the lines above say why.")
+        raise KadrError(f"The service couldn't start: {app.state.failure or 'see above'}")

@@ -111,8 +111,9 @@ async def alive() -> Response:
     responses=problems.documented(),
 )
 async def ready(request: Request) -> Response:
-    """503 while the service starts or stops."""
-    resources(request)
+    """503 while the service starts or stops, and while the library is gone or can't be read."""
+    strictest = request.app.state.policy_resolver.strictest
+    await resources(request).looking.do(strictest, lambda library: library.catalogue.photo(1))
     return json(StatusShape(status="ready"))
 
 

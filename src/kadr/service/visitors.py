@@ -76,14 +76,23 @@ class Authenticator:
         elif token := request.cookies.get(COOKIE):
             key = self._sessions.key(token)
         if key is None:
-            return Visitor(None, self._anonymous)
-        return Visitor(key.name, frozenset(key.scopes) | self._anonymous)
+            return Visitor(None, self._anonymous(request))
+        return Visitor(key.name, frozenset(key.scopes) | self._anonymous(request))
 
-    @property
-    def _anonymous(self) -> frozenset[Scope]:
-        if self._service.anonymous is not None:
-            return frozenset(self._service.anonymous)
-        return frozenset() if self._keys.needed else frozenset(SCOPES)
+    def _anonymous(self, request: Request) -> frozenset[Scope]:
+        """What is allowed without a key."""
+        service = self._service
+        if service.anonymous is not None:
+            return frozenset(service.anonymous)
+        if self._keys.needed:
+            return frozenset()
+        if not service.proxies:
+            return frozenset(SCOPES)
+        # A proxy's own connection looks like one of this machine: the name that it was asked for
+        # tells its visitors from others.
+        state = request.scope["state"]
+        is_public = service.trusts(state["peer"]) and state["origin"].name in service.public_names
+        return frozenset({"read"}) if is_public else frozenset()
 
 
 def _bearer(request: Request) -> str | None:

@@ -9,12 +9,13 @@ const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever p
 
 /** status 0: nobody answered. retryAfter: seconds. */
 export class ApiError extends Error {
-  /** @param {number} status @param {string} detail @param {number} [retryAfter] */
-  constructor(status, detail, retryAfter = 2) {
+  /** @param {number} status @param {string} detail @param {number} [retryAfter] @param {string} [type] */
+  constructor(status, detail, retryAfter = 2, type = "") {
     super(detail);
     this.status = status;
     this.detail = detail;
     this.retryAfter = retryAfter;
+    this.type = type; // of the problem (RFC 9457)
   }
 }
 
@@ -113,7 +114,7 @@ async function call(path, options) {
 
 function refusal(status, answer, retryAfter, path = "") {
   if (status === 401 && path !== "/session") asks.forKey();
-  return new ApiError(status, answer?.detail ?? "", Number(retryAfter) || 2);
+  return new ApiError(status, answer?.detail ?? "", Number(retryAfter) || 2, answer?.type);
 }
 
 function parsed(text) {

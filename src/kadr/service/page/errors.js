@@ -4,12 +4,14 @@ import { ApiError } from "./api.js";
 import { say } from "./texts.js";
 
 const KEYS = { 0: "offline", 403: "forbidden", 413: "tooLarge", 415: "noPicture", 429: "tooMany", 503: "busy" };
+const NO_LIBRARY = "urn:kadr:problem:no-library";
 const PASSING = [0, 429, 503];
 
 /** One line that says what to do; null where something else on the page says it. @param {unknown} error */
 export function messageOf(error) {
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 401) return null; // the key is being asked for
+  if (error.type === NO_LIBRARY) return say("noLibrary");
   if (KEYS[error.status]) return say(KEYS[error.status]);
   if (error.status >= 500) return say("broken");
   return error.detail || say("broken");

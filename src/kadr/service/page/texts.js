@@ -158,6 +158,7 @@ const TEXTS = {
   enter: ["Open", "Открыть"],
   keyWrong: ["This key isn't known. Check it and try again.", "Такого ключа нет. Проверьте его и попробуйте ещё раз."],
 
+  noLibrary: ["The library is gone or can't be read. The page goes on once it is back.", "Библиотека пропала или не читается. Страница продолжит, когда она вернётся."],
   busy: ["The service is busy. It will be asked again in a moment.", "Сервис занят. Запрос скоро повторится сам."],
   tooMany: ["Too many requests. It will be asked again in a moment.", "Слишком много запросов. Запрос скоро повторится сам."],
   offline: ["The service can't be reached. Trying again; check that kadr serve runs.", "Сервис не отвечает. Пробуем ещё раз; проверьте, что kadr serve запущен."],

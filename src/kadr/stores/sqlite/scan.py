@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.stores import Scan, rounded
+from kadr.stores import PARTS, Scan, rounded
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.sqlite.statements import put_note
 from kadr.types import Vectors
@@ -38,11 +38,33 @@ class VectorTables(Connection):
             matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
             yield np.array([n for n, _ in rows], np.int64), matrix.reshape(len(rows), -1)
 
+    def fingerprints(
+        self, after: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]]:
+        """Numbers above `after`, hashes of the whole and the parts, encoder vectors."""
+        statement = (
+            "SELECT photo, hash, hashes, vector FROM vectors JOIN photos ON id = photo"
+            " LEFT JOIN parts USING (photo) WHERE photo > ? AND hash IS NOT NULL"
+            " ORDER BY photo LIMIT 4096"
+        )
+        while rows := self.read(statement, (after,)):
+            after = rows[-1][0]
+            hashes = np.array([(row[1],) * PARTS for row in rows], np.int64).view(np.uint64)
+            for place, row in enumerate(rows):
+                if row[2] is not None:
+                    hashes[place] = np.frombuffer(row[2], np.uint64)
+            matrix = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
+            yield (
+                np.array([row[0] for row in rows], np.int64),
+                hashes,
+                matrix.reshape(len(rows), -1),
+            )
+
     def forget_vectors(self) -> None:
         """Make every photo wait for being encoded again."""
         with self.transaction() as run:
             for table in ("vectors", "assessments", "blocks"):
-                run(f"DELETE FROM {table}")  # noqa: S608
+                run(f"DELETE FROM {table}")
             run("UPDATE photos SET encoded = 0")
 
     def blocks(self) -> Iterator[Scan]:
