@@ -1,20 +1,22 @@
-"""Write forms.json, the table of child words that a search reads.
+"""Write forms.json, the table of child words that a search reads, and neighbours.txt.
 
     python recipes/child_words.py
 
 Reads src/kadr/law/children.toml and simplemma's dictionaries (a development dependency), and
-takes three seconds. tests/law/test_words.py checks that the table in the repository is the one
+takes a minute or two, for it compares their 1.5 million words with the forms. tests/law/test_words.py checks that the table in the repository is the one
 that this recipe writes.
 """
 
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from simplemma.strategies.dictionaries.dictionary_factory import DefaultDictionaryFactory
 
+from kadr.law import spelling
 from kadr.law.words import FORMS, plain
 
 LISTS = FORMS.with_name("children.toml")
@@ -71,6 +73,33 @@ def inflections(listed: Iterable[str], code: str) -> dict[str, str]:
     return {form: lemma for form, lemma in (found | own).items() if " " not in form}
 
 
+def neighbours(listed: Mapping[str, str]) -> list[str]:
+    """Real words that are as close to a listed form as a misspelling of it."""
+    close: set[str] = set()
+    near = defaultdict[str, set[str]](set)
+    for form in listed:
+        for key in (
+            form,
+            *_without_a_letter(form),
+            form[:2] if len(form) >= spelling.LONG else form,
+        ):
+            near[key].add(form)
+    for code in LANGUAGES:
+        for word in DefaultDictionaryFactory().get_dictionary(code):
+            if len(word) < spelling.SHORTEST - 1 or not word.isalpha() or not word.islower():
+                continue
+            word = word.replace("ё", "е")
+            keys = (word, *_without_a_letter(word), word[:2])
+            forms = {form for key in keys for form in near.get(key, ()) if form[0] == word[0]}
+            if word not in listed and any(spelling.is_slip(word, form) for form in forms):
+                close.add(word)
+    return sorted(close)
+
+
+def _without_a_letter(word: str) -> Iterator[str]:
+    return (word[:at] + word[at + 1 :] for at in range(1, len(word)))
+
+
 def either(patterns: Iterable[str], named: Mapping[str, str]) -> str:
     """One regular expression for several, with every <list> written out."""
     return "|".join(re.sub(r"<(\w+)>", lambda name: named[name[1]], one) for one in patterns)
@@ -84,4 +113,7 @@ def read() -> dict[str, Any]:
 if __name__ == "__main__":
     table = build(read())
     FORMS.write_text(json.dumps(table, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    close = neighbours(table["forms"])
+    spelling.NEIGHBOURS.write_text("\n".join(close) + "\n", encoding="utf-8")
+    print(f"{len(close)} real words near them: {spelling.NEIGHBOURS.name}")
     print(f"{len(table['forms'])} forms, {FORMS.stat().st_size:,} bytes: {FORMS.name}")

@@ -18,6 +18,7 @@ from PIL import Image
 from kadr.data.drawn.dice import Dice
 from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
+from kadr.law import review
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.types import Ruling
@@ -209,7 +210,7 @@ def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
 def _decide(library: Library, photos: Sequence[Path], verdict: str) -> None:
     ruling = Ruling(verdict, "test", "2026-01-01T00:00:00+00:00", "")  # type: ignore[arg-type]
     for path in photos:
-        library.store.set_ruling(digest_of(library, path), ruling)
+        review.decide(library.store, digest_of(library, path), ruling)
 
 
 def _doubt(library: Library, photos: Sequence[Path]) -> None:
@@ -228,8 +229,8 @@ def digest_of(library: Library, path: Path) -> str:
 
 
 def number_of(library: Path, path: Path) -> int:
-    """A photo's id by its file."""
+    """A photo's public id by its file."""
     with Library.open(library) as opened:
         found = opened.store.number(digest_of(opened, path))
-    assert found is not None
-    return found
+        assert found is not None
+        return opened.public_id(found)

@@ -233,6 +233,20 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody's wish that a person looks at a photo again, open until a person has decided.
+
+    `kind` is `appealed`, or `disputed`: a decision that contradicts the one in force. A disputed
+    photo isn't shown.
+    """
+
+    kind: str
+    who: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WordEffect:
     """A word of a query, and how much its presence adds to the log-odds of a match.
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import sqlite3
 import subprocess
 import sys
@@ -50,14 +51,14 @@ def execute(store: Store, statement: str, *values: object) -> None:
 
 
 def test_entries_are_chained(store: Store) -> None:
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
     fill(store, 3)
     entries = list(audit.entries(store))
     assert [entry.sequence for entry in entries] == [1, 2, 3]
     assert [entry.previous for entry in entries] == [chain.START, *(e.hash for e in entries[:2])]
     assert entries[0].facts == {"policy": "under-16", "number": 0}
     assert entries[0].time.endswith("+00:00")
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
     assert [entry.facts["number"] for entry in audit.entries(store, "refused")] == [0, 1, 2]
     assert list(audit.entries(store, "ruled")) == []
     lines = [json.loads(chain.to_line(entry)) for entry in entries]
@@ -73,7 +74,7 @@ def test_a_long_log_is_read_whole(store: Store, count: int) -> None:
     with store.durable():
         fill(store, count)
     assert [entry.sequence for entry in audit.entries(store)] == list(range(1, count + 1))
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
 
 
 def test_lone_surrogates_and_any_script_are_kept(store: Store) -> None:
@@ -81,7 +82,7 @@ def test_lone_surrogates_and_any_script_are_kept(store: Store) -> None:
     (entry,) = audit.entries(store)
     assert entry.facts["query"] == "кто\udcff\n\u2028 \x00"
     assert chain.from_line(chain.to_line(entry)) == entry
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
 
 
 # Strangers' hands
@@ -91,13 +92,22 @@ CHANGES = {
     "change time": "UPDATE audit SET time = '2020-01-01T00:00:00+00:00' WHERE sequence = {}",
     "change event": "UPDATE audit SET event = 'ruled' WHERE sequence = {}",
     "change facts": "UPDATE audit SET facts = replace(facts, 'under-16', 'under-17') WHERE sequence = {}",
+    "bytes": "UPDATE audit SET hash = CAST(hash AS BLOB), time = x'00', seal = x'ff' WHERE sequence = {}",
+    "no UTF-8": "UPDATE audit SET facts = CAST(x'ff22' AS TEXT), event = CAST(x'80' AS TEXT) WHERE sequence = {}",
+    "numbers": "UPDATE audit SET hash = 1, previous = 2.5, event = 3, seal = 4 WHERE sequence = {}",
+    "deep facts": f"UPDATE audit SET facts = '{{{{}}}}' || '{'[' * 9999}' WHERE sequence = {{}}",
+    "odd facts": "UPDATE audit SET facts = '[1e999]' WHERE sequence = {}",
     "no facts": "UPDATE audit SET facts = 'x' WHERE sequence = {}",
     "change previous": "UPDATE audit SET previous = hash WHERE sequence = {}",
     "change hash": "UPDATE audit SET hash = previous WHERE sequence = {}",
     "remove": "DELETE FROM audit WHERE sequence = {}",
     "cut": "DELETE FROM audit WHERE sequence >= {}",
     "move": "UPDATE audit SET sequence = sequence + 1000 WHERE sequence = {}",
-    "repeat": "INSERT INTO audit SELECT 5, time, event, facts, previous, hash FROM audit WHERE sequence = {}",
+    "repeat": "INSERT INTO audit SELECT 5, time, event, facts, previous, hash, seal FROM audit WHERE sequence = {}",
+    "change seal": "UPDATE audit SET seal = replace(seal, substr(seal, 1, 1), 'x') WHERE sequence = {}",
+    "change end": "UPDATE meta SET value = '0000' || substr(value, 5) WHERE key = 'audit.end' AND {}",
+    "change anchor": "UPDATE meta SET value = '0000' || substr(value, 5) WHERE key = 'audit' AND {}",
+    "no end": "DELETE FROM meta WHERE key = 'audit.end' AND {}",
 }
 
 
@@ -110,7 +120,7 @@ def test_any_change_is_found_and_no_later_entry_covers_it(
     fill(store)
     execute(store, CHANGES[change].format(place))
     fill(store, later)
-    assert audit.verify(store)
+    assert store.log_problems()
 
 
 @settings(max_examples=200, deadline=None)
@@ -125,13 +135,75 @@ def test_every_byte_of_an_exported_line_matters(at: int, byte: int) -> None:
 def test_what_is_wrong_is_said(store: Store) -> None:
     fill(store)
     execute(store, "UPDATE audit SET event = 'ruled' WHERE sequence = 2")
-    assert audit.verify(store) == ["entry 2: was changed"]
+    assert store.log_problems() == ["entry 2: was changed"]
     execute(store, "DELETE FROM audit WHERE sequence = 2")
-    assert audit.verify(store) == ["entry 3: doesn't follow from the one before it"]
+    assert store.log_problems() == ["entry 3: doesn't follow from the one before it"]
     execute(store, "DELETE FROM audit WHERE sequence = 4")
-    assert audit.verify(store)[1:] == [
-        "the end isn't what the library noted: entries were cut off or added"
+    assert store.log_problems()[1:] == [
+        "the end isn't as the library left it: entries were cut off or added"
     ]
+
+
+def forge(store: Store, event: str, facts: dict[str, object], seal: str = "") -> None:
+    """Add an entry that fits the chain, and name it as the end, without knowing the key."""
+    last = list(audit.entries(store))[-1]
+    entry = chain.following(last, audit.now(), event, facts)
+    row = entry.sequence, entry.time, event, json.dumps(facts), entry.previous, entry.hash
+    execute(store, "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *row, seal)
+    execute(store, "UPDATE meta SET value = ? WHERE key = 'audit'", entry.hash)
+
+
+@pytest.mark.parametrize("seal", ["", "ab" * 32, "кто", "its own"])
+def test_a_forged_entry_is_never_believed(store: Store, seal: str) -> None:
+    fill(store, 2)
+    known = [entry.sequence for entry in audit.entries(store)]
+    with closing(sqlite3.connect(store.path)) as base:
+        (own,) = base.execute("SELECT seal FROM audit WHERE sequence = 2").fetchone()
+    forge(store, "ruled", {"photo": PHOTO}, own if seal == "its own" else seal)
+    for later in range(3):
+        assert [entry.sequence for entry in audit.entries(store, "refused")][:2] == known
+        assert list(audit.entries(store, "ruled")) == []
+        assert "entry 3: isn't the library's own" in store.log_problems()
+        fill(store, 1)
+        assert events(store) == ["refused", "refused", "broken", *["refused"] * (later + 1)]
+
+
+def test_the_key_is_private_and_made_when_it_is_needed(store: Store) -> None:
+    key = store.path.with_name("library.kadr.audit.key")
+    assert not key.exists()
+    umask = os.umask(0)
+    try:
+        fill(store, 1)
+    finally:
+        os.umask(umask)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_bytes() not in store.path.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["gone", "another", "short"])
+def test_a_lost_key_is_recorded_and_told(store: Store, how: str) -> None:
+    fill(store, 2)
+    key = store.path.with_name("library.kadr.audit.key")
+    key.unlink()
+    if how != "gone":
+        key.write_bytes(b"x" * (32 if how == "another" else 3))
+    with closing(open_store(store.path)) as other:
+        assert other.log_problems()
+        fill(other, 1)
+        assert [entry.event for entry in audit.entries(other)] == ["broken", "refused"]
+        problems = other.log_problems()
+    assert "entry 1: isn't the library's own" in problems
+    assert "entry 3: notes that the log was damaged before it" in problems
+
+
+def test_without_the_key_the_log_can_be_read_but_not_vouched_for(store: Store) -> None:
+    fill(store, 2)
+    key = store.path.with_name("library.kadr.audit.key")
+    key.unlink()
+    with closing(open_store(store.path)) as other:
+        assert len(list(audit.entries(other))) == 2
+        (problem,) = other.log_problems()
+        assert f"{key} is missing or can't be read" in problem
 
 
 # Crashes
@@ -167,10 +239,10 @@ def test_change_and_entry_come_together(store: Store, step: int) -> None:
     with closing(open_store(store.path)) as other:
         told = [entry.facts["photo"] for entry in audit.entries(other, "ruled")]
         assert told == list(other.all_rulings())
-        assert audit.verify(other) == []
+        assert other.log_problems() == []
         rule(other, "cd" * 32)
         assert len(list(audit.entries(other, "ruled"))) == len(told) + 1
-        assert audit.verify(other) == []
+        assert other.log_problems() == []
 
 
 @pytest.mark.parametrize("when", ["before", "between", "after"])
@@ -215,9 +287,9 @@ def test_killed_processes_leave_a_sound_log(store: Store) -> None:
         process.kill()
         process.wait()
         process.stdout.close()
-        assert audit.verify(store) == []
+        assert store.log_problems() == []
     audit.append(store, "refused")
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
     assert len(list(audit.entries(store, "ruled"))) == int(store.meta("n") or 0)
 
 
@@ -233,13 +305,13 @@ def test_processes_append_side_by_side(store: Store) -> None:
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers):
-        assert audit.verify(store) == []
+        assert store.log_problems() == []
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
     told = [(entry.facts["who"], entry.facts["number"]) for entry in audit.entries(store)]
     assert sorted(told) == [(who, number) for who in range(3) for number in range(20)]
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
 
 
 def test_a_full_disk_loses_nothing(store: Store) -> None:
@@ -253,16 +325,19 @@ def test_a_full_disk_loses_nothing(store: Store) -> None:
     base.execute("PRAGMA max_page_count = 100000")
     assert (events(store), store.all_rulings()) == (["refused"], {})
     rule(store)
-    assert audit.verify(store) == []
+    assert store.log_problems() == []
 
 
 # What is in it
 
 
 def test_assessments_are_told_by_digest(store: Store) -> None:
-    audit.assessed(store, UNDER_16, [(PHOTO, ASSESSMENT, "review")])
+    audit.assessed(store, UNDER_16, [(PHOTO, ASSESSMENT)])
     (entry,) = audit.entries(store, "assessed")
-    assert entry.facts == {"policy": "under-16", "photos": [[PHOTO, 0.7123, "review", "v1"]]}
+    mark = audit.checksum(PHOTO, ASSESSMENT)
+    assert entry.facts == {"policy": "under-16", "photos": [[PHOTO, 0.7123, "review", "v1", mark]]}
+    assert mark != audit.checksum("cd" * 32, ASSESSMENT)
+    assert mark != audit.checksum(PHOTO, replace(ASSESSMENT, probability=0.71234568))
 
 
 @pytest.mark.parametrize("law", [True, False])
@@ -314,4 +389,4 @@ def test_policy_is_told_when_it_changes(store: Store) -> None:
 def test_a_library_in_memory_has_a_log_as_long_as_it_lives() -> None:
     with closing(open_store(MEMORY, create=True)) as store:
         rule(store)
-        assert (events(store), audit.verify(store)) == (["ruled"], [])
+        assert (events(store), store.log_problems()) == (["ruled"], [])

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.errors import KadrError, LibraryError
-from kadr.law import audit, review, reviewers
+from kadr.law import audit, proof, review, reviewers
 from kadr.law.policy import PRESETS, Policy
 from kadr.law.review import Decision, Doubt, Outcome
-from kadr.law.verdict import verdict
+from kadr.law.verdict import hidden, verdict, verdicts
 from kadr.library import ingest
 from kadr.stores import Store, open_store
-from kadr.types import Assessment, Ruling
+from kadr.types import Assessment, Request, Ruling
 from libraries import colour_matcher, digest, new_file, new_photo, paint
 
 LAW = PRESETS["under-16"]  # review from 0.2, hide from 0.8
@@ -77,8 +77,7 @@ def of(store: Store, name: str) -> str:
     """What becomes of a photo."""
     number = store.number(key(name))
     assert number is not None
-    assessed, ruled = store.assessments([number]), store.rulings([number])
-    return verdict(LAW, assessed.get(number), ruled.get(number))
+    return verdicts(store, LAW, [number])[number]
 
 
 # The queue
@@ -111,9 +110,7 @@ def test_appeals_come_first_the_oldest_before(
         review.appeal(store, key(name), "Max", "it is my photo")
     assert names(store) == ["hidden", "shown", "near", "new", "all-failed", "failed", "far"]
     request = doubt(store, "hidden").request
-    assert request == review.Request(
-        "appealed", "Max", "2026-11-27T05:00:00+00:00", "it is my photo"
-    )
+    assert request == Request("appealed", "Max", "2026-11-27T05:00:00+00:00", "it is my photo")
 
 
 # Deciding
@@ -142,7 +139,7 @@ def test_decision_outranks_the_machine(
     review.withdraw(store, key(name), "Boris", "wrong photo")
     assert of(store, name) == before
     assert told(store) == [("ruled", said), ("withdrawn", None)]
-    assert audit.verify(store) == []
+    assert proof.verify(store) == []
     with pytest.raises(KadrError, match="nothing can be taken back"):
         review.withdraw(store, key(name), "Boris")
 
@@ -152,18 +149,114 @@ def test_second_opinions_stand_beside_the_first(store: Store) -> None:
     assert decide(store, "near", "allow") == "unchanged"
     assert decide(store, "near", "allow", "Boris") == "seconded"
     assert decide(store, "near", "hide", "Clara") == "disputed"
-    assert of(store, "near") == "show"
+    assert of(store, "near") == "review"
     ruled = store.ruling(key("near"))
     assert ruled is not None
     assert ruled.who == "Anna"
     assert names(store)[0] == "near"
     assert doubt(store, "near").request is not None
     # Who saw the dispute decides it.
-    said = review.ruling("hide", "Boris")
+    with pytest.raises(KadrError, match="needs a reason"):
+        review.decide(store, key("near"), review.ruling("hide", "Boris"), over=ruled)
+    said = review.ruling("hide", "Boris", "she is 12")
     assert review.decide(store, key("near"), said, over=ruled) == "ruled"
     assert of(store, "near") == "hide"
     assert "near" not in names(store)
     assert [event for event, _ in told(store)] == ["ruled", "seconded", "disputed", "ruled"]
+
+
+def is_shown(store: Store, name: str) -> bool:
+    number = store.number(key(name))
+    assert number is not None
+    shown = number not in hidden(store, LAW, [number])
+    assert shown == (number in store.shown(LAW.review)) == (of(store, name) == "show")
+    return shown
+
+
+@pytest.mark.parametrize("name", ["shown", "hidden"])
+@pytest.mark.parametrize("first", ["allow", "hide"])
+def test_what_is_disputed_is_hidden_until_it_is_decided(
+    store: Store, first: Decision, name: str
+) -> None:
+    second: Decision = "hide" if first == "allow" else "allow"
+    decide(store, name, first, "Anna")
+    assert decide(store, name, second, "Boris", why="look") == "disputed"
+    assert not is_shown(store, name)
+    review.appeal(store, key(name), "Max", "show it")
+    assert decide(store, name, first, "Clara") == "seconded"
+    assert decide(store, name, second, "Clara") == "disputed"
+    review.withdraw(store, key(name), "Anna", "unsure")
+    assert not is_shown(store, name)
+    request = store.request(key(name))
+    assert request is not None
+    assert (request.kind, request.who) == ("disputed", "Clara")
+    with pytest.raises(KadrError, match="needs a reason"):
+        decide(store, name, "allow", "Clara")
+    assert not is_shown(store, name)
+    assert decide(store, name, "allow", "Clara", why="a doll") == "ruled"
+    assert is_shown(store, name)
+    assert store.requests() == {}
+    assert proof.verify(store) == []
+
+
+def test_only_a_reason_ends_another_person_s_decision(store: Store) -> None:
+    decide(store, "shown", "hide", "Anna", why="my child")
+    standing = store.ruling(key("shown"))
+    for why in ("", " ", "\n"):
+        with pytest.raises(KadrError, match="needs a reason"):
+            review.withdraw(store, key("shown"), "Boris", why)
+        with pytest.raises(KadrError, match="needs a reason"):
+            review.decide(store, key("shown"), review.ruling("allow", "Boris", why), over=standing)
+    assert store.ruling(key("shown")) == standing
+    assert [event for event, _ in told(store)] == ["ruled"]
+    assert not is_shown(store, "shown")
+    said = review.ruling("allow", "Boris", "a statue")
+    assert review.decide(store, key("shown"), said, over=standing) == "ruled"
+    (_, entry) = audit.entries(store, "ruled")
+    assert entry.facts["standing"][:2] == ["hide", "Anna"]
+    assert (entry.facts["who"], entry.facts["why"]) == ("Boris", "a statue")
+    review.withdraw(store, key("shown"), "Boris")  # one's own
+    with pytest.raises(KadrError, match="nothing can be taken back"):
+        review.withdraw(store, key("shown"), "Boris", "x")
+    assert proof.verify(store) == []
+
+
+def test_third_person_with_a_reason_decides_a_dispute(store: Store) -> None:
+    decide(store, "shown", "allow", "Anna")
+    decide(store, "shown", "hide", "Boris", why="a child")
+    assert decide(store, "shown", "allow", "Boris", why="again") == "seconded"
+    assert not is_shown(store, "shown")
+    assert decide(store, "shown", "allow", "Clara", why="a statue") == "ruled"
+    assert is_shown(store, "shown")
+    assert proof.verify(store) == []
+
+
+def test_who_concedes_needs_no_reason(store: Store) -> None:
+    decide(store, "shown", "allow", "Anna")
+    decide(store, "shown", "hide", "Boris")
+    assert decide(store, "shown", "hide", "Anna") == "ruled"
+    assert (of(store, "shown"), store.requests()) == ("hide", {})
+
+
+def test_nobody_undoes_what_another_decided_since(store: Store) -> None:
+    waiting = doubt(store, "near")
+    decide(store, "near", "allow", "Anna")
+    standing = store.ruling(key("near"))
+    review.decide(store, key("near"), review.ruling("hide", "Boris", "she is 12"), over=standing)
+    with pytest.raises(KadrError, match="Somebody else has decided since"):
+        review.undo(store, waiting, "Anna")
+    assert of(store, "near") == "hide"
+
+
+def test_sheet_row_without_a_reason_ends_no_dispute(store: Store) -> None:
+    decide(store, "near", "allow", "Anna")
+    decide(store, "near", "hide", "Boris")
+    review.withdraw(store, key("near"), "Anna")
+    rows = f"digest,verdict,who,why\n{key('near')},allow,Clara,\n{key('far')},allow,Clara,\n"
+    done, problems = bring(store, rows)
+    assert done == {"ruled": 1}
+    assert "needs a reason" in problems[0]
+    assert not is_shown(store, "near")
 
 
 def test_person_may_change_their_mind(store: Store) -> None:
@@ -196,13 +289,13 @@ def test_undo_is_as_if_nothing_had_been(store: Store) -> None:
     review.decide(store, waiting.digest, review.ruling("allow", "Anna"), over=waiting.ruling)
     review.undo(store, waiting, "Anna")
     assert doubt(store, "hidden") == waiting
-    assert review.history(store).opinions[waiting.digest] == {"Anna": "hide"}
+    assert review.opinions(store)[waiting.digest] == {"Anna": "hide"}
     fresh = doubt(store, "near")
     decide(store, "near", "hide")
     review.undo(store, fresh, "Anna")
     assert doubt(store, "near") == fresh
-    assert review.history(store).opinions[fresh.digest] == {}
-    assert audit.verify(store) == []
+    assert review.opinions(store)[fresh.digest] == {}
+    assert proof.verify(store) == []
 
 
 @pytest.mark.parametrize(
@@ -259,7 +352,7 @@ def test_decisions_outlast_names_pruning_and_models(tmp_path: Path) -> None:
             ruled = store.rulings(numbers)
             mean = {"show": "allow", "hide": "hide"}
             assert all(verdict(LAW, None, ruled[n]) in mean for n in numbers)
-            assert audit.verify(store) == []
+            assert proof.verify(store) == []
             return {store.stored(store.present([n]))[n].digest: ruled[n].verdict for n in numbers}
 
     index()
@@ -352,7 +445,7 @@ def test_sheet_comes_back_as_decisions(store: Store) -> None:
     assert names(store) == ["all-failed", "failed"]
     assert bring(store, text, "Anna") == ({"unchanged": 3}, [])
     assert len(told(store)) == 3
-    assert audit.verify(store) == []
+    assert proof.verify(store) == []
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -399,7 +492,7 @@ def test_disagreements_are_told_and_wait(store: Store) -> None:
     assert done == {"seconded": 1, "disputed": 1}
     assert len(problems) == 1
     assert "Boris says hide, another not" in problems[0]
-    assert of(store, "near") == "show"
+    assert of(store, "near") == "review"
     assert names(store)[0] == "near"
     assert bring(store, sheets[1]) == ({"unchanged": 2}, [])
 
@@ -428,7 +521,7 @@ def test_old_sheet_undoes_nothing(store: Store) -> None:
     assert done == {}
     assert "decided otherwise" in problems[0]
     assert of(store, "near") == "show"
-    review.withdraw(store, key("near"), "Boris")
+    review.withdraw(store, key("near"), "Boris", "another photo was meant")
     done, problems = bring(store, text.replace(",hide,", ",allow,"))
     assert done == {"unchanged": 1}
     assert "withdrawn since" in problems[0]

@@ -121,7 +121,9 @@ ORDER = ("show", "review", "hide")
 
 
 @given(
-    st.lists(POLICIES, min_size=1), ASSESSMENTS, st.sampled_from(["a child", "a school", "a car"])
+    st.lists(POLICIES, min_size=1, unique_by=lambda one: one.name),
+    ASSESSMENTS,
+    st.sampled_from(["a child", "a school", "a car"]),
 )
 def test_strictest_hides_whatever_any_policy_hides(
     policies: list[Policy], assessment: Assessment | None, query: str
@@ -130,6 +132,7 @@ def test_strictest_hides_whatever_any_policy_hides(
     own = ORDER.index(verdict(strictest, assessment, None))
     assert all(own >= ORDER.index(verdict(one, assessment, None)) for one in policies)
     assert bool(refuses(strictest, query)) >= any(refuses(one, query) for one in policies)
+    assert all(one == strictest for one in policies if one.name == strictest.name)
     assert strictest.age >= max((one.age for one in policies if one.hides_children), default=0)
 
 
@@ -147,7 +150,7 @@ def test_strictest_joins_limits_of_several(path: Path) -> None:
         faces = "always"
     """
     strictest = read(path, text).policy(None)
-    assert strictest == replace(UNDER_16, name="old", age=18, review=0.1, faces="always")
+    assert strictest == replace(UNDER_16, name="strictest", age=18, review=0.1, faces="always")
 
 
 def test_spec_is_a_preset_or_a_file(path: Path) -> None:

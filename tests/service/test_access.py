@@ -25,6 +25,8 @@ from kadr.service.config import SCOPES, Service
 from kadr.service.connections import Connections
 from services import API, FAKES, Running, paint_library, serving
 
+pytestmark = pytest.mark.usefixtures("plain_ids")
+
 READ = ("/library", "/photos", "/search?q=dog")
 CLOSED = (*READ, "/photos/1", "/photos/1/facts", "/similar/1", "/review", "/review/1/picture", "/review/1")  # fmt: skip
 """Addresses that need a key, of photos that needn't be there."""

@@ -11,6 +11,7 @@ import typer
 from kadr.cli.console import note, print_bytes, print_json, say
 from kadr.cli.options import JsonFlag, LibraryOption
 from kadr.cli.outputs import check_file
+from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.stores import Store
@@ -43,17 +44,25 @@ def verify_command(
         str | None,
         typer.Option(help="A hash that was noted earlier, elsewhere; its entry must be there."),
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="An exported log, checked too: the library must hold its entries."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that no entry of the audit log was changed, removed, added or moved.
+    """Check that the audit log is whole, and that the library is as it says.
 
-    Prints the last entry's hash: kept elsewhere, it proves later that all entries up to it are as
-    they were (--contains). Exits 1 where something is wrong.
+    Finds entries that were changed, removed, added, moved or forged, and decisions and assessments
+    that aren't those on record. Prints the last entry's hash: kept elsewhere, it proves later that
+    all entries up to it are as they were (--contains). Exits 1 where something is wrong.
     """
-    from kadr.law import audit
+    from kadr.law import audit, proof
 
+    exported = None if log is None else _read(log)
     with opened(library) as store, store.reading():
-        problems, hashes = audit.verify(store), [entry.hash for entry in audit.entries(store)]
+        problems, hashes = proof.verify(store), [entry.hash for entry in audit.entries(store)]
+        if exported is not None:
+            problems += proof.verify_export(store, exported)
         path = store.path
     if contains is not None and contains.lower() not in hashes:
         problems.append(f"no entry has the hash {contains}")
@@ -65,6 +74,14 @@ def verify_command(
         known = f", the last one's hash: {last}" if last else ""
         say(*problems, f"{state}. Entries: {len(hashes):,}{known}")
     raise typer.Exit(1 if problems else 0)
+
+
+def _read(log: Path) -> bytes:
+    try:
+        return log.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise KadrError(f"{log}: can't be read ({reason}). Name a log.") from error
 
 
 @app.command("show")
@@ -108,7 +125,7 @@ def export_command(
     if str(file) == "-":
         print_bytes(b"".join(lines))
     else:
-        files.save(file, b"".join(lines))
+        files.save(file, b"".join(lines), mode=0o600)
         note(f"Entries in {file}: {len(lines):,}")
 
 

@@ -94,7 +94,7 @@ def export_command(
     with opened(library) as store:
         doubts = review.queue(store, rules)
     text = "\ufeff" + reviewers.to_csv(doubts)  # without the mark Excel takes it for no UTF-8
-    files.save(file, text.encode("utf-8"))
+    files.save(file, text.encode("utf-8"), mode=0o600)  # it names people and places
     note(f"Photos in {file}: {len(doubts):,}")
     hint("Filled in, it comes back by: kadr review import")
 

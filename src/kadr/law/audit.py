@@ -7,22 +7,32 @@ fits; what stands against that is a copy of the last entry's hash elsewhere.
 Photos are named by digest. No content, no path; a query's text only where the policy says so.
 """
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from kadr.law.policy import Policy
 from kadr.law.rules import fingerprint
+from kadr.law.verdict import verdict
 from kadr.stores import POLICY, Store, chain
 from kadr.stores.chain import Entry
-from kadr.types import Assessment, Verdict
+from kadr.stores.replay import Replay
+from kadr.types import Assessment
 
+Decided: TypeAlias = Literal["ruled", "seconded", "disputed", "withdrawn", "appealed"]
+EVENTS: tuple[Decided, ...] = get_args(Decided)
+"""What people do."""
 Event: TypeAlias = Literal[
-    "assessed", "ruled", "seconded", "disputed", "withdrawn", "appealed",
-    "policy", "refused", "forgotten", "torn", "broken",
+    Decided, "assessed", "policy", "refused", "forgotten", "torn", "broken",
 ]  # fmt: skip
 """What an entry tells. `broken`: the log was damaged. `torn`: a crash of format 1 left half a line.
 """
+
+COMPLETE = "audit.assessed"
+"""Key of the note that every assessment of the library is on record."""
+_BATCH = 256
 
 
 def append(store: Store, event: Event, **facts: Any) -> Entry:
@@ -39,10 +49,12 @@ def entries(store: Store, *events: Event) -> Iterator[Entry]:
     return store.entries(*events)
 
 
-def verify(store: Store) -> list[str]:
-    """What is wrong with the log."""
-    with store.reading():
-        return list(chain.problems(store.entries(), store.meta("audit")))
+def replay(store: Store) -> Replay:
+    """What the log says is in force."""
+    state = Replay()
+    for entry in entries(store, *EVENTS):
+        state.add(entry.event, entry.facts)
+    return state
 
 
 def now() -> str:
@@ -53,37 +65,77 @@ def now() -> str:
 # What is put on record, and what of it.
 
 
-def assessed(
-    store: Store, policy: Policy, photos: Iterable[tuple[str, Assessment, Verdict]]
-) -> None:
-    """A batch was assessed: digest, assessment, and what the policy makes of it."""
-    append(
-        store,
-        "assessed",
-        policy=policy.name,
-        photos=[
-            [digest, round(assessment.probability, 4), verdict, assessment.version]
-            for digest, assessment, verdict in photos
-        ],
-    )
+def is_kept(store: Store, policy: Policy) -> bool:
+    """Whether assessments are put on record: under a law, and wherever one was ever in force."""
+    return not store.readonly and (policy.hides_children or store.meta(POLICY) is not None)
+
+
+def assessed(store: Store, policy: Policy, photos: Iterable[tuple[str, Assessment]]) -> None:
+    """A batch was assessed: digest, assessment, and what the policy alone makes of it."""
+    rows = [
+        [
+            digest,
+            round(assessment.probability, 4),
+            verdict(policy, assessment, None),
+            assessment.version,
+            checksum(digest, assessment),
+        ]
+        for digest, assessment in photos
+    ]
+    append(store, "assessed", policy=policy.name, photos=rows)
+
+
+def checksum(digest: str, assessment: Assessment) -> str:
+    """Of all that an assessment says of a photo: 16 hex digits of a SHA-256."""
+    content = chain.canonical({"digest": digest, **asdict(assessment)})
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def refused(store: Store, policy: Policy, query: str) -> None:
-    """A query was refused. Its text is kept where the policy says so, and nothing of it else."""
-    append(
-        store, "refused", policy=policy.name, **({"query": query} if policy.logs_queries else {})
-    )
+    """A query was refused. Its text is kept where the policy says so, and nothing of it else.
+
+    A library that may only be read keeps nothing.
+    """
+    if not store.readonly:
+        kept = {"query": query} if policy.logs_queries else {}
+        append(store, "refused", policy=policy.name, **kept)
 
 
 def in_force(store: Store, policy: Policy, who: str) -> bool:
     """Put a policy on record where it isn't the one that was in force last; whether it was.
 
-    A library for which none was ever in force needs no record of one that hides nothing.
+    A library for which none was ever in force needs no record of one that hides nothing; one that
+    may only be read keeps none.
     """
-    mark, before = fingerprint(policy), store.meta(POLICY)
-    if before == mark or (before is None and not policy.hides_children):
+    if not is_kept(store, policy):
         return False
+    mark, before = fingerprint(policy), store.meta(POLICY)
+    if before != mark:
+        with store.durable():
+            store.note(**{POLICY: mark})
+            append(store, "policy", name=policy.name, digest=mark, before=before, who=who)
+    if store.meta(COMPLETE) is None:
+        _complete(store, policy)
+    return before != mark
+
+
+def _complete(store: Store, policy: Policy) -> None:
+    """Put on record what was assessed before a law was in force."""
     with store.durable():
-        store.note(**{POLICY: mark})
-        append(store, "policy", name=policy.name, digest=mark, before=before, who=who)
-    return True
+        known = latest(store)
+        missing = [(digest, one) for digest, one in store.assessed() if digest not in known]
+        for start in range(0, len(missing), _BATCH):
+            assessed(store, policy, missing[start : start + _BATCH])
+        store.note(**{COMPLETE: now()})
+
+
+def latest(store: Store) -> dict[str, Sequence[Any]]:
+    """The last row on record of each photo that is in the library, by digest: see `assessed`."""
+    rows: dict[str, Sequence[Any]] = {}
+    for entry in entries(store, "assessed", "forgotten"):
+        for row in entry.facts.get("photos", ()):
+            if entry.event == "assessed":
+                rows[row[0]] = row
+            else:
+                rows.pop(row, None)
+    return rows

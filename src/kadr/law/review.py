@@ -1,15 +1,14 @@
 """Flow: photos in doubt -> people's decisions, on record.
 
 The first decision about a photo is in force at once. Another person's is kept beside it: where it
-agrees, nothing changes; where it differs, both are on record and the photo waits at the head of the
-queue until somebody who saw the dispute decides. Decisions hang on the content: they outlast
-indexing, names, models, and the library's forgetting the photo.
+agrees, nothing changes; where it differs, both are on record, and the photo is hidden and waits at
+the head of the queue until somebody who saw the dispute decides, with a reason. Decisions hang on
+the content: they outlast indexing, names, models, and the library's forgetting the photo.
 """
 
 import getpass
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,7 +19,7 @@ from kadr.law.policy import Policy
 from kadr.law.verdict import verdicts
 from kadr.photos import files
 from kadr.stores import Store
-from kadr.types import Assessment, Filters, Ruling
+from kadr.types import Assessment, Filters, Request, Ruling
 
 Decision: TypeAlias = Literal["allow", "hide"]
 Outcome: TypeAlias = Literal["ruled", "seconded", "disputed", "unchanged"]
@@ -29,15 +28,15 @@ Outcome: TypeAlias = Literal["ruled", "seconded", "disputed", "unchanged"]
 _PHOTOS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody's wish that a person looks again: an appeal, or a decision that disputes another."""
+class MissingReasonError(KadrError):
+    """Another person's decision was to be ended without a reason."""
 
-    kind: str
-    """`appealed` or `disputed`."""
-    who: str
-    when: str
-    why: str
+    def __init__(self) -> None:
+        super().__init__("This ends what another person decided, so it needs a reason: write why.")
+
+
+class NoDecisionError(KadrError):
+    """A decision was to be taken back where nobody has decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +51,9 @@ class Doubt:
     request: Request | None
 
 
-@dataclass(slots=True)
-class History:
-    """What the log tells of photos, by digest."""
-
-    requests: dict[str, Request] = field(default_factory=dict)
-    """Those that nobody has answered."""
-    opinions: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    """Each person's last word: `allow` or `hide`, by name."""
-    _before: dict[str, tuple[Request | None, str | None]] = field(default_factory=dict)
-
-    def add(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Go on by one line of the log."""
-        digest, who = facts["photo"], facts["who"]
-        opinions = self.opinions[digest]
-        if event in {"appealed", "disputed"}:
-            self.requests[digest] = Request(event, who, facts["when"], facts["why"])
-        if event == "ruled":
-            self._before[digest] = self.requests.pop(digest, None), opinions.get(who)
-        if event in {"ruled", "seconded", "disputed"}:
-            opinions[who] = facts["verdict"]
-        if event == "withdrawn":
-            self._withdraw(facts)
-
-    def _withdraw(self, facts: Mapping[str, Any]) -> None:
-        digest, opinions = facts["photo"], self.opinions[facts["photo"]]
-        request, opinion = self._before.pop(digest, (None, None))
-        self.requests.pop(digest, None)
-        if facts["undo"] and request is not None:
-            self.requests[digest] = request
-        if facts["who"] == facts["of"]:
-            opinions.pop(facts["who"], None)
-            if facts["undo"] and opinion is not None:
-                opinions[facts["who"]] = opinion
-
-
-def history(store: Store) -> History:
-    """Who said what about which photo, and which requests are open."""
-    past = History()
-    for entry in audit.entries(store, "ruled", "seconded", "disputed", "withdrawn", "appealed"):
-        past.add(entry.event, entry.facts)
-    return past
+def opinions(store: Store) -> Mapping[str, Mapping[str, str]]:
+    """Each person's last word about each photo, by digest: `allow` or `hide`, by name."""
+    return audit.replay(store).opinions
 
 
 # What is to be looked at.
@@ -108,8 +69,7 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
     """
     if not policy.hides_children:
         return []
-    requests = history(store).requests
-    asked = {store.number(digest): request for digest, request in requests.items()}
+    asked = {store.number(digest): request for digest, request in store.requests().items()}
     doubts: list[Doubt] = []
     with store.reading():
         numbers = store.matching(Filters()).tolist()
@@ -123,7 +83,7 @@ def _doubts(
 ) -> Iterator[Doubt]:
     assessed, ruled = store.assessments(numbers), store.rulings(numbers)
     judged = verdicts(store, policy, numbers)
-    waiting = [number for number in numbers if number in asked or judged[number] == "review"]
+    waiting = [one for one in numbers if one in asked or judged[one] == "review"]
     for photo in store.stored(store.present(waiting)).values():
         number = photo.id
         known = assessed.get(number), ruled.get(number), asked.get(number)
@@ -191,21 +151,32 @@ def ruling(decision: str, who: str, why: str = "", when: str | None = None) -> R
 def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = None) -> Outcome:
     """Put a decision on record, and in force unless another person's stands.
 
+    Where it contradicts one that stands, the photo is disputed, and hidden until somebody decides.
+
     Args:
         store: the library.
         digest: the photo.
         decided: the decision.
         over: the decision in force that the person knew of: it is replaced. One that the person
-            didn't know of stands, and theirs is kept beside it.
+            didn't know of stands, and theirs is kept beside it. A third person who gives a reason
+            decides a dispute of two.
+
+    Raises:
+        MissingReasonError: it overrules another person and gives no reason.
     """
     with store.durable():
-        standing = store.ruling(digest)
-        outcome = _outcome(standing, decided, over)
+        standing, request = store.ruling(digest), store.request(digest)
+        outcome = _outcome(standing, decided, over, request)
         if outcome == "unchanged":
             return outcome
         if outcome == "ruled":
+            if _overrules(decided, standing, request) and not decided.why:
+                raise MissingReasonError
             store.set_ruling(digest, decided)
+            store.set_request(digest, None)
             _hold_copies(store, digest, decided)
+        if outcome == "disputed":
+            store.set_request(digest, _dispute(decided))
         facts = _facts(store, digest, decided)
         audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
@@ -220,48 +191,84 @@ def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
         CopyFinder(store).keep([number])
 
 
-def _outcome(standing: Ruling | None, decided: Ruling, over: Ruling | None) -> Outcome:
+def _outcome(
+    standing: Ruling | None, decided: Ruling, over: Ruling | None, request: Request | None
+) -> Outcome:
     if standing is None or standing == over:
         return "ruled"
     if standing.who == decided.who:
         return "unchanged" if standing.verdict == decided.verdict else "ruled"
+    other = request is not None and request.kind == "disputed" and request.who != decided.who
+    if other and decided.why:  # a third person, with a reason
+        return "ruled"
     return "seconded" if standing.verdict == decided.verdict else "disputed"
+
+
+def _overrules(decided: Ruling, standing: Ruling | None, request: Request | None) -> bool:
+    """Whether a decision ends what another person decided."""
+    if standing is not None and standing.who == decided.who:
+        return standing.verdict == decided.verdict  # else it concedes
+    if request is not None and request.kind == "disputed":
+        return True
+    return standing is not None and standing.verdict != decided.verdict
+
+
+def _dispute(decided: Ruling) -> Request:
+    return Request("disputed", decided.who, decided.when, decided.why)
 
 
 def withdraw(store: Store, digest: str, who: str, why: str = "") -> None:
     """Take the decision in force back, so that the machine's assessment counts again.
 
+    A dispute stays open.
+
     Raises:
-        KadrError: there is none.
+        NoDecisionError: there is none.
+        MissingReasonError: it is another person's, and no reason is given.
     """
-    _withdraw(store, digest, None, {"who": _name(who), "why": _text(why), "undo": False})
+    with store.durable():
+        standing = _standing(store, digest)
+        if standing.who != _name(who) and not _text(why):
+            raise MissingReasonError
+        _withdraw(store, digest, standing, {"who": _name(who), "why": _text(why), "undo": False})
 
 
 def undo(store: Store, doubt: Doubt, who: str) -> None:
-    """Take a decision about a doubt back, as if it hadn't been made; the log keeps both.
+    """Take one's own decision about a doubt back, as if it hadn't been made; the log keeps both.
 
     Raises:
-        KadrError: there is none.
+        KadrError: there is none, or it is another person's by now.
     """
-    _withdraw(store, doubt.digest, doubt.ruling, {"who": _name(who), "why": "", "undo": True})
-
-
-def _withdraw(store: Store, digest: str, before: Ruling | None, facts: dict[str, Any]) -> None:
     with store.durable():
-        standing = store.ruling(digest)
-        if standing is None:
-            raise KadrError(f"Nobody has decided about {digest}, so nothing can be taken back.")
-        store.set_ruling(digest, before)
-        audit.append(
-            store,
-            "withdrawn",
-            photo=digest,
-            when=audit.now(),
-            of=standing.who,
-            standing=_brief(standing),
-            restored=_brief(before),
-            **facts,
-        )
+        standing = _standing(store, doubt.digest)
+        if standing.who != _name(who):
+            raise KadrError("Somebody else has decided since, so nothing can be undone.")
+        _withdraw(store, doubt.digest, standing, {"who": standing.who, "why": "", "undo": True})
+
+
+def _standing(store: Store, digest: str) -> Ruling:
+    standing = store.ruling(digest)
+    if standing is None:
+        raise NoDecisionError(f"Nobody has decided about {digest}, so nothing can be taken back.")
+    return standing
+
+
+def _withdraw(store: Store, digest: str, standing: Ruling, how: Mapping[str, Any]) -> None:
+    """Put what the log says was before in force again, and say so; within a transaction."""
+    state = audit.replay(store)
+    before = state.before(digest) if how["undo"] else None
+    facts = {
+        "photo": digest,
+        "when": audit.now(),
+        "of": standing.who,
+        "standing": _brief(standing),
+        "restored": _brief(before),
+        **how,
+    }
+    state.add("withdrawn", facts)
+    store.set_ruling(digest, state.rulings.get(digest))
+    store.set_request(digest, state.requests.get(digest))
+    audit.append(store, "withdrawn", **facts)
 
 
 def appeal(store: Store, digest: str, who: str, why: str) -> None:
@@ -272,15 +279,22 @@ def appeal(store: Store, digest: str, who: str, why: str) -> None:
     """
     if not why.strip():
         raise KadrError("An appeal needs its reason: --why.")
-    facts = {"who": _name(who), "when": audit.now(), "why": _text(why)}
+    request = Request("appealed", _name(who), audit.now(), _text(why))
     with store.durable():
-        standing = _brief(store.ruling(digest))
+        standing, open_ = _brief(store.ruling(digest)), store.request(digest)
+        if open_ is None or open_.kind != "disputed":
+            store.set_request(digest, request)
+        facts = {"who": request.who, "when": request.when, "why": request.why}
         audit.append(store, "appealed", photo=digest, **facts, standing=standing)
 
 
 def dispute(store: Store, digest: str, decided: Ruling) -> None:
-    """Put a decision on record that another one of the same moment contradicts: neither holds."""
+    """Put a decision on record that another one of the same moment contradicts: neither holds.
+
+    The photo is hidden until somebody decides.
+    """
     with store.durable():
+        store.set_request(digest, _dispute(decided))
         facts = _facts(store, digest, decided)
         audit.append(store, "disputed", **facts, standing=_brief(store.ruling(digest)))
 

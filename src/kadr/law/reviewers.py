@@ -136,7 +136,7 @@ class _Sheet:
             self.decided[digest].append((number, said))
 
     def imported(self) -> Imported:
-        known = review.history(self.store)
+        known = review.opinions(self.store)
         outcomes: Counter[Outcome] = Counter()
         for digest, rows in self.decided.items():
             for number, said, outcome in self._apply(digest, rows, known):
@@ -147,7 +147,10 @@ class _Sheet:
         return Imported(dict(outcomes), self.blank, tuple(problems))
 
     def _apply(
-        self, digest: str, rows: Sequence[tuple[int, Ruling]], known: review.History
+        self,
+        digest: str,
+        rows: Sequence[tuple[int, Ruling]],
+        known: Mapping[str, Mapping[str, str]],
     ) -> Iterator[tuple[int, Ruling, Outcome]]:
         if len({(said.who, said.verdict) for _, said in rows}) > len({r.who for _, r in rows}):
             for number, said in rows:
@@ -156,8 +159,8 @@ class _Sheet:
         stands = self.store.ruling(digest)
         split = stands is None and len({said.verdict for _, said in rows}) > 1
         for number, said in rows:
-            if known.opinions[digest].get(said.who) == said.verdict:
-                if stands is None and digest not in known.requests:
+            if known.get(digest, {}).get(said.who) == said.verdict:
+                if stands is None and self.store.request(digest) is None:
                     self._report(number, "verdict", f"{said.who} said so before, and {_WITHDRAWN}")
                 yield number, said, "unchanged"
             elif stands and stands.who == said.who and stands.when >= said.when:
@@ -171,7 +174,10 @@ class _Sheet:
                 review.dispute(self.store, digest, said)
                 yield number, said, "disputed"
             else:
-                yield number, said, review.decide(self.store, digest, said)
+                try:
+                    yield number, said, review.decide(self.store, digest, said)
+                except KadrError as error:  # it gives no reason where it needs one
+                    self._report(number, "why", str(error))
 
     def _report(self, number: int, column: str | None, message: str) -> None:
         self.problems.append(Problem(self.name, number, column, message))
@@ -216,7 +222,7 @@ class Stats:
 def stats(store: Store, policy: Policy) -> Stats:
     """How much is left, how reviewers agree, and how they judge the machine."""
     waiting = review.queue(store, policy)
-    opinions = [said for said in review.history(store).opinions.values() if len(said) > 1]
+    opinions = [said for said in review.opinions(store).values() if len(said) > 1]
     ruled = store.all_rulings()
     return Stats(
         left=len(waiting),

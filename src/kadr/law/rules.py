@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -62,13 +62,14 @@ class Rules:
 def strictest(policies: Iterable[Policy]) -> Policy:
     """A policy that hides whatever any of these hides: the strictest of them in each respect.
 
-    Where one of them is so in every respect, it is that one. Name, disclaimers and `logs_queries`
-    are those of the first by `strictness`.
+    Where one of them is so in every respect, it is that one; else it has a name of its own, for
+    policies are told apart by their names. Disclaimers and `logs_queries` are those of the first by
+    `strictness`.
     """
     known = list(policies)
     first = max(known, key=strictness)
     hiding = [policy for policy in known if policy.hides_children] or [first]
-    return replace(
+    joined = replace(
         first,
         age=max(policy.age for policy in hiding),
         review=min(policy.review for policy in hiding),
@@ -77,6 +78,14 @@ def strictest(policies: Iterable[Policy]) -> Policy:
         refuses_queries=any(policy.refuses_queries for policy in hiding),
         vocabulary="wide" if any(one.vocabulary == "wide" for one in hiding) else "brief",
     )
+    return first if joined == first else replace(joined, name=_unused({one.name for one in known}))
+
+
+def _unused(names: Collection[str]) -> str:
+    name = "strictest"
+    while name in names:
+        name += "+"
+    return name
 
 
 def strictness(policy: Policy) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from kadr.types import Assessment, Filters, Ruling, Verdict
 
 
 def verdict(
-    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, *, copies: bool = False
+    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, *, held: bool = False
 ) -> Verdict:
     """What a policy makes of a photo.
 
@@ -23,15 +23,16 @@ def verdict(
         policy: the law.
         assessment: what the layers say of the photo.
         ruling: what a person decided about it.
-        copies: it is a near duplicate of a photo that the policy hides.
+        held: it is disputed, or a near duplicate of a photo that the policy hides.
     """
     if not policy.hides_children:
         return "show"
     if ruling is not None:
-        return "show" if ruling.verdict == "allow" else "hide"
+        shown: Verdict = "review" if held else "show"
+        return shown if ruling.verdict == "allow" else "hide"
     if assessment is not None and assessment.probability >= policy.hide:
         return "hide"
-    return "review" if copies or _is_open(policy, assessment) else "show"
+    return "review" if held or _is_open(policy, assessment) else "show"
 
 
 def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
@@ -76,7 +77,7 @@ def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int
     assessed, ruled = store.assessments(photos), store.rulings(photos)
     kept = hidden(store, policy, photos)
     return {
-        photo: verdict(policy, assessed.get(photo), ruled.get(photo), copies=photo in kept)
+        photo: verdict(policy, assessed.get(photo), ruled.get(photo), held=photo in kept)
         for photo in photos
     }
 

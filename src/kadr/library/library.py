@@ -207,7 +207,7 @@ class Library:
                 self._store, self._assessor, photos, self._log_assessed, copies, self._read
             )
 
-    # What is logged. Where no law is, nothing is, and the log isn't even imported.
+    # What is logged.
 
     def _log_policy(self) -> None:
         from kadr.law import audit, review
@@ -215,12 +215,10 @@ class Library:
         audit.in_force(self._store, self._policy, review.user())
 
     def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
-        if not self._policy.hides_children:
-            return
         from kadr.law import audit
 
-        judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
-        audit.assessed(self._store, self._policy, judged)
+        if audit.is_kept(self._store, self._policy):
+            audit.assessed(self._store, self._policy, assessments.items())
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
@@ -253,6 +251,14 @@ class Library:
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""
         return self._store.number(digest)
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it tells nothing of the number."""
+        return self._store.public_id(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._store.by_public_id(id_)
 
     # Review.
 

@@ -3,16 +3,18 @@
 import os
 from collections.abc import Callable, Iterator
 
+from kadr.law import proof
 from kadr.photos import files
 from kadr.stores import Store
 
 
 def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
-    """What is wrong in the library's file, then files whose content isn't what it was.
+    """What is wrong in the library's file, where it isn't as its log says, and which files changed.
 
     Reads every file again. `on_progress` is called with the files read and their total.
     """
     yield from store.check()
+    yield from proof.verify(store)
     contents = list(store.contents())
     for done, (path, size, modified, digest) in enumerate(contents, start=1):
         try:

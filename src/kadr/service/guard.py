@@ -259,8 +259,8 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
         self._receive = receive
-        uploads = UPLOADS.fullmatch(scope["path"]) and scope["method"] == "POST"
-        self._most = service.most_bytes if uploads else SMALL_BODY
+        self._is_upload = bool(UPLOADS.fullmatch(scope["path"])) and scope["method"] == "POST"
+        self._most = service.most_bytes if self._is_upload else SMALL_BODY
         self._left = self._most
         self._seconds = service.seconds
         self._ends = asyncio.get_running_loop().time() + service.seconds
@@ -287,7 +287,9 @@ class _Body:
         return message
 
     def _large(self) -> HTTPException:
-        return _refused(413, f"A request may have at most {self._most:,} bytes.")
+        detail = f"A request may have at most {self._most:,} bytes."
+        hint = " Send fewer or smaller photos, or start the service with --max-bytes."
+        return _refused(413, detail + hint * self._is_upload)
 
 
 def _refused(status: int, detail: str) -> HTTPException:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.stores.chain import Entry
-from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped, Vectors
+from kadr.types import Assessment, Filters, PhotoFacts, Request, Ruling, Skipped, Vectors
 
 ENGINES = {"sqlite": "kadr.stores.sqlite:SqliteStore"}
 MEMORY = Path(":memory:")
@@ -116,6 +116,11 @@ class Store(Protocol):
     @property
     def path(self) -> Path:
         """The library's file."""
+        ...
+
+    @property
+    def readonly(self) -> bool:
+        """Whether the library may only be read: every method that writes raises LibraryError."""
         ...
 
     def close(self) -> None:
@@ -244,6 +249,17 @@ class Store(Protocol):
         """The photos of these digests that were encoded."""
         ...
 
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: below 2^53, and it says nothing of the number.
+
+        It stays the same for as long as the photo is in the library.
+        """
+        ...
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        ...
+
     def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
         ...
@@ -306,11 +322,15 @@ class Store(Protocol):
     # The law.
 
     def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
-        """The assessments of those photos that have one."""
+        """The assessments of those photos that have one; a damaged one is none."""
         ...
 
     def keep_assessments(self, assessments: Mapping[int, Assessment]) -> None:
         """Keep assessments by the photo's number, in place of older ones."""
+        ...
+
+    def assessed(self) -> Iterator[tuple[str, Assessment]]:
+        """Every assessment that isn't damaged, with the hex digest of its photo."""
         ...
 
     def unassessed(self, version: str | None = None) -> list[int]:
@@ -343,7 +363,7 @@ class Store(Protocol):
         ...
 
     def ruling(self, digest: str) -> Ruling | None:
-        """The decision about a content that is in force."""
+        """The decision about a content that is in force; a damaged one hides."""
         ...
 
     def rulings(self, photos: Iterable[int]) -> dict[int, Ruling]:
@@ -361,12 +381,34 @@ class Store(Protocol):
         """
         ...
 
+    def set_request(self, digest: str, request: Request | None) -> None:
+        """Open an appeal or a dispute in place of an earlier one; None: close it.
+
+        A disputed photo isn't shown.
+        """
+        ...
+
+    def request(self, digest: str) -> Request | None:
+        """The open appeal or dispute about a content."""
+        ...
+
+    def requests(self) -> dict[str, Request]:
+        """The open appeals and disputes, by hex digest, the oldest first."""
+        ...
+
     def record(self, event: str, facts: Mapping[str, Any]) -> Entry:
         """Add an entry to the audit log. Within `durable`, together with what it tells of."""
         ...
 
     def entries(self, *events: str) -> Iterator[Entry]:
-        """The audit log, or its entries of these events, in order."""
+        """The audit log, or its entries of these events, in order.
+
+        What the library hasn't sealed is left out, where the key is there to tell.
+        """
+        ...
+
+    def log_problems(self) -> list[str]:
+        """What is wrong with the audit log: entries that were changed, removed, added or moved."""
         ...
 
 

@@ -7,7 +7,7 @@ end breaks nothing: the hash of the last entry, the *anchor*, must be known from
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 START = "0" * 64
@@ -48,7 +48,7 @@ def canonical(content: Mapping[str, Any]) -> bytes:
 
 def to_line(entry: Entry) -> bytes:
     """An entry as a line of JSON, with its newline."""
-    return canonical({name: getattr(entry, name) for name in Entry.__slots__}) + b"\n"
+    return canonical(asdict(entry)) + b"\n"
 
 
 def from_line(raw: bytes) -> Entry | None:
@@ -64,7 +64,10 @@ def from_line(raw: bytes) -> Entry | None:
 def is_sound(entry: Entry) -> bool:
     """Whether an entry's hash is that of its content."""
     content = entry.sequence, entry.time, entry.event, entry.facts, entry.previous
-    return _hash(*content) == entry.hash
+    try:
+        return _hash(*content) == entry.hash
+    except (TypeError, ValueError, RecursionError):  # a stranger's hand wrote it
+        return False
 
 
 def follows(entry: Entry, last: Entry | None) -> bool:
@@ -73,13 +76,8 @@ def follows(entry: Entry, last: Entry | None) -> bool:
     return (entry.sequence, entry.previous) == (number + 1, previous)
 
 
-def problems(entries: Iterable[Entry], anchor: str | None = None) -> Iterator[str]:
-    """What is wrong with a chain, in order.
-
-    Args:
-        entries: all of them.
-        anchor: the hash of the last one, if that is known.
-    """
+def problems(entries: Iterable[Entry]) -> Iterator[str]:
+    """What is wrong with a chain, in order. What is missing at its end isn't told."""
     last: Entry | None = None
     for entry in entries:
         if not is_sound(entry):
@@ -89,5 +87,3 @@ def problems(entries: Iterable[Entry], anchor: str | None = None) -> Iterator[st
         if entry.event == "broken":
             yield f"entry {entry.sequence}: notes that the log was damaged before it"
         last = entry
-    if anchor is not None and anchor != (last.hash if last else START):
-        yield "the end isn't what the library noted: entries were cut off or added"

@@ -8,8 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kadr.errors import LibraryError
+from kadr.errors import LibraryError, ReadOnlyError
+from kadr.photos import files
 from kadr.stores import MEMORY
+from kadr.stores.sealer import Sealer
+from kadr.stores.sqlite import opening
 from kadr.stores.sqlite.migrations import APPLICATION, FORMAT, migrate
 from kadr.stores.sqlite.statements import Run, get_note, put_note
 
@@ -31,18 +34,28 @@ class Connection:
         self.path = path
         if not create and not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises
             raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
+        self._within = False  # a transaction that writes
+        self._openings = 0
+        self._sealer = Sealer(None if path == MEMORY else path.with_name(path.name + ".audit.key"))
         try:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
-            self._within = False  # a transaction that writes
             self._open(create=create)
         except (OSError, sqlite3.Error) as error:
             raise self._broken(error) from error
 
-    def _open(self, *, create: bool) -> None:
+    @property
+    def readonly(self) -> bool:
+        """Whether the library may only be read, by this user or because of the disk."""
+        return self._access != "write"
+
+    def _open(self, *, create: bool = False) -> None:
+        self._access = opening.access(self.path)
+        self._stamp = self._state()
+        self._base = opening.connect(self.path, self._access)
+        self._openings += 1
         run = self._base.execute
-        if create and self._is_empty():
+        if create and not self.readonly and self._is_empty():
             with self.writing():  # SQLite doesn't wait for another one that turns the log on
                 self._make()
         run("BEGIN")  # both of one instant: another process may be making it
@@ -58,11 +71,23 @@ class Connection:
                 "that made it, or index into a new file."
             )
         if version < FORMAT:
-            with self.durable():
-                migrate(run, self.path)
+            self._migrate(version)
         run("PRAGMA synchronous=NORMAL")
         run("PRAGMA temp_store=MEMORY")
         self._base.create_function("folded", 1, _folded, deterministic=True)
+
+    def _migrate(self, version: int) -> None:
+        if self.readonly:
+            raise LibraryError(
+                f"{self.path} has format {version}, and this kadr reads {FORMAT}. Open it once "
+                "where it may be written to, as by kadr library, and it is brought up to date."
+            )
+        with self.durable():
+            migrate(self._base.execute, self.path, self._sealer)
+        opening.make_private(self.path)
+
+    def _state(self) -> tuple[int, int] | None:
+        return None if self.path == MEMORY else files.state(self.path)
 
     def _is_empty(self) -> bool:
         return self._base.execute("SELECT 1 FROM sqlite_master").fetchone() is None
@@ -73,7 +98,7 @@ class Connection:
         self._base.execute("BEGIN IMMEDIATE")  # another process may be making it too
         if self._is_empty():
             self._base.execute(f"PRAGMA application_id={APPLICATION}")
-            migrate(self._base.execute, self.path)
+            migrate(self._base.execute, self.path, self._sealer)
         self._base.execute("COMMIT")
 
     def close(self) -> None:
@@ -95,7 +120,8 @@ class Connection:
             return
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        self._check_writable()
+        lock = FileLock(self.path.with_name(self.path.name + ".lock"), mode=opening.PRIVATE)
         try:
             try:
                 lock.acquire(timeout=0)
@@ -124,7 +150,26 @@ class Connection:
 
     def changes(self) -> tuple[int, int]:
         """Differs when the library was changed since: by another connection, or by this one."""
-        return int(self.read("PRAGMA data_version")[0][0]), self._base.total_changes
+        if self._access == "frozen" and not self._base.in_transaction:
+            self._thaw()
+        version = int(self.read("PRAGMA data_version")[0][0])
+        return (self._openings << 32) + version, self._base.total_changes
+
+    def _thaw(self) -> None:
+        """Open the file anew where somebody who may write has changed it."""
+        if self._state() != self._stamp or opening.access(self.path) != "frozen":
+            self._base.close()
+            try:
+                self._open()
+            except (OSError, sqlite3.Error) as error:
+                raise self._broken(error) from error
+
+    def _check_writable(self) -> None:
+        if self.readonly:
+            raise ReadOnlyError(
+                f"{self.path} may only be read here. Check the permissions of the file and its "
+                "folder, or name another with --library."
+            )
 
     def bytes(self) -> int:
         """Size of the file, with what is still in its log."""
@@ -158,6 +203,7 @@ class Connection:
         if self._within:
             yield self._base.execute
             return
+        self._check_writable()
         try:
             self._base.execute("BEGIN IMMEDIATE")
             self._within = True
@@ -197,9 +243,15 @@ class Connection:
             yield from self.read(statement.format(",".join("?" * len(part))), part)
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a statement."""
+        """All rows of a statement. Bytes in a text that damage left no UTF-8 are escaped."""
         try:
-            return self._base.execute(statement, values).fetchall()
+            try:
+                return self._base.execute(statement, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                self._base.text_factory = _lenient  # from now on: it is slower
+                return self._base.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
@@ -214,12 +266,16 @@ class Connection:
             )
         if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
             return LibraryError(
-                f"{self.path}: can't be opened for writing ({text}). Check the permissions of the "
-                "file and its folder, or name another with --library."
+                f"{self.path}: can't be opened ({text}). Check the permissions of the file and its "
+                "folder, or name another with --library."
             )
         return LibraryError(
             f"{self.path}: the library can't be read ({text}). Look at it with kadr library verify."
         )
+
+
+def _lenient(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _folded(text: str | None) -> str | None:

@@ -12,11 +12,15 @@ from kadr.stores import POLICY, FileState, NewFile, NewPhoto
 from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
+from kadr.stores.sqlite.statements import MARK
 from kadr.types import Skipped
 
+_RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
+    "(version != '')", "0"
+)
 _NOWHERE = (
     "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id) AND digest NOT IN"
-    " (SELECT digest FROM rulings WHERE verdict = 'hide')"
+    " (SELECT digest FROM decisions WHERE verdict = 'hide')"
 )
 """A photo that a person hides stays: its copies must be known when they come."""
 
@@ -148,7 +152,7 @@ class FileTables(VectorTables, LogTable):
             (path, file.size, file.modified, photo, file.problem),
         )
         if photo is not None:  # a new name may tell more
-            run("UPDATE assessments SET version = '' WHERE photo = ?", (photo,))
+            run(_RENAMED, (photo,))
 
     def prune(self, folder: Path | None = None) -> int:
         """Forget the files that are missing, below a folder or all; how many those were."""
@@ -180,25 +184,25 @@ class FileTables(VectorTables, LogTable):
 
     def _forget(self, which: str, values: Sequence[bytes]) -> int:
         with self.transaction() as run:
-            gone = run(f"DELETE FROM files WHERE {which}", values).rowcount  # noqa: S608
+            gone = run(f"DELETE FROM files WHERE {which}", values).rowcount
             self._drop_orphans()
         return int(gone)
 
     def sweep(self) -> None:
         """Drop the contents that lie nowhere. One whose file is merely missing stays."""
-        if self.read(f"SELECT 1 FROM photos WHERE {_NOWHERE} LIMIT 1"):  # noqa: S608
+        if self.read(f"SELECT 1 FROM photos WHERE {_NOWHERE} LIMIT 1"):
             with self.transaction():
                 self._drop_orphans()
 
     def _drop_orphans(self) -> None:
-        rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")  # noqa: S608
+        rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")
         gone = [digest.hex() for (digest,) in rows]
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
-        among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
+        among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"
         for table in ("vectors", "assessments", "copies", "parts"):
-            self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
-        self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
+            self._base.execute(f"DELETE FROM {table} WHERE photo {among}")
+        self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")
         self._compact()
 
     def paths(self) -> list[tuple[int | None, bytes]]:

@@ -1,9 +1,11 @@
 """The tables, made by numbered steps: a new library takes them all, an older one those it lacks."""
 
+import secrets
 from pathlib import Path
 
+from kadr.stores.sealer import Sealer
 from kadr.stores.sqlite import takeover
-from kadr.stores.sqlite.statements import Run
+from kadr.stores.sqlite.statements import IDS, MARK, RULING_MARK, Run, put_note
 
 APPLICATION = 0x6B616472
 """SQLite's application_id of a library: "kadr" in ASCII."""
@@ -33,12 +35,25 @@ CREATE TABLE blocks (
 # AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
 # speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
 
-_AUDIT = """
+_RECORD = f"""
 CREATE TABLE audit (
     sequence INTEGER PRIMARY KEY, time TEXT NOT NULL, event TEXT NOT NULL, facts TEXT NOT NULL,
-    previous TEXT NOT NULL, hash TEXT NOT NULL);
-CREATE INDEX audit_events ON audit (event)
+    previous TEXT NOT NULL, hash TEXT NOT NULL, seal TEXT NOT NULL);
+CREATE INDEX audit_events ON audit (event);
+CREATE TABLE requests (
+    digest BLOB PRIMARY KEY, kind TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    why TEXT NOT NULL) WITHOUT ROWID;
+ALTER TABLE assessments ADD mark INT;
+UPDATE assessments SET mark = {MARK};
+CREATE VIEW sound_assessments AS SELECT * FROM assessments WHERE mark = {MARK};
+ALTER TABLE rulings ADD mark TEXT;
+UPDATE rulings SET mark = {RULING_MARK};
+CREATE VIEW decisions AS SELECT
+    digest, CASE WHEN mark = {RULING_MARK} THEN verdict ELSE 'hide' END AS verdict, who, at, why
+    FROM rulings
 """
+# A row whose mark isn't that of what it says was damaged: as an assessment it is none, so that a
+# person must look; as a ruling it hides.
 
 
 _COPIES = """
@@ -50,29 +65,30 @@ CREATE TABLE parts (photo INTEGER PRIMARY KEY REFERENCES photos (id), hashes BLO
 """
 
 
-def _photos(run: Run, _path: Path) -> None:
+def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
 
 
-def _audit(run: Run, path: Path) -> None:
-    _script(run, _AUDIT)
-    takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"))
+def _record(run: Run, path: Path, sealer: Sealer) -> None:
+    _script(run, _RECORD)
+    put_note(run, IDS, secrets.token_hex(32))
+    takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"), sealer)
 
 
-def _copies(run: Run, _path: Path) -> None:
+def _copies(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _COPIES)
 
 
-STEPS = (_photos, _audit, _copies)
+STEPS = (_photos, _record, _copies)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 
 
-def migrate(run: Run, path: Path) -> None:
+def migrate(run: Run, path: Path, sealer: Sealer) -> None:
     """Bring a library's tables to this format, within a transaction."""
     (version,) = run("PRAGMA user_version").fetchone()
     for step in STEPS[version:]:
-        step(run, path)
+        step(run, path, sealer)
     run(f"PRAGMA user_version={FORMAT}")
 
 

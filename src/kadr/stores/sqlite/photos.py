@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.errors import LibraryError
 from kadr.stores import Stored, Totals
+from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.paths import below, path_of
+from kadr.stores.sqlite.records import RecordTables
 from kadr.stores.sqlite.scan import VectorTables
+from kadr.stores.sqlite.statements import IDS
 from kadr.types import Filters, PhotoFacts
 
 
-class PhotoTables(VectorTables):
+class PhotoTables(VectorTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
@@ -55,6 +60,21 @@ class PhotoTables(VectorTables):
         statement = "SELECT id FROM photos WHERE digest = ? AND encoded"
         return [row[0] for digest in digests for row in self.read(statement, (digest,))]
 
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it says nothing, and stays the same."""
+        return self._ids.encrypt(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._ids.decrypt(id_)
+
+    @cached_property
+    def _ids(self) -> IdCipher:
+        secret = bytes.fromhex(self.meta(IDS) or "")
+        if len(secret) < 16:  # without it, ids would tell what they must not
+            raise LibraryError(f"{self.path}: its secret of ids is gone. Index into a new file.")
+        return IdCipher(secret)
+
     def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
         rows = self.read(
@@ -74,7 +94,7 @@ class PhotoTables(VectorTables):
         place = "" if filters.near is None else ", p.latitude, p.longitude"
         order = f"{WHEN} DESC, p.id DESC" if newest else "p.id"
         rows = self.read(
-            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",  # noqa: S608
+            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",
             values,
         )
         numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
@@ -120,9 +140,20 @@ class PhotoTables(VectorTables):
             " (SELECT id FROM photos WHERE encoded)",
         }
         for words, what in questions.items():
-            (count,) = self.read(f"SELECT count(*) FROM {what}")[0]  # noqa: S608 - fixed text
+            (count,) = self.read(f"SELECT count(*) FROM {what}")[0]
             if count:
                 problems.append(words.format(count))
+        assessments, rulings = self.damaged()
+        if assessments:
+            problems.append(
+                f"{assessments} assessments are damaged, so that under a law their photos wait for"
+                " a person. kadr index makes them anew"
+            )
+        if rulings:
+            problems.append(
+                f"{rulings} decisions are damaged, so that under a law their photos are hidden."
+                " Decide anew"
+            )
         lost = self._unscanned()
         if lost:
             problems.append(f"{lost} photos are not in the scan, so no search finds them")

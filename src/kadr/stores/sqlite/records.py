@@ -5,54 +5,48 @@ stays when the photo is forgotten, and holds when it comes back.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple
+from typing import Any
 
 from kadr.stores.sqlite.connection import Connection
-from kadr.types import Assessment, Ruling
+from kadr.stores.sqlite.statements import MARK, RULING_MARK
+from kadr.types import Assessment, Request, Ruling
 
 
 class RecordTables(Connection):
-    """The tables `assessments`, `copies` and `rulings`."""
+    """The tables `assessments`, `copies`, `rulings` and `requests`."""
 
     def keep_assessments(self, assessments: Mapping[int, Assessment]) -> None:
         """Keep assessments by the photo's number, in place of older ones."""
         with self.transaction() as run:
             for photo, assessment in assessments.items():
-                run("INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (photo, *_columns(assessment)))  # fmt: skip
+                run(_KEEP, (photo, *_columns(assessment)))
                 run("UPDATE copies SET probability = ? WHERE digest ="
                     " (SELECT digest FROM photos WHERE id = ?)",
                     (assessment.probability, photo))  # fmt: skip
 
     def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
         """The assessments of those photos that have one."""
-        statement = (
-            "SELECT photo, words, scene, faces, failed, probability, version FROM assessments"
-            " WHERE photo IN ({})"
+        statement = f"SELECT photo, {_ASSESSMENT} FROM sound_assessments WHERE photo IN ({{}})"
+        return dict(_readable(self.among(statement, photos)))
+
+    def assessed(self) -> Iterator[tuple[str, Assessment]]:
+        """Every assessment that isn't damaged, with the hex digest of its photo."""
+        rows = self.read(
+            f"SELECT digest, {_ASSESSMENT} FROM sound_assessments a JOIN photos p ON p.id = a.photo"
         )
-        return {
-            photo: Assessment(
-                tuple(json.loads(words)),
-                scene,
-                None if faces is None else tuple(json.loads(faces)),
-                tuple(json.loads(failed)),
-                probability,
-                version,
-            )
-            for photo, words, scene, faces, failed, probability, version in self.among(
-                statement, photos
-            )
-        }
+        return ((digest.hex(), assessment) for digest, assessment in _readable(rows))
 
     def unassessed(self, version: str | None = None) -> list[int]:
         """Photos that were encoded and have no assessment, or none of this version.
 
         One that was made before the photo got another name has no version.
         """
-        known = "SELECT photo FROM assessments WHERE coalesce(version = ?, version != '')"
+        known = "SELECT photo FROM sound_assessments WHERE coalesce(version = ?, version != '')"
         rows = self.read(
-            f"SELECT id FROM photos WHERE encoded AND id NOT IN ({known}) ORDER BY id",  # noqa: S608
+            f"SELECT id FROM photos WHERE encoded AND id NOT IN ({known}) ORDER BY id",
             (version,),
         )
         return [number for (number,) in rows]
@@ -60,8 +54,9 @@ class RecordTables(Connection):
     def suspected(self, least: float) -> list[int]:
         """Photos that a person hides, or whose assessment is at least so probable."""
         rows = self.read(
-            "SELECT photo FROM assessments WHERE probability >= ? UNION SELECT p.id FROM rulings r"
-            " JOIN photos p ON p.digest = r.digest WHERE r.verdict = 'hide'",
+            "SELECT photo FROM assessments WHERE probability >= ? UNION"
+            " SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest"
+            " WHERE r.verdict = 'hide'",
             (least,),
         )
         return [number for (number,) in rows]
@@ -82,14 +77,19 @@ class RecordTables(Connection):
         """Photos, of these or all, that the records allow to be shown: see `Store.shown`."""
         limit, among = repr(float(below)), "" if photos is None else "photo IN ({}) AND"
         looked = "AND faces IS NOT NULL" if faces else ""
-        ruled = "SELECT p.id FROM rulings r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
+        ruled = (
+            "SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
+        )
+        disputed = "SELECT digest FROM requests WHERE kind = 'disputed'"
         statement = (
-            f"SELECT photo FROM assessments WHERE {among} probability < {limit}"  # noqa: S608
+            f"SELECT photo FROM sound_assessments WHERE {among} probability < {limit}"
             f" AND version != '' AND failed = '[]' {looked} AND photo NOT IN ({ruled} 'hide')"
             " AND photo NOT IN"
-            " (SELECT c.photo FROM copies c LEFT JOIN rulings r ON r.digest = c.digest"
-            f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit}))"
-            f" UNION {ruled} 'allow'"
+            " (SELECT c.photo FROM copies c LEFT JOIN decisions r ON r.digest = c.digest"
+            f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit})"
+            f" OR c.digest IN ({disputed}))"
+            f" AND photo NOT IN (SELECT id FROM photos WHERE digest IN ({disputed}))"
+            f" UNION {ruled} 'allow' AND p.digest NOT IN ({disputed})"
         )
         if photos is None:
             return [number for (number,) in self.read(statement)]
@@ -103,27 +103,94 @@ class RecordTables(Connection):
                 run("DELETE FROM rulings WHERE digest = ?", (key,))
             else:
                 values = key, *astuple(ruling)
-                run("INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?)", values)
+                run("INSERT OR REPLACE INTO rulings VALUES (?, ?, ?, ?, ?, NULL)", values)
+                run(f"UPDATE rulings SET mark = {RULING_MARK} WHERE digest = ?", (key,))
 
     def ruling(self, digest: str) -> Ruling | None:
         """The decision about a content that is in force."""
         rows = self.read(
-            "SELECT verdict, who, at, why FROM rulings WHERE digest = ?", (bytes.fromhex(digest),)
+            "SELECT verdict, who, at, why FROM decisions WHERE digest = ?", (bytes.fromhex(digest),)
         )
         return Ruling(*rows[0]) if rows else None
 
     def rulings(self, photos: Iterable[int]) -> dict[int, Ruling]:
         """The decisions in force about those photos that have one."""
         statement = (
-            "SELECT p.id, r.verdict, r.who, r.at, r.why FROM rulings r"
+            "SELECT p.id, r.verdict, r.who, r.at, r.why FROM decisions r"
             " JOIN photos p ON p.digest = r.digest WHERE p.id IN ({})"
         )
         return {row[0]: Ruling(*row[1:]) for row in self.among(statement, list(photos))}
 
     def all_rulings(self) -> dict[str, Ruling]:
         """Every decision in force, by hex digest, whether its photo is in the library or not."""
-        rows = self.read("SELECT digest, verdict, who, at, why FROM rulings ORDER BY at, digest")
+        rows = self.read("SELECT digest, verdict, who, at, why FROM decisions ORDER BY at, digest")
         return {row[0].hex(): Ruling(*row[1:]) for row in rows}
+
+    def set_request(self, digest: str, request: Request | None) -> None:
+        """Open an appeal or a dispute in place of an earlier one; None: close it."""
+        key = bytes.fromhex(digest)
+        with self.transaction() as run:
+            if request is None:
+                run("DELETE FROM requests WHERE digest = ?", (key,))
+            else:
+                values = key, *astuple(request)
+                run("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?)", values)
+
+    def requests(self) -> dict[str, Request]:
+        """The open appeals and disputes, by hex digest."""
+        rows = self.read("SELECT digest, kind, who, at, why FROM requests ORDER BY at, digest")
+        return {row[0].hex(): Request(*row[1:]) for row in rows}
+
+    def request(self, digest: str) -> Request | None:
+        """The open appeal or dispute about a content."""
+        rows = self.read(
+            "SELECT kind, who, at, why FROM requests WHERE digest = ?", (bytes.fromhex(digest),)
+        )
+        return Request(*rows[0]) if rows else None
+
+    def damaged(self) -> tuple[int, int]:
+        """How many assessments and how many rulings aren't what was written."""
+        count = "SELECT count(*) FROM "
+        (assessments,) = self.read(
+            f"{count} assessments WHERE photo NOT IN (SELECT photo FROM sound_assessments)"
+        )[0]
+        (rulings,) = self.read(f"{count} rulings WHERE mark IS NOT {RULING_MARK}")[0]
+        return int(assessments), int(rulings)
+
+
+_ASSESSMENT = "words, scene, faces, failed, probability, version"
+
+
+def _readable(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, Assessment]]:
+    """Assessments with what stands before them, without those that damage made unreadable."""
+    for key, *columns in rows:
+        with suppress(ValueError, TypeError):
+            yield key, _assessment(*columns)
+
+
+def _assessment(
+    words: str,
+    scene: float | None,
+    faces: str | None,
+    failed: str,
+    probability: float,
+    version: str,
+) -> Assessment:
+    return Assessment(
+        tuple(json.loads(words)),
+        scene,
+        None if faces is None else tuple(json.loads(faces)),
+        tuple(json.loads(failed)),
+        probability,
+        version,
+    )
+
+
+_KEEP = (
+    "INSERT OR REPLACE INTO assessments (photo, words, scene, faces, failed, probability, version,"
+    f" mark) SELECT *, {MARK} FROM (SELECT ? AS photo, ? AS words, ? AS scene, ? AS faces,"
+    " ? AS failed, ? AS probability, ? AS version)"
+)
 
 
 def _columns(assessment: Assessment) -> tuple[str | float | None, ...]:

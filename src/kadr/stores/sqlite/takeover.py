@@ -3,20 +3,22 @@
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kadr.stores import chain
 from kadr.stores.chain import START, Entry
-from kadr.stores.sqlite.statements import ANCHOR, Run, append, get_note, insert
+from kadr.stores.replay import Replay
+from kadr.stores.sealer import Sealer
+from kadr.stores.sqlite.statements import ANCHOR, ENTRIES, Run, append, get_note, insert, to_entry
 
 PENDING = "audit.pending"
 """Key of the note that held an entry until it was in the file: time, event, facts."""
 _TOLD = 20
 
 
-def take_over(run: Run, path: Path) -> None:
+def take_over(run: Run, path: Path, sealer: Sealer) -> None:
     """Move the entries of the file into the table, as far as they follow from each other.
 
     The file stays. Whatever is wrong with it is recorded as `broken`, with its SHA-256.
@@ -30,12 +32,24 @@ def take_over(run: Run, path: Path) -> None:
     log.read(data)
     run("DELETE FROM meta WHERE key IN (?, ?)", (ANCHOR, PENDING))
     for entry in log.entries:
-        insert(run, entry)
+        insert(run, sealer, entry)
     if log.problems:
         digest = hashlib.sha256(data).hexdigest()
-        append(run, "broken", {"sha256": digest, "problems": log.problems[:_TOLD]})
+        append(run, sealer, "broken", {"sha256": digest, "problems": log.problems[:_TOLD]})
     if pending is not None and not log.is_settled():
-        append(run, pending[1], pending[2], pending[0])
+        append(run, sealer, pending[1], pending[2], pending[0])
+    _open_requests(run)
+
+
+def _open_requests(run: Run) -> None:
+    """Put the appeals and disputes that nobody has answered into their table."""
+    state = Replay()
+    for row in run(f"{ENTRIES} ORDER BY sequence").fetchall():
+        entry = to_entry(row)
+        state.add(entry.event, entry.facts)
+    for digest, request in state.requests.items():
+        values = bytes.fromhex(digest), *astuple(request)
+        run("INSERT INTO requests VALUES (?, ?, ?, ?, ?)", values)
 
 
 def _pending(run: Run) -> tuple[str, str, dict[str, Any]] | None:
