@@ -20,6 +20,13 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Experts: TypeAlias = Literal["majority", "median", "mean", "dawid-skene"]
 """How the grades of several experts become one."""
 
+Judges: TypeAlias = Literal["both", "experts", "crowd"]
+"""Whose judgements are learned from."""
+
+Space: TypeAlias = Literal["shipped", "fitted"]
+"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
+the training fold, better where the pictures are no photos. Other pairs are always fitted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:

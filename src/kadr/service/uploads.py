@@ -160,12 +160,12 @@ async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     folder: Path | None = request.app.state.service.uploads
 
     def work(library: Library) -> Response:
-        paths = seen(library, photo, law).paths
-        if folder is None or any(path.parent != folder for path in paths):
+        row = seen(library, photo, law)
+        if folder is None or any(path.parent != folder for path in row.paths):
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
-        for path in paths:
+        for path in row.paths:
             path.unlink(missing_ok=True)
-        library.forget(photo, _another)
+        library.forget(row.id, _another)
         return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)
