@@ -14,7 +14,7 @@ from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.stores.sqlite.statements import MARK
-from kadr.types import Skipped
+from kadr.types import PhotoFacts, Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
     "(version != '')", "0"
