@@ -1,13 +1,14 @@
 # make demo   the whole pipeline from nothing: needs Python 3.11+ and a package registry
 # make test   the tests; with KADR_DATA set to the data folder, those on the real archive too
 # make test-extras  the tests of the extras, in venvs of their own: gigabytes
+# make docs   the documentation's site, in site/
 # make check  what CI runs: formatting, lint, types, layers
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
 
-.PHONY: demo test test-extras check clean
+.PHONY: demo test test-extras docs check clean
 
 demo: $(STAMP)
 	$(BIN)/kadr demo --out demo
@@ -26,6 +27,16 @@ test-extras: .venv-research/installed .venv-faces/installed
 	.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" --group dev
 	touch $@
 
+# mkdocs reads the code without importing it, so kadr's own dependencies aren't needed.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+
+.venv-docs/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-docs/bin/python -m pip install --quiet --group docs
+	touch $@
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -40,4 +51,4 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-research .venv-faces demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-research .venv-faces .venv-docs demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -272,3 +272,11 @@ def test_public_names_resolve_and_shadow_no_module() -> None:
         assert not (source / name).exists()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kadr.nothing
+
+
+def test_the_site_names_every_page() -> None:
+    pages = [str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")]
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    rooms = [path.parent.name for path in ROOT.glob("src/kadr/*/__init__.py")]
+    expected = [*pages, *(f"reference/{room}.md" for room in rooms)]
+    assert [page for page in expected if page not in site] == []
