@@ -242,7 +242,7 @@ def test_what_is_visible_is_what_the_verdict_shows(
             policy,
             known[n],
             ruled[n],
-            held=any(suspect(of) for copy, of in pairs if copy == n != of),
+            held=ruled[n] is None and any(suspect(of) for copy, of in pairs if copy == n != of),
         )
         for n in everything
     }

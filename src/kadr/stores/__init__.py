@@ -275,6 +275,13 @@ class Store(Protocol):
         """
         ...
 
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some of those without the word are left out.
+
+        All that hold the word, in any case, are among them.
+        """
+        ...
+
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
         ...
