@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kadr import metrics
 from kadr.data import dataset
 from kadr.encoders import vectors
 from kadr.encoders.mini import MiniImages
@@ -34,6 +33,7 @@ from kadr.law import assessor
 from kadr.law.faces import Faces
 from kadr.law.scene import WEIGHTS, Evidence, Scene, save
 from kadr.law.words import names_child
+from kadr.metrics import ranking
 from kadr.photos.images import decode
 from kadr.types import Dataset, Floats, Vectors
 
@@ -246,7 +246,7 @@ def propose(scene: Scene, rows: Vectors, truth: Floats, ages: Floats) -> None:
             seen = [() if np.isnan(age) else (float(age),) for age in ages]
             odds = odds + [assessor.age_evidence(scene.evidence, faces) for faces in seen]
         p = (1 / (1 + np.exp(-odds)))[clear]
-        print(f"{name}: ROC-AUC {metrics.roc_auc(p, child):.3f} on {len(p)} photos")
+        print(f"{name}: ROC-AUC {ranking.roc_auc(p, child):.3f} on {len(p)} photos")
         for wanted in (0.9, RECALL, 0.97, 0.98):
             limit = float(np.quantile(p[child], 1 - wanted))
             print(f"  recall {wanted}: limit {limit:.3f}, {(p[~child] >= limit).mean():.3f} more")

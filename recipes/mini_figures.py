@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from results import show
 
-from kadr import metrics
 from kadr.data import dataset, labels
 from kadr.encoders import vectors
 from kadr.law import policy
@@ -26,6 +25,7 @@ from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Side
+from kadr.metrics import calibration, ranking, resampling
 from kadr.study import evaluate, figures
 from kadr.types import Dataset, Floats, Interval, Vectors
 
@@ -99,7 +99,7 @@ def find(
         vectors.encode_texts(mini.text_encoder, [text for text, _ in queries], cache)
     )
     table = mini.relevance.table(gallery, texts)
-    ranks = metrics.rank_of(table, right)
+    ranks = ranking.rank_of(table, right)
     recall = figures.retrieval_figures(name, ranks, right, len(gallery.raw))
     row(f"{name}: R@1", show(recall.recall_1))
     row(f"{name}: R@5", show(recall.recall_5))
@@ -116,8 +116,8 @@ def presence(table: Floats | Vectors, right: NDArray[np.intp]) -> Interval:
     without[np.arange(len(right)), right] = -np.inf
     best = np.concatenate([table.max(axis=1), without.max(axis=1)])
     there = np.arange(len(best)) < len(right)
-    return metrics.bootstrap(
-        lambda i: metrics.roc_auc(best[i], there[i]), np.concatenate([right, right])
+    return resampling.bootstrap(
+        lambda i: ranking.roc_auc(best[i], there[i]), np.concatenate([right, right])
     )
 
 
@@ -149,7 +149,7 @@ def retrieved_calibration(mini: Matcher, archive: Dataset, cache: vectors.Vector
             if (pair := (query, names[image])) in said
         ]
         p, truth = np.array([j[0] for j in judged]), np.array([j[1] for j in judged])
-        error = metrics.bootstrap(
+        error = resampling.bootstrap(
             partial(_calibration_error, p, truth), [photo for _, _, photo in judged]
         )
         row(
@@ -164,15 +164,15 @@ def noise(p: Floats) -> Interval:
     """ECE of probabilities that are right: mean and 95 % of draws of what they promise."""
     random = np.random.default_rng(0)
     draws = [
-        metrics.expected_calibration_error(p, random.random(len(p)) < p)
-        for _ in range(metrics.RESAMPLES)
+        calibration.expected_calibration_error(p, random.random(len(p)) < p)
+        for _ in range(resampling.RESAMPLES)
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(float(np.mean(draws)), float(low), float(high))
 
 
 def _calibration_error(p: Floats, truth: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:
-    return metrics.expected_calibration_error(p[rows], truth[rows])
+    return calibration.expected_calibration_error(p[rows], truth[rows])
 
 
 def row(name: str, value: str) -> None:

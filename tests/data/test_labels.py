@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadr import metrics
 from kadr.data import dataset, labels
 from kadr.data.labels import BetaPrior, Pair
 from kadr.errors import DataError, MissingExtraError
+from kadr.metrics import ranking
 from kadr.types import Dataset, Experts, Judgement, Label, Votes
 
 PRIOR = BetaPrior(0.2, 1.8)
@@ -623,7 +623,7 @@ class TestRealArchive:
     def test_crowd_ranks_what_experts_call_relevant(self, real: Dataset) -> None:
         shared = labels.shared_pairs(real.judgements, real.votes)
         assert len(shared.pairs) == 2329
-        assert metrics.roc_auc(shared.shares, shared.verdicts) == pytest.approx(0.855, abs=5e-4)
+        assert ranking.roc_auc(shared.shares, shared.verdicts) == pytest.approx(0.855, abs=5e-4)
 
     def test_agreement(self, real: Dataset) -> None:
         found = labels.agreement(real.judgements)

@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 
 from comparisons import hostile, study
-from kadr import metrics, report
+from kadr import report
 from kadr.data.labels import Agreement, Severity
 from kadr.errors import KadrError
 from kadr.law.policy import DISCLAIMERS, ExclusionReport, Removed
+from kadr.metrics import calibration, ranking
 from kadr.photos import files
 from kadr.report import conclusions
 from kadr.report.frames import Framer
@@ -94,9 +95,9 @@ def evaluation(
             ),
         ),
         cross_validated=CrossValidated(5000, interval(0.92), interval(0.51), interval(0.33)),
-        reliability=metrics.reliability(scores, truth, bins=5),
-        roc=metrics.roc_curve(scores, truth),
-        precision_recall=metrics.precision_recall_curve(scores, truth),
+        reliability=calibration.reliability(scores, truth, bins=5),
+        roc=ranking.roc_curve(scores, truth),
+        precision_recall=ranking.precision_recall_curve(scores, truth),
         scores_by_grade={"1": scores[~truth], "2": scores[:3], "3": scores[:0], "4": scores[truth]},
         grade_counts={1: 9797, 2: 4997, 3: 1701, 4: 971},
         target_histogram=tuple(range(20)),

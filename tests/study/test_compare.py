@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kadr import metrics
 from kadr.data import dataset, labels
 from kadr.data import drawn as scenes
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import KadrError
 from kadr.matcher import heads
+from kadr.metrics import resampling
 from kadr.study import compare as flow
 from kadr.study import figures, train
 from kadr.study.compare import KEPT, TABLE, Comparison, compare
@@ -46,13 +46,13 @@ def cache() -> Iterator[VectorCache]:
 @pytest.fixture(autouse=True, scope="module")
 def fewer_resamples() -> Iterator[None]:
     """Intervals are not what these tests look at."""
-    real = metrics.bootstrap
+    real = resampling.bootstrap
 
     def bootstrap(*arguments: Any, **options: Any) -> Interval:
         return real(*arguments, **options | {"resamples": 40})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "bootstrap", bootstrap)
+        patch.setattr(resampling, "bootstrap", bootstrap)
         patch.setattr(flow, "RESAMPLES", 200)
         yield
 

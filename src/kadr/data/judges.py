@@ -6,10 +6,10 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from kadr import metrics
 from kadr.data import labels
 from kadr.data.labels import Agreement, Confusion, CrowdAgreement, LabelReport, Pair
 from kadr.errors import DataError, MissingExtraError
+from kadr.metrics import ranking, resampling
 from kadr.types import Dataset, Interval, Judgement, Votes
 
 COLUMNS_ARE_NO_PERSONS = (
@@ -120,8 +120,8 @@ def _auc(
     pairs: Sequence[Pair], scores: Sequence[float], matches: Sequence[bool], seed: int
 ) -> Interval:
     score, match = np.asarray(scores, dtype=np.float64), np.asarray(matches, dtype=np.bool_)
-    return metrics.bootstrap(
-        lambda rows: metrics.roc_auc(score[rows], match[rows]),
+    return resampling.bootstrap(
+        lambda rows: ranking.roc_auc(score[rows], match[rows]),
         [image for _, image in pairs],
         seed=seed,
     )

@@ -274,13 +274,13 @@ def _cross_fit(
 
 def _area(scores: Floats, verdicts: Floats) -> float:
     """ROC-AUC of the verdicts that are known, NaN where they are all alike."""
-    from kadr import metrics  # brings SciPy, which a search has no need of
+    from kadr.metrics import ranking  # brings SciPy, which a search has no need of
 
     known = ~np.isnan(verdicts)
     truth = verdicts[known] == 1
     if truth.all() or not truth.any():
         return math.nan
-    return metrics.roc_auc(scores[known], truth)
+    return ranking.roc_auc(scores[known], truth)
 
 
 def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:

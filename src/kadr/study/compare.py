@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from kadr import metrics
 from kadr.data.labels import Pair
 from kadr.encoders import TextEncoder, load_image_encoder, load_text_encoder, state
 from kadr.encoders.vectors import VectorCache
@@ -29,6 +28,7 @@ from kadr.errors import DataError, KadrError
 from kadr.matcher import bundle as matcher
 from kadr.matcher import relevance
 from kadr.matcher.alignment import Alignment
+from kadr.metrics import ranking, resampling
 from kadr.photos import files
 from kadr.study import encoded, figures, train
 from kadr.study.encoded import Encoded, Stage, silent
@@ -398,7 +398,7 @@ def _retrieval(bench: _Bench, table: Floats) -> RetrievalFigures | None:
     if not bench.queries:
         return None
     right = np.array(bench.right, dtype=np.intp)
-    ranks = metrics.rank_of(table, right)
+    ranks = ranking.rank_of(table, right)
     return figures.retrieval_figures("test queries", ranks, right, len(bench.photos))
 
 
@@ -434,14 +434,14 @@ def _ranked(
     ordered = sorted(found, key=lambda item: -item[0].seen.roc_auc.value)
     _, pairs, best = ordered[0]
     truth = np.array([bench.judged.verdicts[pair] for pair in pairs], dtype=np.bool_)
-    behind = metrics.auc_differences(
+    behind = resampling.auc_differences(
         [own for _, asked, own in ordered[1:] if asked == pairs],
         best,
         truth,
         [image for _, image in pairs],
         resamples=RESAMPLES,
     )
-    adjusted = iter(metrics.holm([difference.p for difference in behind]))
+    adjusted = iter(resampling.holm([difference.p for difference in behind]))
     differences = iter(behind)
     rows = [ordered[0][0]]
     for row, asked, _ in ordered[1:]:

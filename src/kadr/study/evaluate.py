@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kadr import metrics
 from kadr.data import labels
 from kadr.data.labels import Pair
 from kadr.encoders.vectors import VectorCache
@@ -14,7 +13,9 @@ from kadr.law import policy as law
 from kadr.matcher import relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Examples
-from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
+from kadr.metrics import calibration, ranking, resampling
+from kadr.metrics.calibration import Bin
+from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
 from kadr.study import encoded, figures
 from kadr.study.encoded import Encoded, Sides, Stage
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Score
@@ -153,10 +154,10 @@ def evaluate(
         cross_validated=(
             _cross_validated(matcher, sides, everything, judged) if cross_validate else None
         ),
-        reliability=metrics.reliability(probabilities, truth, bins=10),
-        roc=metrics.roc_curve(probabilities, truth) if drawable else None,
+        reliability=calibration.reliability(probabilities, truth, bins=10),
+        roc=ranking.roc_curve(probabilities, truth) if drawable else None,
         precision_recall=(
-            metrics.precision_recall_curve(probabilities, truth) if drawable else None
+            ranking.precision_recall_curve(probabilities, truth) if drawable else None
         ),
         scores_by_grade={
             f"{low:g}": probabilities[(held_grades >= low) & (held_grades < low + 1)]
@@ -284,8 +285,8 @@ def _cross_validated(
     truth = np.array([judged.verdicts[pair] for pair in experts])
     return CrossValidated(
         pairs=sum(not judged.own[pair] for pair in experts),
-        roc_auc=metrics.bootstrap(
-            lambda i: metrics.roc_auc(s[i], truth[i]), [image for _, image in experts]
+        roc_auc=resampling.bootstrap(
+            lambda i: ranking.roc_auc(s[i], truth[i]), [image for _, image in experts]
         ),
         tau_c=figures.tau_c(judged, experts, s),
         tau_b=figures.tau_b(
@@ -312,7 +313,7 @@ def _retrieval(
         return (), (), ()
     table = matcher.relevance.table(*sides.cross([query.id for query in queries], names))
     right = np.array([column[str(query.image)] for query in queries], dtype=np.intp)
-    ranks = metrics.rank_of(table, right)
+    ranks = ranking.rank_of(table, right)
     found = [figures.retrieval_figures("test queries", ranks, right, len(names))]
     legal = np.array([name not in hidden for name in names])
     allowed = np.array([
@@ -321,7 +322,7 @@ def _retrieval(
     ], dtype=np.bool_)  # fmt: skip
     if policy.hides_children and allowed.any():
         kept = np.cumsum(legal) - 1
-        after = metrics.rank_of(table[allowed][:, legal], kept[right[allowed]])
+        after = ranking.rank_of(table[allowed][:, legal], kept[right[allowed]])
         found.append(
             figures.retrieval_figures(
                 "test queries, after the law", after, right[allowed], int(legal.sum())

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import metrics
 from kadr.data import labels
 from kadr.data.dataset import own_image
 from kadr.data.labels import Pair
@@ -27,6 +26,7 @@ from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
 from kadr.matcher.heads import Classifier, Settings
 from kadr.matcher.relevance import Examples, Features, Relevance, Side
+from kadr.metrics import calibration, ranking
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Stage, silent
 from kadr.types import Dataset, Experts, Floats, Label
@@ -337,10 +337,10 @@ def _held_out_metrics(matcher: Matcher, both: Encoded, lesson: Lesson) -> dict[s
     probabilities = matcher.relevance.probability(*sides.pick(judged))
     return {
         "held_out_pairs": len(judged),
-        "roc_auc": metrics.roc_auc(probabilities, truth),
-        "average_precision": metrics.average_precision(probabilities, truth),
-        "brier": metrics.brier(probabilities, truth),
-        "expected_calibration_error": metrics.expected_calibration_error(probabilities, truth),
+        "roc_auc": ranking.roc_auc(probabilities, truth),
+        "average_precision": ranking.average_precision(probabilities, truth),
+        "brier": calibration.brier(probabilities, truth),
+        "expected_calibration_error": calibration.expected_calibration_error(probabilities, truth),
     }
 
 
