@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as reference
 
-from kadr.data import dataset, labels
+from kadr.data import agreement, dataset, labels
 from kadr.metrics import ranking
 from kadr.types import Dataset, Floats
 from predictions import scored, simulated
@@ -207,7 +207,7 @@ def real(archive: Path) -> Dataset:
 @pytest.mark.archive
 class TestRealArchive:
     def test_experts_own_mean_reaches_the_published_ceiling(self, real: Dataset) -> None:
-        table = labels.grade_table(real.judgements)
+        table = agreement.grade_table(real.judgements)
         own = np.array([dataset.own_image(query) == image for query, image in table.pairs])
         assert 3 * np.sum(~own) == 16_992
         found = ranking.tau_c_expert(table.grades.mean(axis=1), table.grades, own)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import stats
 
-from kadr.data import dataset, labels
+from kadr.data import agreement, dataset
 from kadr.metrics import ranking, resampling
 from kadr.types import Dataset, Floats
 
@@ -306,7 +306,7 @@ def real(archive: Path) -> Dataset:
 @pytest.mark.archive
 class TestRealArchive:
     def test_crowd_share_ranks_expert_relevance(self, real: Dataset) -> None:
-        shared = labels.shared_pairs(real.judgements, real.votes)
+        shared = agreement.shared_pairs(real.judgements, real.votes)
         shares, verdicts = shared.shares, shared.verdicts
         found = resampling.bootstrap(
             lambda chosen: ranking.roc_auc(shares[chosen], verdicts[chosen]),

@@ -17,7 +17,7 @@ from PIL import Image
 
 from comparisons import hostile, study
 from kadr import report
-from kadr.data.labels import Agreement, Severity
+from kadr.data.agreement import ExpertAgreement, Severity
 from kadr.errors import KadrError
 from kadr.law.policy import DISCLAIMERS, ExclusionReport, Removed
 from kadr.metrics import calibration, ranking
@@ -101,7 +101,7 @@ def evaluation(
         scores_by_grade={"1": scores[~truth], "2": scores[:3], "3": scores[:0], "4": scores[truth]},
         grade_counts={1: 9797, 2: 4997, 3: 1701, 4: 971},
         target_histogram=tuple(range(20)),
-        agreement=Agreement(
+        agreement=ExpertAgreement(
             5822, 0.69, 0.58, 0.4, 0.02, (Severity("1", 1.4, -0.2),), columns_sorted=True
         ),
         exclusions=ExclusionReport(1000, 357, 5000, 1800, {"boy": Removed(357, 1800)}),
@@ -270,7 +270,7 @@ def test_untrusted_text_is_escaped(tmp_path: Path, photos: dict[str, Path]) -> N
 
 
 def test_empty_evaluation_still_makes_a_page(tmp_path: Path) -> None:
-    nothing = Agreement(1, math.nan, 1.0, 0.0, 0.0, (), columns_sorted=False)
+    nothing = ExpertAgreement(1, math.nan, 1.0, 0.0, 0.0, (), columns_sorted=False)
     evaluated = replace(
         evaluation(),
         pair_figures=(),

@@ -149,7 +149,7 @@ def test_figures_are_shares_with_intervals_around_them(cross_validated: Evaluati
 def test_constant_is_the_one_that_training_would_give(
     found: Evaluation, scorer: Matcher, drawn: Dataset
 ) -> None:
-    grades = labels.grades(drawn.judgements, "mean")
+    grades = labels.mean_grades(drawn.judgements)
     targets = np.array([(grades[pair] - 1) / 3 for pair in held_out(scorer, drawn)])
     known = scorer.manifest["training_targets"]
     one = figures(found, "image-disjoint")

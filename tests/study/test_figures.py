@@ -10,11 +10,10 @@ from sklearn import metrics as reference
 
 from archives import write_archive
 from kadr.data import dataset
-from kadr.data.labels import Pair
 from kadr.metrics import calibration, ranking, resampling
 from kadr.study import figures
 from kadr.study.figures import Judged, PairFigures
-from kadr.types import Dataset, Floats
+from kadr.types import Dataset, Floats, Pair
 
 CONSTANTS = {"mean": 0.4, "median": 0.3}
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from kadr.data.agreement import CrowdAgreement, ExpertAgreement
+    from kadr.data.dawid_skene import Confusion
     from kadr.data.judges import ExpertAuc, JudgeStudy
-    from kadr.data.labels import Agreement, Confusion, CrowdAgreement
     from kadr.study.evaluate import Evaluation
     from kadr.study.train import Trained
     from kadr.types import Interval
@@ -76,7 +77,7 @@ def _matches(item: "ExpertAuc") -> str:
     return f"{item.pairs:,} pairs, {item.matches:,} matches"
 
 
-def _print_agreement(agreement: "Agreement") -> None:
+def _print_agreement(agreement: "ExpertAgreement") -> None:
     typer.echo(f"\nAgreement of the experts on {agreement.pairs:,} pairs")
     _print_rows([
         ("Krippendorff's alpha", f"{agreement.alpha:.3f}"),

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from kadr.data.labels import Pair
 from kadr.encoders import TextEncoder, load_image_encoder, load_text_encoder, state
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
@@ -34,7 +33,7 @@ from kadr.study import encoded, figures, train
 from kadr.study.encoded import Encoded, Stage, silent
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures
 from kadr.study.train import Config, Lesson
-from kadr.types import Dataset, Difference, Floats, Interval, Label
+from kadr.types import Dataset, Difference, Floats, Interval, Label, Pair
 
 FORMAT = 1
 """Of the kept measurements; another number makes them be measured again."""

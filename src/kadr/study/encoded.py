@@ -7,12 +7,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.data.labels import Pair
 from kadr.encoders import ImageEncoder, TextEncoder, vectors
 from kadr.encoders.vectors import VectorCache
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.relevance import Side
-from kadr.types import Dataset, Vectors
+from kadr.types import Dataset, Pair, Vectors
 
 Stage: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, the items done and their total."""

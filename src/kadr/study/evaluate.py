@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kadr.data import labels
-from kadr.data.labels import Pair
+from kadr.data import agreement, labels
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError
 from kadr.law import policy as law
@@ -19,7 +18,7 @@ from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
 from kadr.study import encoded, figures
 from kadr.study.encoded import Encoded, Sides, Stage
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Score
-from kadr.types import Dataset, Floats, Interval, Label
+from kadr.types import Dataset, Floats, Interval, Label, Pair
 
 SHOWN = 5
 """Photos shown for each query of the visual test."""
@@ -72,7 +71,7 @@ class Evaluation:
     scores_by_grade: Mapping[str, Floats]
     grade_counts: Mapping[int, int]
     target_histogram: tuple[int, ...]
-    agreement: labels.Agreement
+    agreement: agreement.ExpertAgreement
     exclusions: law.ExclusionReport
     examples: tuple[Example, ...]
     failures: tuple[Example, ...]
@@ -145,7 +144,7 @@ def evaluate(
     retrieval, examples, failures = _retrieval(
         matcher, sides, dataset, set(exclusions.images), policy, seed
     )
-    grades = labels.grades(dataset.judgements, "median")
+    grades = labels.median_grades(dataset.judgements)
     held_grades = np.array([grades[pair] for pair in held_out])
     return Evaluation(
         policy=policy.name,
@@ -167,7 +166,7 @@ def evaluate(
         target_histogram=tuple(
             np.histogram([item.target for item in everything], bins=20, range=(0, 1))[0].tolist()
         ),
-        agreement=labels.agreement(dataset.judgements),
+        agreement=agreement.expert_agreement(dataset.judgements),
         exclusions=law.report(exclusions, set(dataset.train_images), everything),
         examples=examples,
         failures=failures,

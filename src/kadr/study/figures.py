@@ -8,11 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.data import labels
+from kadr.data import agreement, labels
 from kadr.data.dataset import own_image
-from kadr.data.labels import Pair
 from kadr.metrics import calibration, ranking, resampling
-from kadr.types import Dataset, Floats, Interval
+from kadr.types import Dataset, Floats, Interval, Pair
 
 TAU_RESAMPLES = 200
 
@@ -72,12 +71,11 @@ class Judged:
 
 def judged(dataset: Dataset) -> Judged:
     """Look up what the judges of an archive said."""
-    table = labels.grade_table(dataset.judgements)
-    span = labels.HIGHEST_GRADE - labels.LOWEST_GRADE
-    means = labels.grades(dataset.judgements, "mean")
+    table = agreement.grade_table(dataset.judgements)
+    means = labels.mean_grades(dataset.judgements)
     return Judged(
         labels.verdicts(dataset.judgements),
-        {pair: (grade - labels.LOWEST_GRADE) / span for pair, grade in means.items()},
+        {pair: labels.target(grade) for pair, grade in means.items()},
         dict(zip(table.pairs, table.grades, strict=True)),
         {pair: own_image(pair[0]) == pair[1] for pair in table.pairs},
         labels.shares(dataset.votes),

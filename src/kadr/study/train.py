@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from kadr.data import labels
 from kadr.data.dataset import own_image
-from kadr.data.labels import Pair
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
@@ -29,7 +28,7 @@ from kadr.matcher.relevance import Examples, Features, Relevance, Side
 from kadr.metrics import calibration, ranking
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Stage, silent
-from kadr.types import Dataset, Experts, Floats, Label
+from kadr.types import Dataset, Experts, Floats, Label, Pair
 
 FEWEST_VERDICTS = 50
 """Below this many expert verdicts of either kind, calibration looks at all labels."""
