@@ -71,7 +71,7 @@ def main() -> None:
     found = evaluate.evaluate(mini, archive, cache, policy=policy.PRESETS["under-16"])
     named, cross = {item.name: item for item in found.pair_figures}, found.cross_validated
     assert cross is not None
-    for name in ("image-disjoint", "image-and-query-disjoint"):
+    for name in ("image-disjoint", "query-disjoint head"):
         row(f"expert ROC-AUC, {name}", show(named[name].roc_auc))
     error = named["image-disjoint"].expected_calibration_error
     row("ECE, held-out annotated pairs", show(error))

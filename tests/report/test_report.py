@@ -79,7 +79,7 @@ def evaluation(
         policy="under-16",
         pair_figures=(
             pair_figures("image-disjoint"),
-            pair_figures("image-and-query-disjoint", interval(0.9)),
+            pair_figures("query-disjoint head", interval(0.9)),
             pair_figures("image-disjoint, after the law", interval(0.905)),
         ),
         retrieval=(
@@ -182,8 +182,8 @@ def test_figures_stand_beside_their_intervals(tmp_path: Path) -> None:
     russian = page(evaluation(), tmp_path / "r.html", language="ru")
     assert re.search(r'0\.910 <span class="span">\[0\.890, 0\.930\]</span>', english)
     assert re.search(r'0,910 <span class="span">\[0,890; 0,930\]</span>', russian)
-    assert "New photos and new texts" in english
-    assert "Новые фото и новые тексты" in russian
+    assert "New photos, texts new to the head" in english
+    assert "Новые фото, тексты новые для классификатора" in russian
     assert "Published protocols" in english
     assert "Published protocols" not in page(
         replace(evaluation(), cross_validated=None), tmp_path / "e.html"

@@ -19,7 +19,7 @@ from kadr.errors import KadrError
 from kadr.matcher import heads
 from kadr.metrics import resampling
 from kadr.study import compare as flow
-from kadr.study import figures, train
+from kadr.study import figures, protocols, train
 from kadr.study.compare import KEPT, TABLE, Comparison, compare
 from kadr.study.train import Config, split
 from kadr.types import Dataset, Interval, Label
@@ -262,12 +262,12 @@ class TestLeaks:
         real = figures.pair_figures
 
         def remember(name: str, judged: Any, pairs: Any, crowd: Any, score: Any, c: Any) -> Any:
-            if name == "image-and-query-disjoint":
+            if name == protocols.QUERY_DISJOINT_PIPELINE:
                 said.append(dict(zip(pairs, score(pairs).tolist(), strict=True)))
             return real(name, judged, pairs, crowd, score, c)
 
         monkeypatch.setattr(figures, "pair_figures", remember)
-        fold = flow._text_folds(drawn)[0]
+        fold = protocols.text_folds(drawn)[0]
         config = replace(CONFIG, features=features)
         turned = contradicted(drawn, lambda query, _: query in fold)
         # The prior of the crowd's votes comes from all of them; so keep the votes.

@@ -193,7 +193,7 @@ def test_heads_of_the_query_disjoint_set_saw_neither_image_nor_text(
         known = born_aligned.text_encoder.encode([queries[i.query].text for i in spy.items])
         learned = {row.tobytes() for row in known}
         assert learned.isdisjoint(row.tobytes() for row in spy.asked.raw)
-    one = figures(found, "image-and-query-disjoint")
+    one = figures(found, "query-disjoint head")
     assert one.pairs == figures(found, "image-disjoint").pairs
 
 

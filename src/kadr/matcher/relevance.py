@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.matcher import heads
+from kadr.matcher import SEED, heads
 from kadr.matcher.alignment import NEAREST, POWER, Joint
 from kadr.matcher.heads import Classifier, Head, Settings
 from kadr.types import Floats, Label, Vectors
@@ -175,7 +175,7 @@ def fit(  # noqa: PLR0913 - choices by name, each with its default
     classifier: Classifier = "logistic",
     grid: Sequence[Settings] = (),
     spaces: Spaces | None = None,
-    seed: int = 42,
+    seed: int = SEED,
     calibrate: bool = True,
 ) -> Relevance:
     """Train the head on all examples, and its calibration on scores from cross-fitting.

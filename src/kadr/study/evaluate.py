@@ -15,9 +15,10 @@ from kadr.matcher.relevance import Examples
 from kadr.metrics import calibration, ranking, resampling
 from kadr.metrics.calibration import Bin
 from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
-from kadr.study import encoded, figures
+from kadr.study import encoded, figures, protocols
 from kadr.study.encoded import Encoded, Sides, Stage
-from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Score
+from kadr.study.figures import Judged, PairFigures, RetrievalFigures
+from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Label, Pair
 
 SHOWN = 5
@@ -120,8 +121,8 @@ def evaluate(
         )
     # A joint space fitted to this archive has seen texts and images that these figures must not.
     cross_validate = cross_validate and bool(matcher.manifest.get("aligned_elsewhere", True))
-    own: Score = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
-    sets = {"image-disjoint": own}
+    own: PairScorer = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
+    sets = {protocols.IMAGE_DISJOINT: own}
     if cross_validate:
         hidden = exclusions.images if _obeyed_law(matcher) else {}
         part = [
@@ -134,10 +135,10 @@ def evaluate(
         images = {image for _, image in held_out}
         unseen = _without_their_queries(matcher, sides, dataset, part, images, judged)
         if unseen:
-            sets["image-and-query-disjoint"] = lambda pairs: np.array([unseen[p] for p in pairs])
+            sets[protocols.QUERY_DISJOINT_HEAD] = lambda pairs: np.array([unseen[p] for p in pairs])
     parts = {"": held_out}
     if policy.hides_children:
-        parts[", after the law"] = [p for p in held_out if p[1] not in exclusions.images]
+        parts[protocols.AFTER_LAW] = [p for p in held_out if p[1] not in exclusions.images]
     probabilities = own(held_out)
     truth = np.array([judged.verdicts[pair] for pair in held_out])
     drawable = bool(truth.any() and not truth.all())
@@ -191,7 +192,7 @@ def _pair_figures(
     both: Encoded,
     judged: Judged,
     parts: Mapping[str, Sequence[Pair]],
-    sets: Mapping[str, Score],
+    sets: Mapping[str, PairScorer],
 ) -> Iterator[PairFigures]:
     """Each part of the held-out pairs by each way to score them."""
     constants = matcher.manifest.get("training_targets", {"mean": 0.5, "median": 0.5})
@@ -236,26 +237,20 @@ def _without_their_queries(
     held_images: set[str],
     judged: Judged,
 ) -> dict[Pair, float]:
-    """Pairs of held-out images, each scored by a head that saw neither its image nor its text.
+    """Pairs of held-out images by the protocol of the query-disjoint head."""
+    folds = protocols.text_folds(dataset)
 
-    The crowd judged nearly every text with some training image, so the matcher itself has no such
-    pairs: heads are trained anew, five times, each without a fifth of the texts.
-    """
-    texts = {query: item.text for query, item in dataset.queries.items()}
-    names = sorted(set(texts.values()))
-    if len(names) < relevance.FOLDS or not part:
-        return {}
-    fold = dict(zip(names, relevance.folds(names, relevance.FOLDS, 42).tolist(), strict=True))
+    def train(number: int) -> PairScorer | None:
+        left = [item for item in part if item.query not in folds[number]]
+        return _scorer(_learn(matcher, sides, left, judged.verdicts), sides) if left else None
+
     asked = sorted({*judged.verdicts, *judged.shares})
     held = [pair for pair in asked if pair[1] in held_images and sides.encoded.knows(pair)]
-    scores: dict[Pair, float] = {}
-    for number in range(relevance.FOLDS):
-        learn = [item for item in part if fold[texts[item.query]] != number]
-        ask = [pair for pair in held if fold[texts[pair[0]]] == number]
-        if learn and ask:
-            head = _learn(matcher, sides, learn, judged.verdicts)
-            scores.update(zip(ask, head.probability(*sides.pick(ask)).tolist(), strict=True))
-    return scores
+    return protocols.score_by_folds(held, folds, lambda pair: pair[0], train)
+
+
+def _scorer(head: relevance.Relevance, sides: Sides) -> PairScorer:
+    return lambda pairs: head.probability(*sides.pick(pairs))
 
 
 def _obeyed_law(matcher: Matcher) -> bool:
@@ -270,16 +265,16 @@ def _cross_validated(
     usable = [item for item in everything if knows((item.query, item.image))]
     experts = [pair for pair in judged.verdicts if knows(pair)]
     crowd = [pair for pair in judged.shares if knows(pair)]
-    images = sorted({item.image for item in usable})
-    if len(images) < 2 * relevance.FOLDS or not crowd:
+    folds = protocols.image_folds({item.image for item in usable})
+    if not folds or not crowd:
         return None
-    fold = dict(zip(images, relevance.folds(images, relevance.FOLDS, 42).tolist(), strict=True))
-    scores: dict[Pair, float] = {}
-    for number in range(relevance.FOLDS):
-        part = [item for item in usable if fold[item.image] != number]
-        held = sorted({p for p in (*experts, *crowd) if fold.get(p[1]) == number})
-        head = _learn(matcher, sides, part, judged.verdicts)
-        scores.update(zip(held, head.probability(*sides.pick(held)).tolist(), strict=True))
+
+    def train(number: int) -> PairScorer:
+        left = [item for item in usable if item.image not in folds[number]]
+        return _scorer(_learn(matcher, sides, left, judged.verdicts), sides)
+
+    asked = sorted({*experts, *crowd})
+    scores = protocols.score_by_folds(asked, folds, lambda pair: pair[1], train)
     s = np.array([scores[pair] for pair in experts])
     truth = np.array([judged.verdicts[pair] for pair in experts])
     return CrossValidated(
@@ -313,18 +308,21 @@ def _retrieval(
     table = matcher.relevance.table(*sides.cross([query.id for query in queries], names))
     right = np.array([column[str(query.image)] for query in queries], dtype=np.intp)
     ranks = ranking.rank_of(table, right)
-    found = [figures.retrieval_figures("test queries", ranks, right, len(names))]
+    found = [figures.retrieval_figures(protocols.TEST_QUERIES, ranks, right, len(names))]
     legal = np.array([name not in hidden for name in names])
     allowed = np.array([
         legal[right[n]] and not law.refuses(policy, query.text)
         for n, query in enumerate(queries)
     ], dtype=np.bool_)  # fmt: skip
     if policy.hides_children and allowed.any():
-        kept = np.cumsum(legal) - 1
+        kept, name = np.cumsum(legal) - 1, protocols.TEST_QUERIES + protocols.AFTER_LAW
         after = ranking.rank_of(table[allowed][:, legal], kept[right[allowed]])
         found.append(
             figures.retrieval_figures(
-                "test queries, after the law", after, right[allowed], int(legal.sum())
+                protocols.TEST_QUERIES + protocols.AFTER_LAW,
+                after,
+                right[allowed],
+                int(legal.sum()),
             )
         )
 

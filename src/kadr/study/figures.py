@@ -1,9 +1,8 @@
 """Scores of judged pairs, and ranks of photos -> figures with intervals, all by image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,10 @@ from numpy.typing import NDArray
 from kadr.data import agreement, labels
 from kadr.data.dataset import own_image
 from kadr.metrics import calibration, ranking, resampling
+from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Pair
 
 TAU_RESAMPLES = 200
-
-Score: TypeAlias = Callable[[Sequence[Pair]], Floats]
-"""Gives (query, image) pairs their probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def pair_figures(
     judged: Judged,
     pairs: Sequence[Pair],
     crowd: Sequence[Pair],
-    score: Score,
+    score: PairScorer,
     constants: Mapping[str, float],
 ) -> PairFigures | None:
     """Measure scores against the judges; None where all verdicts are alike.

@@ -28,6 +28,7 @@ from kadr.matcher.relevance import Examples, Features, Relevance, Side
 from kadr.metrics import calibration, ranking
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Stage, silent
+from kadr.study.protocols import SEED
 from kadr.types import Dataset, Experts, Floats, Label, Pair
 
 FEWEST_VERDICTS = 50
@@ -53,7 +54,7 @@ class Config:
     expert_weight: float = 0.6
     policy: str = "under-16"
     test_share: float = 0.3
-    seed: int = 42
+    seed: int = SEED
     alignment: Space = "shipped"
     judges: Judges = "both"
     search: bool = False
