@@ -33,9 +33,7 @@ def draw(evaluation: Evaluation, say: Wording) -> tuple[str, ...]:
         sentences += [_calibration(main, say), *_errors(main, say)]
     if evaluation.retrieval:
         sentences.append(_retrieval(evaluation.retrieval[0], say))
-    sentences += _law(
-        evaluation, main, sets.get(protocols.IMAGE_DISJOINT + protocols.AFTER_LAW), say
-    )
+    sentences += _law(evaluation, main, legal, say)
     sentences.append(_agreement(evaluation, say))
     if evaluation.skipped:
         sentences.append(say("conclusions.skipped", count=say.count(len(evaluation.skipped))))

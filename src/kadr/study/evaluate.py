@@ -317,14 +317,7 @@ def _retrieval(
     if policy.hides_children and allowed.any():
         kept, name = np.cumsum(legal) - 1, protocols.TEST_QUERIES + protocols.AFTER_LAW
         after = ranking.rank_of(table[allowed][:, legal], kept[right[allowed]])
-        found.append(
-            figures.retrieval_figures(
-                protocols.TEST_QUERIES + protocols.AFTER_LAW,
-                after,
-                right[allowed],
-                int(legal.sum()),
-            )
-        )
+        found.append(figures.retrieval_figures(name, after, right[allowed], int(legal.sum())))
 
     def show(number: int) -> Example:
         order = np.argsort(-table[number], kind="stable")[:SHOWN]
