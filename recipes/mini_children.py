@@ -97,7 +97,10 @@ def read_captions(path: Path) -> Mapping[str, list[str]]:
 
 
 def photos(folder: Path, archive: Dataset) -> tuple[list[str], list[str]]:
-    """Photos to learn from, and those to check on: the same as in `mini.py`, which needs torch."""
+    """Photos to learn from, and those to check choices on.
+
+    The archive's photos are Flickr8k's test split and 100 of its development split: neither.
+    """
     forbidden = {*archive.test_images, *archive.train_images}
 
     def usable(split: str) -> list[str]:

@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from kadr.data import dataset
+from kadr.types import Dataset
+
+settings.register_profile("kadr", deadline=None)  # no test depends on the clock
+settings.load_profile("kadr")
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +23,9 @@ def archive() -> Path:
     if not folder.is_dir():
         pytest.fail(f"KADR_DATA names {data}, which holds no search_by_query/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real(archive: Path) -> Dataset:
+    """Give the real archive, read."""
+    return dataset.load(archive)

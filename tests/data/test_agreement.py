@@ -1,6 +1,5 @@
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgements import judgement_tables, panel, vote_tables
-from kadr.data import agreement, dataset
+from kadr.data import agreement
 from kadr.errors import DataError
 from kadr.metrics import ranking
 from kadr.types import Dataset, Judgement, Votes
@@ -136,11 +135,6 @@ class TestAgreement:
         assert table.pairs == (("q", "a"), ("q", "b"))
         assert table.raters == ("1", "2")
         np.testing.assert_equal(table.grades, [[1, np.nan], [3, 4]])
-
-
-@pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
 
 
 @pytest.mark.archive

@@ -1,6 +1,5 @@
 """The archive on disk: what is accepted, what is refused, and in which words."""
 
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archives import write_archive
+from archives import read_rows, write_archive
 from kadr.data import dataset
 from kadr.errors import DataError
 from kadr.photos import images
@@ -54,11 +53,6 @@ def only_problem(folder: Path) -> Problem:
     return problem
 
 
-def rows(path: Path, delimiter: str) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file, delimiter=delimiter))
-
-
 @given(images=st.integers(4, 14), seed=st.integers(0, 2**16))
 @settings(max_examples=10, deadline=None)
 def test_a_valid_archive_comes_back_as_it_was_written(
@@ -67,20 +61,20 @@ def test_a_valid_archive_comes_back_as_it_was_written(
     folder = write_archive(tmp_path_factory.mktemp("a") / "tiny", images, seed)
     loaded = dataset.load(folder, check_photos=True)
     assert loaded.skipped == ()
-    texts = {row[1]: row[2] for row in rows(folder / "train_dataset.csv", ",")[1:]}
+    texts = {row[1]: row[2] for row in read_rows(folder / "train_dataset.csv", ",")[1:]}
     assert {query.id: query.text for query in loaded.queries.values()} == texts
     grades = [
         (row[0], row[1], str(rater), int(grade))
-        for row in rows(folder / "ExpertAnnotations.tsv", "\t")
+        for row in read_rows(folder / "ExpertAnnotations.tsv", "\t")
         for rater, grade in enumerate(row[2:], start=1)
     ]
     assert [(j.image, j.query, j.rater, j.grade) for j in loaded.judgements] == grades
     votes = [
         (row[0], row[1], int(row[3]), int(row[4]))
-        for row in rows(folder / "CrowdAnnotations.tsv", "\t")
+        for row in read_rows(folder / "CrowdAnnotations.tsv", "\t")
     ]
     assert [(v.image, v.query, v.yes, v.no) for v in loaded.votes] == votes
-    tests = [tuple(row[1:]) for row in rows(folder / "test_queries.csv", "|")[1:]]
+    tests = [tuple(row[1:]) for row in read_rows(folder / "test_queries.csv", "|")[1:]]
     assert [(q.id, q.text, q.image) for q in loaded.test_queries] == tests
     assert len(loaded.train_images) == images
     assert [path.name for path in loaded.test_images.values()] == list(loaded.test_images)
@@ -248,7 +242,7 @@ def test_of_two_rows_about_the_same_the_first_is_kept(tiny: Path, name: str) -> 
 
 def test_a_query_has_one_text(tiny: Path) -> None:
     path = tiny / "train_dataset.csv"
-    _, query, text = rows(path, ",")[1]
+    _, query, text = read_rows(path, ",")[1]
     edit_line(path, 3, lambda line: line.split(b",")[0] + f",{query},Another".encode())
     problem = only_problem(tiny)
     assert (problem.row, problem.column) == (3, "query_text")
@@ -274,7 +268,7 @@ def test_a_query_may_belong_to_an_image_that_does_not_exist(tiny: Path) -> None:
 @pytest.mark.parametrize("raters", [1, 2, 5])
 def test_any_number_of_experts(tiny: Path, raters: int) -> None:
     path = tiny / "ExpertAnnotations.tsv"
-    lines = [row[:2] + ["3"] * raters for row in rows(path, "\t")]
+    lines = [row[:2] + ["3"] * raters for row in read_rows(path, "\t")]
     path.write_text("\n".join("\t".join(line) for line in lines), encoding="utf-8")
     loaded = dataset.load(tiny)
     assert {j.rater for j in loaded.judgements} == {str(n + 1) for n in range(raters)}

@@ -2,7 +2,6 @@ import importlib.util
 import math
 import random
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgements import judgement_tables, panel, unanimous_pairs
-from kadr.data import dataset, dawid_skene, labels
+from kadr.data import dawid_skene, labels
 from kadr.errors import MissingExtraError
 from kadr.types import Dataset, Judgement
 
@@ -125,11 +124,6 @@ class TestConfusions:
         shuffled = dawid_skene.confusions(source.sample(judgements, len(judgements)))
         for one, other in zip(found, shuffled, strict=True):
             np.testing.assert_array_equal(one.matrix, other.matrix)
-
-
-@pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
 
 
 @pytest.mark.archive

@@ -1,7 +1,6 @@
 import math
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgements import counts, grade_lists, judgement_tables, panel, unanimous_pairs, vote_tables
-from kadr.data import agreement, dataset, labels
+from kadr.data import agreement, labels
 from kadr.data.labels import BetaPrior
 from kadr.types import Dataset, Experts, Judgement, Label, Votes
 
@@ -293,11 +292,6 @@ class TestTraps:
         judgements = panel("q", "a", 1, 1, 1) + panel("q", "b", 4, 4, 4)
         votes = [Votes("q", "b", 3, 0), Votes("q", "c", 0, 3)]
         assert [label.image for label in labels.combine(judgements, votes)] == ["a", "b", "c"]
-
-
-@pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
 
 
 @pytest.fixture(scope="module")

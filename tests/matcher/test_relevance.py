@@ -162,7 +162,7 @@ def test_scores_that_mislead_become_the_base_rate() -> None:
     verdicts = (np.random.default_rng(2).random(2000) < 1 / (1 + np.exp(scores + 7))).astype(float)
     slope, intercept = relevance._calibrate(scores, verdicts)
     assert slope > 0
-    probability = relevance._sigmoid(slope * scores + intercept)
+    probability = heads.sigmoid(slope * scores + intercept)
     np.testing.assert_allclose(probability.mean(), verdicts.mean(), atol=0.02)
 
 

@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,11 +196,6 @@ class TestRetrieval:
     def test_refuses_ranks_from_zero(self) -> None:
         with pytest.raises(ValueError, match="start at 1"):
             ranking.recall_at([0, 1], 1)
-
-
-@pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
 
 
 @pytest.mark.archive

@@ -1,7 +1,6 @@
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import stats
 
-from kadr.data import agreement, dataset
+from kadr.data import agreement
 from kadr.metrics import ranking, resampling
 from kadr.types import Dataset, Floats
 
@@ -296,11 +295,6 @@ class TestHolm:
         source = np.random.default_rng(0)
         wrong = [min(resampling.holm(source.random(20).tolist())) <= 0.05 for _ in range(500)]
         assert np.mean(wrong) < 0.08
-
-
-@pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
 
 
 @pytest.mark.archive

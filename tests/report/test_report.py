@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparisons import hostile, study
+from comparisons import hostile, interval, study
 from kadr import report
 from kadr.data.agreement import ExpertAgreement, Severity
 from kadr.errors import KadrError
@@ -44,10 +44,6 @@ DEFAULT_MANIFEST = {
     "pairs": 34933,
     "versions": {"kadr": "0.1.0"},
 }
-
-
-def interval(value: float, half: float = 0.02) -> Interval:
-    return Interval(value, value - half, value + half)
 
 
 def pair_figures(name: str, auc: Interval | None = None) -> PairFigures:

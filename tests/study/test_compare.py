@@ -36,13 +36,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return dataset.load(path)
 
 
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
-
-
 @pytest.fixture(autouse=True, scope="module")
 def fewer_resamples() -> Iterator[None]:
     """Intervals are not what these tests look at."""

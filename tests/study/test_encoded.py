@@ -1,6 +1,5 @@
 """An encoded archive: every row is the one that its name says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,6 @@ from kadr.photos import images
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Sides
 from kadr.types import Dataset
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Figures: only of photos that taught nothing, and as an independent computation finds them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +26,6 @@ from kadr.types import Dataset, Floats, Interval, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 LAW, FREE = law.PRESETS["under-16"], law.PRESETS["none"]
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

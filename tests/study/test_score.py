@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,6 @@ figures = st.none() | st.builds(Score, st.floats(0, 1), st.floats(-1, 1))
 @pytest.fixture(scope="module")
 def mini() -> matcher.Matcher:
     return matcher.load()
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[VectorCache]:
-    opened = VectorCache(tmp_path / "cache.sqlite")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

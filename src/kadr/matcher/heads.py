@@ -87,6 +87,12 @@ class Mlp:
 Head: TypeAlias = Linear | Trees | Mlp
 
 
+def sigmoid(log_odds: Floats) -> Floats:
+    """Log-odds to probabilities, of the same shape, never quite 0 or 1; NaN stays NaN."""
+    half: Floats = 0.5 * (1 + np.tanh(np.clip(0.5 * log_odds, -15, 15)))
+    return half
+
+
 def fit(
     classifier: Classifier,
     features: Vectors,

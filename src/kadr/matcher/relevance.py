@@ -95,7 +95,7 @@ class Relevance:
     def probability(self, images: Side, texts: Side) -> Floats:
         """Pair i is image i with text i: probabilities float64 [n] in (0, 1)."""
         scores = self.head.score(self._standardised(images, texts))
-        return _sigmoid(self.slope * scores + self.intercept)
+        return heads.sigmoid(self.slope * scores + self.intercept)
 
     def table(self, images: Side, texts: Side) -> Floats:
         """Every text with every image: probabilities float64 [texts, images]."""
@@ -355,8 +355,3 @@ def _standardisation(raw: Vectors, features: Features) -> tuple[Vectors, Vectors
     scale = np.full(raw.shape[1], np.sqrt(raw.shape[1] - DENSE), dtype=np.float32)
     scale[:DENSE] = COSINE_SCALE
     return center, scale
-
-
-def _sigmoid(z: Floats) -> Floats:
-    half: Floats = 0.5 * (1 + np.tanh(np.clip(0.5 * z, -15, 15)))  # never quite 0 or 1
-    return half
