@@ -24,7 +24,7 @@ from kadr.law import policy
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.metrics import calibration, ranking, resampling
 from kadr.study import evaluate, figures
 from kadr.types import Dataset, Floats, Interval, Vectors
@@ -80,7 +80,7 @@ def main() -> None:
     retrieved_calibration(mini, archive, cache)
 
 
-def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Side:
+def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Embeddings:
     """Photos in the joint space, in this order."""
     files, _ = vectors.identify(paths, paths[0].parent, cache)
     return mini.images(vectors.encode_images(mini.image_encoder, files, cache).vectors)
@@ -89,7 +89,7 @@ def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Si
 def find(
     name: str,
     mini: Matcher,
-    gallery: Side,
+    gallery: Embeddings,
     queries: Sequence[tuple[str, int]],
     cache: vectors.VectorCache,
 ) -> None:
@@ -121,7 +121,9 @@ def presence(table: Floats | Vectors, right: NDArray[np.intp]) -> Interval:
     )
 
 
-def score(mini: Matcher, gallery: Side, texts: Sequence[str], cache: vectors.VectorCache) -> Floats:
+def score(
+    mini: Matcher, gallery: Embeddings, texts: Sequence[str], cache: vectors.VectorCache
+) -> Floats:
     """Probabilities [texts, photos]."""
     encoded = vectors.encode_texts(mini.text_encoder, texts, cache)
     return mini.relevance.table(gallery, mini.texts(encoded))

@@ -20,7 +20,7 @@ from kadr.matcher import alignment, heads, relevance
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import MANIFEST, WEIGHTS, Matcher
 from kadr.matcher.heads import Classifier
-from kadr.matcher.relevance import Examples, Side
+from kadr.matcher.relevance import Embeddings, Examples
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 N = 200
@@ -36,8 +36,8 @@ def train(classifier: Classifier = "logistic", seed: int = 1) -> Matcher:
     half = np.arange(N) < N // 2
     other = np.where(half, np.arange(N), np.roll(np.arange(N), 7)).astype(np.intp)
     examples = Examples(
-        Side(images, joint.images(images)),
-        Side(texts, joint.texts(texts)).take(other),
+        Embeddings(images, joint.images(images)),
+        Embeddings(texts, joint.texts(texts)).take(other),
         half.astype(np.float64),
         np.ones(N),
         [f"{number}.jpg" for number in range(N)],
@@ -52,7 +52,7 @@ def trained() -> Matcher:
     return train()
 
 
-def sides(scorer: Matcher, n: int = 9) -> tuple[Side, Side]:
+def sides(scorer: Matcher, n: int = 9) -> tuple[Embeddings, Embeddings]:
     rng = np.random.default_rng(5)
     images = rng.normal(size=(n, scorer.image_encoder.dim)).astype(np.float32)
     texts = rng.normal(size=(n, scorer.text_encoder.dim)).astype(np.float32)

@@ -17,7 +17,7 @@ from kadr.errors import DataError, PolicyError
 from kadr.law import policy as law
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.study import evaluate as flow
 from kadr.study.evaluate import EXAMPLES, SHOWN, Evaluation, evaluate
 from kadr.study.figures import PairFigures
@@ -58,7 +58,7 @@ def cross_validated(born_aligned: Matcher, drawn: Dataset, cache: VectorCache) -
 
 def sides(
     scorer: Matcher, data: Dataset, cache: VectorCache, images: list[str], texts: list[str]
-) -> tuple[Side, Side]:
+) -> tuple[Embeddings, Embeddings]:
     paths = {**data.train_images, **data.test_images}
     files, _ = vectors.identify([paths[name] for name in images], data.folder, cache)
     pixels = vectors.encode_images(scorer.image_encoder, files, cache).vectors
@@ -155,9 +155,9 @@ class _Spy:
 
     def __init__(self, items: Sequence[Label]) -> None:
         self.items = items
-        self.asked: Side | None = None
+        self.asked: Embeddings | None = None
 
-    def probability(self, images: Side, texts: Side) -> Floats:
+    def probability(self, images: Embeddings, texts: Embeddings) -> Floats:
         self.asked = texts
         return np.linspace(0, 1, len(images.raw))
 

@@ -19,7 +19,7 @@ from kadr.law import verdict
 from kadr.library.queries import Expression, Part
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.stores.sqlite import Scan, Store, Stored
 from kadr.types import Answer, Filters, Floats, Hit, ImageFile, Picture, Score, Vectors, Withheld
 
@@ -52,7 +52,7 @@ class _Direction:
     """
 
     vector: Vectors
-    text: Side | None = None
+    text: Embeddings | None = None
     told: bool = False
     """It was given in words alone."""
 
@@ -355,7 +355,7 @@ class Searcher:
         order = np.concatenate([known[best], np.array(gone, np.int64)])
         return order, probabilities, cosines[best], standings
 
-    def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Side:
+    def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Embeddings:
         """The photos' side of pairs.
 
         How crowded it is around a photo costs a fifth of a search to tell, and never changes: it is
@@ -451,7 +451,7 @@ def _nothing(cursor: int, *, filtered: bool) -> str:
 
 
 def _sum(
-    parts: Sequence[Part], sides: dict[str, Side], pictures: dict[PictureSource, Vectors]
+    parts: Sequence[Part], sides: dict[str, Embeddings], pictures: dict[PictureSource, Vectors]
 ) -> _Direction | None:
     """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
     terms = []

@@ -22,7 +22,7 @@ from kadr.encoders import (
 from kadr.errors import BundleError
 from kadr.matcher import alignment, relevance
 from kadr.matcher.alignment import Alignment
-from kadr.matcher.relevance import Relevance, Side
+from kadr.matcher.relevance import Embeddings, Relevance
 from kadr.types import Floats, Vectors
 
 FORMAT = 2
@@ -49,15 +49,15 @@ class Matcher:
     relevance: Relevance
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
-    def images(self, vectors: Vectors, density: Vectors | None = None) -> Side:
+    def images(self, vectors: Vectors, density: Vectors | None = None) -> Embeddings:
         """Image encoder vectors [n, dim], ready for pairing; `density` as `Alignment.images`."""
-        return Side(vectors, self.alignment.images(vectors, density))
+        return Embeddings(vectors, self.alignment.images(vectors, density))
 
-    def texts(self, vectors: Vectors) -> Side:
+    def texts(self, vectors: Vectors) -> Embeddings:
         """Text encoder vectors [n, dim], ready for pairing."""
-        return Side(vectors, self.alignment.texts(vectors))
+        return Embeddings(vectors, self.alignment.texts(vectors))
 
-    def pairs(self, images: Side, texts: Side) -> tuple[Floats, Floats]:
+    def pairs(self, images: Embeddings, texts: Embeddings) -> tuple[Floats, Floats]:
         """Probability and cosine similarity of image i with text i: float64 [n] each."""
         cosine = np.einsum("ij,ij->i", images.joint.vectors, texts.joint.vectors)
         return self.relevance.probability(images, texts), cosine.astype(np.float64)

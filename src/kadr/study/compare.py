@@ -30,7 +30,7 @@ from kadr.matcher.alignment import Alignment
 from kadr.metrics import ranking, resampling
 from kadr.photos import files
 from kadr.study import encoded, figures, protocols, train
-from kadr.study.encoded import Encoded, Stage, silent
+from kadr.study.encoded import Encoded, Progress, silent
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures
 from kadr.study.protocols import Folds, PairScorer
 from kadr.study.train import Config, Lesson
@@ -84,7 +84,7 @@ def compare(
     folder: Path,
     *,
     jobs: int = 1,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Comparison:
     """Measure every combination that `folder` doesn't hold yet, and rank all that were asked for.
 
@@ -94,7 +94,7 @@ def compare(
         cache: vectors that needn't be computed again.
         folder: where measurements are kept; an interrupted run goes on from there.
         jobs: processes side by side.
-        on_progress: told of the encoding and the combinations.
+        on_progress: called as the encoding and the combinations go on.
 
     Raises:
         DataError: too little to learn from.
@@ -203,7 +203,7 @@ def _benches(
     configs: Sequence[Config],
     cache: VectorCache,
     failed: dict[str, str],
-    report: Stage,
+    report: Progress,
 ) -> Iterator[_Bench]:
     """Combinations grouped by what they share; what can't be prepared is noted in `failed`."""
     judged = figures.judged(dataset)
@@ -233,7 +233,7 @@ def _bench(
     lesson: Lesson,
     judged: Judged,
     cache: VectorCache,
-    report: Stage,
+    report: Progress,
 ) -> _Bench:
     image_encoder = load_image_encoder(configs[0].image_encoder)
 

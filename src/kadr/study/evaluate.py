@@ -16,7 +16,7 @@ from kadr.metrics import calibration, ranking, resampling
 from kadr.metrics.calibration import Bin
 from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
 from kadr.study import encoded, figures, protocols
-from kadr.study.encoded import Encoded, Sides, Stage
+from kadr.study.encoded import Encoded, Progress, Projected
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures
 from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Label, Pair
@@ -88,7 +88,7 @@ def evaluate(
     policy: law.Policy,
     cross_validate: bool = True,
     seed: int = 0,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a matcher on an archive.
 
@@ -207,7 +207,7 @@ def _pair_figures(
 
 def _learn(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     part: Sequence[Label],
     verdicts: Mapping[Pair, bool],
 ) -> relevance.Relevance:
@@ -231,7 +231,7 @@ def _learn(
 
 def _without_their_queries(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     dataset: Dataset,
     part: Sequence[Label],
     held_images: set[str],
@@ -249,7 +249,7 @@ def _without_their_queries(
     return protocols.score_by_folds(held, folds, lambda pair: pair[0], train)
 
 
-def _scorer(head: relevance.Relevance, sides: Sides) -> PairScorer:
+def _scorer(head: relevance.Relevance, sides: Projected) -> PairScorer:
     return lambda pairs: head.probability(*sides.pick(pairs))
 
 
@@ -258,7 +258,7 @@ def _obeyed_law(matcher: Matcher) -> bool:
 
 
 def _cross_validated(
-    matcher: Matcher, sides: Sides, everything: Sequence[Label], judged: Judged
+    matcher: Matcher, sides: Projected, everything: Sequence[Label], judged: Judged
 ) -> CrossValidated | None:
     """Every pair scored by a head that saw none of its image. The alignment stays as it is."""
     knows = sides.encoded.knows
@@ -294,7 +294,7 @@ def _cross_validated(
 
 def _retrieval(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     dataset: Dataset,
     hidden: set[str],
     policy: law.Policy,

@@ -3,10 +3,9 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -14,14 +13,12 @@ from kadr.encoders import vectors
 from kadr.encoders.vectors import EncodedImages, VectorCache
 from kadr.errors import DataError
 from kadr.matcher.bundle import Matcher
+from kadr.study.encoded import Progress, silent
 from kadr.types import Score, Skipped, Vectors
 
 COLUMNS = ("image", "text")
 """Columns that a table of pairs must have."""
 ADDED = ("probability", "similarity")
-
-Stage: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, the number of items done and their total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def score(
     folder: Path,
     matcher: Matcher,
     cache: VectorCache,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Scores:
     """Score each pair; a photo is named by its path below `folder`.
 
@@ -81,18 +78,18 @@ def score(
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
-    stage = on_progress or _silent
+    report = on_progress or silent
     paths = [folder / row["image"] for row in pairs.rows]
     inside, strange = _inside(paths, folder)
     files, unreadable = vectors.identify(inside, folder, cache)
     found = vectors.encode_images(
-        matcher.image_encoder, files, cache, lambda done, total: stage("photos", done, total)
+        matcher.image_encoder, files, cache, lambda done, total: report("photos", done, total)
     )
     texts = vectors.encode_texts(
         matcher.text_encoder,
         [row["text"] for row in pairs.rows],
         cache,
-        lambda done, total: stage("texts", done, total),
+        lambda done, total: report("texts", done, total),
     )
     scores = _scores(matcher, paths, found, texts)
     return Scores(scores, (*strange, *unreadable, *found.skipped))
@@ -138,7 +135,3 @@ def _inside(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Skipp
         else:
             strange.append(Skipped(path, f"not a name below {folder}"))
     return inside, strange
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass

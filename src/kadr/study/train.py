@@ -24,10 +24,10 @@ from kadr.matcher import alignment, heads, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
 from kadr.matcher.heads import Classifier, Settings
-from kadr.matcher.relevance import Examples, Features, Relevance, Side
+from kadr.matcher.relevance import Embeddings, Examples, Features, Relevance
 from kadr.metrics import calibration, ranking
 from kadr.study import encoded
-from kadr.study.encoded import Encoded, Stage, silent
+from kadr.study.encoded import Encoded, Progress, silent
 from kadr.study.protocols import SEED
 from kadr.types import Dataset, Experts, Floats, Label, Pair
 
@@ -91,7 +91,7 @@ def train(
     cache: VectorCache,
     *,
     aligned: Alignment | None = None,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Trained:
     """Learn a matcher from an archive.
 
@@ -101,7 +101,7 @@ def train(
         cache: vectors that needn't be computed again.
         aligned: a joint space learned elsewhere; None takes the shipped one for the `mini` pair
             and learns one from the training fold's matching pairs for any other.
-        on_progress: told of the encoding.
+        on_progress: called as the encoding goes on.
 
     Raises:
         DataError: too little is left to learn from.
@@ -199,11 +199,11 @@ def learn(
     used = tuple(item for item in lesson.labels if both.knows((item.query, item.image)))
     pairs = [(item.query, item.image) for item in used]
 
-    def sides(joint: Alignment) -> tuple[Side, Side]:
+    def sides(joint: Alignment) -> tuple[Embeddings, Embeddings]:
         found = encoded.project(both, joint)
         return (found.joint_alone() if config.features == "aligned" else found).pick(pairs)
 
-    def without(held: NDArray[np.bool_]) -> tuple[Side, Side]:
+    def without(held: NDArray[np.bool_]) -> tuple[Embeddings, Embeddings]:
         assert not isinstance(space, Alignment), "a space from elsewhere has seen no example"
         return sides(space(tuple(i for i, out in zip(used, held, strict=True) if not out)))
 
@@ -308,7 +308,7 @@ def fit_alignment(config: Config, both: Encoded, items: Sequence[Label]) -> Alig
 
 
 def _examples(
-    used: Sequence[Label], images: Side, texts: Side, verdicts: Mapping[Pair, bool]
+    used: Sequence[Label], images: Embeddings, texts: Embeddings, verdicts: Mapping[Pair, bool]
 ) -> Examples:
     targets = np.array([item.target for item in used])
     known: Floats = np.array([
