@@ -47,7 +47,7 @@ class ExpertAuc:
 
 @dataclass(frozen=True, slots=True)
 class JudgeStudy:
-    """What the judges of an archive say of each other; own captions of images are included.
+    """How the judges of an archive compare; images' own captions are included.
 
     `coverage` counts pairs by whose label they get when the most frequent grade decides.
     `crowd_auc` says how well the crowd's share of yes ranks the experts' verdict on common pairs.

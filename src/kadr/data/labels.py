@@ -43,7 +43,7 @@ class BetaPrior:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """How many pairs got their label from whom.
+    """How many pairs take their label from the experts, the crowd, or both.
 
     `undecided` pairs have expert grades but no most frequent one; `left_out` are those of them
     that the crowd didn't see either, so that they have no label at all.
@@ -172,7 +172,7 @@ def fit_prior(votes: Sequence[Votes]) -> BetaPrior:
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """One side's word on a pair: target in [0, 1], and how many judges stand behind it."""
+    """What one side says of a pair: a target in [0, 1], and the number of judges behind it."""
 
     target: float
     judges: float

@@ -1,4 +1,4 @@
 """Vectors of photos and texts -> the probability that they match, and why."""
 
 SEED = 42
-"""Of splits, folds and heads where nobody asks for another one."""
+"""The default seed of splits, folds and heads."""

@@ -15,7 +15,7 @@ Classifier: TypeAlias = Literal["logistic", "boosting", "mlp"]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 Settings: TypeAlias = Mapping[str, float]
-"""What a head is tuned by: numbers by the library's own names."""
+"""Hyperparameters of a head, by the library's own names."""
 
 GRID: Mapping[Classifier, tuple[Settings, ...]] = {
     "logistic": ({"C": 1e-3}, {"C": 1e-4}, {"C": 1e-2}),

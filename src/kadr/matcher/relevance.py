@@ -43,7 +43,7 @@ pull probabilities down. Chosen by cross-fitting within the training fold (docs/
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One side of n pairs: encoder vectors float32 [n, encoder dim], and the joint space."""
+    """The images or the texts of n pairs: encoder vectors float32 [n, dim], and the joint space."""
 
     raw: Vectors
     joint: Joint

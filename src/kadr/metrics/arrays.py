@@ -1,4 +1,4 @@
-"""What every figure takes: filled arrays [n] that fit each other; others raise ValueError."""
+"""Checks of arguments: filled arrays [n] of equal length; anything else raises ValueError."""
 
 from typing import TypeAlias
 

@@ -79,13 +79,13 @@ def expected_calibration_error(
 
 
 def mae(predictions: ArrayLike, targets: ArrayLike) -> float:
-    """Mean absolute error. Print that of the training median beside: a constant looks good."""
+    """Mean absolute error. Report the training median's beside it: a constant looks good here."""
     predictions, targets = arrays.paired(predictions, targets)
     return float(np.mean(np.abs(predictions - targets)))
 
 
 def rmse(predictions: ArrayLike, targets: ArrayLike) -> float:
-    """Root of the mean squared error. Print that of the training mean beside."""
+    """Root mean squared error. Report the training mean's beside it."""
     predictions, targets = arrays.paired(predictions, targets)
     return math.sqrt(np.mean((predictions - targets) ** 2))
 

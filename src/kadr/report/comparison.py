@@ -182,7 +182,7 @@ def _numbers(figure: table.Figure, row: Row) -> Iterator[str]:
 
 
 def _safe(value: object) -> object:
-    """A text that a spreadsheet takes for no formula; numbers stay numbers."""
+    """A text that a spreadsheet won't run as a formula; numbers stay numbers."""
     if value is None:
         return ""
     if not isinstance(value, str):
