@@ -1,4 +1,4 @@
-"""A sheet drawn at a large scale, for smooth outlines, and pasted onto the picture at a small one."""
+"""A sheet drawn large, for smooth outlines, and pasted onto the picture small."""
 
 from collections.abc import Sequence
 from functools import lru_cache
