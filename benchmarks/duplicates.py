@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from kadr.encoders import ImageEncoder
 from kadr.library.duplicates import ALIKE
 from kadr.matcher import bundle as matcher
-from kadr.photos import images
+from kadr.photos import folders, images
 from kadr.types import Vectors
 
 Photo = Image.Image
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--changed", type=int, default=200)
     options = parser.parse_args()
     encoder = matcher.load().image_encoder
-    paths = list(images.scan(options.folder))[: options.photos]
+    paths = list(folders.scan(options.folder))[: options.photos]
     photos = [images.decode(path, 4 * encoder.size) for path in paths]
     vectors, hashes = seen(encoder, photos)
     some = random.Random(0).sample(range(len(photos)), options.changed)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kadr.encoders import vectors
 from kadr.matcher import bundle as matcher
-from kadr.photos import images
+from kadr.photos import folders, images
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     encoder = matcher.load().image_encoder
-    paths = list(images.scan(options.folder))
+    paths = list(folders.scan(options.folder))
     cache = vectors.VectorCache(Path(":memory:"))
     files, _ = vectors.identify(paths, options.folder, cache)
 

@@ -24,7 +24,7 @@ from kadr.data import drawn as scenes
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.photos.images import decode
-from kadr.stores.sqlite import NewFile, NewPhoto, Store
+from kadr.stores import NewFile, NewPhoto, open_store
 from kadr.types import PhotoFacts, Vectors
 
 QUERIES = ("a dog runs in the water", "люди катаются на лыжах", "two men on a bench", "a red car")
@@ -122,7 +122,7 @@ def make(folder: Path, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     mini = matcher.load()
     seeds, random = drawn(mini), np.random.default_rng(0)
-    store = Store(folder / "library.kadr", create=True)
+    store = open_store(folder / "library.kadr", create=True)
     store.note(encoder=mini.image_encoder.name, model="", space=mini.alignment.digest())
     photos = folder.resolve() / "photos"
     store.add_folder(photos)

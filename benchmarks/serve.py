@@ -38,7 +38,6 @@ import numpy as np
 
 from kadr.data import drawn as scenes
 from kadr.library.library import Library
-from kadr.stores.sqlite import records
 from kadr.types import Assessment
 from library import make
 
@@ -188,8 +187,8 @@ def prepare(folder: Path, count: int) -> None:
     drawn = folder / "drawn"
     scenes.generate(drawn, images=SCENES, seed=2)
     with Library.open(folder / "library.kadr", create=False) as library:
-        made = records.due(library.store)
-        records.keep(library.store, {number: assessed(number) for number in made})
+        made = library.store.unassessed()
+        library.store.keep_assessments({number: assessed(number) for number in made})
         library.index([drawn])
     (folder / "done").touch()
 

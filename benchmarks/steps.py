@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kadr.library.library import Library
-from kadr.photos import images
+from kadr.photos import folders
 
 RENAMED, DELETED, CORRUPTED, ADDED = 500, 300, 50, 200
 
@@ -30,7 +30,7 @@ def main() -> None:
     source = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as scratch:
         photos, library = Path(scratch, "photos"), Path(scratch, "library.kadr")
-        everything = sorted(images.scan(source))
+        everything = sorted(folders.scan(source))
         random.Random(0).shuffle(everything)
         fresh, kept = everything[:ADDED], everything[ADDED:]
         for number, path in enumerate(kept):

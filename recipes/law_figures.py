@@ -160,7 +160,7 @@ def layers(photos: Photos, limits: Limits) -> dict[str, Floats]:
     if photos.ages is not None:
         pairs = zip(photos.odds, photos.ages, strict=True)
         evidence = scene.load().evidence
-        looked = np.array([joined(evidence, o, found=False, faces=ages) for o, ages in pairs])
+        looked = np.array([joined(evidence, o, named=False, faces=ages) for o, ages in pairs])
         p = scene.probability(photos.odds)
         unsure = (p >= limits.review) & (p <= limits.hide)
         found["scene; faces where unsure"] = np.where(unsure, looked, photos.odds)

@@ -31,7 +31,7 @@ from kadr.encoders import vectors
 from kadr.encoders.mini import MiniImages
 from kadr.law import assessor
 from kadr.law.faces import Faces
-from kadr.law.scene import WEIGHTS, Evidence, Scene, save
+from kadr.law.scene import WEIGHTS, Evidence, SceneClassifier, save
 from kadr.law.words import names_child
 from kadr.metrics import ranking
 from kadr.photos.images import decode
@@ -74,7 +74,7 @@ def main() -> None:
     odds = np.maximum(checked @ raw[0].astype(np.float64) + raw[1], 0) @ raw[2] + raw[3]
     slope, offset = logistic(odds[:, None], truth)
     evidence = fit_evidence([captions[name] for name in learn], slope * odds + offset, truth, ages)
-    scene = Scene(
+    scene = SceneClassifier(
         encoder=MiniImages().name,
         version="",
         hidden=raw[0],
@@ -239,7 +239,7 @@ def word_evidence(captions: Sequence[Sequence[str]]) -> float:
     return float(np.log(named[others >= 3].mean() / named[others == 0].mean()))
 
 
-def propose(scene: Scene, rows: Vectors, truth: Floats, ages: Floats) -> None:
+def propose(scene: SceneClassifier, rows: Vectors, truth: Floats, ages: Floats) -> None:
     """Print what the limits could be, without faces and with all of them."""
     clear = (truth == 0) | (truth >= CHILD)
     child = truth[clear] >= CHILD

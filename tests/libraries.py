@@ -14,8 +14,9 @@ from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.matcher import alignment, relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings, Examples
-from kadr.stores.sqlite import NewFile, NewPhoto, Store, records
-from kadr.types import Assessment, PhotoFacts, Vectors
+from kadr.stores import NewFile, NewPhoto, Store, open_store
+from kadr.stores.sqlite import SqliteStore
+from kadr.types import Assessment, Filters, PhotoFacts, Vectors
 
 PAINTS = {
     "red": (225, 30, 30),
@@ -104,10 +105,37 @@ def fill(store: Store, vectors: Vectors, matcher: Matcher, folder: Path) -> list
     return paths
 
 
+def engine(store: Store) -> SqliteStore:
+    """The engine behind a store, to damage it or to watch it."""
+    assert isinstance(store, SqliteStore)
+    return store
+
+
+def add(store: Store, files: dict[str, object], modified: int = 0) -> dict[str, int]:
+    """Keep contents by path; the numbers of their photos."""
+    wanted = {digest(c): c for c in files.values() if not store.settled(digest(c))}
+    store.keep(
+        [new_photo(c) for c in wanted.values()],
+        [new_file(Path(p), c, modified) for p, c in files.items()],
+    )
+    return {p: number(store, c) for p, c in files.items()}
+
+
+def number(store: Store, content: object) -> int:
+    found = store.number(digest(content).hex())
+    assert found is not None
+    return found
+
+
+def matching(store: Store, filters: Filters) -> set[str]:
+    numbers = store.matching(filters).tolist()
+    assert numbers == sorted(numbers)
+    return {str(p) for paths in store.present(numbers).values() for p in paths}
+
+
 def assess(store: Store, probabilities: dict[int, float], failed: tuple[str, ...] = ()) -> None:
     """Put on record how probably a child is in each of these photos."""
-    records.keep(
-        store,
+    store.keep_assessments(
         {
             number: Assessment((), probability, None, failed, probability, "test")
             for number, probability in probabilities.items()
@@ -146,7 +174,7 @@ def content(path: Path) -> Content:
         )
     finally:
         base.close()
-    store = Store(path)
+    store = open_store(path)
     scan = store.scan()
     store.close()
     rows = scan.vectors * scan.scales[:, None]

@@ -20,7 +20,6 @@ from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.stores.sqlite import records
 from kadr.types import Ruling
 from libraries import colour_matcher, paint
 
@@ -205,26 +204,23 @@ def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
 
 def _decide(library: Library, photos: Sequence[Path], verdict: str) -> None:
     ruling = Ruling(verdict, "test", "2026-01-01T00:00:00+00:00", "")  # type: ignore[arg-type]
-    with library.store.transaction() as run:
-        for path in photos:
-            records.rule(run, digest_of(library, path), ruling)
+    for path in photos:
+        library.store.set_ruling(digest_of(library, path), ruling)
 
 
 def _doubt(library: Library, photos: Sequence[Path]) -> None:
     """Have the machine be unsure of these."""
     numbers = [library.store.number(digest_of(library, path)) for path in photos]
-    found = records.assessments(library.store, [number for number in numbers if number])
+    found = library.store.assessments([number for number in numbers if number])
     middle = (library.policy.review + library.policy.hide) / 2
     unsure = {n: replace(one, probability=middle, scene=middle) for n, one in found.items()}
-    records.keep(library.store, unsure)
+    library.store.keep_assessments(unsure)
 
 
 def digest_of(library: Library, path: Path) -> str:
-    (row,) = library.store.read(
-        "SELECT digest FROM files f JOIN photos p ON p.id = f.photo WHERE path = ?",
-        (os.fsencode(path),),
-    )
-    return bytes(row[0]).hex()
+    found = library.store.digest_at(path)
+    assert found is not None
+    return found
 
 
 def number_of(library: Path, path: Path) -> int:

@@ -26,6 +26,13 @@ Pair: TypeAlias = tuple[str, str]
 GRADES = (1, 2, 3, 4)
 """What an expert may say of a pair, from no to yes."""
 
+Judges: TypeAlias = Literal["both", "experts", "crowd"]
+"""Whose judgements are learned from."""
+
+Space: TypeAlias = Literal["shipped", "fitted"]
+"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
+the training fold, better where the pictures are no photos. Other pairs are always fitted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -278,21 +285,12 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """Stands in the place of a photo that the law hides: nothing else is told of it.
-
-    `place` is where on the page, from 0; `notice` is the policy's disclaimer.
-    """
-
-    place: int
-    notice: str
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Found photos, best first; `notice` says why something is missing.
 
-    `withheld` are the places on this page of photos that the law hides; hits fill the others.
+    `withheld` is the policy's disclaimer where the library holds photos that the policy hides, and
+    None where it holds none. It says so of the library, never of the query or the page: hidden
+    photos leave before anything is ranked, counted or cut into pages.
     `refused`: the query asks for what the law hides, and `notice` is the disclaimer.
 
     `matches` is False where even the best hit is less probable than `at_least`: the hits are then
@@ -304,5 +302,5 @@ class Answer:
     matches: bool = False
     at_least: float | None = None
     next: int | None = None
-    withheld: tuple[Withheld, ...] = ()
+    withheld: str | None = None
     refused: bool = False

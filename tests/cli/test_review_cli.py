@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from kadr.law import audit, review
 from kadr.library import ingest
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store, chain, open_store
 from kadr.types import Assessment
 from libraries import colour_matcher, paint
 from shell import Result, Shell, one_line
@@ -40,21 +41,21 @@ def store(kadr: Shell) -> Iterator[Store]:
     folder = kadr.home / "photos"
     for number, name in enumerate(FOUND):
         paint(folder / name, number)
-    with closing(Store(place, create=True)) as opened:
+    with closing(open_store(place, create=True)) as opened:
         with opened.writing():
             matcher = colour_matcher()
             ingest.adopt(opened, matcher, "")
             opened.add_folder(folder)
             ingest.ingest(opened, matcher, [folder])
         numbers = {name: opened.number(review.find(opened, str(folder / name))) for name in FOUND}
-        records.keep(opened, {n: FOUND[name] for name, n in numbers.items() if n is not None})
+        opened.keep_assessments({n: FOUND[name] for name, n in numbers.items() if n is not None})
         yield opened
 
 
 def decisions(store: Store) -> dict[str, tuple[str, str, str]]:
     """Verdict, who and why, by name."""
     found: dict[str, tuple[str, str, str]] = {}
-    for digest, ruled in records.all_rulings(store).items():
+    for digest, ruled in store.all_rulings().items():
         number = store.number(digest)
         assert number is not None
         found[store.present([number])[number][0].name] = (ruled.verdict, ruled.who, ruled.why)
@@ -91,7 +92,7 @@ def test_lines_of_a_pipe_are_keys(kadr: Shell, store: Store) -> None:
         f"3 of 3  {folder / 'b.png'}", "  a child: 40%   scene 40%",
         "That was the last one. u undoes it, any other key ends.", "Decided: 2 of 3",
     ]  # fmt: skip
-    assert kadr("audit", "verify").stdout.startswith("The log is sound. Lines: 2, ")
+    assert kadr("audit", "verify").stdout.startswith("The log is sound. Entries: 2, ")
 
 
 def test_undo_skip_help_and_the_end(kadr: Shell, store: Store) -> None:
@@ -333,23 +334,34 @@ def test_appeal_and_its_outcome_are_shown(kadr: Shell, store: Store) -> None:
 
 
 def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
-    assert kadr("audit", "verify").stdout == "The log is sound. Lines: 0\n"
+    assert kadr("audit", "verify").stdout == "The log is sound. Entries: 0\n"
     for who in ("Anna", "Boris"):
         kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
     told = json.loads(kadr("audit", "verify", "--json").stdout)
     assert (told["lines"], told["problems"]) == (2, [])
     early = json.loads(kadr("audit", "show", "--json").stdout)["entries"][0]["hash"]
     assert kadr("audit", "verify", "--contains", early).stdout.endswith(f"{told['last']}\n")
-    assert "no line has the hash" in kadr("audit", "verify", "--contains", "ab", code=1).stdout
-    log = Path(told["log"])
-    log.write_bytes(log.read_bytes().replace(b"Boris", b"Clara"))
+    assert "no entry has the hash" in kadr("audit", "verify", "--contains", "ab", code=1).stdout
+    with closing(sqlite3.connect(store.path)) as base, base:
+        base.execute("UPDATE audit SET facts = replace(facts, 'Boris', 'Clara')")
     result = kadr("audit", "verify", code=1)
     assert result.stdout.splitlines() == [
-        "line 2: was changed, or was never a line of this log",
-        "the end is missing: the last line that the library knows isn't there",
-        f"Problems: 2. Lines: 1, the last one's hash: {early}",
+        "entry 2: was changed",
+        f"Problems: 1. Entries: 2, the last one's hash: {told['last']}",
     ]
     place = store.path
     assert "Problems" in kadr("audit", "--library", place, "verify", code=1).stdout
     assert "Problems" in kadr("audit", "verify", "--library", place, code=1).stdout
     assert "no library here" in kadr("audit", "verify", "--library", "none.kadr", code=2).stderr
+
+
+def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: Path) -> None:
+    for who in ("Anna", "Boris"):
+        kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
+    file = tmp_path / "log.jsonl"
+    assert kadr("audit", "export", file).stderr == f"Entries in {file}: 2\n"
+    lines = file.read_bytes().splitlines(keepends=True)
+    shown = json.loads(kadr("audit", "show", "--json").stdout)["entries"]
+    assert [json.loads(line) for line in lines] == shown
+    assert [chain.from_line(line) for line in lines] == list(store.entries())
+    assert kadr("audit", "export", "-").stdout == file.read_text()

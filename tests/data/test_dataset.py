@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from archives import read_rows, write_archive
 from kadr.data import dataset
 from kadr.errors import DataError
-from kadr.photos import images
+from kadr.photos import folders, images
 from kadr.types import Dataset, Problem
 
 ANNOTATIONS = (
@@ -365,13 +365,13 @@ def test_a_photo_with_too_many_pixels_is_not_decoded(
 def test_what_a_search_takes_for_a_photo_is_one_here(tiny: Path) -> None:
     """One list of suffixes and one decoder: an archive holds what can be searched, and no less."""
     source = sorted((tiny / "train_images").iterdir())[0].read_bytes()
-    names = {f"more{suffix}" for suffix in images.SUFFIXES}
+    names = {f"more{suffix}" for suffix in folders.SUFFIXES}
     for name in names:
         (tiny / "train_images" / name).write_bytes(source)
     loaded = dataset.load(tiny, check_photos=True)
     assert loaded.skipped == ()
     assert names < set(loaded.train_images)
-    assert {path.name for path in images.scan(tiny / "train_images")} == set(loaded.train_images)
+    assert {path.name for path in folders.scan(tiny / "train_images")} == set(loaded.train_images)
 
 
 def test_what_is_no_photo_is_listed_and_system_files_are_passed_over(tiny: Path) -> None:

@@ -22,7 +22,7 @@ from kadr.encoders.tfidf import Tfidf
 from kadr.encoders.vectors import VectorCache
 from kadr.encoders.words import WordVectors
 from kadr.errors import KadrError, MissingExtraError
-from kadr.photos.images import identify
+from kadr.photos.files import identify
 from kadr.types import ImageFile, Vectors
 
 CAPTIONS = [

@@ -15,7 +15,8 @@ from PIL import Image
 from kadr.encoders import load_image_encoder, load_text_encoder, vectors
 from kadr.encoders.vectors import BATCH, VectorCache
 from kadr.errors import KadrError
-from kadr.photos import images
+from kadr.photos import files as photo_files
+from kadr.photos import folders
 from kadr.types import ImageFile, Skipped, Vectors
 
 
@@ -90,7 +91,7 @@ def fill(folder: Path, count: int) -> list[Path]:
 
 
 def identified(folder: Path, cache: VectorCache) -> list[ImageFile]:
-    files, skipped = vectors.identify(images.scan(folder), folder, cache)
+    files, skipped = vectors.identify(folders.scan(folder), folder, cache)
     assert not skipped
     return files
 
@@ -106,7 +107,7 @@ def test_second_run_encodes_nothing_and_reads_nothing(
         counts.append(encoder.count)
         progress.check(BATCH * 2 + 3)
         cache.close()
-        monkeypatch.setattr(images, "identify", lambda *_: pytest.fail("read a known file"))
+        monkeypatch.setattr(photo_files, "identify", lambda *_: pytest.fail("read a known file"))
     assert counts == [BATCH * 2 + 3, 0]
     assert runs[0].files == runs[1].files
     np.testing.assert_array_equal(runs[0].vectors, runs[1].vectors)
@@ -155,7 +156,7 @@ def test_unreadable_photos_are_skipped_with_a_reason(photos: Path, cache: Vector
     (photos / "bad.jpg").write_text("no photo")
     (photos / "copy.jpg").write_text("no photo")
     (photos / "link.jpg").symlink_to(photos / "nowhere")
-    files, lost = vectors.identify(images.scan(photos), photos, cache)
+    files, lost = vectors.identify(folders.scan(photos), photos, cache)
     progress = Recorder()
     encoded = vectors.encode_images(CountedImages(), files, cache, progress)
     assert [file.id for file in encoded.files] == ["good.png"]

@@ -183,9 +183,9 @@ def test_younger_is_more_probable_up_to_the_ends() -> None:
 
 
 def test_layers_add_up() -> None:
-    assert joined(EVIDENCE, 1.0, found=False, faces=None) == 1.0
-    assert joined(EVIDENCE, None, found=False, faces=None) == EVIDENCE.prior
-    assert joined(EVIDENCE, 1.0, found=True, faces=()) == pytest.approx(
+    assert joined(EVIDENCE, 1.0, named=False, faces=None) == 1.0
+    assert joined(EVIDENCE, None, named=False, faces=None) == EVIDENCE.prior
+    assert joined(EVIDENCE, 1.0, named=True, faces=()) == pytest.approx(
         1 + EVIDENCE.word + EVIDENCE.no_face
     )
 

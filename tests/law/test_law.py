@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kadr.law import policy as law
+from kadr.law.policy import PRESETS, Policy
 from kadr.law.verdict import verdict
 from kadr.library.duplicates import find_duplicates
 from kadr.library.queries import parse
 from kadr.library.search import Page, Searcher, interleaved
 from kadr.matcher.bundle import Matcher
 from kadr.photos import images
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store, open_store
 from kadr.types import Answer, Assessment, Filters, Hit, Ruling, Vectors, Verdict, Withheld
-from libraries import assess, colour_matcher, digest, fill
+from libraries import assess, colour_matcher, digest, engine, fill
 
-UNDER_16, NONE = law.PRESETS["under-16"], law.PRESETS["none"]
+UNDER_16, NONE = PRESETS["under-16"], PRESETS["none"]
 COUNT = 40
 QUERY = "a red dog and a blue car"
 
@@ -37,14 +37,14 @@ def random_vectors(count: int) -> Vectors:
 
 @pytest.fixture
 def store(scorer: Matcher, tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "library.kadr", create=True)
+    opened = open_store(tmp_path / "library.kadr", create=True)
     fill(opened, random_vectors(COUNT), scorer, tmp_path)
     yield opened
     opened.close()
 
 
-def search(scorer: Matcher, store: Store, policy: law.Policy = UNDER_16, **how: object) -> Answer:
-    return Searcher(scorer, store, policy).search([(parse([QUERY]), Page(**how))])[0]  # type: ignore[arg-type]
+def search(scorer: Matcher, store: Store, policy: Policy = UNDER_16, **how: object) -> Answer:
+    return Searcher(scorer, store, policy).answers([(parse([QUERY]), Page(**how))])[0]  # type: ignore[arg-type]
 
 
 def numbers(answer: Answer) -> list[int]:
@@ -79,7 +79,7 @@ def assessed(probability: float, failed: tuple[str, ...] = ()) -> Assessment:
     ],
 )
 def test_verdict(
-    policy: law.Policy, assessment: Assessment | None, ruling: Ruling | None, expected: Verdict
+    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, expected: Verdict
 ) -> None:
     assert verdict(policy, assessment, ruling) == expected
 
@@ -97,7 +97,7 @@ def test_a_hidden_photo_is_a_card_in_its_place(scorer: Matcher, store: Store) ->
 
 
 def test_nothing_is_shown_that_nobody_assessed(scorer: Matcher, store: Store) -> None:
-    with store.transaction() as run:
+    with engine(store).transaction() as run:
         run("DELETE FROM assessments")
     answer = search(scorer, store)
     assert (answer.hits, len(answer.withheld)) == ((), 10)
@@ -112,7 +112,7 @@ def test_a_new_name_wants_a_new_assessment(scorer: Matcher, store: Store, tmp_pa
     from libraries import new_file
 
     store.keep([], [replace(new_file(copy, path), digest=digest(path))])
-    assert records.due(store) == [first]
+    assert store.unassessed() == [first]
     assert [one.place for one in search(scorer, store).withheld] == [0]
 
 
@@ -135,8 +135,8 @@ def test_a_picture_tells_nothing_of_hidden_photos(
     searcher = Searcher(scorer, store, UNDER_16)
     answers = [
         searcher.similar(photo, Page(COUNT)),
-        searcher.search([(parse([str(photo)]), Page(COUNT))])[0],
-        searcher.search([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
+        searcher.answers([(parse([str(photo)]), Page(COUNT))])[0],
+        searcher.answers([(parse(["red", "+", str(photo)]), Page(COUNT))])[0],
     ]
     for answer in answers:
         assert answer.withheld == ()
@@ -150,7 +150,7 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
     vectors = scorer.image_encoder.encode([scorer.image_encoder.prepare(_open(photo))])
     import hashlib
 
-    from kadr.stores.sqlite import NewPhoto
+    from kadr.stores import NewPhoto
     from libraries import FACTS
 
     key = hashlib.sha256(photo.read_bytes()).digest()
@@ -165,7 +165,7 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
         assess(store, {number: probability})
         found = [
             searcher.similar(photo, Page()),
-            *searcher.search([(parse([str(photo)]), Page())]),
+            *searcher.answers([(parse([str(photo)]), Page())]),
         ]
         assert [answer.notice == UNDER_16.disclaimer() for answer in found] == [refused] * 2
         assert [bool(answer.hits) for answer in found] == [not refused] * 2
@@ -177,7 +177,7 @@ def _open(path: Path) -> Image.Image:
 
 def test_hidden_photos_are_in_no_group_of_duplicates(scorer: Matcher, tmp_path: Path) -> None:
     with_twins = np.repeat(random_vectors(3), 3, axis=0)
-    store = Store(tmp_path / "twins.kadr", create=True)
+    store = open_store(tmp_path / "twins.kadr", create=True)
     fill(store, with_twins, scorer, tmp_path / "twins")
     assert [len(group.photos) for group in find_duplicates(store, UNDER_16)] == [9]
     assess(store, dict.fromkeys((1, 2, 4), 1.0))
@@ -216,9 +216,9 @@ def test_a_face_once_seen_counts_whoever_indexes_next(
     from kadr.law import assess as assessing
     from kadr.law.assessor import Assessor
 
-    records.keep(store, {1: replace(assessed(0.95), faces=(4.0,))})
+    store.keep_assessments({1: replace(assessed(0.95), faces=(4.0,))})
     assessing.assess(store, Assessor(scorer.image_encoder.name), [1, 2])
-    found = records.assessments(store, [1, 2])
+    found = store.assessments([1, 2])
     assert found[1].faces == (4.0,)
     assert found[2].faces is None
     assert found[1].probability > found[2].probability

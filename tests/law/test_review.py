@@ -19,7 +19,7 @@ from kadr.law.policy import PRESETS, Policy
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import verdict
 from kadr.library import ingest
-from kadr.stores.sqlite import MEMORY, Store, records
+from kadr.stores import Store, open_store
 from kadr.types import Assessment, Ruling
 from libraries import colour_matcher, digest, new_file, new_photo, paint
 
@@ -43,12 +43,12 @@ PHOTOS = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path / "library.kadr", create=True)) as opened:
+    with closing(open_store(tmp_path / "library.kadr", create=True)) as opened:
         photos = [new_photo(name) for name in PHOTOS]
         files = [new_file(tmp_path / f"{name}.jpg", name) for name in PHOTOS]
         opened.keep(photos, files)
         assessed = {opened.number(key(name)): one for name, one in PHOTOS.items() if one}
-        records.keep(opened, {number: one for number, one in assessed.items() if number})
+        opened.keep_assessments({number: one for number, one in assessed.items() if number})
         yield opened
 
 
@@ -70,14 +70,14 @@ def doubt(store: Store, name: str) -> Doubt:
 
 
 def told(store: Store) -> list[tuple[str, str | None]]:
-    return [(e.event, e.facts.get("verdict")) for e in audit.beside(store).entries()]
+    return [(e.event, e.facts.get("verdict")) for e in audit.entries(store)]
 
 
 def of(store: Store, name: str) -> str:
     """What becomes of a photo."""
     number = store.number(key(name))
     assert number is not None
-    assessed, ruled = records.assessments(store, [number]), records.rulings(store, [number])
+    assessed, ruled = store.assessments([number]), store.rulings([number])
     return verdict(LAW, assessed.get(number), ruled.get(number))
 
 
@@ -128,11 +128,11 @@ def test_decision_outranks_the_machine(
     assert decide(store, name, said, why="I know them") == "ruled"
     assert of(store, name) == becomes
     assert name not in names(store)
-    ruled = records.ruling(store, key(name))
+    ruled = store.ruling(key(name))
     assert ruled is not None
     assert (ruled.verdict, ruled.who, ruled.why) == (said, "Anna", "I know them")
     assert datetime.fromisoformat(ruled.when).utcoffset() == timedelta()
-    (entry,) = audit.beside(store).entries()
+    (entry,) = audit.entries(store)
     assessment = PHOTOS[name]
     assert entry.facts == {
         "photo": key(name), "verdict": said, "who": "Anna", "why": "I know them",
@@ -142,7 +142,7 @@ def test_decision_outranks_the_machine(
     review.withdraw(store, key(name), "Boris", "wrong photo")
     assert of(store, name) == before
     assert told(store) == [("ruled", said), ("withdrawn", None)]
-    assert audit.beside(store).verify() == []
+    assert audit.verify(store) == []
     with pytest.raises(KadrError, match="nothing can be taken back"):
         review.withdraw(store, key(name), "Boris")
 
@@ -153,7 +153,7 @@ def test_second_opinions_stand_beside_the_first(store: Store) -> None:
     assert decide(store, "near", "allow", "Boris") == "seconded"
     assert decide(store, "near", "hide", "Clara") == "disputed"
     assert of(store, "near") == "show"
-    ruled = records.ruling(store, key("near"))
+    ruled = store.ruling(key("near"))
     assert ruled is not None
     assert ruled.who == "Anna"
     assert names(store)[0] == "near"
@@ -180,15 +180,13 @@ def test_appeal_ends_with_the_next_decision_and_the_log_shows_it(store: Store) -
     said = review.ruling("hide", "Boris", "looks 10")
     assert review.decide(store, waiting.digest, said, over=waiting.ruling) == "ruled"
     assert "hidden" not in names(store)
-    entries = list(audit.beside(store).entries())
+    entries = list(audit.entries(store))
     assert [(e.event, e.facts["who"], e.facts["why"]) for e in entries] == [
         ("ruled", "Anna", ""), ("appealed", "Max", "I am 18"), ("ruled", "Boris", "looks 10")
     ]  # fmt: skip
     assert entries[1].facts["standing"][:2] == ["hide", "Anna"]
     with pytest.raises(KadrError, match="reason"):
         review.appeal(store, key("hidden"), "Max", " ")
-    with closing(Store(MEMORY, create=True)) as memory, pytest.raises(LibraryError, match="memory"):
-        review.appeal(memory, key("hidden"), "Max", "why")
 
 
 def test_undo_is_as_if_nothing_had_been(store: Store) -> None:
@@ -204,7 +202,7 @@ def test_undo_is_as_if_nothing_had_been(store: Store) -> None:
     review.undo(store, fresh, "Anna")
     assert doubt(store, "near") == fresh
     assert review.history(store).opinions[fresh.digest] == {}
-    assert audit.beside(store).verify() == []
+    assert audit.verify(store) == []
 
 
 @pytest.mark.parametrize(
@@ -251,25 +249,25 @@ def test_decisions_outlast_names_pruning_and_models(tmp_path: Path) -> None:
 
     def index(seed: int = 0, *, prune: bool = False) -> None:
         matcher = colour_matcher(seed)
-        with closing(Store(place, create=True)) as store, store.writing():
+        with closing(open_store(place, create=True)) as store, store.writing():
             ingest.adopt(store, matcher, "")
             ingest.ingest(store, matcher, [photos], prune=prune)
 
     def shown() -> dict[str, str]:
-        with closing(Store(place)) as store:
+        with closing(open_store(place)) as store:
             numbers = [n for n in map(store.number, kept) if n is not None]
-            ruled = records.rulings(store, numbers)
+            ruled = store.rulings(numbers)
             mean = {"show": "allow", "hide": "hide"}
             assert all(verdict(LAW, None, ruled[n]) in mean for n in numbers)
-            assert audit.beside(store).verify() == []
+            assert audit.verify(store) == []
             return {store.stored(store.present([n]))[n].digest: ruled[n].verdict for n in numbers}
 
     index()
-    with closing(Store(place)) as store:
+    with closing(open_store(place)) as store:
         for path, said in zip(paths, ("allow", "hide", "hide"), strict=True):
             photo = review.find(store, str(path))
             review.decide(store, photo, review.ruling(said, "Anna"))
-        kept = {d: ruled.verdict for d, ruled in records.all_rulings(store).items()}
+        kept = {d: ruled.verdict for d, ruled in store.all_rulings().items()}
     assert len(kept) == 3
     assert shown() == kept
     index()
@@ -287,7 +285,7 @@ def test_decisions_outlast_names_pruning_and_models(tmp_path: Path) -> None:
     away.rename(photos / "back.png")
     index()
     assert shown() == kept
-    with closing(Store(place)) as store:
+    with closing(open_store(place)) as store:
         store.forget_vectors()  # as another encoder does
     index()
     assert shown() == kept
@@ -323,7 +321,7 @@ def test_sheet_has_what_a_reviewer_needs(store: Store) -> None:
     review.appeal(store, key("hidden"), "Max", "why")
     rows = list(csv.DictReader(io.StringIO(reviewers.to_csv(review.queue(store, LAW)))))
     assert tuple(rows[0]) == reviewers.COLUMNS
-    ruled = records.ruling(store, key("hidden"))
+    ruled = store.ruling(key("hidden"))
     assert ruled is not None
     assert rows[0] == {
         "digest": key("hidden"), "path": rows[0]["path"], "probability": "0.9000",
@@ -348,20 +346,20 @@ def test_no_cell_is_a_formula_and_every_text_comes_back(text: str, start: str) -
 def test_sheet_comes_back_as_decisions(store: Store) -> None:
     text = filled(store, {"near": "allow", "far": " Hide ", "new": "hide"}, why="=sure")
     assert bring(store, text, "Anna") == ({"ruled": 3}, [])
-    ruled = records.all_rulings(store)
+    ruled = store.all_rulings()
     assert {ruled[key(n)].verdict for n in ("far", "new")} == {"hide"}
     assert ruled[key("near")].why == "=sure"
     assert names(store) == ["all-failed", "failed"]
     assert bring(store, text, "Anna") == ({"unchanged": 3}, [])
     assert len(told(store)) == 3
-    assert audit.beside(store).verify() == []
+    assert audit.verify(store) == []
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_sheet_of_another_country_is_read(store: Store, delimiter: str) -> None:
     rows = list(csv.DictReader(io.StringIO(filled(store, {"near": "allow"}, who="Анна"))))
     assert bring(store, "\ufeff" + sheet(rows, delimiter)) == ({"ruled": 1}, [])
-    ruled = records.ruling(store, key("near"))
+    ruled = store.ruling(key("near"))
     assert ruled is not None
     assert ruled.who == "Анна"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kadr.law import policy as law
 from kadr.library.catalogue import Catalogue, Facets, above
-from kadr.stores.sqlite import MEMORY, Store
+from kadr.stores import MEMORY, Store, open_store
 from kadr.types import Filters
 from libraries import FACTS, assess, new_file, new_photo
 
@@ -21,7 +21,7 @@ ROOT = Path("/photos")
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    opened = Store(MEMORY, create=True)
+    opened = open_store(MEMORY, create=True)
     opened.add_folder(ROOT)
     yield opened
     opened.close()
@@ -60,7 +60,7 @@ def test_the_newest_comes_first_by_the_cameras_date_else_the_files(store: Store)
 @settings(max_examples=30, deadline=None)
 @given(hidden=st.sets(st.integers(1, 40)), limit=st.integers(1, 45))
 def test_pages_hold_all_that_may_be_seen_once(hidden: set[int], limit: int) -> None:
-    store = Store(MEMORY, create=True)
+    store = open_store(MEMORY, create=True)
     numbers = [add(store, f"{n:03}.jpg", f"{1990 + n % 7}-01-01T00:00:00") for n in range(40)]
     assess(store, {number: float(number in hidden) for number in numbers})
     seen = listed(Catalogue(store, LAW), limit)

@@ -10,7 +10,8 @@ from PIL import Image, ImageEnhance
 from kadr.data import drawn as scenes
 from kadr.library.duplicates import Group
 from kadr.library.library import Library
-from kadr.stores.sqlite import Store
+from kadr.stores import open_store
+from libraries import engine
 
 COUNT = 12
 
@@ -96,16 +97,16 @@ def test_where_all_files_are_missing_there_is_none(library: Library) -> None:
 
 def test_another_process_may_forget_photos_meanwhile(library: Library) -> None:
     expected = names(library.duplicates())
-    other = Store(library.path)
+    other = open_store(library.path)
     first = next(path for path, *_ in other.contents())
 
     def write(statement: str) -> None:
         if "FROM vectors" in statement:
-            library._store._base.set_trace_callback(None)
+            engine(library.store)._base.set_trace_callback(None)
             other.mark([bytes(first)], missing=True)
             other.prune()
 
-    library._store._base.set_trace_callback(write)
+    engine(library.store)._base.set_trace_callback(write)
     assert names(library.duplicates()) == expected
     other.close()
     library.index()

@@ -27,13 +27,13 @@ from kadr.encoders import load_image_encoder
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.library import ingest
-from kadr.library.ingest import QUEUE, Outcome, Watcher
+from kadr.library.ingest import QUEUE, IndexCallbacks, IndexResult
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.photos import images
-from kadr.stores.sqlite import Store
+from kadr.stores import open_store
 from kadr.types import PhotoFacts, Vectors
-from libraries import Content, assert_same, colour_matcher, content, paint
+from libraries import Content, assert_same, colour_matcher, content, engine, paint
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -84,21 +84,21 @@ class Run:
         encoder: Counted | None = None,
         prune: bool = False,
         retry: bool = False,
-    ) -> Outcome:
+    ) -> IndexResult:
         self.skipped.clear()
         self.progress.clear()
-        watcher = Watcher(
+        callbacks = IndexCallbacks(
             lambda *call: self.progress.append(call),
             lambda path, reason: self.skipped.append((path.name, reason)),
         )
         with self.library(encoder) as library:
             return library.index(
-                folders or [self.folder], prune=prune, retry=retry, watcher=watcher
+                folders or [self.folder], prune=prune, retry=retry, callbacks=callbacks
             )
 
     def names(self) -> set[str]:
         """What searches can find."""
-        store = Store(self.path)
+        store = open_store(self.path)
         found = store.present(store.scan().photos.tolist())
         store.close()
         return {path.name for paths in found.values() for path in paths}
@@ -108,7 +108,7 @@ class Run:
             return {problem.path.name: problem.reason for problem in library.problems()}
 
     def check(self) -> None:
-        store = Store(self.path)
+        store = open_store(self.path)
         assert store.check() == []
         store.close()
 
@@ -141,11 +141,11 @@ def fresh(run: Run, name: str = "fresh.kadr") -> Content:
 class TestCounts:
     def test_every_file_is_counted_once(self, run: Run) -> None:
         files = photos(run.folder, 40)
-        assert run() == Outcome(files=40, encoded=40)
+        assert run() == IndexResult(files=40, encoded=40)
         assert run.progress[0] == (0, 0, 40)
         assert run.progress[-1] == (40, 0, 40)
         assert run.progress == sorted(run.progress)
-        assert run() == Outcome(files=40, unchanged=40)
+        assert run() == IndexResult(files=40, unchanged=40)
         for path in files[:5]:
             path.rename(path.with_name("renamed-" + path.name))
         for path in files[5:8]:
@@ -159,29 +159,31 @@ class TestCounts:
         photos(run.folder, 7, start=100)
         encoder = Counted()
         outcome = run(encoder=encoder)
-        assert outcome == Outcome(files=44, unchanged=23, encoded=11, known=8, skipped=2, gone=11)
+        assert outcome == IndexResult(
+            files=44, unchanged=23, encoded=11, known=8, skipped=2, gone=11
+        )
         assert encoder.encoded == 11
         assert encoder.prepared == 11
         assert sorted(name for name, _ in run.skipped) == ["0018.png", "0019.png"]
         assert run.progress[-1] == (44, 2, 44)
-        assert run() == Outcome(files=44, unchanged=42, skipped=2)
+        assert run() == IndexResult(files=44, unchanged=42, skipped=2)
         run.check()
         assert len(run.names()) == 42
 
     def test_a_broken_file_and_its_copies_are_all_skipped(self, run: Run) -> None:
         spoil(run.folder / "a.jpg")
         shutil.copy2(run.folder / "a.jpg", run.folder / "b.jpg")
-        assert run() == Outcome(files=2, skipped=2)
+        assert run() == IndexResult(files=2, skipped=2)
         assert [name for name, _ in run.skipped] == ["a.jpg", "b.jpg"]
         shutil.copy2(run.folder / "a.jpg", run.folder / "c.jpg")
-        assert run() == Outcome(files=3, skipped=3)
+        assert run() == IndexResult(files=3, skipped=3)
         assert [name for name, _ in run.skipped] == ["c.jpg"]
         assert run.problems().keys() == {"a.jpg", "b.jpg", "c.jpg"}
 
     def test_equal_files_are_encoded_once(self, run: Run) -> None:
         for name in ("a.png", "b.png", "c.jpg"):
             paint(run.folder / name, 1)
-        assert run() == Outcome(files=3, encoded=1, known=2)
+        assert run() == IndexResult(files=3, encoded=1, known=2)
         assert run.names() == {"a.png", "b.png", "c.jpg"}
 
     def test_files_that_pass_their_names_on_cost_nothing(self, run: Run) -> None:
@@ -195,19 +197,19 @@ class TestCounts:
         paint(files[0], 9999)
         encoder = Counted()
         outcome = run(encoder=encoder)
-        assert outcome == Outcome(files=count + 1, encoded=1, known=count)
+        assert outcome == IndexResult(files=count + 1, encoded=1, known=count)
         assert encoder.prepared == 1
         run.check()
-        assert run() == Outcome(files=count + 1, unchanged=count + 1)
+        assert run() == IndexResult(files=count + 1, unchanged=count + 1)
         assert before.keys() < content(run.path).scan.keys()
 
     def test_several_folders_are_added_up(self, run: Run, tmp_path: Path) -> None:
         photos(run.folder, 3)
         photos(tmp_path / "other", 4, start=10)
         outcome = run(run.folder, tmp_path / "other")
-        assert outcome == Outcome(files=7, encoded=7)
+        assert outcome == IndexResult(files=7, encoded=7)
         with run.library() as library:
-            assert library.index() == Outcome(files=7, unchanged=7)
+            assert library.index() == IndexResult(files=7, unchanged=7)
 
     def test_beside_a_folder_nothing_is_touched(self, run: Run) -> None:
         photos(run.folder / "a", 3)
@@ -215,8 +217,8 @@ class TestCounts:
         run()
         for name in ("a", "b"):
             (run.folder / name / ("0000.png" if name == "a" else "0010.png")).unlink()
-        assert run(run.folder / "a") == Outcome(files=2, unchanged=2, gone=1)
-        store = Store(run.path)
+        assert run(run.folder / "a") == IndexResult(files=2, unchanged=2, gone=1)
+        store = open_store(run.path)
         assert store.totals().missing == 1
         store.close()
 
@@ -228,7 +230,7 @@ class TestNothingNew:
         run()
         monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read a known file"))
         monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded a known file"))
-        assert run() == Outcome(files=6, unchanged=5, skipped=1)
+        assert run() == IndexResult(files=6, unchanged=5, skipped=1)
 
     def test_a_rename_and_a_copy_decode_nothing(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -239,7 +241,7 @@ class TestNothingNew:
         first.rename(run.folder / "deep" / "moved.jpg")
         shutil.copy(second, run.folder / "copy.png")
         monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded a known content"))
-        assert run() == Outcome(files=4, unchanged=2, known=2, gone=1)
+        assert run() == IndexResult(files=4, unchanged=2, known=2, gone=1)
         assert run.names() == {"moved.jpg", "copy.png", "0001.png", "0002.png"}
 
     def test_a_touched_file_is_hashed_alone(
@@ -249,8 +251,8 @@ class TestNothingNew:
         run()
         os.utime(path, ns=(5, 5))
         monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded a known content"))
-        assert run() == Outcome(files=1, known=1)
-        assert run() == Outcome(files=1, unchanged=1)
+        assert run() == IndexResult(files=1, known=1)
+        assert run() == IndexResult(files=1, unchanged=1)
 
 
 class TestGone:
@@ -263,13 +265,13 @@ class TestGone:
             status = files[1].stat()
             files[1].unlink()
             assert len(library.search("red").hits) == 3, "at once, without an index"
-        assert run() == Outcome(files=3, unchanged=3, gone=1)
-        assert run() == Outcome(files=3, unchanged=3)
+        assert run() == IndexResult(files=3, unchanged=3, gone=1)
+        assert run() == IndexResult(files=3, unchanged=3)
         assert files[1].name not in run.names()
         files[1].write_bytes(raw)
         os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns))
         encoder = Counted()
-        assert run(encoder=encoder) == Outcome(files=4, unchanged=4)
+        assert run(encoder=encoder) == IndexResult(files=4, unchanged=4)
         assert encoder.prepared == 0
         assert files[1].name in run.names()
 
@@ -277,7 +279,7 @@ class TestGone:
         files = photos(run.folder, 4)
         run()
         files[0].unlink()
-        assert run(prune=True) == Outcome(files=3, unchanged=3, gone=1, pruned=1)
+        assert run(prune=True) == IndexResult(files=3, unchanged=3, gone=1, pruned=1)
         with run.library() as library:
             assert (library.totals().photos, library.totals().missing) == (3, 0)
         run.check()
@@ -288,13 +290,13 @@ class TestGone:
         away = run.folder.rename(tmp_path / "away")
         with run.library() as library:
             for _ in range(2):
-                assert library.index(prune=True) == Outcome(absent=(run.folder,))
+                assert library.index(prune=True) == IndexResult(absent=(run.folder,))
             assert library.totals().photos == 3
             assert library.search("red").hits == ()
             with pytest.raises(DataError, match="no such folder"):
                 library.index([run.folder])
         away.rename(run.folder)
-        assert run() == Outcome(files=3, unchanged=3)
+        assert run() == IndexResult(files=3, unchanged=3)
         assert len(run.names()) == 3
 
     def test_an_emptied_root_keeps_the_library_however_often(self, run: Run) -> None:
@@ -304,19 +306,19 @@ class TestGone:
         kept = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in files]
         for path in files:
             path.unlink()
-        assert run() == Outcome(gone=3)
+        assert run() == IndexResult(gone=3)
         for _ in range(2):
-            assert run(prune=True) == Outcome(absent=(run.folder,))
+            assert run(prune=True) == IndexResult(absent=(run.folder,))
         assert run.names() == set()
         for path, raw, modified in kept:
             path.write_bytes(raw)
             os.utime(path, ns=(modified, modified))
         encoder = Counted()
-        assert run(encoder=encoder) == Outcome(files=3, unchanged=3)
+        assert run(encoder=encoder) == IndexResult(files=3, unchanged=3)
         assert encoder.prepared == 0
 
     def test_an_empty_folder_is_no_trouble(self, run: Run) -> None:
-        assert run(prune=True) == Outcome()
+        assert run(prune=True) == IndexResult()
 
     def test_a_subfolder_that_can_t_be_read_keeps_what_was_known(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -335,10 +337,10 @@ class TestGone:
             return real(path)
 
         monkeypatch.setattr(os, "scandir", scandir)
-        assert run(prune=True) == Outcome(files=1, unchanged=1, gone=2, pruned=2)
+        assert run(prune=True) == IndexResult(files=1, unchanged=1, gone=2, pruned=2)
         assert run.skipped == [("shut", "Permission denied")]
         monkeypatch.undo()
-        assert run() == Outcome(files=4, unchanged=4)
+        assert run() == IndexResult(files=4, unchanged=4)
 
     def test_a_shut_folder_stops_no_search(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         photos(run.folder / "shut", 2)
@@ -364,12 +366,12 @@ class TestProblems:
         (run.folder / "empty.jpg").touch()
         spoil(run.folder / "bad.jpg")
         (run.folder / "nowhere.jpg").symlink_to(run.folder / "none")
-        assert run() == Outcome(files=4, encoded=1, skipped=3)
+        assert run() == IndexResult(files=4, encoded=1, skipped=3)
         assert dict(run.skipped) == run.problems()
         assert run.problems().keys() == {"empty.jpg", "bad.jpg", "nowhere.jpg"}
         assert "empty" in run.problems()["empty.jpg"]
         assert "No such file" in run.problems()["nowhere.jpg"]
-        assert run() == Outcome(files=4, unchanged=1, skipped=3)
+        assert run() == IndexResult(files=4, unchanged=1, skipped=3)
         run.check()
 
     def test_retry_reads_them_again(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,20 +382,20 @@ class TestProblems:
             raise ImageError("no decoder for this")
 
         monkeypatch.setattr(images, "read", fail)
-        assert run() == Outcome(files=4, skipped=4)
+        assert run() == IndexResult(files=4, skipped=4)
         monkeypatch.undo()
-        assert run() == Outcome(files=4, skipped=4), "only where asked"
-        assert run(retry=True) == Outcome(files=4, encoded=3, skipped=1)
+        assert run() == IndexResult(files=4, skipped=4), "only where asked"
+        assert run(retry=True) == IndexResult(files=4, encoded=3, skipped=1)
         assert run.problems().keys() == {"bad.jpg"}
         assert "not a readable photo" in run.problems()["bad.jpg"]
-        assert run(retry=True) == Outcome(files=4, unchanged=3, skipped=1)
+        assert run(retry=True) == IndexResult(files=4, unchanged=3, skipped=1)
         run.check()
 
     def test_a_mended_file_is_found(self, run: Run) -> None:
         spoil(run.folder / "a.png")
         run()
         paint(run.folder / "a.png", 1)
-        assert run() == Outcome(files=1, encoded=1)
+        assert run() == IndexResult(files=1, encoded=1)
         assert run.problems() == {}
         assert run.names() == {"a.png"}
         run.check()
@@ -402,7 +404,7 @@ class TestProblems:
         (path,) = photos(run.folder, 1)
         run()
         spoil(path)
-        assert run() == Outcome(files=1, skipped=1)
+        assert run() == IndexResult(files=1, skipped=1)
         assert run.names() == set()
         with run.library() as library:
             assert library.totals().photos == 0
@@ -421,12 +423,12 @@ class TestProblems:
             return real(photo, size)
 
         monkeypatch.setattr(images, "read", read)
-        assert run() == Outcome(files=3, encoded=2, skipped=1)
+        assert run() == IndexResult(files=3, encoded=2, skipped=1)
         assert run.skipped == [("0000.png", "changed while it was being read")]
         assert run.names() == {"0001.png", "0002.png"}
         run.check()
         monkeypatch.undo()
-        assert run() == Outcome(files=3, unchanged=2, encoded=1)
+        assert run() == IndexResult(files=3, unchanged=2, encoded=1)
         assert_same(content(run.path), fresh(run))
 
     def test_a_file_that_vanishes_is_told(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,9 +450,9 @@ class TestProblems:
     def test_any_name_is_indexed(self, run: Run, raw: bytes) -> None:
         name = os.fsdecode(raw)
         paint(run.folder / name, 1)
-        assert run() == Outcome(files=1, encoded=1)
+        assert run() == IndexResult(files=1, encoded=1)
         assert run.names() == {name}
-        assert run() == Outcome(files=1, unchanged=1)
+        assert run() == IndexResult(files=1, unchanged=1)
 
 
 NAMES = [f"{folder}{n}.png" for folder in ("", "a/", "ab/") for n in range(4)]
@@ -543,7 +545,7 @@ class TestMemory:
                 return super().encode(images)
 
         encoder = Slow()
-        assert run(encoder=encoder) == Outcome(files=3 * QUEUE, encoded=3 * QUEUE)
+        assert run(encoder=encoder) == IndexResult(files=3 * QUEUE, encoded=3 * QUEUE)
         assert encoder.most <= QUEUE + BATCH
 
 
@@ -555,7 +557,7 @@ class TestInterruption:
         run.check()
         assert len(run.names()) == BATCH * 2
         encoder = Counted()
-        assert run(encoder=encoder) == Outcome(
+        assert run(encoder=encoder) == IndexResult(
             files=BATCH * 4, unchanged=BATCH * 2, encoded=BATCH * 2
         )
         assert run.progress[0] == (BATCH * 2, 0, BATCH * 4)
@@ -566,7 +568,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite.connection._SCHEMA", "PRAGMA max_page_count = 12;\n" + _schema()
+            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 14;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()
@@ -575,7 +577,7 @@ class TestInterruption:
         kept = len(run.names())
         assert kept % BATCH == 0
         assert 0 < kept < BATCH * 6
-        assert run() == Outcome(files=BATCH * 6, unchanged=kept, encoded=BATCH * 6 - kept)
+        assert run() == IndexResult(files=BATCH * 6, unchanged=kept, encoded=BATCH * 6 - kept)
         assert_same(content(run.path), fresh(run))
 
     def test_a_kill_at_any_statement_loses_nothing(self, run: Run, tmp_path: Path) -> None:
@@ -591,9 +593,9 @@ class TestInterruption:
         states = tmp_path / "states"
         with patch.multiple(ingest, BATCH=2, PASSED=3, QUEUE=4), run.library() as library:
             snapshots = _Snapshots(run.path, states)
-            library._store._base.set_trace_callback(snapshots.take)
+            engine(library.store)._base.set_trace_callback(snapshots.take)
             library.index(prune=True)
-            library._store._base.set_trace_callback(None)
+            engine(library.store)._base.set_trace_callback(None)
         assert len(snapshots.seen) >= 6
         snapshots.tear(12)
         expected = fresh(run)
@@ -606,9 +608,9 @@ class TestInterruption:
 
 
 def _schema() -> str:
-    from kadr.stores.sqlite import connection
+    from kadr.stores.sqlite import migrations
 
-    return connection._SCHEMA.strip()
+    return migrations._SCHEMA.strip()
 
 
 class _Snapshots:
@@ -727,14 +729,14 @@ def test_a_killed_process_loses_nothing(run: Run, children: Children) -> None:
         child.kill()
         child.wait()
         if run.path.exists():
-            store = Store(run.path, create=True)  # it may have been killed before it made it
+            store = open_store(run.path, create=True)  # it may have been killed before it made it
             assert store.check() == []
             assert store.totals().photos >= before, "what was kept stays"
             before = store.totals().photos
             store.close()
     assert 0 < before < 24 * BATCH, "kills before, while and after encoding"
     outcome = run()
-    assert outcome == Outcome(files=24 * BATCH, unchanged=before, encoded=24 * BATCH - before)
+    assert outcome == IndexResult(files=24 * BATCH, unchanged=before, encoded=24 * BATCH - before)
     run.check()
     assert_same(content(run.path), fresh(run))
 

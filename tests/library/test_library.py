@@ -14,13 +14,13 @@ from PIL import Image
 from kadr.errors import BundleError, DataError, LibraryError, PolicyError
 from kadr.law import policy as law
 from kadr.library import library as module
-from kadr.library.ingest import Outcome
+from kadr.library.ingest import IndexResult
 from kadr.library.library import Library, default_path
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import MEMORY, Store
+from kadr.stores import MEMORY, open_store
 from kadr.types import Vectors
-from libraries import assert_same, colour_matcher, content, paint
+from libraries import assert_same, colour_matcher, content, engine, paint
 
 
 class Corners:
@@ -95,7 +95,7 @@ class TestPlace:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         with Library.open(MEMORY, model=colour_matcher()) as opened:
-            assert opened.index([photos]) == Outcome(files=6, encoded=6)
+            assert opened.index([photos]) == IndexResult(files=6, encoded=6)
             assert len(opened.search("red").hits) == 6
             assert opened.totals().bytes > 0
             assert opened.remove(photos) == 6
@@ -134,7 +134,7 @@ class TestFolders:
         with Library.open(path, model=colour_matcher()) as opened:
             opened.index([Path("photos")])
             again = opened.index([tmp_path / "link", photos / ".." / "photos"])
-            assert again == Outcome(files=12, unchanged=12)
+            assert again == IndexResult(files=12, unchanged=12)
             assert opened.folders == (photos,)
             assert opened.totals().files == 6
             assert opened.remove(Path("link")) == 6
@@ -160,7 +160,7 @@ class TestMatcher:
             assert opened.matcher.image_encoder.name == "fake-colour-grid-4x4"
             assert opened.encoder == "fake-colour-grid-4x4"
             assert len(opened.search("red").hits) == 6
-            assert opened.index() == Outcome(files=6, unchanged=6)
+            assert opened.index() == IndexResult(files=6, unchanged=6)
 
     def test_one_that_was_moved_away_is_told(
         self, path: Path, photos: Path, tmp_path: Path
@@ -187,11 +187,11 @@ class TestMatcher:
     def test_reencoding_makes_all_vectors_anew(self, library: Path, photos: Path) -> None:
         (photos / "bad.png").write_text("no photo")
         with Library.open(library, model=corner_matcher()) as opened:
-            assert opened.index(reencode=True) == Outcome(files=7, encoded=6, skipped=1)
+            assert opened.index(reencode=True) == IndexResult(files=7, encoded=6, skipped=1)
             assert opened.encoder == "fake-corners"
             assert len(opened.search("red").hits) == 6
             assert list(opened.verify()) == []
-            assert opened.index(reencode=True) == Outcome(files=7, unchanged=6, skipped=1)
+            assert opened.index(reencode=True) == IndexResult(files=7, unchanged=6, skipped=1)
         fresh = library.with_name("fresh.kadr")
         with Library.open(fresh, model=corner_matcher()) as opened:
             opened.index([photos])
@@ -215,7 +215,7 @@ class TestMatcher:
             text = other.texts(other.text_encoder.encode(["a red dog"]))
             cosines = other.images(vectors).joint.vectors @ text.joint.vectors[0]
             assert [hit.similarity for hit in answer.hits] == pytest.approx(cosines, abs=1e-5)
-            assert opened.index() == Outcome(files=6, unchanged=6)
+            assert opened.index() == IndexResult(files=6, unchanged=6)
         fresh = library.with_name("fresh.kadr")
         with Library.open(fresh, model=other) as opened:
             opened.index([photos])
@@ -284,8 +284,8 @@ class TestVerify:
             assert [line.split(":")[0] for line in opened.verify()] == [str(rotten)]
 
     def test_contradictions_inside_come_first(self, library: Path) -> None:
-        store = Store(library)
-        store._base.execute("DELETE FROM vectors WHERE photo = 1")
+        store = open_store(library)
+        engine(store)._base.execute("DELETE FROM vectors WHERE photo = 1")
         store.close()
         with Library.open(library, model=colour_matcher()) as opened:
             assert list(opened.verify()) == ["1 photos that were encoded have no vector"]

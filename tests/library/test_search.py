@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 from kadr.data import dataset
 from kadr.encoders import load_text_encoder
 from kadr.errors import ImageError, LibraryError
-from kadr.law import policy as law
-from kadr.library import search as module
+from kadr.law.policy import PRESETS, Policy
+from kadr.library import ranking
 from kadr.library.library import Library
 from kadr.library.queries import Expression, Part, parse
-from kadr.library.search import CANDIDATES, Page, Searcher
+from kadr.library.ranking import CANDIDATES
+from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import MEMORY, NewPhoto, Store
+from kadr.stores import MEMORY, NewPhoto, Store, open_store
 from kadr.types import Answer, Filters, Vectors
 from libraries import FACTS, colour_matcher, digest, fill, new_file, paint, vectors_of
 
-FREE, LAW = law.PRESETS["none"], law.PRESETS["under-16"]
+FREE, LAW = PRESETS["none"], PRESETS["under-16"]
 ENCODER = "fake-colour-grid-4x4"
 QUERY = "a red dog and a blue car"
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
@@ -38,7 +39,7 @@ def scorer() -> Matcher:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    opened = Store(MEMORY, create=True)
+    opened = open_store(MEMORY, create=True)
     yield opened
     opened.close()
 
@@ -47,12 +48,12 @@ def random_vectors(n: int, seed: int = 1) -> Vectors:
     return vectors_of(seed, n)[1]
 
 
-def searcher(scorer: Matcher, store: Store, policy: law.Policy = FREE) -> Searcher:
+def searcher(scorer: Matcher, store: Store, policy: Policy = FREE) -> Searcher:
     return Searcher(scorer, store, policy)
 
 
 def ask(found: Searcher, query: str = QUERY, limit: int = 10, **options: object) -> Answer:
-    return found.search([(parse([query]), Page(limit, **options))])[0]  # type: ignore[arg-type]
+    return found.answers([(parse([query]), Page(limit, **options))])[0]  # type: ignore[arg-type]
 
 
 def names(answer: Answer) -> list[str]:
@@ -130,7 +131,7 @@ class TestRefusals:
     def test_another_encoder_s_library(self, scorer: Matcher, store: Store) -> None:
         store.note(encoder="some-other")
         with pytest.raises(LibraryError, match=rf"vectors of some-other.*needs {ENCODER}.*--reenc"):
-            searcher(scorer, store)
+            check_encoder(store, scorer)
 
     @pytest.mark.parametrize(
         ("query", "language", "notice"),
@@ -156,7 +157,7 @@ class TestRefusals:
     ) -> None:
         fill(store, random_vectors(5), scorer, tmp_path)
         queries = [parse([text]) for text in ("red dog", "a girl", "blue car")]
-        first, refused, last = searcher(scorer, store, LAW).search(
+        first, refused, last = searcher(scorer, store, LAW).answers(
             [(query, Page()) for query in queries]
         )
         assert refused.notice == DISCLAIMER
@@ -246,7 +247,7 @@ class TestPages:
         scorer = colour_matcher()
         folder = tmp_path_factory.getbasetemp() / "pages"
         rows = np.random.default_rng(count).integers(0, max(count // 3, 1), count)  # ties
-        store = Store(MEMORY, create=True)
+        store = open_store(MEMORY, create=True)
         half = count // 2
         fill(store, random_vectors(count)[rows[:half]], scorer, folder)
         paths = fill(store, random_vectors(count)[rows[half:]], scorer, folder / "deep")
@@ -260,7 +261,7 @@ class TestPages:
         filters = Filters(folder=folder / "deep") if deep else None
         expected = {path.name for path in set(paths) - gone - marked}
         with (
-            patch.multiple(module, CANDIDATES=20, LOOK=7),
+            patch.multiple(ranking, CANDIDATES=20, LOOK=7),
             patch("os.path.exists", lambda path: Path(path) not in gone),
         ):
             found = Searcher(scorer, store, FREE)
@@ -277,7 +278,7 @@ class TestPages:
         self, tmp_path_factory: pytest.TempPathFactory, scorer: Matcher, size: int
     ) -> None:
         folder = tmp_path_factory.getbasetemp() / "large"
-        store = Store(MEMORY, create=True)
+        store = open_store(MEMORY, create=True)
         count = 2 * CANDIDATES + 150
         vectors = np.concatenate(
             [random_vectors(count - 300), np.repeat(random_vectors(3), 100, 0)]
@@ -294,7 +295,7 @@ class TestPages:
         self, scorer: Matcher, store: Store, tmp_path: Path
     ) -> None:
         fill(store, random_vectors(90), scorer, tmp_path)
-        with patch.object(module, "CANDIDATES", 30):
+        with patch.object(ranking, "CANDIDATES", 30):
             hits = ask(searcher(scorer, store), limit=90).hits
         for start in (0, 30, 60):
             part = [float(hit.probability or 0) for hit in hits[start : start + 30]]
@@ -308,7 +309,7 @@ class TestPages:
     ) -> None:
         """Rows of photos that are gone stay in the scan until there are many."""
         paths = fill(store, random_vectors(60), scorer, tmp_path)
-        with patch.object(module, "CANDIDATES", 5):
+        with patch.object(ranking, "CANDIDATES", 5):
             order = whole(searcher(scorer, store), QUERY)
             store.mark([bytes(tmp_path / name) for name in order[:5]], missing=True)
             assert store.prune() == 5
@@ -411,7 +412,7 @@ class TestExpressions:
         fill(store, random_vectors(30), scorer, tmp_path)
         words = _Batches()
         queries = [parse([text]) for text in ("red", "blue", "red + 2:green", "red")]
-        answers = searcher(replace(scorer, text_encoder=words), store).search(
+        answers = searcher(replace(scorer, text_encoder=words), store).answers(
             [(query, Page()) for query in queries]
         )
         assert words.batches == [["red", "blue", "green"]]
@@ -522,10 +523,10 @@ class TestChanges:
     def test_what_another_process_adds_and_removes_is_seen(
         self, scorer: Matcher, tmp_path: Path
     ) -> None:
-        mine = Store(tmp_path / "l.kadr", create=True)
+        mine = open_store(tmp_path / "l.kadr", create=True)
         found = searcher(scorer, mine)
         assert ask(found).hits == ()
-        other = Store(tmp_path / "l.kadr")
+        other = open_store(tmp_path / "l.kadr")
         vectors = random_vectors(8)
         paths = fill(other, vectors[:5], scorer, tmp_path / "a")
         assert len(ask(found).hits) == 5

@@ -1,6 +1,7 @@
 """The page of `kadr serve` in a real browser: what a person sees, types, presses and hears."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import keys
-from kadr.stores.sqlite import Store
+from kadr.stores import open_store
 from libraries import colour_matcher, fill
 from pages import (
     PHONE,
@@ -341,15 +342,13 @@ def test_a_hidden_photo_is_a_card_with_the_disclaimer_and_nothing_else(
 
 
 def hidden_numbers(service: Running) -> list[int]:
-    store = Store(service.library)
+    store = open_store(service.library)
     try:
-        rows = store.read(
-            "SELECT photo FROM files WHERE CAST(path AS TEXT) LIKE ?", (f"%{SECRET}%",)
-        )
+        photos = [number for number, path in store.paths() if SECRET.encode() in path]
     finally:
         store.close()
-    assert len(rows) == 2
-    return [int(row[0]) for row in rows]
+    assert len(photos) == 2
+    return [number for number in photos if number is not None]
 
 
 def test_a_query_for_children_gets_the_disclaimer_alone(visitor: Visitor) -> None:
@@ -710,23 +709,48 @@ def test_words_are_added_and_subtracted(visitor: Visitor, ask: Callable[..., Any
     expect(page.locator("#q")).to_have_value("boat on the sea + sea")
 
 
-def test_the_notation_is_that_of_the_service(visitor: Visitor) -> None:
-    from kadr.library.queries import parse
+def cases(name: str) -> list[dict[str, Any]]:
+    """What the parsers in Python are tried with too."""
+    path = Path(__file__).parents[1] / "library" / f"{name}.json"
+    loaded: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return loaded
 
-    lines = [
-        "dog on grass", "dog + snow - leash", "0.5:snow + dog", "dog - 2:leash", "t-shirt - C++",
-        '"dog - cat" + tree', "«две собаки» - кот", "10:30 train", "dog + 'a dog's ball'",
-        '"10 cats" and a dog', "2:\"10 cats\" - “red car”", "- leash + dog", "1,5:dog",
-    ]  # fmt: skip
-    page = visitor.open()
-    read = page.evaluate(
+
+def test_the_notation_is_that_of_the_service(visitor: Visitor) -> None:
+    lines = cases("queries")
+    read = visitor.open().evaluate(
         """async lines => {
             const { weighted } = await import("/web/query.js");
             return lines.map(line => weighted(line).map(({ text, weight }) => [text, weight]));
         }""",
-        lines,
+        [case["line"] for case in lines],
     )
-    assert read == [[[part.text, part.weight] for part in parse([line]).parts] for line in lines]
+    assert read == [case["parts"] for case in lines]
+
+
+def test_dates_are_those_of_the_service(visitor: Visitor) -> None:
+    dates = [case for case in cases("filters") if case["filter"] in {"after", "before"}]
+    days = visitor.open().evaluate(
+        """async dates => {
+            const { shownDay } = await import("/web/dates.js");
+            return dates.map(({ filter, text }) => shownDay(filter, text));
+        }""",
+        dates,
+    )
+    assert days == [case["day"] for case in dates]
+
+
+def test_an_address_holds_a_filter_as_it_was_written(visitor: Visitor) -> None:
+    written = [[case["filter"], case["text"]] for case in cases("filters")]
+    addresses = visitor.open().evaluate(
+        """async filters => {
+            const { address } = await import("/web/state.js");
+            const state = { q: "", like: null, photo: null, review: false };
+            return filters.map(([name, text]) => address({ ...state, filters: { [name]: text } }));
+        }""",
+        written,
+    )
+    assert [query(one) for one in addresses] == [{name: text} for name, text in written]
 
 
 # Why.
@@ -779,7 +803,7 @@ def test_a_sum_cannot_be_explained(visitor: Visitor) -> None:
     page.locator("#grid .photo").first.click()
     expect(page.locator("#viewer .why")).to_be_hidden()
     page.keyboard.press("e")
-    expect(page.locator("#viewer")).to_contain_text("Why is told of a search in plain words")
+    expect(page.locator("#viewer")).to_contain_text("Only a search in plain words can be explained")
     assert visitor.asked("/explain") == []
 
 

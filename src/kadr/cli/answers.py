@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kadr.cli.console import hint, printable
+from kadr.cli.console import hint, note, print_bytes, say
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Hit, Withheld
+    from kadr.types import Answer, Explanation, Hit
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -33,26 +33,24 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         first: rank of its first hit.
         preview: print small pictures below, where the terminal can show them.
     """
-    from kadr.library.search import interleaved, is_match
-    from kadr.types import Withheld
+    from kadr.library.search import is_match
 
     if answer.notice:
-        typer.echo(answer.notice)
+        say(answer.notice)
     sure = True
-    for rank, hit in enumerate(interleaved(answer), start=first):
-        if isinstance(hit, Withheld):
-            typer.echo(f"{rank:3} {'':7}  {hit.notice}")
-            continue
+    for rank, hit in enumerate(answer.hits, start=first):
         if sure and not is_match(answer, hit):
             sure = False
-            typer.echo(_less_sure(answer))
-        typer.echo(_line(rank, hit))
+            say(_less_sure(answer))
+        say(_line(rank, hit))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
-            typer.echo(f"{'':14}{_words(hit)}")
+            say(f"{'':14}{_words(hit.explanation)}")
         if preview:
             from kadr.cli import previews
 
             previews.show(hit.image.path, sys.stdout)
+    if answer.withheld:
+        say(answer.withheld)
 
 
 def _less_sure(answer: "Answer") -> str:
@@ -68,43 +66,35 @@ def _line(rank: int, hit: "Hit") -> str:
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
     copies = f"  (and {more} {'copy' if more == 1 else 'copies'})" if more else ""
-    return f"{rank:3} {figure}  {printable(hit.image.path)}{copies}"
+    return f"{rank:3} {figure}  {hit.image.path}{copies}"
 
 
-def _words(hit: "Hit") -> str:
-    assert hit.explanation is not None
+def _words(explanation: "Explanation") -> str:
     return "  ".join(
-        f"{printable(word.word)} {word.effect:+.1f}"
-        if word.effect is not None
-        else printable(word.word)
-        for word in hit.explanation.words
+        word.word if word.effect is None else f"{word.word} {word.effect:+.1f}"
+        for word in explanation.words
     )
 
 
 def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[str, Any]:
     """An answer as --json prints it; `first` is the rank of its first hit."""
-    from kadr.library.search import interleaved
-
     return {
         "query": query,
         "policy": policy,
         "matches": answer.matches,
         "at_least": answer.at_least,
         "hits": [
-            _hit_as_json(rank, hit, answer)
-            for rank, hit in enumerate(interleaved(answer), start=first)
+            _hit_as_json(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=first)
         ],
         "notice": answer.notice,
+        "withheld": answer.withheld,
         "more": answer.next is not None,
     }
 
 
-def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str, Any]:
+def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
     from kadr.library.search import is_match
-    from kadr.types import Withheld
 
-    if isinstance(hit, Withheld):
-        return {"rank": rank, "withheld": hit.notice}
     return {
         "rank": rank,
         "probability": hit.probability,
@@ -120,9 +110,7 @@ def _hit_as_json(rank: int, hit: "Hit | Withheld", answer: "Answer") -> dict[str
 
 def print_raw(paths: Iterable[Path]) -> None:
     """Print paths as the file system has them, each ended by a NUL."""
-    for path in paths:
-        sys.stdout.buffer.write(os.fsencode(path) + b"\0")
-    sys.stdout.buffer.flush()
+    print_bytes(b"".join(os.fsencode(path) + b"\0" for path in paths))
 
 
 # What is done with the photos besides printing them.
@@ -133,7 +121,7 @@ def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> Non
     from kadr.report import sheet as sheets
 
     sheets.write_sheet(query, answer, sheet, language=language)
-    typer.echo(f"The contact sheet is in {printable(sheet)}", err=True)
+    note(f"The contact sheet is in {sheet}")
 
 
 def copy(photos: Iterable[Path], folder: Path) -> None:
@@ -146,10 +134,10 @@ def copy(photos: Iterable[Path], folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise KadrError(
-            f"{printable(folder)}: photos can't be copied there ({reason}). Name another folder."
+            f"{folder}: photos can't be copied there ({reason}). Name another folder."
         ) from error
     count = "1 photo was" if len(wanted) == 1 else f"{len(wanted):,} photos were"
-    typer.echo(f"{count} copied to {printable(folder)}", err=True)
+    note(f"{count} copied to {folder}")
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -168,7 +156,7 @@ def show(photo: Path) -> None:
     """
     if typer.launch(os.fspath(photo)) != 0:
         needed = "xdg-open, of the package xdg-utils" if sys.platform == "linux" else "a viewer"
-        raise KadrError(f"--open needs {needed}. Open it yourself: {printable(photo)}")
+        raise KadrError(f"--open needs {needed}. Open it yourself: {photo}")
 
 
 # Groups of duplicates.
@@ -179,11 +167,10 @@ def print_groups(groups: Sequence["Group"]) -> None:
     for group in groups:
         for photo in group.photos:
             size = f"{photo.facts.width}x{photo.facts.height}"
-            for path in photo.paths:
-                typer.echo(f"{size:>11}  {printable(path)}")
-        typer.echo("")
+            say(*(f"{size:>11}  {path}" for path in photo.paths))
+        say("")
     if not groups:
-        typer.echo("No duplicates")
+        say("No duplicates")
     elif sys.stdout.isatty():
         files = sum(len(group_paths(group)) for group in groups)
         hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import JsonFlag, LibraryOption, print_json, printable
+from kadr.cli.console import note, print_bytes, print_json, say
+from kadr.cli.options import JsonFlag, LibraryOption
 
 if TYPE_CHECKING:
-    from kadr.law.chain import Entry
-    from kadr.stores.sqlite import Store
+    from kadr.stores import Store
+    from kadr.stores.chain import Entry
 
-audit_app = typer.Typer(
+app = typer.Typer(
     help="Prove what was assessed, decided, refused and changed.", no_args_is_help=True
 )
 
@@ -23,54 +24,50 @@ audit_app = typer.Typer(
 def opened(library: Path | None) -> "Iterator[Store]":
     """The library's file: the named one, or the default."""
     from kadr.library.library import default_path
-    from kadr.stores.sqlite import Store
+    from kadr.stores import open_store
 
-    with closing(Store(library or default_path())) as store:
+    with closing(open_store(library or default_path())) as store:
         yield store
 
 
-@audit_app.callback()
-def _audit(context: typer.Context, library: LibraryOption = None) -> None:
-    context.obj = library
+@app.callback()
+def _audit(library: LibraryOption = None) -> None:
+    pass  # the commands take its options over
 
 
-@audit_app.command("verify")
+@app.command("verify")
 def verify_command(
-    context: typer.Context,
     library: LibraryOption = None,
     contains: Annotated[
         str | None,
-        typer.Option(help="A hash that was noted earlier, elsewhere; its line must be there."),
+        typer.Option(help="A hash that was noted earlier, elsewhere; its entry must be there."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check that no line of the audit log was changed, removed, added or moved.
+    """Check that no entry of the audit log was changed, removed, added or moved.
 
-    Prints the last line's hash: kept elsewhere, it proves later that all lines up to it are as
+    Prints the last entry's hash: kept elsewhere, it proves later that all entries up to it are as
     they were (--contains). Exits 1 where something is wrong.
     """
     from kadr.law import audit
 
-    with opened(library or context.obj) as store:
-        log = audit.beside(store)
-        found, hashes = log.verify(), [entry.hash for entry in log.entries()]
+    with opened(library) as store, store.reading():
+        problems, hashes = audit.verify(store), [entry.hash for entry in audit.entries(store)]
+        path = store.path
     if contains is not None and contains.lower() not in hashes:
-        found.append(f"no line has the hash {printable(contains)}")
+        problems.append(f"no entry has the hash {contains}")
     last = hashes[-1] if hashes else None
     if as_json:
-        print_json({"log": log.path, "lines": len(hashes), "last": last, "problems": found})
+        print_json({"log": path, "lines": len(hashes), "last": last, "problems": problems})
     else:
-        for line in found:
-            typer.echo(printable(line))
-        state = f"Problems: {len(found):,}" if found else "The log is sound"
+        state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""
-        typer.echo(f"{state}. Lines: {len(hashes):,}{known}")
-    raise typer.Exit(1 if found else 0)
+        say(*problems, f"{state}. Entries: {len(hashes):,}{known}")
+    raise typer.Exit(1 if problems else 0)
 
 
-@audit_app.command("show")
+@app.command("show")
 def show_command(
-    context: typer.Context,
     library: LibraryOption = None,
     photo: Annotated[
         str | None, typer.Option(help="Only what was done with this photo: its path or digest.")
@@ -78,21 +75,38 @@ def show_command(
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The last so many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print the last lines of the audit log, oldest first."""
+    """Print the last entries of the audit log, oldest first."""
     from collections import deque
 
     from kadr.law import audit, review
 
-    with opened(library or context.obj) as store:
+    with opened(library) as store:
         digest = review.find(store, photo) if photo else None
-        entries = audit.beside(store).entries()
-        chosen = (entry for entry in entries if digest is None or _is_about(entry, digest))
-        shown = deque(chosen, limit)
+        entries = audit.entries(store)
+        shown = deque((one for one in entries if digest is None or _is_about(one, digest)), limit)
     if as_json:
         print_json({"entries": [asdict(entry) for entry in shown]})
     else:
-        for entry in shown:
-            typer.echo(f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {_told(entry)}")
+        say(*map(_line, shown))
+
+
+@app.command("export")
+def export_command(
+    file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
+    library: LibraryOption = None,
+) -> None:
+    """Write the audit log as JSON lines, an entry a line, for whoever keeps or checks it."""
+    from kadr.law import audit
+    from kadr.photos import files
+    from kadr.stores import chain
+
+    with opened(library) as store:
+        lines = [chain.to_line(entry) for entry in audit.entries(store)]
+    if str(file) == "-":
+        print_bytes(b"".join(lines))
+    else:
+        files.save(file, b"".join(lines))
+        note(f"Entries in {file}: {len(lines):,}")
 
 
 def _is_about(entry: "Entry", digest: str) -> bool:
@@ -100,9 +114,9 @@ def _is_about(entry: "Entry", digest: str) -> bool:
     return entry.facts.get("photo") == digest or digest in several
 
 
-def _told(entry: "Entry") -> str:
+def _line(entry: "Entry") -> str:
     facts = dict(entry.facts)
     if "photos" in facts:
         facts["photos"] = f"{len(facts['photos']):,}"
-    told = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
-    return printable(", ".join(told))
+    shown = ", ".join(f"{k} {v}" for k, v in facts.items() if v not in (None, "", False))
+    return f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {shown}"

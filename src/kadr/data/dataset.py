@@ -5,7 +5,6 @@ Hockenmaier, 2013, "Framing Image Description as a Ranking Task").
 """
 
 import csv
-import hashlib
 import math
 import os
 import re
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from kadr.errors import DataError, ImageError
-from kadr.photos.images import SUFFIXES, decode
+from kadr.photos import files
+from kadr.photos.folders import SUFFIXES
+from kadr.photos.images import decode
 from kadr.types import Dataset, Judgement, Problem, Query, Votes
 
 TRAIN_QUERIES = "train_dataset.csv"
@@ -274,7 +275,7 @@ class _Archive:
             content = (self.folder / name).read_bytes()
         except OSError as error:
             raise _unreadable(self.folder / name, error) from error
-        self.digests[name] = hashlib.sha256(content).hexdigest()
+        self.digests[name] = files.digest(content)
         if content.startswith(_UTF16_MARKS):
             raise DataError(f"{name} is UTF-16: save it as UTF-8")
         # Undecodable bytes become lone surrogates, so that only their own rows are lost.
@@ -470,7 +471,7 @@ def _same_bytes(photos: Mapping[str, Path]) -> tuple[tuple[str, ...], ...]:
     names: dict[str, list[str]] = defaultdict(list)
     for name, path in sorted(photos.items()):
         try:
-            names[hashlib.sha256(path.read_bytes()).hexdigest()].append(name)
+            names[files.digest(path)].append(name)
         except OSError as error:
             raise _unreadable(path, error) from error
     return tuple(tuple(group) for group in names.values() if len(group) > 1)

@@ -6,7 +6,6 @@ square root and a linear map. Texts: multilingual-e5-small and the words themsel
 linear map, one pair of maps for each language that it was taught.
 """
 
-import hashlib
 import os
 import re
 import zlib
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.encoders.e5 import LONGEST, MultilingualE5Small
+from kadr.photos import files
 from kadr.types import Floats, Vectors
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MiniImages:
 
     def __init__(self, weights: str | Path = IMAGE_WEIGHTS) -> None:
         self._weights = Path(weights)
-        self.name = f"mini-images-{_digest(self._weights)}"
+        self.name = f"mini-images-{files.digest(self._weights)[:12]}"
 
     def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
         """Squashed to 224x224: uint8 [224, 224, 3]."""
@@ -79,8 +79,8 @@ class MiniImages:
         """
         if not images:
             return np.empty((0, GRID, GRID, self.dim), np.float32)
-        found = self._locating_session.run(["places"], {"pixels": np.stack(images)})
-        return np.asarray(found[0], np.float32)
+        places = self._locating_session.run(["places"], {"pixels": np.stack(images)})[0]
+        return np.asarray(places, np.float32)
 
     @cached_property
     def _session(self) -> Any:
@@ -117,7 +117,7 @@ class MiniTexts:
     def __init__(self, weights: str | Path = TEXT_WEIGHTS) -> None:
         self._weights = Path(weights)
         self._sentences = MultilingualE5Small()
-        self.name = f"mini-texts-{_digest(self._weights)}+{self._sentences.name}"
+        self.name = f"mini-texts-{files.digest(self._weights)[:12]}+{self._sentences.name}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Texts to float32 [n, 256]."""
@@ -209,8 +209,3 @@ def weigh(
     places = places[known]
     weights = (1 + np.log(often[known])) * rarity[places]
     return places, weights / max(float(np.linalg.norm(weights)), 1e-12)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

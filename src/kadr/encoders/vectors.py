@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kadr.encoders import ImageEncoder, LearnedTextEncoder, TextEncoder
 from kadr.encoders.joined import JoinedImages, JoinedTexts
 from kadr.errors import ImageError, KadrError
+from kadr.photos import files as photo_files
 from kadr.photos import images
 from kadr.types import ImageFile, Skipped, Vectors
 
@@ -147,7 +148,7 @@ def identify(
         if where in known and known[where][:2] == state:
             files.append(ImageFile(path.relative_to(root).as_posix(), known[where][2], path))
             continue
-        file = images.identify(path, root)
+        file = photo_files.identify(path, root)
         if isinstance(file, Skipped):
             skipped.append(file)
         else:

@@ -35,8 +35,8 @@ class WordVectors:
         """Texts to float32 [n, dim]."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for row, text in zip(vectors, texts, strict=True):
-            found = (self._place(word) for word in WORD.findall(text))
-            places = [place for place in found if place is not None]
+            placed = map(self._place, WORD.findall(text))
+            places = [place for place in placed if place is not None]
             if places:
                 row[:] = self._matrix[places].mean(axis=0)
         return vectors

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from kadr.law.assessor import Assessor
 from kadr.photos import images
-from kadr.stores.sqlite import Store, Stored, records
+from kadr.stores import Store, Stored
 from kadr.types import Assessment
 
 BATCH = 256
@@ -14,7 +14,7 @@ FACE_SIDE = 800
 """A photo isn't reduced below this many pixels a side where faces are looked for."""
 
 OnAssessed: TypeAlias = Callable[[Mapping[str, Assessment]], None]
-"""Called with what was found, by the photo's hex digest."""
+"""Called with assessments by the photo's hex digest."""
 
 
 def assess(
@@ -23,13 +23,13 @@ def assess(
     photos: Sequence[int],
     on_assessed: OnAssessed | None = None,
 ) -> None:
-    """Assess photos, and put what was found on record.
+    """Assess photos, and put their assessments on record.
 
     Args:
         store: the library, `writing` held.
         assessor: the layers.
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
-        on_assessed: is told, batch by batch, before it is kept.
+        on_assessed: called batch by batch, within the transaction that keeps the batch.
     """
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
@@ -38,16 +38,17 @@ def assess(
         there = [known[number] for number in numbers[rows].tolist()]
         if not there:
             continue
-        before = records.assessments(store, [photo.id for photo in there])
-        found = assessor.assess(
+        before = store.assessments([photo.id for photo in there])
+        assessments = assessor.assess(
             [texts(photo) for photo in there],
             vectors[rows],
             [partial(images.decode, photo.paths[0], FACE_SIDE) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
         )
-        if on_assessed is not None:  # before it is kept: what counts must be in the log
-            on_assessed({p.digest: one for p, one in zip(there, found, strict=True)})
-        records.keep(store, {p.id: one for p, one in zip(there, found, strict=True)})
+        with store.durable():  # what counts is in the log, and nothing else
+            if on_assessed is not None:
+                on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
+            store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
 
 
 def texts(photo: Stored) -> list[str]:

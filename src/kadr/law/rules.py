@@ -198,7 +198,7 @@ class _File:
         return self._named((*keys, "extends"), table["extends"], above)
 
     def _countries(self, policies: Mapping[str, Policy]) -> dict[str, str]:
-        found: dict[str, str] = {}
+        named: dict[str, str] = {}
         for code, name in self._table(("countries",)).items():
             keys, country = ("countries", code), code.upper()
             if country not in COUNTRIES:
@@ -206,11 +206,11 @@ class _File:
                 raise self._wrong(
                     keys, f"is no country. Write its two letters of ISO 3166-1, such as DE.{hint}"
                 )
-            if country in found:
+            if country in named:
                 raise self._wrong(keys, "is there twice, in capitals and not. Keep one.")
             self._named(keys, name, policies)
-            found[country] = name
-        return found
+            named[country] = name
+        return named
 
     def _named(self, keys: _Keys, name: Any, policies: Mapping[str, Policy]) -> Policy:
         known = {**PRESETS, **policies}

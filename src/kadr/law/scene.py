@@ -41,7 +41,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneClassifier:
     """The classifier of one image encoder's vectors, and what goes with its log-odds.
 
     `hidden` float16 [dim, units] and `hidden_bias` float32 [units] give the units, of which the
@@ -74,7 +74,7 @@ class Scene:
         return odds
 
 
-def load(path: Path = WEIGHTS) -> Scene:
+def load(path: Path = WEIGHTS) -> SceneClassifier:
     """The classifier that is shipped with `mini`.
 
     Raises:
@@ -91,7 +91,7 @@ def load(path: Path = WEIGHTS) -> Scene:
         ) from error
 
 
-def save(path: Path, scene: Scene) -> None:
+def save(path: Path, scene: SceneClassifier) -> None:
     """Write what `load` reads."""
     arrays: dict[str, Any] = {
         field.name: np.asarray(getattr(scene, field.name))
@@ -107,11 +107,11 @@ def probability(log_odds: Floats | float) -> Floats:
     return heads.sigmoid(np.asarray(log_odds, np.float64))
 
 
-def _restore(arrays: Mapping[str, NDArray[Any]], version: str) -> Scene:
+def _restore(arrays: Mapping[str, NDArray[Any]], version: str) -> SceneClassifier:
     hidden, hidden_bias, out = (arrays[name] for name in ("hidden", "hidden_bias", "out"))
     if hidden.ndim != 2 or not hidden.shape[1:] == hidden_bias.shape == out.shape:
         raise ValueError("its arrays don't fit each other")
-    return Scene(
+    return SceneClassifier(
         encoder=str(arrays["encoder"]),
         version=version,
         hidden=hidden,

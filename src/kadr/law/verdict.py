@@ -1,17 +1,29 @@
 """What becomes of a photo: a person's ruling, else the assessment against the policy's limits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kadr.law.policy import Policy
-from kadr.stores.sqlite import Store, records
-from kadr.types import Assessment, Ruling, Verdict
+from kadr.stores import Store
+from kadr.types import Assessment, Filters, Ruling, Verdict
 
 
-def verdict(policy: Policy, assessment: Assessment | None, ruling: Ruling | None) -> Verdict:
+def verdict(
+    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, *, copies: bool = False
+) -> Verdict:
     """What a policy makes of a photo.
 
     It fails closed: without an assessment, with one that is older than one of the photo's names, or
     where a layer failed or wasn't asked though the policy wants it, a person must look.
+
+    Args:
+        policy: the law.
+        assessment: what the layers say of the photo.
+        ruling: what a person decided about it.
+        copies: it is a near duplicate of a photo that the policy hides.
     """
     if not policy.hides_children:
         return "show"
@@ -19,7 +31,7 @@ def verdict(policy: Policy, assessment: Assessment | None, ruling: Ruling | None
         return "show" if ruling.verdict == "allow" else "hide"
     if assessment is not None and assessment.probability >= policy.hide:
         return "hide"
-    return "review" if _is_open(policy, assessment) else "show"
+    return "review" if copies or _is_open(policy, assessment) else "show"
 
 
 def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
@@ -30,13 +42,44 @@ def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
     return unasked or assessment.probability >= policy.review
 
 
+@dataclass(frozen=True)
+class Visible:
+    """What a policy shows of a library.
+
+    `photos` are numbers int64 [n], sorted, None where it shows all; `hides`: it hides others.
+    """
+
+    photos: NDArray[np.int64] | None
+    hides: bool
+
+
+def visible(store: Store, policy: Policy) -> Visible:
+    """The photos that a policy shows: those whose `verdict` is to show them, and no other."""
+    if not policy.hides_children:
+        return Visible(None, hides=False)
+    with store.reading():
+        photos = np.array(store.shown(policy.review, faces=_asks(policy)), np.int64)
+        return Visible(
+            np.sort(photos), hides=len(np.setdiff1d(store.matching(Filters()), photos)) > 0
+        )
+
+
 def hidden(store: Store, policy: Policy, photos: Sequence[int]) -> set[int]:
     """Those of these photos that a policy doesn't show."""
     if not policy.hides_children:
         return set()
-    assessed, ruled = records.assessments(store, photos), records.rulings(store, photos)
+    return set(photos).difference(store.shown(policy.review, photos, faces=_asks(policy)))
+
+
+def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int, Verdict]:
+    """What a policy makes of these photos, by their numbers."""
+    assessed, ruled = store.assessments(photos), store.rulings(photos)
+    kept = hidden(store, policy, photos)
     return {
-        photo
+        photo: verdict(policy, assessed.get(photo), ruled.get(photo), copies=photo in kept)
         for photo in photos
-        if verdict(policy, assessed.get(photo), ruled.get(photo)) != "show"
     }
+
+
+def _asks(policy: Policy) -> bool:
+    return policy.faces == "always"

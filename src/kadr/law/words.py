@@ -53,10 +53,10 @@ def find(text: str, vocabulary: Vocabulary = "wide") -> tuple[Finding, ...]:
     """
     table = _table()
     readable = table.exceptions.sub("|", plain(text))
-    found = list(_words(readable, table, vocabulary))
+    findings = list(_words(readable, table, vocabulary))
     if vocabulary == "wide":
-        found += _phrases(readable, table)
-    return tuple(finding for _, finding in sorted(found, key=lambda item: item[0]))
+        findings += _phrases(readable, table)
+    return tuple(finding for _, finding in sorted(findings, key=lambda item: item[0]))
 
 
 def names_child(text: str, vocabulary: Vocabulary = "wide") -> bool:

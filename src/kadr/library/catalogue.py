@@ -1,4 +1,4 @@
-"""A library's photos as they may be seen without a query, and what they can be chosen by."""
+"""A library's photos without a query, as far as a policy shows them, and what to filter by."""
 
 import os
 from collections import Counter
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.photos import files
-from kadr.stores.sqlite import Store, Stored
+from kadr.stores import Store, Stored
 from kadr.types import Filters
 
-LOOK = 256
-"""Photos that are asked at once whether they lie somewhere and may be seen."""
+BATCH = 256
+"""Photos looked up at once: do they exist, and may they be shown?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What the photos that may be seen can be chosen by.
+    """What the visible photos can be filtered by.
 
-    `folders` maps every folder with photos in it or below it to their number. `first` and `last`
-    are when photos were taken, in the form of `PhotoFacts.taken`; None where none says it.
+    `folders` maps every folder to the number of photos in it and below it. `first` and `last` are
+    when the oldest and the newest were taken, as in `PhotoFacts.taken`; None without any date.
     """
 
     photos: int
@@ -45,8 +45,8 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A photo's file, opened; size in bytes and time of change in ns, as when it was indexed."""
+class OpenedPhoto:
+    """A photo's open file; `state` is its size in bytes and modification time in ns."""
 
     path: Path
     file: BinaryIO
@@ -54,7 +54,7 @@ class Found:
 
 
 class Catalogue:
-    """What a policy shows of a library. What takes long is kept until the library changes."""
+    """The part of a library that a policy shows. Slow answers are cached until it changes."""
 
     def __init__(self, store: Store, policy: Policy) -> None:
         self._store = store
@@ -64,17 +64,17 @@ class Catalogue:
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
-        order, found = self._newest(filters or Filters()), list[Stored]()
-        for start in range(cursor, len(order), LOOK):
-            part = order[start : start + LOOK].tolist()
+        order, photos = self._newest(filters or Filters()), list[Stored]()
+        for start in range(cursor, len(order), BATCH):
+            part = order[start : start + BATCH].tolist()
             seen = self._seen(part, filters.folder if filters else None)
             for place, number in enumerate(part, start):
                 if number not in seen:
                     continue
-                if len(found) == limit:
-                    return Listing(tuple(found), place)
-                found.append(seen[number])
-        return Listing(tuple(found), None)
+                if len(photos) == limit:
+                    return Listing(tuple(photos), place)
+                photos.append(seen[number])
+        return Listing(tuple(photos), None)
 
     def _newest(self, filters: Filters) -> NDArray[np.int64]:
         key = self._store.changes(), filters
@@ -95,10 +95,10 @@ class Catalogue:
         """Whether the policy hides a photo."""
         return bool(verdict.hidden(self._store, self._policy, [number]))
 
-    def open(self, photo: Stored) -> "Found | None":
-        """A file of the photo that is as it was indexed, opened: nothing unknown is shown.
+    def open(self, photo: Stored) -> OpenedPhoto | None:
+        """Open a file of the photo that hasn't changed since it was indexed.
 
-        None where each of its files changed or went away.
+        None where each of its files changed or is gone: what wasn't assessed isn't shown.
         """
         for path in photo.paths:
             state = self._store.state(path)
@@ -109,19 +109,19 @@ class Catalogue:
             except OSError:
                 continue
             if files.state(file.fileno()) == state:
-                return Found(path, file, state)
+                return OpenedPhoto(path, file, state)
             file.close()
         return None
 
     def facets(self) -> Facets:
-        """What can be chosen by."""
+        """What the visible photos can be filtered by."""
         key = self._store.changes()
         if self._facets is None or self._facets[0] != key:
             self._facets = key, self._count()
         return self._facets[1]
 
     def _count(self) -> Facets:
-        """Reads columns, not photos: of half a million these would take a gigabyte."""
+        """Reads columns, not photos: half a million of those would take a gigabyte."""
         cameras, kinds, dates = set[str](), set[str](), list[str]()
         with self._store.reading():
             shown, folders = self._folders()
@@ -140,7 +140,7 @@ class Catalogue:
         )
 
     def _folders(self) -> tuple[set[int], Counter[Path]]:
-        """Photos that may be seen and lie somewhere, and how many of them each folder holds."""
+        """The visible photos that have a file, and how many of them each folder holds."""
         allowed = set(self._store.matching(Filters()).tolist())
         allowed -= verdict.hidden(self._store, self._policy, sorted(allowed))
         holding: dict[int, set[bytes]] = {}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import simsimd
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from kadr.law import verdict
 from kadr.law.policy import Policy
-from kadr.stores.sqlite import Store, Stored, rounded
+from kadr.stores import Store, Stored, rounded
 
 ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
 """Two photos are near duplicates where their perceptual hashes differ in at most so many bits and
 the cosine of their image vectors is at least this, by any of the pairs: the same photo in other
 colours, cut or shifted a little, mirrored (docs/results.md)."""
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called with the photos compared and their total."""
 ROWS = 256
 """Photos compared with all others at once."""
 
@@ -30,25 +33,25 @@ class Group:
 
 
 def find_duplicates(
-    store: Store, policy: Policy, on_progress: Callable[[int, int], None] | None = None
+    store: Store, policy: Policy, on_progress: OnProgress | None = None
 ) -> list[Group]:
     """Groups of equal and nearly equal photos, the largest groups first.
 
     Args:
         store: the library.
         policy: the photos that it hides are in no group.
-        on_progress: called with the photos compared and their total.
+        on_progress: called as photos are compared.
     """
     with store.reading():  # else another process may take a photo away between two questions
-        return _find(store, policy, on_progress or _silent)
+        return _find(store, policy, on_progress)
 
 
-def _find(store: Store, policy: Policy, report: Callable[[int, int], None]) -> list[Group]:
+def _find(store: Store, policy: Policy, on_progress: OnProgress | None) -> list[Group]:
     numbers, hashes = store.hashes()
     hidden = verdict.hidden(store, policy, numbers.tolist())
     shown = np.array([number not in hidden for number in numbers.tolist()], np.bool_)
     numbers, hashes = numbers[shown], hashes[shown]
-    pairs = _near(store, numbers, hashes, report)
+    pairs = _near(store, numbers, hashes, on_progress)
     member = _components(len(numbers), pairs)
     sizes = np.bincount(member, minlength=1)
     present = store.present(numbers.tolist())
@@ -60,9 +63,9 @@ def _find(store: Store, policy: Policy, report: Callable[[int, int], None]) -> l
     for number, group in zip(numbers.tolist(), member.tolist(), strict=True):
         if number in photos and photos[number].paths:
             groups.setdefault(group, []).append(photos[number])
-    found = [Group(tuple(sorted(group, key=_size))) for group in groups.values()]
-    found = [group for group in found if sum(len(photo.paths) for photo in group.photos) > 1]
-    return sorted(found, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
+    ordered = [Group(tuple(sorted(group, key=_size))) for group in groups.values()]
+    several_files = [group for group in ordered if sum(len(p.paths) for p in group.photos) > 1]
+    return sorted(several_files, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
 
 
 def _apart(paths: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -70,12 +73,12 @@ def _apart(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 
     Else whoever deletes all but the first of a group deletes the file, and keeps a link to nothing.
     """
-    found: dict[tuple[int, int], Path] = {}
+    by_inode: dict[tuple[int, int], Path] = {}
     for path in sorted(paths, key=lambda one: (os.path.islink(one), one)):  # noqa: PTH114
         with suppress(OSError):
             status = path.stat()
-            found.setdefault((status.st_dev, status.st_ino), path)
-    return tuple(sorted(found.values()))
+            by_inode.setdefault((status.st_dev, status.st_ino), path)
+    return tuple(sorted(by_inode.values()))
 
 
 def _size(photo: Stored) -> tuple[int, int, str]:
@@ -86,16 +89,16 @@ def _near(
     store: Store,
     numbers: NDArray[np.int64],
     hashes: NDArray[np.uint64],
-    report: Callable[[int, int], None],
+    on_progress: OnProgress | None,
 ) -> NDArray[np.intp]:
     """Pairs [n, 2] of places among `numbers` that are near duplicates."""
-    parts = [(found, rounded(rows)) for found, rows in store.every_vector()]
+    parts = [(photos, rounded(rows)) for photos, rows in store.every_vector()]
     if not parts or not len(numbers):
         return np.empty((0, 2), np.intp)
-    kept = np.isin(np.concatenate([found for found, _ in parts]), numbers)
+    kept = np.isin(np.concatenate([photos for photos, _ in parts]), numbers)
     vectors = np.concatenate([bytes_ for _, (_, bytes_) in parts])[kept]
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1).clip(1e-6)
-    found = []
+    pairs = []
     for start in range(0, len(vectors), ROWS):
         block = slice(start, start + ROWS)
         dots = simsimd.cdist(vectors[block], vectors[start:], metric="dot", out_dtype="f32")
@@ -108,9 +111,10 @@ def _near(
         near = np.zeros(len(left), np.bool_)
         for most, least in ALIKE:
             near |= (bits <= most) & (likeness >= least)
-        found.append(np.stack([left[near], right[near]], axis=1) + start)
-        report(min(start + ROWS, len(vectors)), len(vectors))
-    return np.concatenate(found)
+        pairs.append(np.stack([left[near], right[near]], axis=1) + start)
+        if on_progress:
+            on_progress(min(start + ROWS, len(vectors)), len(vectors))
+    return np.concatenate(pairs)
 
 
 def _components(count: int, pairs: NDArray[np.intp]) -> NDArray[np.int32]:
@@ -121,7 +125,3 @@ def _components(count: int, pairs: NDArray[np.intp]) -> NDArray[np.int32]:
     ones = np.ones(len(pairs), np.int8)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int32)
-
-
-def _silent(_done: int, _total: int) -> None:
-    pass

@@ -58,8 +58,8 @@ def date(text: str) -> str:
     Raises:
         KadrError: the text is no date, or there is no such day or time.
     """
-    if found := _DATE.fullmatch(text.strip()):
-        given = [int(part) for part in found.groups() if part is not None]
+    if match := _DATE.fullmatch(text.strip()):
+        given = [int(part) for part in match.groups() if part is not None]
         year, month, day, hour, minute, second = (*given, *_FIRST[len(given) :])
         with contextlib.suppress(ValueError):  # no such day
             return datetime(year, month, day, hour, minute, second).isoformat()
@@ -91,8 +91,8 @@ def size(text: str) -> tuple[int, int]:
     Raises:
         KadrError: the text is neither a number nor WIDTHxHEIGHT, or 0.
     """
-    if found := _SIZE.fullmatch(text.strip()):
-        width, height = int(found[1]), int(found[2] or found[1])
+    if match := _SIZE.fullmatch(text.strip()):
+        width, height = int(match[1]), int(match[2] or match[1])
         if width and height:
             return width, height
     raise KadrError(

@@ -4,20 +4,19 @@ Files are compared by size and time of change, contents by SHA-256. Hashing and 
 threads ahead of the model; each batch is one transaction, so an interrupted run goes on.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, images
-from kadr.stores.sqlite import FileState, NewFile, NewPhoto, Store
+from kadr.photos import files, folders, images
+from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
 QUEUE = 3 * BATCH
@@ -27,13 +26,13 @@ PASSED = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an indexing found, in files.
+class IndexResult:
+    """What indexing did, counted in files.
 
     `encoded` contents were decoded and went through the model; `known` files are new paths of
-    contents that were there (renamed, copied, seen again); `gone` files are no longer there;
-    `pruned` files were forgotten; `skipped` files can't be read or are no photos; `absent` folders
-    weren't there at all, so nothing is said of their files.
+    contents that the library already had (renamed, copied, back again); `gone` files are no longer
+    there; `pruned` files were forgotten; `skipped` files can't be read or are no photos; `absent`
+    folders weren't there at all, so nothing was concluded about their files.
     """
 
     files: int = 0
@@ -45,9 +44,9 @@ class Outcome:
     pruned: int = 0
     absent: tuple[Path, ...] = ()
 
-    def plus(self, other: "Outcome") -> "Outcome":
+    def plus(self, other: "IndexResult") -> "IndexResult":
         """Both together."""
-        return Outcome(
+        return IndexResult(
             *(
                 getattr(self, name) + getattr(other, name)
                 for name in (
@@ -64,16 +63,20 @@ OnSkip: TypeAlias = Callable[[Path, str], None]
 
 
 OnKept: TypeAlias = Callable[[Sequence[int]], None]
-"""Called with the numbers of photos that are new, or lie at a new path, as they are kept."""
+"""Called with the numbers of photos that are new, or have a new path, once they are stored."""
+
+
+def _silent(*_arguments: object) -> None:
+    pass
 
 
 @dataclass(frozen=True)
-class Watcher:
-    """Who is told of what goes on."""
+class IndexCallbacks:
+    """What is called while indexing."""
 
-    progress: OnProgress = field(default=lambda _done, _skipped, _total: None)
-    skip: OnSkip = field(default=lambda _path, _reason: None)
-    kept: OnKept = field(default=lambda _photos: None)
+    progress: OnProgress = _silent
+    skip: OnSkip = _silent
+    kept: OnKept = _silent
 
 
 def check(folder: Path) -> None:
@@ -120,8 +123,8 @@ def ingest(
     *,
     prune: bool = False,
     retry: bool = False,
-    watcher: Watcher | None = None,
-) -> Outcome:
+    callbacks: IndexCallbacks | None = None,
+) -> IndexResult:
     """Bring the library in step with folders.
 
     Args:
@@ -130,30 +133,30 @@ def ingest(
         folders: absolute; below them everything is compared, beside them nothing is touched.
         prune: forget the files that are gone; else they only leave the answers.
         retry: read again what couldn't be decoded.
-        watcher: is told of progress and of each file that is skipped.
+        callbacks: report progress and each file that is skipped.
 
     Raises:
         DataError: a folder can't be read at all.
         LibraryError: the library can't be written.
     """
-    watcher = watcher or Watcher()
-    outcome = Outcome()
+    callbacks = callbacks or IndexCallbacks()
+    result = IndexResult()
     for folder in folders:
         if not os.path.isdir(folder):  # noqa: PTH112
-            outcome = outcome.plus(Outcome(absent=(folder,)))
+            result = result.plus(IndexResult(absent=(folder,)))
             continue
-        found = _bring_in_step(store, matcher, folder, retry=retry, tell=watcher)
-        outcome = outcome.plus(found)
-        if prune and not found.files and store.states(folder):  # as an empty mount point looks
-            outcome = outcome.plus(Outcome(absent=(folder,)))
+        scanned = _bring_in_step(store, matcher, folder, retry=retry, callbacks=callbacks)
+        result = result.plus(scanned)
+        if prune and not scanned.files and store.states(folder):  # as an empty mount point looks
+            result = result.plus(IndexResult(absent=(folder,)))
         elif prune:
-            outcome = outcome.plus(Outcome(pruned=store.prune(folder)))
+            result = result.plus(IndexResult(pruned=store.prune(folder)))
     store.sweep()
-    return outcome
+    return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ScannedFile:
     """A file as it is now."""
 
     path: Path
@@ -167,30 +170,30 @@ class _Found:
 
 
 def _bring_in_step(
-    store: Store, matcher: Matcher, folder: Path, *, retry: bool, tell: Watcher
-) -> Outcome:
+    store: Store, matcher: Matcher, folder: Path, *, retry: bool, callbacks: IndexCallbacks
+) -> IndexResult:
     states = store.states(folder)
     closed: list[bytes] = []
 
-    def shut(path: Path, reason: str) -> None:
+    def on_unreadable(path: Path, reason: str) -> None:
         closed.append(os.fsencode(path) + os.sep.encode())
-        tell.skip(path, reason)
+        callbacks.skip(path, reason)
 
     seen: set[bytes] = set()
-    changed: list[_Found] = []
+    changed: list[_ScannedFile] = []
     back: list[bytes] = []
     broken = 0
-    for found in _walk(folder, shut):
-        path = os.fsencode(found.path)
+    for file in _walk(folder, on_unreadable):
+        path = os.fsencode(file.path)
         seen.add(path)
         state = states.get(path)
-        if _same(state, found, retry=retry):
+        if _same(state, file, retry=retry):
             assert state is not None
             broken += state.broken
             if state.missing:
                 back.append(path)
         else:
-            changed.append(found)
+            changed.append(file)
     # A folder that can't be read says nothing of the files in it.
     gone = [
         path
@@ -201,28 +204,28 @@ def _bring_in_step(
     store.mark(back, missing=False)
     unchanged = len(seen) - len(changed)
     steps = _decoded(store, matcher, changed, retry=retry)
-    batches = _kept(store, matcher, _batches(steps), tell)
-    added = _count(store, batches, (unchanged, unchanged + len(changed)), tell)
+    batches = _kept(store, matcher, _batches(steps), callbacks)
+    added = _count(store, batches, (unchanged, unchanged + len(changed)), callbacks)
     return replace(added, files=len(seen), unchanged=unchanged - broken, gone=len(gone)).plus(
-        Outcome(skipped=broken)
+        IndexResult(skipped=broken)
     )
 
 
-def _walk(folder: Path, shut: OnSkip) -> Iterator[_Found]:
-    for path in images.scan(folder, shut):
+def _walk(folder: Path, on_unreadable: OnSkip) -> Iterator[_ScannedFile]:
+    for path in folders.scan(folder, on_unreadable):
         try:
             status = path.stat()
         except OSError as error:
-            yield _Found(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
+            yield _ScannedFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
             continue
         if stat.S_ISREG(status.st_mode):
-            yield _Found(path, status.st_size, status.st_mtime_ns)
+            yield _ScannedFile(path, status.st_size, status.st_mtime_ns)
 
 
-def _same(state: FileState | None, found: _Found, *, retry: bool) -> bool:
+def _same(state: FileState | None, file: _ScannedFile, *, retry: bool) -> bool:
     return (
         state is not None
-        and (state.size, state.modified) == (found.size, found.modified)
+        and (state.size, state.modified) == (file.size, file.modified)
         and state.settled
         and not (retry and state.broken)
     )
@@ -238,41 +241,41 @@ class _Decoded:
     hash: int
 
 
-_Step: TypeAlias = tuple[_Found, _Decoded | str | None]
+_Step: TypeAlias = tuple[_ScannedFile, _Decoded | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
 
 
 def _kept(
-    store: Store, matcher: Matcher, batches: Iterable[list[_Step]], tell: Watcher
+    store: Store, matcher: Matcher, batches: Iterable[list[_Step]], callbacks: IndexCallbacks
 ) -> Iterator[list[_Step]]:
-    """Encode batches and keep them."""
+    """Encode batches and store them."""
     for batch in batches:
         pixels = [step for _, step in batch if isinstance(step, _Decoded)]
         store.keep(
             [*_encode(matcher, pixels), *_broken(batch)],
-            [found.row() for found, _ in batch],
+            [file.row() for file, _ in batch],
         )
-        tell.kept(store.numbers(found.digest for found, _ in batch if found.digest is not None))
+        callbacks.kept(store.numbers(file.digest for file, _ in batch if file.digest is not None))
         yield batch
 
 
 def _count(
-    store: Store, batches: Iterable[list[_Step]], span: tuple[int, int], tell: Watcher
-) -> Outcome:
-    """Count what was kept, and tell of it; `span` is how many are done already, and the total."""
+    store: Store, batches: Iterable[list[_Step]], span: tuple[int, int], callbacks: IndexCallbacks
+) -> IndexResult:
+    """Count what was stored, and report it; `span`: how many are done already, and the total."""
     done = skipped = encoded = 0
     before, total = span
-    tell.progress(before, 0, total)
+    callbacks.progress(before, 0, total)
     for batch in batches:
-        for found, _ in batch:
-            problem = found.problem or (found.digest and store.problem(found.digest))
+        for file, _ in batch:
+            problem = file.problem or (file.digest and store.problem(file.digest))
             if problem:
                 skipped += 1
-                tell.skip(found.path, problem)
+                callbacks.skip(file.path, problem)
         encoded += sum(isinstance(step, _Decoded) for _, step in batch)
         done += len(batch)
-        tell.progress(before + done, skipped, total)
-    return Outcome(encoded=encoded, skipped=skipped, known=done - encoded - skipped)
+        callbacks.progress(before + done, skipped, total)
+    return IndexResult(encoded=encoded, skipped=skipped, known=done - encoded - skipped)
 
 
 def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
@@ -285,61 +288,61 @@ def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
 
 
 def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
-    for found, step in batch:
-        if isinstance(step, str) and found.digest is not None:
-            yield NewPhoto(found.digest, problem=step)
+    for file, step in batch:
+        if isinstance(step, str) and file.digest is not None:
+            yield NewPhoto(file.digest, problem=step)
 
 
 def _decoded(
-    store: Store, matcher: Matcher, changed: Iterable[_Found], *, retry: bool
+    store: Store, matcher: Matcher, changed: Iterable[_ScannedFile], *, retry: bool
 ) -> Iterator[_Step]:
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
 
-    def needed(found: _Found) -> tuple[_Found, bool]:
-        digest = found.digest
+    def needed(file: _ScannedFile) -> tuple[_ScannedFile, bool]:
+        digest = file.digest
         if digest is None or digest in met:
-            return found, False
+            return file, False
         if store.settled(digest) and not (retry and store.problem(digest)):
-            return found, False
+            return file, False
         met.add(digest)
-        return found, True
+        return file, True
 
-    def decode(item: tuple[_Found, bool]) -> _Step:
-        found, wanted = item
-        return _decode(matcher, found) if wanted else (found, None)
+    def decode(item: tuple[_ScannedFile, bool]) -> _Step:
+        file, wanted = item
+        return _decode(matcher, file) if wanted else (file, None)
 
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         hashed = in_order(pool, _identify, changed, QUEUE)
         yield from in_order(pool, decode, map(needed, hashed), QUEUE)
 
 
-def _identify(found: _Found) -> _Found:
+def _identify(file: _ScannedFile) -> _ScannedFile:
     """The file with the digest of its content, and with the size and time it had then."""
-    if found.problem is not None:
-        return found
+    if file.problem is not None:
+        return file
     try:
-        with found.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").digest()
+        with file.path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            digest = bytes.fromhex(files.digest(stream))
     except OSError as error:
-        return replace(found, problem=f"can't be read: {error.strerror or error}")
-    return _Found(found.path, status.st_size, status.st_mtime_ns, digest)
+        return replace(file, problem=f"can't be read: {error.strerror or error}")
+    return _ScannedFile(file.path, status.st_size, status.st_mtime_ns, digest)
 
 
-def _decode(matcher: Matcher, found: _Found) -> _Step:
-    assert found.digest is not None
+def _decode(matcher: Matcher, file: _ScannedFile) -> _Step:
+    assert file.digest is not None
     encoder = matcher.image_encoder
     step: _Decoded | str
     try:
-        photo, facts = images.read(found.path, encoder.size)
+        photo, facts = images.read(file.path, encoder.size)
         pixels, mark = encoder.prepare(photo), images.perceptual_hash(photo)
-        step = _Decoded(found.digest, pixels, facts, mark)
+        step = _Decoded(file.digest, pixels, facts, mark)
     except ImageError as error:
         step = str(error)
-    if files.state(found.path) != (found.size, found.modified):
-        return replace(found, digest=None, problem="changed while it was being read"), None
-    return found, step
+    if files.state(file.path) != (file.size, file.modified):
+        return replace(file, digest=None, problem="changed while it was being read"), None
+    return file, step
 
 
 def _batches(steps: Iterable[_Step]) -> Iterator[list[_Step]]:

@@ -8,7 +8,6 @@ For example:
             print(f"{hit.probability:.0%}  {hit.image.path}")
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,28 +17,39 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kadr.errors import LibraryError
-from kadr.law import policy as law
 from kadr.law import rules
+from kadr.law.policy import Policy
 from kadr.law.verdict import verdict
-from kadr.library import queries as notation
+from kadr.library import queries
 from kadr.library.queries import Expression
-from kadr.library.search import Page, Searcher
+from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.stores.sqlite import Store, Totals, records
-from kadr.types import Answer, Assessment, Explanation, Filters, Picture, Score, Skipped
+from kadr.stores import Store, Totals, open_store
+from kadr.types import (
+    Answer,
+    Assessment,
+    Explanation,
+    Filters,
+    Picture,
+    Ruling,
+    Score,
+    Skipped,
+)
 
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
     from kadr.law.assessor import Assessor
+    from kadr.law.review import Doubt
+    from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
-    from kadr.library.ingest import Outcome, Watcher
+    from kadr.library.ingest import IndexCallbacks, IndexResult
 
 
 class Library:
     """Photos of some folders, by one matcher, in one file. Use it from one thread."""
 
-    def __init__(self, store: Store, model: Path | None, policy: law.Policy) -> None:
+    def __init__(self, store: Store, model: Path | None, policy: Policy) -> None:
         """Use `Library.open`."""
         self._store = store
         self._policy = policy
@@ -54,7 +64,7 @@ class Library:
         path: Path | None = None,
         *,
         model: Path | Matcher | None = None,
-        policy: str | law.Policy = "none",
+        policy: str | Policy = "none",
         country: str | None = None,
         create: bool = True,
     ) -> Self:
@@ -76,7 +86,7 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
-        store = Store(path or default_path(), create=create)
+        store = open_store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, chosen)
         if isinstance(model, Matcher):
             library._loaded = model
@@ -132,9 +142,9 @@ class Library:
         prune: bool = False,
         retry: bool = False,
         reencode: bool = False,
-        watcher: "Watcher | None" = None,
+        callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
-    ) -> "Outcome":
+    ) -> "IndexResult":
         """Bring the library in step with folders; without any, with all that it knows.
 
         Only what is new or changed is read, and only contents that are new are encoded. Each
@@ -145,7 +155,7 @@ class Library:
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
             reencode: encode all photos again where they were encoded by another encoder.
-            watcher: is told of progress and of each skipped file.
+            callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
         Raises:
@@ -165,18 +175,17 @@ class Library:
             ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            told = replace(watcher or ingest.Watcher(), kept=self._assess)
-            outcome = ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, watcher=told
+            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=self._assess)
+            result = ingest.ingest(
+                self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
             )
             self._assess(self._due())
-            self._log_forgotten()
-            return outcome
+            return result
 
     def _due(self) -> list[int]:
         """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
         version = self._assessor.version if self._policy.hides_children else None
-        return records.due(self._store, version)
+        return self._store.unassessed(version)
 
     def _assess(self, photos: Sequence[int]) -> None:
         from kadr.law import assess as assessing
@@ -191,27 +200,19 @@ class Library:
 
         audit.in_force(self._store, self._policy, review.user())
 
-    def _log_assessed(self, found: Mapping[str, Assessment]) -> None:
+    def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
         if not self._policy.hides_children:
             return
         from kadr.law import audit
 
-        told = ((digest, one, verdict(self._policy, one, None)) for digest, one in found.items())
-        audit.assessed(audit.beside(self._store), self._policy, told)
+        judged = ((d, one, verdict(self._policy, one, None)) for d, one in assessments.items())
+        audit.assessed(self._store, self._policy, judged)
 
     def _log_refused(self, answer: Answer, query: str) -> None:
         if answer.refused:
             from kadr.law import audit
 
-            audit.refused(audit.beside(self._store), self._policy, query)
-
-    def _log_forgotten(self) -> None:
-        """Where a law was ever in force, what was forgotten is on record too."""
-        from kadr.law import audit
-
-        if self._store.dropped and self._store.meta(audit.POLICY) is not None:
-            audit.forgotten(audit.beside(self._store), self._store.dropped)
-        self._store.dropped.clear()
+            audit.refused(self._store, self._policy, query)
 
     @cached_property
     def _assessor(self) -> "Assessor":
@@ -228,16 +229,36 @@ class Library:
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._store.writing():
-            count = self._store.remove(resolved(folder))
-            self._log_forgotten()
-            return count
+            return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._store.writing(on_wait):
-            count = self._store.forget(self._store.present([photo]).get(photo, ()))
-            self._log_forgotten()
-            return count
+            return self._store.forget(self._store.present([photo]).get(photo, ()))
+
+    def photo_number(self, digest: str) -> int | None:
+        """The number of the photo with this SHA-256; None where the library has none."""
+        return self._store.number(digest)
+
+    # Review.
+
+    def review_queue(self) -> "list[Doubt]":
+        """Photos that wait for a person under this policy; see `kadr.law.review.queue`."""
+        from kadr.law import review
+
+        return review.queue(self._store, self._policy)
+
+    def rule(self, digest: str, ruling: Ruling) -> "ReviewOutcome":
+        """Put a person's decision on record; see `kadr.law.review.decide`."""
+        from kadr.law import review
+
+        return review.decide(self._store, digest, ruling)
+
+    def withdraw(self, digest: str, who: str, why: str = "") -> None:
+        """Take a decision back; see `kadr.law.review.withdraw`."""
+        from kadr.law import review
+
+        review.withdraw(self._store, digest, who, why)
 
     # Answers.
 
@@ -253,6 +274,9 @@ class Library:
     ) -> Answer:
         """Photos that a query describes, best first.
 
+        A query for what the policy hides gets the policy's disclaimer and no photo. While the
+        library doesn't change, its order doesn't either: no page repeats or leaves out a photo.
+
         Args:
             query: a text in English or Russian, a picture, or a weighted sum of both, as
                 `kadr.library.queries` describes them.
@@ -265,20 +289,16 @@ class Library:
         Raises:
             KadrError: a query can't be understood.
             ImageError: its picture can't be read.
-            LibraryError: the vectors are another encoder's.
+            LibraryError: the vectors are another encoder's, or it names a photo that isn't there.
         """
-        asked = query if isinstance(query, Expression) else notation.parse([query])
         page = Page(limit, filters, cursor, at_least, language)
-        (answer,) = self.answers([(asked, page)])
+        (answer,) = self.answers([(queries.expression(query), page)])
         return answer
 
-    def answers(self, asked: Sequence[tuple[Expression, Page]]) -> list[Answer]:
-        """Answers to several queries, each with a page of its own, encoded together.
-
-        Raises as `search` does.
-        """
-        answers = self._search().search(asked)
-        for (query, _), answer in zip(asked, answers, strict=True):
+    def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
+        """What `search` answers to several queries, which are encoded together."""
+        answers = self._search().answers(requests)
+        for (query, _), answer in zip(requests, answers, strict=True):
             self._log_refused(answer, query.source)
         return answers
 
@@ -291,7 +311,11 @@ class Library:
         cursor: int = 0,
         language: str = "en",
     ) -> Answer:
-        """Photos like this one, without it: a file anywhere, or the number of a photo."""
+        """Photos like a file anywhere, or like a photo of the library, which is left out.
+
+        Photos that the policy hides are left out without a word; of one of them nothing is told.
+        Raises as `search` does.
+        """
         answer = self._search().similar(photo, Page(limit, filters, cursor, language=language))
         self._log_refused(answer, "a photo that is hidden")
         return answer
@@ -317,26 +341,22 @@ class Library:
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
             paths = self._store.present([photo]).get(photo, (Path(),))
-        (found,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
-        return score, found
+        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), paths[:1])
+        return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
         """The same answer, its hits with what speaks for them. A query of one text only."""
         from kadr.matcher import explain
 
-        asked = query if isinstance(query, Expression) else notation.parse([query])
-        if asked.text is None or not answer.hits:
+        text = queries.expression(query).text
+        if text is None or not answer.hits:
             return answer
         numbers = [int(hit.image.id) for hit in answer.hits]
         _, vectors = self._store.vectors(numbers)
-        found = explain.explain(
-            self.matcher,
-            asked.text,
-            self.matcher.images(vectors),
-            [hit.image.path for hit in answer.hits],
-        )
-        hits = (replace(hit, explanation=why) for hit, why in zip(answer.hits, found, strict=True))
-        return replace(answer, hits=tuple(hits))
+        paths = [hit.image.path for hit in answer.hits]
+        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), paths)
+        hits = zip(answer.hits, whys, strict=True)
+        return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
         """Groups of photos that are equal or nearly so, the biggest photo of each first."""
@@ -348,13 +368,14 @@ class Library:
         if self._searcher is None:
             if self._policy.hides_children:
                 self._log_policy()
+            check_encoder(self._store, self.matcher)
             self._searcher = Searcher(self.matcher, self._store, self._policy)
             self._space = self.matcher.alignment.digest()
         if self._store.meta("space") not in {None, self._space}:  # another process may change it
             from kadr.library import ingest
 
             with self._store.writing():
-                Searcher(self.matcher, self._store, self._policy)  # the same encoder?
+                check_encoder(self._store, self.matcher)
                 ingest.fit(self._store, self.matcher)
         return self._searcher
 
@@ -366,7 +387,7 @@ class Library:
         return self._store.meta("encoder")
 
     @property
-    def policy(self) -> law.Policy:
+    def policy(self) -> Policy:
         """Which policy its searches follow."""
         return self._policy
 
@@ -379,26 +400,10 @@ class Library:
         return self._store.problems()
 
     def verify(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[str]:
-        """What is wrong: in the library's file, then files whose content isn't what it was.
+        """What is wrong: in its file, then files whose content changed. Reads every file again."""
+        from kadr.library.verify import verify as flow
 
-        Reads every file again.
-        """
-        yield from self._store.check()
-        contents = list(self._store.contents())
-        for done, (path, size, modified, digest) in enumerate(contents, start=1):
-            try:
-                with path.open("rb") as file:
-                    status = os.fstat(file.fileno())
-                    same = hashlib.file_digest(file, "sha256").hexdigest() == digest
-            except OSError as error:
-                yield f"{path}: can't be read ({error.strerror or error})"
-            else:
-                if not same and (status.st_size, status.st_mtime_ns) == (size, modified):
-                    yield f"{path}: its content changed without a trace; a copy may be better"
-                elif not same:
-                    yield f"{path}: changed since it was indexed. Run kadr index."
-            if on_progress:
-                on_progress(done, len(contents))
+        return flow(self._store, on_progress)
 
 
 def default_path() -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.photos import folders
 from kadr.types import Picture
 
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
@@ -81,32 +82,37 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
     return Expression(parts, source)
 
 
+def expression(query: str | Expression) -> Expression:
+    """A query as it was parsed, or a line to be parsed; raises as `parse` does."""
+    return query if isinstance(query, Expression) else parse([query])
+
+
 def read(lines: Iterable[str]) -> list[Expression]:
     """One query a line; blank lines and lines that start with # are passed over.
 
     Raises:
         KadrError: a line is no query; the message names its number, the first is 1.
     """
-    found = []
+    expressions = []
     for number, line in enumerate(lines, start=1):
         query = line.removeprefix("\ufeff").strip()
         if query and not query.startswith("#"):
             try:
-                found.append(parse([query]))
+                expressions.append(parse([query]))
             except KadrError as error:
                 raise KadrError(f"Line {number}: {error}") from error
-    return found
+    return expressions
 
 
 def _line_words(line: str) -> Iterator[str]:
     """Words of a line: what stands in quotes stays one word, quotes included."""
     at, opens_part = _SPACE.match(line, 0).end(), True  # type: ignore[union-attr]  # \s* always fits
-    while found := (_FIRST_WORD if opens_part else _WORD).match(line, at):
-        word = found[0]
+    while match := (_FIRST_WORD if opens_part else _WORD).match(line, at):
+        word = match[0]
         _check_closed(word, line, opens_part=opens_part)
         yield word
         opens_part = word in {"+", "-"}
-        at = _SPACE.match(line, found.end()).end()  # type: ignore[union-attr]
+        at = _SPACE.match(line, match.end()).end()  # type: ignore[union-attr]
 
 
 def _check_closed(word: str, line: str, *, opens_part: bool) -> None:
@@ -149,8 +155,8 @@ def _dangling(sign: str, source: str) -> str:
 
 def _part(sign: str, raw: str, source: str, files: bool) -> Part:
     text, weight = raw.strip(), 1.0
-    if found := _LEADING_WEIGHT.match(text):
-        weight, text = _positive(found[0], source), text[found.end() :]
+    if match := _LEADING_WEIGHT.match(text):
+        weight, text = _positive(match[0], source), text[match.end() :]
     if (quoted := _QUOTED.match(text)) and quoted.end() == len(text):
         text = text[1:-1].strip()
     if not text:
@@ -189,9 +195,7 @@ def _ends_like_a_photo(text: str) -> bool:
     suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
     if not suffix:
         return False
-    from kadr.photos.images import SUFFIXES  # brings Pillow, which most queries do without
-
-    return suffix in SUFFIXES
+    return suffix in folders.SUFFIXES
 
 
 def _shown(text: str) -> str:

@@ -1,6 +1,5 @@
 """The bundle: encoders, alignment and relevance, saved as one folder with one manifest."""
 
-import hashlib
 import json
 import tempfile
 import zipfile
@@ -23,6 +22,7 @@ from kadr.errors import BundleError
 from kadr.matcher import alignment, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.relevance import Embeddings, Relevance
+from kadr.photos import files
 from kadr.types import Floats, Vectors
 
 FORMAT = 2
@@ -98,7 +98,7 @@ def load(folder: Path = MINI) -> Matcher:
     """
     manifest = read_manifest(folder)
     try:
-        if manifest["weights_digest"] != _digest(folder / WEIGHTS):
+        if manifest["weights_digest"] != files.digest(folder / WEIGHTS):
             raise BundleError(f"{folder}: {WEIGHTS} isn't the file that the manifest describes.")
         with (folder / WEIGHTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -152,7 +152,7 @@ def _is_ours(folder: Path) -> bool:
 def _manifest(matcher: Matcher, weights: Path) -> str:
     described = {
         "format": FORMAT,
-        "weights_digest": _digest(weights),
+        "weights_digest": files.digest(weights),
         "image_encoder": _describe(matcher.image_spec, matcher.image_encoder),
         "text_encoder": _describe(matcher.text_spec, matcher.text_encoder),
         "relevance": {
@@ -181,11 +181,6 @@ def _check_encoder(
 
 def _below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _move_into(fresh: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 from PIL import Image
@@ -51,8 +52,7 @@ def orientation(exif: Image.Exif) -> int:
 
 def texts(image: Image.Image) -> tuple[str, ...]:
     """Titles, captions and keywords in an open image's IPTC and XMP."""
-    found = [*_iptc(image), *_xmp(image)]
-    return tuple(found[:MOST])
+    return tuple(islice(chain(_iptc(image), _xmp(image)), MOST))
 
 
 def read(
@@ -82,7 +82,7 @@ def read(
 def _directory(exif: Image.Exif, tag: int) -> Mapping[int, Any]:
     try:
         return exif.get_ifd(tag)
-    except Exception:  # noqa: BLE001 - see _exif
+    except Exception:  # noqa: BLE001 - see exif
         return {}
 
 
@@ -106,9 +106,9 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> str | None:
-    found = _TIME.match(_text(value))
+    match = _TIME.match(_text(value))
     try:
-        return datetime.fromisoformat(found.expand(_ISO)).isoformat() if found else None
+        return datetime.fromisoformat(match.expand(_ISO)).isoformat() if match else None
     except ValueError:  # 0000:00:00 00:00:00
         return None
 
@@ -160,11 +160,11 @@ def _iptc(image: Image.Image) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = IptcImagePlugin.getiptcinfo(image) or {}
+            record = IptcImagePlugin.getiptcinfo(image) or {}
     except Exception:  # noqa: BLE001 - see exif
         return
     for key in _IPTC:
-        values = found.get(key) or []
+        values = record.get(key) or []
         for value in values if isinstance(values, list) else [values]:
             yield _words(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
 

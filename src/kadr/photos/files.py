@@ -1,11 +1,14 @@
-"""Bytes to files that are whole: a reader never sees half of one."""
+"""Files: their digest and state, and writing that never shows a reader half of one."""
 
+import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 from kadr.errors import KadrError
+from kadr.types import ImageFile, Skipped
 
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -20,6 +23,30 @@ def state(file: Path | int) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def digest(source: Path | IO[bytes] | bytes) -> str:
+    """SHA-256 of a file, named or open, or of what one holds: 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return digest(file)
+    return hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def identify(path: Path, root: Path) -> ImageFile | Skipped:
+    """The file's id (its path below `root`) and SHA-256 digest, or why it can't be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            return Skipped(path, "not a file")
+        return ImageFile(path.relative_to(root).as_posix(), digest(path), path)
+    except OSError as error:
+        return Skipped(path, f"can't be read: {error.strerror or error}")
 
 
 def save(path: Path, data: bytes) -> Path:

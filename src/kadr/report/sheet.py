@@ -10,14 +10,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from kadr.errors import ImageError, KadrError
-from kadr.library.search import interleaved, is_match
+from kadr.library.search import is_match
 from kadr.photos import files
 from kadr.photos.images import decode
 from kadr.report import output
 from kadr.report.frames import Frame, Framer
 from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording, one_line
-from kadr.types import Answer, Hit, Withheld, WordEffect
+from kadr.types import Answer, Hit, WordEffect
 
 COLUMNS = 5
 CELL, GAP, MARGIN = 240, 18, 32
@@ -46,10 +46,9 @@ def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en")
 
 def _page(query: str, answer: Answer, say: Wording) -> bytes:
     framer = Framer(say)
-    shown = list(interleaved(answer))
-    places = [_seen(framer, rank, hit, say) for rank, hit in enumerate(shown, start=1)]
-    weak = (n for n, hit in enumerate(shown) if isinstance(hit, Hit) and not is_match(answer, hit))
-    strong = next(weak, len(shown))
+    places = [_seen(framer, rank, hit, say) for rank, hit in enumerate(answer.hits, start=1)]
+    weak = (n for n, hit in enumerate(answer.hits) if not is_match(answer, hit))
+    strong = next(weak, len(places))
     groups = [
         _Group(None, places[:strong], weak=False),
         _Group(_weaker(answer, say), places[strong:], weak=True),
@@ -59,7 +58,7 @@ def _page(query: str, answer: Answer, say: Wording) -> bytes:
         say=say,
         query=query,
         notice=_notice(answer, say),
-        disclaimer=next((one.notice for one in answer.withheld), ""),
+        withheld=answer.withheld,
         explained=any(hit.explanation for hit in answer.hits),
         groups=[group for group in groups if group.places],
     )
@@ -84,9 +83,7 @@ class _Group:
     weak: bool
 
 
-def _seen(framer: Framer, rank: int, hit: Hit | Withheld, say: Wording) -> _Place:
-    if isinstance(hit, Withheld):
-        return _Place(framer.frame(rank, None, math.nan, hidden=True), "", "", ())
+def _seen(framer: Framer, rank: int, hit: Hit, say: Wording) -> _Place:
     why = hit.explanation
     probability = math.nan if hit.probability is None else hit.probability
     frame = framer.frame(rank, hit.image.path, probability, heat=why.heat if why else None)
@@ -137,13 +134,13 @@ def _encoded(picture: Image.Image, kind: str) -> bytes:
 
 
 def _notice(answer: Answer, say: Wording) -> str | None:
-    return answer.notice or (None if answer.hits or answer.withheld else say("sheet.nothing"))
+    return answer.notice or (None if answer.hits else say("sheet.nothing"))
 
 
 def _picture(query: str, answer: Answer, say: Wording) -> Image.Image:
     """Title, notice, then the photos in rows; as high as they need."""
-    shown = list(interleaved(answer))
-    columns = min(max(len(shown), 3), COLUMNS)
+    count = len(answer.hits) + (answer.withheld is not None)
+    columns = min(max(count, 3), COLUMNS)
     inner = columns * CELL + (columns - 1) * GAP
     title = _wrapped(query, _font(TITLE), inner, TITLE_LINES)
     said = _notice(answer, say) or (
@@ -151,30 +148,36 @@ def _picture(query: str, answer: Answer, say: Wording) -> Image.Image:
     )
     notice = _wrapped(said, _font(TEXT), inner, NOTICE_LINES)
     top = MARGIN + _height(title, TITLE) + _height(notice, TEXT) + GAP
-    rows = -(-len(shown) // columns)
+    rows = -(-count // columns)
     height = top + rows * (CELL + BELOW + GAP) - (GAP if rows else 0) + MARGIN
     sheet = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     _write(draw, (MARGIN, MARGIN), title, TITLE, INK)
     _write(draw, (MARGIN, MARGIN + _height(title, TITLE)), notice, TEXT, MUTED)
-    for number, hit in enumerate(shown):
-        row, column = divmod(number, columns)
-        corner = MARGIN + column * (CELL + GAP), top + row * (CELL + BELOW + GAP)
-        _place(sheet, hit, number + 1, corner, say)
+    corners = (
+        (MARGIN + column * (CELL + GAP), top + row * (CELL + BELOW + GAP))
+        for row in range(rows)
+        for column in range(columns)
+    )
+    for rank, (hit, corner) in enumerate(zip(answer.hits, corners, strict=False), start=1):
+        _place(sheet, hit, rank, corner, say)
+    if answer.withheld is not None:
+        _card(sheet, answer.withheld, next(corners))
     return sheet
 
 
-def _place(
-    sheet: Image.Image, hit: Hit | Withheld, rank: int, corner: tuple[int, int], say: Wording
-) -> None:
+def _card(sheet: Image.Image, notice: str, corner: tuple[int, int]) -> None:
+    """The disclaimer in a square of its own, after all photos."""
+    (x, y), draw = corner, ImageDraw.Draw(sheet)
+    draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=MAT)
+    lines = _wrapped(notice, _font(SMALL), CELL - 2 * GAP, 8)
+    _write(draw, (x + GAP, y + CELL // 3), lines, SMALL, MUTED)
+
+
+def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say: Wording) -> None:
     """One photo in its square, a bar as long as its probability, and its name."""
     (x, y), draw = corner, ImageDraw.Draw(sheet)
     draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=MAT)
-    if isinstance(hit, Withheld):
-        lines = _wrapped(hit.notice, _font(SMALL), CELL - 2 * GAP, 8)
-        _write(draw, (x + GAP, y + CELL // 3), lines, SMALL, MUTED)
-        draw.text((x, y + CELL + 15), str(rank), MUTED, _font(TEXT))
-        return
     try:
         photo = decode(hit.image.path, CELL)
     except ImageError:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
-from kadr.service import photos, problems, reviewing, search, status
+from kadr.service import photos, problems, review, search, status
 from kadr.service.config import Service, check_networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
@@ -19,7 +19,7 @@ from kadr.service.shapes import SearchShape
 from kadr.service.visitors import Authenticator, PolicyResolver
 
 PREFIX = "/api/v1"
-DESCRIPTION = """Finds the photo that a text describes, and says how probably they match.
+DESCRIPTION = """Finds the photo that a text describes, and says how likely they are to match.
 
 Photos that the policy hides answer 451 with its disclaimer; in a search they are a card that holds
 the disclaimer and nothing else. Errors are `application/problem+json` (RFC 9457).
@@ -30,12 +30,11 @@ def create_app(service: Service) -> FastAPI:
     """The service as an ASGI application.
 
     Raises:
-        KadrError: the library, the policy, the model, the keys, the rate or the proxies can't be
-            read.
+        KadrError: the library, policy, model, keys, rate or proxies can't be read.
     """
     check_networks(service.proxies)
     authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
-    bool(authenticator.keys)  # a broken file of keys is told now
+    bool(authenticator.keys)  # a broken key file is reported now, not at the first request
     rate = Rate(service.rate) if service.rate else None
     if service.model is not None:
         matcher.read_manifest(service.model)
@@ -64,7 +63,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.cursors = service, Cursors()
     app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
-    for router in (search.router, photos.router, reviewing.router, status.router):
+    for router in (search.router, photos.router, review.router, status.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(status.health)
     app.include_router(page.router())
@@ -75,11 +74,11 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _document(app: FastAPI) -> None:
-    """Name the shapes that no route's signature names."""
-    made = app.openapi
+    """Add the shapes that no route's signature mentions."""
+    build = app.openapi
 
     def openapi() -> dict[str, object]:
-        document = made()
+        document = build()
         shapes = document["components"]["schemas"]
         for shape in (ProblemDetails, SearchShape):
             schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")

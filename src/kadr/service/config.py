@@ -1,4 +1,4 @@
-"""What a service is told at its start."""
+"""The settings of a service."""
 
 import ipaddress
 from collections.abc import Set as AbstractSet
@@ -15,20 +15,20 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 @dataclass(frozen=True)
 class Service:
-    """Everything that a service goes by.
+    """All settings of a service.
 
     library: the library's file. model: a matcher's folder; None: the library's own.
     policy: a preset's name or a policy file. country, country_header, country_parameter: where a
-        visitor's country is taken from, the first that is set: this one; a header that `proxies`
-        set; the request's parameter. Unknown: the file's strictest policy.
-    proxies: networks whose forwarding headers are believed.
+        visitor's country is taken from, the first that is set: this one; a header set by one of
+        `proxies`; the request's parameter. Unknown: the file's strictest policy.
+    proxies: networks whose forwarding headers are trusted.
     anonymous: what is allowed without a key; None: everything, while there is no key. keys: their
         file.
-    hosts: names that the service answers to; None: any.
-    uploads: the folder that takes new photos; None: it takes none.
-    rate: searches and the like that one visitor may ask, such as 600/minute; None: any number.
-    most_bytes, most_pixels: of an upload. seconds: that decoding it, or sending it, may take.
-    memory: bytes that a process which decodes may hold. waiting: searches that may wait.
+    hosts: host names that the service answers to; None: any.
+    uploads: the folder for new photos; None: uploads are refused.
+    rate: searches and the like that one visitor may make, such as 600/minute; None: no limit.
+    most_bytes, most_pixels: of an upload. seconds: that sending or decoding it may take.
+    memory: bytes that a decoding process may hold. waiting: searches that may wait.
     blocked_by: the address of whoever blocks photos by law (RFC 7725); None: this service's.
     log_queries: whether the log holds the texts of queries.
     """
@@ -54,7 +54,7 @@ class Service:
     log_queries: bool = False
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether a connection comes from a proxy whose headers are believed."""
+        """Whether a connection comes from a proxy whose headers are trusted."""
         try:
             address = ipaddress.ip_address(peer or "")
         except ValueError:
@@ -63,11 +63,11 @@ class Service:
 
 
 def check_networks(proxies: tuple[str, ...]) -> None:
-    """Raises KadrError where one is no address and no network."""
+    """Raises KadrError where one is neither an address nor a network."""
     for proxy in proxies:
         try:
             ipaddress.ip_network(proxy, strict=False)
         except ValueError as error:
             raise KadrError(
-                f"{proxy!r} is no address. Write one such as 10.0.0.1, or a network, 10.0.0.0/8."
+                f"{proxy!r} isn't an address. Write one such as 10.0.0.1, or a network, 10.0.0.0/8."
             ) from error

@@ -1,71 +1,72 @@
-"""Cursors that tell nothing: the place they stand for would say how many hidden photos came before.
+"""Cursors: random tokens. The places that they stand for stay here.
 
-A synthetic initialisation vector (Rogaway and Shrimpton 2006): a code of the place is its own
-check, and the key of the pad that hides it. Each listing has a key of its own, else a listing whose
-places are known would be a table of the others' cursors.
+A place would say how many hidden photos came before it.
 """
 
-import base64
-import binascii
-import hmac
+import hashlib
 import secrets
+import threading
+from typing import TypeAlias
+
+from cachetools import LRUCache
 
 from kadr.service.problems import ProblemError
 
-_CODE, _PLACE = 8, 7
-"""Bytes."""
+KEPT = 50_000
+"""Cursors that are remembered, some 20 MB; the least recently used are forgotten first."""
+
+_Place: TypeAlias = tuple[bytes, int]
+"""The digest of a listing, and a place in it."""
 
 
 class Cursors:
-    """Makes the cursors of listings. Its key lives as long as the service."""
+    """The cursors of all listings. They live as long as the service. Threads may share them."""
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, kept: int = KEPT) -> None:
+        self._places: LRUCache[str, _Place] = LRUCache(kept)
+        self._lock = threading.Lock()
 
     def of(self, *listing: str) -> "ListingCursors":
-        """Those of one listing: what was asked, of which photos, under which law."""
-        return ListingCursors(hmac.digest(self._key, repr(listing).encode(), "sha256"))
+        """Those of one listing: what was asked, of which photos, under which policy."""
+        return ListingCursors(self, hashlib.sha256(repr(listing).encode()).digest())
+
+    def keep(self, place: _Place) -> str:
+        """A new cursor of a place."""
+        cursor = secrets.token_urlsafe(16)
+        with self._lock:
+            self._places[cursor] = place
+        return cursor
+
+    def find(self, cursor: str) -> _Place | None:
+        """The place of a cursor; None where it is forgotten or was never made."""
+        with self._lock:
+            return self._places.get(cursor)
 
 
 class ListingCursors:
-    """Seals places in one listing, and opens what it has sealed."""
+    """The cursors of one listing; those of others don't open its places."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, cursors: Cursors, listing: bytes) -> None:
+        self._cursors = cursors
+        self._listing = listing
 
     def seal(self, place: int | None) -> str | None:
-        """The cursor of a place; None stays None."""
-        if place is None:
-            return None
-        plain = place.to_bytes(_PLACE)
-        code = self._digest(b"code", plain)[:_CODE]
-        return base64.urlsafe_b64encode(code + self._pad(code, plain)).decode().rstrip("=")
+        """The cursor of a place; None, the end, stays None."""
+        return None if place is None else self._cursors.keep((self._listing, place))
 
     def open(self, cursor: str | None) -> int:
         """The place of a cursor; None is the first.
 
         Raises:
-            ProblemError: 422, it is of another listing, or of none.
+            ProblemError: 422, it belongs to another listing, or to none.
         """
         if cursor is None:
             return 0
-        try:
-            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        except (binascii.Error, ValueError):
-            raw = b""
-        code, plain = raw[:_CODE], self._pad(raw[:_CODE], raw[_CODE:])
-        if len(raw) != _CODE + _PLACE or not hmac.compare_digest(
-            code, self._digest(b"code", plain)[:_CODE]
-        ):
+        listing, place = self._cursors.find(cursor) or (b"", 0)
+        if listing != self._listing:
             raise ProblemError(
                 422,
-                "This cursor isn't known: it is of another listing, or the service began anew. "
+                "This cursor isn't known: it belongs to another listing, or is too old. "
                 "Ask for the first page, without a cursor.",
             )
-        return int.from_bytes(plain)
-
-    def _pad(self, code: bytes, text: bytes) -> bytes:
-        return bytes(a ^ b for a, b in zip(self._digest(b"pad", code), text, strict=False))
-
-    def _digest(self, use: bytes, text: bytes) -> bytes:
-        return hmac.digest(self._key, use + text, "sha256")
+        return place

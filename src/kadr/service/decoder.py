@@ -1,11 +1,10 @@
-"""Decoding in processes of limited memory and time: what strangers send may be made to hurt.
+"""Decodes in processes of limited memory and time: a stranger's file may be an attack.
 
-A process that takes too long is killed, one that dies is replaced. Each has a pipe of its own:
-whenever one ends, and however, the others don't notice.
+A process that takes too long is killed; one that dies is replaced. Each has a pipe of its own, so
+that no process can disturb another by dying.
 """
 
 import asyncio
-import hashlib
 import io
 import multiprocessing
 import sys
@@ -26,17 +25,17 @@ from kadr.types import Picture
 T = TypeVar("T")
 WORKERS = 2
 WAITING = 128
-"""Pictures that may wait for being decoded."""
+"""Pictures that may wait in the queue."""
 TASKS = 2000
-"""After so many a process is replaced: a decoder's leak ends with it."""
-BEGINNING = 60.0
-"""Seconds that a process may take to begin."""
+"""A process is replaced after so many, so that a decoder's leak stays bounded."""
+STARTUP = 60.0
+"""Seconds that a process may take to start."""
 QUALITY = 82
 TOO_MUCH = "can't be decoded within the memory that is allowed"
 
 
 class Decoder:
-    """Makes pictures of files and uploads."""
+    """Decodes files and uploads."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -44,20 +43,20 @@ class Decoder:
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="decoder")
         self._own = threading.local()
         self._workers: set[_Worker] = set()
-        for _ in range(WORKERS):  # the first pictures shouldn't wait for processes to begin
+        for _ in range(WORKERS):  # start the processes before the first picture comes
             self._threads.submit(self._worker)
 
     def stop(self) -> None:
-        """End at once; what is being decoded fails."""
+        """Stop at once; what is being decoded fails."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in tuple(self._workers):
             worker.end()
         self._threads.shutdown()
-        for worker in self._workers:  # begun meanwhile
+        for worker in self._workers:  # started meanwhile
             worker.end()
 
     async def thumbnail(self, path: Path, state: tuple[int, int], side: int) -> bytes:
-        """A JPEG of a file, no side longer than `side`, upright, without the file's facts.
+        """A JPEG of a file, upright, at most `side` pixels a side, without metadata.
 
         Raises:
             ImageError: it can't be decoded within the limits, or its size and time of change aren't
@@ -67,14 +66,14 @@ class Decoder:
         return await self._run(_thumbnail, path, state, side)
 
     async def picture(self, content: bytes, size: int) -> Picture:
-        """An upload as a query takes it; `size` as `kadr.photos.images.decode` takes it.
+        """An upload's pixels for a query; `size` is that of `kadr.photos.images.decode`.
 
         Raises: as `thumbnail`.
         """
         return await self._run(_picture, content, size, self._service.most_pixels)
 
     async def kind(self, content: bytes) -> str:
-        """What an upload is, "jpeg" and so on, where all of it can be decoded.
+        """An upload's format, such as "jpeg", once all of it has been decoded.
 
         Raises: as `thumbnail`.
         """
@@ -93,7 +92,7 @@ class Decoder:
             self._pending -= 1
 
     def _do(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        """One picture, by this thread's process. If that dies, somebody may have killed it."""
+        """Run `work` in this thread's process; again if it dies, for it may have been killed."""
         with suppress(EOFError, OSError):
             return self._worker().do(work, arguments, self._service.seconds)
         try:
@@ -102,7 +101,7 @@ class Decoder:
             raise ImageError(TOO_MUCH) from error
 
     def _worker(self) -> "_Worker":
-        """This thread's process, alive."""
+        """This thread's process; a new one where it died or has done enough."""
         worker: _Worker | None = getattr(self._own, "worker", None)
         if worker is None or not worker.is_good():
             if worker is not None:
@@ -125,17 +124,17 @@ class _Worker:
         self._tasks = 0
 
     def is_good(self) -> bool:
-        """Whether it lives, and has done no more than it should."""
+        """Whether it is alive, and not due to be replaced."""
         return self._process.is_alive() and self._tasks < TASKS
 
     def do(self, work: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> T:
-        """What `work` makes of the arguments.
+        """The result of `work` on the arguments.
 
         Raises:
             ImageError: `work` raised it, or took too long.
             EOFError, OSError: the process ended.
         """
-        if self._tasks == 0 and not self._pipe.poll(BEGINNING):
+        if self._tasks == 0 and not self._pipe.poll(STARTUP):
             self.end()
         if self._tasks == 0:
             self._pipe.recv()
@@ -170,7 +169,7 @@ class _Worker:
 
 
 def _serve(pipe: Connection, memory: int) -> None:
-    """The process: does what comes through the pipe, until that ends."""
+    """The process's loop: do what comes through the pipe until it closes."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
@@ -189,7 +188,7 @@ def _serve(pipe: Connection, memory: int) -> None:
 
 
 def _done(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
-    """Whether it went well, and what came of it, or why not."""
+    """True and the result, or False and the reason."""
     try:
         return True, work(*arguments)
     except MemoryError:
@@ -215,10 +214,10 @@ def _thumbnail(path: Path, state: tuple[int, int], side: int) -> bytes:
 def _picture(content: bytes, size: int, most_pixels: int) -> Picture:
     import numpy as np
 
-    from kadr.photos import images
+    from kadr.photos import files, images
 
     photo, _ = images.read(content, size, most_pixels)
-    return Picture(hashlib.sha256(content).hexdigest(), np.asarray(photo))
+    return Picture(files.digest(content), np.asarray(photo))
 
 
 def _kind(content: bytes, most_pixels: int) -> str:

@@ -1,4 +1,4 @@
-"""What routes share: parameters, what a request may see, and how an answer is sent."""
+"""What routes share: parameters, what a visitor may see, and how an answer is sent."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,23 +11,19 @@ from kadr.library.library import Library
 from kadr.library.queries import Expression
 from kadr.service import problems
 from kadr.service.cursors import Cursors, ListingCursors
+from kadr.service.folder_names import FolderNames
 from kadr.service.problems import ProblemError
+from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
-from kadr.service.shapes import (
-    MOST_NUMBER,
-    Cursor,
-    FilterShape,
-    FolderNames,
-)
-from kadr.service.visitors import RequestPolicy, law_of
-from kadr.stores.sqlite import Stored
+from kadr.service.shapes import MOST_NUMBER, Cursor, FilterShape
+from kadr.service.visitors import RequestPolicy, request_policy
+from kadr.stores import Stored
 from kadr.types import Filters
 
 GONE = 499
-"""In the log, where the visitor went away: nobody gets this answer."""
+"""For the log, where the visitor went away: nobody gets this answer."""
 
-
-ThePolicy = Annotated[RequestPolicy, Depends(law_of)]
+ThePolicy = Annotated[RequestPolicy, Depends(request_policy)]
 PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
 Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
 CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]
@@ -62,7 +58,7 @@ async def filters_of(
         Query(max_length=21, description="Least pixels: 1024, or 1920x1080.", examples=["1024"]),
     ] = None,
 ) -> FilterShape:
-    """A dependency: which photos are looked at."""
+    """A dependency: the filters of a request."""
     return FilterShape(
         after=after, before=before, folder=folder, camera=camera, near=near, kind=kind,
         min_size=min_size,
@@ -73,28 +69,28 @@ TheFilters = Annotated[FilterShape, Depends(filters_of)]
 
 
 def resources(request: Request) -> Resources:
-    """What the running service holds.
+    """The resources of the running service.
 
     Raises:
         ProblemError: 503, it isn't ready.
     """
-    found: Resources = request.app.state.resources
-    if not found.ready:
+    held: Resources = request.app.state.resources
+    if not held.ready:
         raise ProblemError(503, "The service is starting or stopping. Ask again.", problems.RETRY)
-    return found
+    return held
 
 
 async def unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
-    """The answer; where the visitor goes away before, what waits for it is given up.
+    """The answer; it is given up if the visitor goes away first.
 
-    A page asks anew at each letter and takes back what it asked before.
+    The page searches again at each letter and cancels the search before.
     """
-    asked, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
+    answered, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
     try:
-        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return await asked if asked.done() else Response(status_code=GONE)
+        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await answered if answered.done() else Response(status_code=GONE)
     finally:
-        asked.cancel()
+        answered.cancel()
         gone.cancel()
 
 
@@ -103,22 +99,22 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def folder_names(request: Request, library: Library) -> FolderNames:
-    """What the library's folders are called."""
-    return FolderNames(library.folders, request.app.state.service.uploads)
+def renderer(request: Request, library: Library) -> Renderer:
+    """Renders the library's photos."""
+    return Renderer(FolderNames(library.folders), request.app.state.service.uploads)
 
 
-def cursors_of(request: Request, law: RequestPolicy, *listing: object) -> ListingCursors:
-    """The cursors of what is asked for."""
-    made: Cursors = request.app.state.cursors
-    return made.of(law.policy.name, *map(repr, listing))
+def cursors_of(request: Request, applied: RequestPolicy, *listing: object) -> ListingCursors:
+    """The cursors of a listing under a policy."""
+    cursors: Cursors = request.app.state.cursors
+    return cursors.of(applied.policy.name, *map(repr, listing))
 
 
 def understood(query: str) -> Expression:
-    """What a query says; never a path.
+    """A query, parsed; it never names a file.
 
     Raises:
-        ProblemError: 422, it says nothing.
+        ProblemError: 422, there is nothing in it.
     """
     with problems.of_the_request():
         return queries.parse([query], files=False)
@@ -130,35 +126,35 @@ def stored(library: Library, photo: int) -> Stored:
     Raises:
         ProblemError: 404, there is no such photo.
     """
-    found = library.catalogue.photo(photo)
-    if found is None:
+    row = library.catalogue.photo(photo)
+    if row is None:
         raise ProblemError(404, f"There is no photo {photo}.")
-    return found
+    return row
 
 
-def seen(library: Library, photo: int, law: RequestPolicy) -> Stored:
+def seen(library: Library, photo: int, applied: RequestPolicy) -> Stored:
     """A photo that may be seen.
 
     Raises:
-        ProblemError: 404, there is no such photo; 451, the law hides it.
+        ProblemError: 404, there is no such photo; 451, the policy hides it.
     """
-    found = stored(library, photo)
+    row = stored(library, photo)
     if library.catalogue.hides(photo):
-        raise law.blocked()
-    return found
+        raise applied.blocked()
+    return row
 
 
-def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | None:
-    """The filters that a request asks for; None: all photos.
+def chosen(library: Library, shape: FilterShape) -> Filters | None:
+    """The filters of a request, parsed; None: all photos.
 
     Raises:
-        ProblemError: 422, one can't be understood, or there is no such folder.
+        ProblemError: 422, one can't be parsed, or there is no such folder.
     """
     if shape == FilterShape():
         return None
     folder = None
     if shape.folder is not None:
-        folder = folder_names(request, library).folder(shape.folder)
+        folder = FolderNames(library.folders).folder(shape.folder)
         if folder is None:
             raise ProblemError(422, "There is no such folder. GET /api/v1/library names them.")
     with problems.of_the_request():
@@ -174,5 +170,5 @@ def chosen(request: Request, library: Library, shape: FilterShape) -> Filters | 
 
 
 def json(content: Any) -> Response:
-    """A shape as it is sent: written once, on the thread that made it, and not checked again."""
+    """A shape as a response: written once, on the thread that made it, and not validated again."""
     return Response(content.model_dump_json(), media_type="application/json")

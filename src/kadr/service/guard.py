@@ -1,6 +1,6 @@
-"""What stands before every request: names it, logs it, and turns away what can't be right.
+"""Runs before every request: gives it an id, logs it, and rejects what can't be right.
 
-Written as plain ASGI, for it runs at each request and must see a body as it comes.
+Plain ASGI, because it must see a body as it arrives, and runs for each request.
 """
 
 import asyncio
@@ -43,12 +43,12 @@ HEADERS = {
 }
 SAFE = {"GET", "HEAD", "OPTIONS"}
 SMALL_BODY = 100_000
-"""Bytes of a body that is no upload."""
+"""Bytes in a body that isn't an upload."""
 SESSION = "/api/v1/session"
 UPLOADS = re.compile(r"/api/v1/(?:search|score|photos)")
 PICTURES = re.compile(r"/api/v1/(?:photos/[0-9]+|review/[0-9]+/picture)")
 MORE_PICTURES = 10
-"""How many pictures may be asked for where one search may: a page shows that many and more."""
+"""Pictures allowed for each search allowed: a page of results shows that many or more."""
 
 
 class Guard:
@@ -70,36 +70,36 @@ class Guard:
         state = scope.setdefault("state", {})
         state["request_id"] = problems.new_id()
         state["peer"] = scope["client"][0] if scope.get("client") else None
-        passage = _Passage(scope, send)
+        response = _Response(scope, send)
         try:
             self._check(scope)
             body = _Body(scope, receive, self._service)
-            await self._app(scope, body.receive, passage.send)
+            await self._app(scope, body.receive, response.send)
         except ProblemError as error:
             answer = problems.response(
                 error.status, error.detail, state["request_id"], error.headers
             )
-            await answer(scope, receive, passage.send)
+            await answer(scope, receive, response.send)
         except asyncio.CancelledError:  # the service stops, and has waited long enough
-            if not passage.started:
-                detail = "The service stops. Ask again."
+            if not response.started:
+                detail = "The service is stopping. Ask again."
                 answer = problems.response(503, detail, state["request_id"], problems.RETRY)
-                await answer(scope, receive, passage.send)
+                await answer(scope, receive, response.send)
             raise
         except KadrError as error:
-            await problems.unusable(error, state["request_id"])(scope, receive, passage.send)
-        except Exception:  # outside of Starlette's own handler: this answer needs its headers too
+            await problems.unusable(error, state["request_id"])(scope, receive, response.send)
+        except Exception:  # outside Starlette's own handler: this answer needs the headers too
             LOG.exception("failed", extra={"request_id": state["request_id"]})
-            if passage.started:
+            if response.started:
                 raise
-            detail = "Something broke. The service's log says what."
+            detail = "Something went wrong. The service's log says what."
             answer = problems.response(500, detail, state["request_id"])
-            await answer(scope, receive, passage.send)
+            await answer(scope, receive, response.send)
         finally:
-            passage.end(self._service.log_queries)
+            response.end(self._service.log_queries)
 
     def _check(self, scope: Scope) -> None:
-        """Raises ProblemError for a request that goes no further."""
+        """Raises ProblemError for a request that is rejected here."""
         headers, service = Headers(scope=scope), self._service
         if service.hosts is not None and _host(headers.get("host", "")) not in service.hosts:
             raise ProblemError(
@@ -114,28 +114,28 @@ class Guard:
                 raise ProblemError(
                     403, "Another site's page asked for this. Use the service's own page."
                 )
-            # Before a body is read: a form is, before FastAPI asks who sent it.
+            # Before the body: FastAPI reads a form before it asks who sent it.
             if scope["path"] != SESSION:
                 self._authenticator.admit(Request(scope))
 
 
 class Rate:
-    """Counts what each visitor asks."""
+    """Counts the requests of each visitor."""
 
     def __init__(self, rate: str) -> None:
-        """Raises KadrError where it is no rate."""
+        """Raises KadrError where it isn't a rate."""
         try:
             item = limits.parse(rate)
         except ValueError:
             item = None
         if item is None or item.amount < 1:
-            raise KadrError(f"{rate!r} is no rate. Write one such as 600/minute, or off.")
+            raise KadrError(f"{rate!r} isn't a rate. Write one such as 600/minute, or off.")
         self._asking = item
         self._looking = type(item)(item.amount * MORE_PICTURES, item.multiples, namespace="looking")
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def count(self, scope: Scope, visitor: str) -> None:
-        """Raises ProblemError, 429, where a visitor asked too much."""
+        """Raises ProblemError, 429, once a visitor has asked too often."""
         item = self._looking if PICTURES.fullmatch(scope["path"]) else self._asking
         if self._limiter.hit(item, visitor):
             return
@@ -145,9 +145,9 @@ class Rate:
 
 
 def _visitor(headers: Headers, service: Service, scope: Scope) -> str:
-    """Whose requests are counted together: an address's, told by a proxy that is believed.
+    """Whose requests are counted together: those of one address, by a trusted proxy's word.
 
-    A key isn't looked at: whoever guesses keys would get a new count with each of them.
+    Keys don't count: guessing them would start a new count with each guess.
     """
     peer = str(scope["state"]["peer"])
     if service.trusts(peer):
@@ -165,7 +165,7 @@ def _host(header: str) -> str:
 
 
 def _own_origin(headers: Headers) -> bool:
-    """Whether a browser sent this from the service's own page, or no browser did."""
+    """Whether this comes from the service's own page, or from no browser at all."""
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
@@ -176,8 +176,8 @@ def _own_origin(headers: Headers) -> bool:
 
 
 @dataclass
-class _Passage:
-    """One answer on its way out: gets its headers, is measured and logged."""
+class _Response:
+    """One answer on its way out: adds its headers, measures and logs it."""
 
     scope: Scope
     out: Send
@@ -202,13 +202,13 @@ class _Passage:
         await self.out(message)
 
     def end(self, log_queries: bool) -> None:
-        """Count and log the request; of its query's text nothing, unless that is wanted."""
+        """Count and log the request; the text of its query only if that is wanted."""
         seconds = time.perf_counter() - self._begun
         route = getattr(self.scope.get("route"), "path", "unmatched")
         method = self.scope["method"] if self.scope["method"] in _METHODS else "OTHER"
         metrics.REQUESTS.labels(method, route, str(self._status)).inc()
         metrics.SECONDS.labels(route).observe(seconds)
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "request_id": self.scope["state"]["request_id"],
             "method": method,
             "route": route,
@@ -218,15 +218,15 @@ class _Passage:
             "key": self.scope["state"].get("visitor"),
         }
         if log_queries:
-            told["query"] = self.scope["query_string"].decode("latin-1")
-        LOG.info("request", extra=told)
+            entry["query"] = self.scope["query_string"].decode("latin-1")
+        LOG.info("request", extra=entry)
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class _Body:
-    """A request's body, no longer and no slower than allowed."""
+    """A request's body, cut off where it is too long or too slow."""
 
     def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
         self._receive = receive
@@ -258,9 +258,9 @@ class _Body:
         return message
 
     def _large(self) -> HTTPException:
-        return _refused(413, f"At most {self._most:,} bytes are taken at once.")
+        return _refused(413, f"A request may have at most {self._most:,} bytes.")
 
 
 def _refused(status: int, detail: str) -> HTTPException:
-    """FastAPI hands on its own exceptions where it reads a body, and hides all others."""
+    """FastAPI passes on its own exceptions from reading a body, and swallows all others."""
     return HTTPException(status, detail, {"Connection": "close"})

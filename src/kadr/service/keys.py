@@ -1,4 +1,4 @@
-"""API keys: who may do what. The file holds hashes, so whoever reads it can't use the keys."""
+"""API keys: who may do what. The file holds hashes, so reading it doesn't give the keys away."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ _KEY = re.compile("kadr_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept: its public part, whose it is, what it opens, SHA-256 of its secret.
+    """A key as stored: its public part, owner, scopes, and the SHA-256 of its secret.
 
     The secret is 256 random bits, so a fast hash is as good as a slow one.
     """
@@ -40,13 +40,13 @@ def beside(library: Path) -> Path:
 
 
 def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
-    """Make a key; it is told here and never again.
+    """Make a key. It is returned this once and never again.
 
     Raises:
         KadrError: it has no name or no scope, or the file can't be written.
     """
     if not name.strip():
-        raise KadrError("A key needs a name, so that it can be told from others: --name phone")
+        raise KadrError("A key needs a name to distinguish it: --name phone")
     if not scopes:
         raise KadrError(f"A key needs a scope. Choose from: {', '.join(SCOPES)}.")
     public, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
@@ -58,7 +58,7 @@ def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
 
 
 def remove(path: Path, key: str) -> Key:
-    """Make a key worthless, by its public part or its name.
+    """Revoke a key, by its public part or its name.
 
     Raises:
         KadrError: there is no such key, or more than one has the name.
@@ -77,7 +77,7 @@ def read(path: Path) -> list[Key]:
     """All keys; none where there is no file.
 
     Raises:
-        KadrError: the file is broken: then nobody is let in.
+        KadrError: the file is broken. Then nobody gets in.
     """
     try:
         rows = json.loads(path.read_bytes())
@@ -89,7 +89,7 @@ def read(path: Path) -> list[Key]:
 
 
 class Keyring:
-    """The keys of a service. A key that is added or removed counts at once."""
+    """The keys of a service. Adding or removing one takes effect at once."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -101,13 +101,13 @@ class Keyring:
         return bool(self._current())
 
     def find(self, given: str) -> Key | None:
-        """The key that a visitor gives, compared in constant time; None where it is no key."""
-        found = _KEY.fullmatch(given)
-        if not found:
+        """The key that a visitor sent, compared in constant time; None where it isn't valid."""
+        match = _KEY.fullmatch(given)
+        if not match:
             return None
-        known = self._current().get(found[1])
-        expected = known.hash if known else _hash("")  # as long for a key that isn't there
-        same = hmac.compare_digest(_hash(found[2]), expected)
+        known = self._current().get(match[1])
+        expected = known.hash if known else _hash("")  # takes as long for a key that doesn't exist
+        same = hmac.compare_digest(_hash(match[2]), expected)
         return known if same else None
 
     def _current(self) -> dict[str, Key]:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line."""
+"""Logs: one JSON object per line."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ LOGGERS: Final = ("kadr.access", "kadr.service", "uvicorn.error")
 
 
 def begin(*, requests: bool) -> None:
-    """Write the service's logs to stderr; without `requests` only what goes wrong."""
+    """Write the service's logs to stderr; without `requests`, only what goes wrong."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(

@@ -20,11 +20,11 @@ BATCH = Histogram(
     buckets=(1, 2, 4, 8, 16),
 )
 TURNED_AWAY = Counter(
-    "kadr_turned_away_total", "Requests answered 503, for too much waited.", ["pool"],
+    "kadr_turned_away_total", "Requests answered 503 because too many were waiting.", ["pool"],
     registry=REGISTRY,
 )  # fmt: skip
 HIDDEN = Counter(
-    "kadr_hidden_total", "Answers 451: a photo or a query that the law hides.", registry=REGISTRY
+    "kadr_hidden_total", "Answers 451: a photo or a query that the policy hides.", registry=REGISTRY
 )
 
 

@@ -1,4 +1,4 @@
-"""The page's files. They are read once: what a visitor names is looked up, never opened."""
+"""The files of the page. They are read once: a visitor's name is looked up, never opened."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from kadr.service.photos import has
+from kadr.service.downloads import is_cached
 from kadr.service.problems import ProblemError
 
 WEB = Path(__file__).with_name("page")
@@ -22,21 +22,21 @@ class _File:
 
 
 def router() -> APIRouter:
-    """The routes of the page; they are no part of the API."""
+    """The routes of the page; they aren't part of the API."""
     files = {path.name: _read(path) for path in WEB.iterdir() if path.is_file()}
-    made = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False)
 
-    @made.get("/")
+    @routes.get("/")
     async def _index(request: Request) -> Response:
         return _send(request, files[INDEX])
 
-    @made.get("/web/{name}")
+    @routes.get("/web/{name}")
     async def _file(request: Request, name: str) -> Response:
         if name not in files:
             raise ProblemError(404, "There is nothing here.")
         return _send(request, files[name])
 
-    return made
+    return routes
 
 
 def _read(path: Path) -> _File:
@@ -47,6 +47,6 @@ def _read(path: Path) -> _File:
 
 def _send(request: Request, file: _File) -> Response:
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
-    if has(request, file.tag):
+    if is_cached(request, file.tag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media)

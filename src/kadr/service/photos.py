@@ -1,17 +1,12 @@
 """Routes over photos: to see, to list, to add and delete."""
 
-import hashlib
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
-from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import Found
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.photos import files as storage
 from kadr.service import problems
@@ -22,46 +17,26 @@ from kadr.service.dependencies import (
     ThePolicy,
     chosen,
     cursors_of,
-    folder_names,
     json,
+    renderer,
     resources,
     seen,
 )
+from kadr.service.downloads import PICTURE, picture
 from kadr.service.problems import ProblemError
-from kadr.service.resources import Resources
-from kadr.service.shapes import (
-    AddedShape,
-    ListingShape,
-    PhotoShape,
-    SkippedShape,
-    text,
-)
+from kadr.service.shapes import AddedShape, ListingShape, PhotoShape, SkippedShape
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"])
 
-MEDIA_TYPES = {
-    "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
-    "tiff": "image/tiff", "bmp": "image/bmp", "avif": "image/avif", "heic": "image/heic",
-}  # fmt: skip
 SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
 """Of uploads, where the kind isn't its own suffix."""
-PART = 2**18
-"""Bytes of a file that are read at a time."""
-RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
-"""One range; others are passed over, as RFC 9110 allows."""
 Side = Annotated[
     Literal["320", "640", "1600"] | None,
     Query(description="Pixels of the longer side, at most. Without it: the file as it is."),
 ]
-PICTURE: dict[str, Any] = {
-    "content": {
-        media: {"schema": {"type": "string", "format": "binary"}}
-        for media in sorted(MEDIA_TYPES.values())
-    }
-}
 READ, WRITE = [needs("read")], [needs("write")]
 
 
@@ -84,9 +59,8 @@ async def newest(
     start = cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        names = folder_names(request, library)
-        found = library.catalogue.newest(n, start, chosen(request, library, which))
-        return json(names.listing(found, cursors))
+        listing = library.catalogue.newest(n, start, chosen(library, which))
+        return json(renderer(request, library).listing(listing, cursors))
 
     return await resources(request).working.do(law.policy, work)
 
@@ -143,7 +117,7 @@ def _another() -> None:
 
 def _keeper(folder: Path, content: bytes, kind: str) -> Any:
     def keep(_library: Library) -> str:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = storage.digest(content)
         storage.save(folder / f"{digest}{SUFFIXES.get(kind, '.' + kind)}", content)
         return digest
 
@@ -153,13 +127,13 @@ def _keeper(folder: Path, content: bytes, kind: str) -> Any:
 def _added(
     library: Library, request: Request, digests: list[str], skipped: list[SkippedShape]
 ) -> Response:
-    catalogue, names = library.catalogue, folder_names(request, library)
-    numbers = [n for digest in digests if (n := library.store.number(digest)) is not None]
+    catalogue, render = library.catalogue, renderer(request, library)
+    numbers = [n for digest in digests if (n := library.photo_number(digest)) is not None]
     shown = [number for number in dict.fromkeys(numbers) if not catalogue.hides(number)]
-    found = [photo for number in shown if (photo := catalogue.photo(number))]
+    photos = [photo for number in shown if (photo := catalogue.photo(number))]
     return json(
         AddedShape(
-            added=[names.photo(photo) for photo in found],
+            added=[render.photo(photo) for photo in photos],
             withheld=len(set(numbers)) - len(shown),
             skipped=skipped,
         )
@@ -185,7 +159,7 @@ async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = N
     asking again: it may have been hidden since.
     """
 
-    def work(library: Library) -> tuple[Stored, Found | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = seen(library, photo, law)
         return one, library.catalogue.open(one)
 
@@ -204,8 +178,7 @@ async def facts(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     """Its name, folder, size, date, camera and place."""
 
     def work(library: Library) -> Response:
-        found = seen(library, photo, law)
-        return json(folder_names(request, library).photo(found))
+        return json(renderer(request, library).photo(seen(library, photo, law)))
 
     return await resources(request).looking.do(law.policy, work)
 
@@ -223,103 +196,12 @@ async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     folder: Path | None = request.app.state.service.uploads
 
     def work(library: Library) -> Response:
-        found = seen(library, photo, law)
-        if folder is None or any(path.parent != folder for path in found.paths):
+        paths = seen(library, photo, law).paths
+        if folder is None or any(path.parent != folder for path in paths):
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
-        for path in found.paths:
+        for path in paths:
             path.unlink(missing_ok=True)
         library.forget(photo, _another)
         return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)
-
-
-async def picture(
-    request: Request, held: Resources, opened: tuple[Stored, Found | None], size: str | None
-) -> Response:
-    """A photo's file, which is closed at the end, or a copy no larger than `size`."""
-    stored, found = opened
-    if found is None:
-        raise ProblemError(404, "The photo's file changed or went away. It must be indexed again.")
-    tag = f'"{stored.digest}{f"-{size}" if size else ""}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if has(request, tag):
-        found.file.close()
-        return Response(status_code=304, headers=headers)
-    if size is None:
-        return _file(request, stored, found, headers)
-    found.file.close()
-    content = await _thumbnail(held, stored.digest, found, int(size))
-    return Response(content, headers=headers, media_type="image/jpeg")
-
-
-def _file(
-    request: Request, stored: Stored, found: Found, headers: dict[str, str]
-) -> StreamingResponse:
-    """The file as it is, or the part of it that is asked for."""
-    whole = found.state[0]
-    try:
-        start, length = _range(request, whole, headers["ETag"])
-    except ProblemError:
-        found.file.close()
-        raise
-    headers |= {
-        "Accept-Ranges": "bytes",
-        "Content-Length": str(length),
-        "Content-Disposition": f"inline; filename*=utf-8''{quote(text(found.path.name))}",
-    }
-    status = 200
-    if length < whole:
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{whole}"
-    media = MEDIA_TYPES[stored.facts.kind]
-    return StreamingResponse(_parts(found.file, start, length), status, headers, media)
-
-
-def _range(request: Request, whole: int, tag: str) -> tuple[int, int]:
-    """Where the part that is asked for begins, and its length; the whole, where none is.
-
-    Raises:
-        ProblemError: 416, the file has no such part.
-    """
-    found = RANGE.fullmatch(request.headers.get("range", ""))
-    if found is None or request.headers.get("if-range", tag) != tag:
-        return 0, whole
-    first, last, tail = (int(part) if part else None for part in found.groups())
-    if first is None:
-        first, last = max(0, whole - (tail or 0)), None
-    if last is not None and last < first:
-        return 0, whole
-    if first >= whole:
-        raise ProblemError(
-            416, f"The file has {whole} bytes.", {"Content-Range": f"bytes */{whole}"}
-        )
-    return first, min(whole, whole if last is None else last + 1) - first
-
-
-def _parts(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while length and (part := file.read(min(length, PART))):
-            length -= len(part)
-            yield part
-
-
-def has(request: Request, tag: str) -> bool:
-    """Whether the visitor has what bears the tag."""
-    given = request.headers.get("if-none-match", "")
-    return given.strip() == "*" or tag in {
-        one.strip().removeprefix("W/") for one in given.split(",")
-    }
-
-
-async def _thumbnail(held: Resources, digest: str, found: Found, side: int) -> bytes:
-    known = held.thumbnails.get((digest, side))
-    if known is not None:
-        return known
-    try:
-        made = await held.decoder.thumbnail(found.path, found.state, side)
-    except ImageError as error:
-        raise ProblemError(404, "The photo can't be decoded any more.") from error
-    held.thumbnails[digest, side] = made
-    return made

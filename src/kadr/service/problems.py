@@ -1,4 +1,4 @@
-"""Errors as problem+json (RFC 9457): one shape for all of them, and none tells a path."""
+"""Errors as problem+json (RFC 9457): all of one shape, and none reveals a path."""
 
 import logging
 import uuid
@@ -37,7 +37,7 @@ class ProblemDetails(BaseModel):
     title: str = Field(description="The status in words.", examples=["Not Found"])
     status: int = Field(ge=400, le=599, description="The status code.")
     detail: str = Field(description="What is wrong, and what to do about it.")
-    request_id: str = Field(description="Names the request in the service's log.")
+    request_id: str = Field(description="Identifies the request in the service's log.")
     errors: list[Invalid] | None = Field(default=None, description="Each thing that is wrong.")
 
 
@@ -65,27 +65,27 @@ def response(
     headers: Mapping[str, str] | None = None,
     errors: list[Invalid] | None = None,
 ) -> Response:
-    """A problem as it is sent."""
-    told = ProblemDetails(
+    """A problem as a response."""
+    problem = ProblemDetails(
         title=phrase(status),
         status=status,
         detail=detail,
         request_id=request_id,
         errors=errors,
     )
-    content = told.model_dump_json(exclude_none=True)
+    content = problem.model_dump_json(exclude_none=True)
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
 def unusable(error: KadrError, request_id: str) -> Response:
-    """The service's own trouble: 503. Its text may name files, so only the log has it."""
+    """The service's own trouble: 503. Its text may name files, so it goes to the log alone."""
     LOG.error("unusable", extra={"request_id": request_id, "error": str(error)})
-    detail = "The library can't be used now. The service's log says why."
+    detail = "The library can't be used at the moment. The service's log says why."
     return response(503, detail, request_id, RETRY)
 
 
 def new_id() -> str:
-    """Names a request, in its answer and in the log."""
+    """An id for a request, in its answer and in the log."""
     return uuid.uuid4().hex[:16]
 
 
@@ -95,26 +95,26 @@ def phrase(status: int) -> str:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How an operation's description tells of its problems; `default` is any other."""
+    """How an operation documents its problems; `default` is any other."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    told: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         status: {"description": phrase(status), "content": content}
         for status in sorted({400, 401, 403, 422, 429, 503, *statuses})
     }
-    for status in {429, 503} & told.keys():
-        told[status]["headers"] = {
+    for status in {429, 503} & responses.keys():
+        responses[status]["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
         }
-    if 451 in told:
-        told[451]["description"] = "Hidden by law; the detail is the policy's disclaimer"
-        told[451]["headers"] = {
+    if 451 in responses:
+        responses[451]["description"] = "Hidden by law; the detail is the policy's disclaimer"
+        responses[451]["headers"] = {
             "Link": {"schema": {"type": "string"}, "description": 'rel="blocked-by" (RFC 7725)'}
         }
-    return told | {"default": {"description": "Another problem", "content": content}}
+    return responses | {"default": {"description": "Another problem", "content": content}}
 
 
 def register(app: FastAPI) -> None:
-    """Have every error answered in this shape."""
+    """Answer every error in this shape."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> Response:
@@ -122,8 +122,8 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        said = {404: "There is nothing here.", 405: "This address doesn't take that method."}
-        detail = said.get(error.status_code, str(error.detail))
+        details = {404: "There is nothing here.", 405: "This address doesn't take that method."}
+        detail = details.get(error.status_code, str(error.detail))
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = _methods(request) or headers["Allow"]
@@ -131,12 +131,12 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        found = [
+        errors = [
             Invalid(where=".".join(map(str, one["loc"])), what=str(one["msg"]))
             for one in error.errors()
         ]
-        detail = "; ".join(f"{one.where}: {one.what}" for one in found)
-        return response(422, detail, _id(request), errors=found)
+        detail = "; ".join(f"{one.where}: {one.what}" for one in errors)
+        return response(422, detail, _id(request), errors=errors)
 
     @app.exception_handler(BusyError)
     async def _busy(request: Request, error: BusyError) -> Response:
@@ -153,7 +153,7 @@ def register(app: FastAPI) -> None:
 
 @contextmanager
 def of_the_request() -> Iterator[None]:
-    """What can't be understood within is the request's fault: 422, with the reason."""
+    """Errors raised within are the request's fault: 422, with the reason."""
     try:
         yield
     except KadrError as error:
@@ -161,7 +161,7 @@ def of_the_request() -> Iterator[None]:
 
 
 def _methods(request: Request) -> str:
-    """All methods that an address takes; a route knows its own alone."""
+    """All methods that an address takes; a route knows only its own."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     return ", ".join(
         method.upper()

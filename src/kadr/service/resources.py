@@ -1,4 +1,4 @@
-"""What a running service holds: its pools, its decoder, and the matcher that they share."""
+"""What a running service holds: its worker pools, its decoder, and the matcher they share."""
 
 import os
 
@@ -14,16 +14,16 @@ from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
 
 CACHED_BYTES = 64_000_000
-"""Thumbnails that are held in memory, by their bytes."""
+"""Bytes of thumbnails kept in memory."""
 
 SEARCHERS = min(2, os.cpu_count() or 1)
-"""Threads that search. The model lets go of Python's lock, the rest of a search doesn't."""
+"""Threads that search. The model releases Python's lock, the rest of a search doesn't."""
 EXPLANATIONS = 16
-"""That may wait: each takes up to seconds."""
+"""How many may wait; each may take seconds."""
 
 
 class Resources:
-    """Searches wait for searches alone, looking at photos for nothing that takes long.
+    """Worker pools by how long their work takes, so that the short never waits for the long.
 
     `searching` finds by queries; `explaining` explains and scores, an encoding for each word or
     text; `looking` finds photos by number; `working` is for what takes long: listing, counting,
@@ -42,7 +42,7 @@ class Resources:
         self.ready = False
 
     async def open(self, policy: Policy) -> None:
-        """Load the matcher, and answer a first search, which is slow.
+        """Load the matcher, and warm it up: a first search is slow.
 
         Raises:
             KadrError: library or matcher can't be read.
@@ -54,7 +54,7 @@ class Resources:
         self.ready = True
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish what waits, and stop."""
         self.ready = False
         for pool in self._pools:
             pool.stop()
@@ -62,7 +62,7 @@ class Resources:
 
     @property
     def size(self) -> int:
-        """Pixels a side that the matcher wants of a picture."""
+        """Pixels a side of a picture that the matcher needs."""
         assert self._matcher is not None
         return self._matcher.image_encoder.size
 

@@ -23,8 +23,8 @@ from kadr.service.dependencies import (
     ThePolicy,
     chosen,
     cursors_of,
-    folder_names,
     json,
+    renderer,
     resources,
     seen,
     stored,
@@ -32,6 +32,7 @@ from kadr.service.dependencies import (
     unless_gone,
 )
 from kadr.service.problems import ProblemError
+from kadr.service.rendering import explanation
 from kadr.service.shapes import (
     MOST_TEXT,
     MOST_TEXTS,
@@ -42,7 +43,6 @@ from kadr.service.shapes import (
     ScoreShape,
     ScoresShape,
     SearchShape,
-    explanation,
 )
 from kadr.service.visitors import RequestPolicy, needs
 from kadr.types import Answer, Picture
@@ -77,16 +77,17 @@ async def search(
         Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
     ] = None,
 ) -> Response:
-    """Where the law hides a photo, its place holds the disclaimer; with filters it is left out."""
+    """What the law hides is in no answer; `withheld` says that the library holds such photos."""
     expression, cursors = understood(q), cursors_of(request, law, "search", q, which)
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        wanted = chosen(request, library, which)
+        wanted = chosen(library, which)
         return expression, Page(n, wanted, start, at_least, law.language)
 
-    asked = resources(request).searching.search(law.policy, ask, _render(request, law, cursors))
-    return await unless_gone(request, asked)
+    searching = resources(request).searching
+    answer = searching.search(law.policy, ask, _render(request, law, cursors))
+    return await unless_gone(request, answer)
 
 
 @router.post(
@@ -132,11 +133,11 @@ async def search_with_pictures(
         for part in asked.parts:
             if part.photo is not None:
                 stored(library, part.photo)
-        wanted = chosen(request, library, asked.filters)
+        wanted = chosen(library, asked.filters)
         return expression, Page(asked.n, wanted, start, asked.at_least, law.language)
 
-    found = held.searching.search(law.policy, ask, _render(request, law, cursors))
-    return await unless_gone(request, found)
+    answer = held.searching.search(law.policy, ask, _render(request, law, cursors))
+    return await unless_gone(request, answer)
 
 
 @router.get(
@@ -158,10 +159,10 @@ async def similar(
     render, start = _render(request, law, cursors), cursors.open(cursor)
 
     def work(library: Library) -> Response:
-        wanted = chosen(request, library, which)
+        wanted = chosen(library, which)
         with _of(library, photo, law):
-            found = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
-        return render(library, found)
+            answer = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
+        return render(library, answer)
 
     return await unless_gone(request, resources(request).searching.do(law.policy, work))
 
@@ -224,7 +225,7 @@ async def score(
     shown = await held.decoder.picture(await picture.read(), held.size)
 
     def work(library: Library) -> Response:
-        known = library.store.number(shown.digest)
+        known = library.photo_number(shown.digest)
         if known is not None and library.catalogue.hides(known):
             raise law.blocked()
         pairs = zip(texts, library.score(shown, texts), strict=True)
@@ -244,14 +245,14 @@ def _render(
     request: Request, law: RequestPolicy, cursors: ListingCursors
 ) -> Callable[[Library, Answer], Response]:
     def render(library: Library, answer: Answer) -> Response:
-        return json(folder_names(request, library).answer(answer, law, cursors))
+        return json(renderer(request, library).answer(answer, law, cursors))
 
     return render
 
 
 @contextmanager
 def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
-    """What is asked of a photo; another process may forget it meanwhile.
+    """Something asked about a photo, which another process may forget meanwhile.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the law hides it.
@@ -266,7 +267,7 @@ def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
 
 def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
     """The query that parts stand for; its source, which the audit log may keep, is their texts."""
-    said = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
+    texts = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
     return Expression(
         tuple(
             Part(
@@ -276,5 +277,5 @@ def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
             )
             for part in parts
         ),
-        " + ".join(said),
+        " + ".join(texts),
     )

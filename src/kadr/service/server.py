@@ -1,4 +1,4 @@
-"""uvicorn, with what it lacks for strangers: limits of a request's head, and of its patience."""
+"""uvicorn, with the limits that it lacks: on the head of a request, and on its own patience."""
 
 import asyncio
 import contextlib
@@ -19,21 +19,21 @@ from kadr.service.guard import HEADERS, LOG
 KEEP_ALIVE = 15
 """Seconds that a connection may be idle between two requests."""
 HEAD_SECONDS = 10
-"""In which the head of a request must have come."""
+"""Within which the head of a request must arrive."""
 HEAD_BYTES, HEAD_LINES = 32_768, 100
 CONNECTIONS = 2000
 GRACE = 10
-"""Seconds that requests get to end when the service stops."""
+"""Seconds that requests get to finish when the service stops."""
 
 
 class StrictProtocol(HttpToolsProtocol):
-    """Ends what takes too long, or is too long, before anything is made of it."""
+    """Ends what takes too long, or is too long, before it is processed."""
 
     body_seconds = 15.0
     message_bytes = 30_000_000
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Start waiting for a head."""
         super().connection_made(transport)
         self._bytes, self._in_head = 0, True
         self._patience = self.loop.call_later(HEAD_SECONDS, self._end)
@@ -41,12 +41,12 @@ class StrictProtocol(HttpToolsProtocol):
             self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         self._patience.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes on, a head's only as far as a head may go."""
+        """Pass bytes on, up to the limit of a head or of a body."""
         while data and not self.transport.is_closing():
             most = HEAD_BYTES if self._in_head else self.message_bytes
             room = most - self._bytes
@@ -63,25 +63,25 @@ class StrictProtocol(HttpToolsProtocol):
         self._wait(HEAD_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line of the head. A trailer is none: nothing here reads it."""
+        """One line of the head. A trailer isn't one: nothing here reads it."""
         if not self._in_head or len(self.headers) >= HEAD_LINES:
             raise ValueError("a trailer, or too many lines")  # httptools ends the request
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole, the body begins."""
+        """The head is complete, the body begins."""
         self._in_head = False
         self._wait(self.body_seconds)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The request is whole; another may follow."""
+        """The request is complete; another may follow."""
         self._bytes, self._in_head = 0, True
         self._patience.cancel()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What isn't HTTP is answered as everything else is."""
+        """Answer what isn't HTTP in the same shape as everything else."""
         self._refuse(400, msg)
 
     def _wait(self, seconds: float) -> None:
@@ -105,9 +105,9 @@ class StrictProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and ends with 0 when it was asked to end.
+    """Says when it is ready, and exits with 0 when it was asked to stop.
 
-    uvicorn would raise the signal once more.
+    uvicorn would raise the signal again.
     """
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
@@ -115,14 +115,14 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin; whoever is told may take long, such as a browser."""
+        """Start. The callback may take long, as opening a browser does."""
         await super().startup(sockets)
         if self.started:
             threading.Thread(target=self._on_ready, daemon=True).start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals that end a service."""
+        """Handle the signals that stop a service."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -139,7 +139,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one.
 
     Raises:
-        KadrError: the address can't be had.
+        KadrError: the address isn't available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named: only then asyncio turns off Nagle's delay, 40 ms for each answer.
@@ -152,7 +152,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise KadrError(
-            f"{host}:{port} can't be listened on ({reason}). Choose another with --port; 0 takes "
+            f"{host}:{port} isn't available ({reason}). Choose another port with --port; 0 takes "
             "any that is free."
         ) from error
     return listening
@@ -161,16 +161,16 @@ def listen(host: str, port: int) -> socket.socket:
 def run(
     app: FastAPI, service: Service, listening: socket.socket, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until a signal comes, then end what has begun.
+    """Serve until a signal comes, then finish what has begun.
 
     Args:
-        app: what is served.
-        service: what it goes by.
-        listening: where.
+        app: the application.
+        service: its settings.
+        listening: the socket.
         on_ready: called once, on another thread, when requests are answered.
 
     Raises:
-        KadrError: the service couldn't begin.
+        KadrError: the service couldn't start.
     """
 
     class Protocol(StrictProtocol):
@@ -194,4 +194,4 @@ def run(
     )
     server.run(sockets=[listening])
     if not server.started:
-        raise KadrError("The service couldn't begin; the lines above say why.")
+        raise KadrError("The service couldn't start; the lines above say why.")

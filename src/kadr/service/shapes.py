@@ -1,21 +1,10 @@
 """What requests and answers look like, with ranges: the OpenAPI document is made of these."""
 
-import os
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kadr.law.review import Doubt
-from kadr.library.catalogue import Facets, Listing
-from kadr.library.search import interleaved, is_match
 from kadr.service.config import Scope
-from kadr.service.cursors import ListingCursors
-from kadr.service.visitors import RequestPolicy
-from kadr.stores.sqlite import Stored
-from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score, Withheld
 
 MOST_TEXT = 300
 """Characters of a text: some hundred tokens at worst, which take half a second."""
@@ -127,7 +116,7 @@ class WordShape(_Shape):
 
     word: str
     effect: float | None = Field(
-        description="What it adds to the log-odds of a match; null: can't be told."
+        description="What it adds to the log-odds of a match; null: unknown."
     )
 
 
@@ -155,14 +144,6 @@ class HitShape(_Shape):
     photo: PhotoShape
 
 
-class WithheldShape(_Shape):
-    """Stands in the place of a photo that the law hides."""
-
-    kind: Literal["withheld"] = "withheld"
-    rank: int = Field(ge=1)
-    notice: str = Field(description="The policy's disclaimer.")
-
-
 class AnswerShape(_Shape):
     """A page of found photos, best first."""
 
@@ -173,7 +154,11 @@ class AnswerShape(_Shape):
     refused: bool = Field(description="The query asks for what the law hides.")
     notice: str | None = Field(description="Why something is missing.")
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
-    hits: list[Annotated[HitShape | WithheldShape, Field(discriminator="kind")]]
+    withheld: str | None = Field(
+        description="The policy's disclaimer where the library holds photos that the policy hides, "
+        "whatever is asked for; null where it holds none."
+    )
+    hits: list[HitShape]
 
 
 class ListingShape(_Shape):
@@ -220,7 +205,7 @@ class FolderShape(_Shape):
 
 
 class LibraryShape(_Shape):
-    """What there is, and what the visitor may do. Photos that are hidden aren't counted."""
+    """What there is, and what the visitor may do. Hidden photos aren't counted."""
 
     photos: int = Field(ge=0)
     folders: list[FolderShape]
@@ -292,137 +277,3 @@ class StatusShape(_Shape):
     """Whether the service is well."""
 
     status: Literal["ok", "ready"]
-
-
-# From kadr's own types.
-
-
-class FolderNames:
-    """What folders are called to visitors, who never learn where they lie, and never say it.
-
-    A folder is its way from the indexed folder, whose own name comes first. Names are text alone:
-    that a visitor's name stands for a folder is seen by comparing, never by asking the disk.
-    """
-
-    def __init__(self, roots: Sequence[Path], uploads: Path | None) -> None:
-        self._uploads = uploads
-        self._roots: dict[str, Path] = {}
-        for root in sorted(roots):
-            name, number = text(root.name) or "/", 1
-            while name in self._roots:
-                number += 1
-                name = f"{text(root.name)} ({number})"
-            self._roots[name] = root
-
-    def name(self, folder: Path) -> str:
-        """What a folder is called."""
-        for name, root in self._roots.items():
-            if folder.is_relative_to(root):
-                return "/".join([name, *map(text, folder.relative_to(root).parts)])
-        return text(folder.name)
-
-    def folder(self, name: str) -> Path | None:
-        """The folder of that name below an indexed one, whether it is there or not."""
-        root, *parts = name.split("/")
-        if root not in self._roots or any(
-            part in {"", ".", ".."} or "\0" in part for part in parts
-        ):
-            return None
-        return self._roots[root].joinpath(*parts)
-
-    def photo(self, photo: Stored) -> PhotoShape:
-        """A photo as it is told."""
-        return self._photo(photo.id, photo.digest, photo.paths, photo.facts)
-
-    def _photo(
-        self, number: int, digest: str, paths: Sequence[Path], facts: PhotoFacts
-    ) -> PhotoShape:
-        path = paths[0]
-        return PhotoShape(
-            id=number,
-            digest=digest,
-            name=text(path.name),
-            folder=self.name(path.parent),
-            kind=facts.kind,
-            width=facts.width,
-            height=facts.height,
-            taken=facts.taken,
-            camera=facts.camera,
-            latitude=facts.latitude,
-            longitude=facts.longitude,
-            copies=len(paths) - 1,
-            uploaded=self._uploads is not None and path.parent == self._uploads,
-        )
-
-    def listing(self, listing: Listing, cursors: ListingCursors) -> ListingShape:
-        """A page of photos as it is told."""
-        photos = [self.photo(photo) for photo in listing.photos]
-        return ListingShape(photos=photos, next=cursors.seal(listing.next))
-
-    def answer(self, answer: Answer, law: RequestPolicy, cursors: ListingCursors) -> AnswerShape:
-        """An answer as it is told."""
-        return AnswerShape(
-            policy=law.policy.name,
-            country=law.country,
-            matches=answer.matches,
-            at_least=answer.at_least,
-            refused=answer.refused,
-            notice=answer.notice,
-            next=cursors.seal(answer.next),
-            hits=[
-                WithheldShape(rank=rank, notice=one.notice)
-                if isinstance(one, Withheld)
-                else self._hit(rank, one, answer)
-                for rank, one in enumerate(interleaved(answer), start=1)
-            ],
-        )
-
-    def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:
-        assert hit.facts is not None
-        paths = (hit.image.path, *hit.copies)
-        return HitShape(
-            rank=rank,
-            probability=hit.probability,
-            similarity=hit.similarity,
-            matches=is_match(answer, hit),
-            photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
-        )
-
-    def folders(self, facets: Facets) -> list[FolderShape]:
-        """The folders that photos can be chosen by."""
-        named = [(self.name(folder), count) for folder, count in facets.folders.items()]
-        return [FolderShape(name=name, photos=count) for name, count in sorted(named)]
-
-    def doubt(self, doubt: Doubt, facts: PhotoFacts) -> DoubtShape:
-        """A photo in doubt as it is told to reviewers."""
-        return DoubtShape(
-            photo=self._photo(doubt.photo, doubt.digest, doubt.paths, facts),
-            assessment=_assessment(doubt.assessment) if doubt.assessment else None,
-            ruling=RulingShape(**asdict(doubt.ruling)) if doubt.ruling else None,
-            request=RequestShape(**asdict(doubt.request)) if doubt.request else None,
-        )
-
-
-def _assessment(found: Assessment) -> AssessmentShape:
-    return AssessmentShape(
-        words=list(found.words),
-        scene=found.scene,
-        faces=None if found.faces is None else list(found.faces),
-        failed=list(found.failed),
-        probability=found.probability,
-    )
-
-
-def explanation(score: Score, why: Explanation) -> ExplanationShape:
-    """An explanation as it is told."""
-    return ExplanationShape(
-        probability=score.probability,
-        similarity=score.similarity,
-        words=[WordShape(word=one.word, effect=one.effect) for one in why.words],
-        heat=None if why.heat is None else [list(row) for row in why.heat],
-    )
-
-
-def text(name: str) -> str:
-    """A name as text; a file's name may hold bytes that are none."""
-    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Routes that tell of the service: what there is, whether it is well, who may enter."""
+"""Routes about the service: what it holds, whether it is well, who may enter."""
 
 from importlib.metadata import version
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
 from kadr.service import metrics, problems
-from kadr.service.dependencies import ThePolicy, folder_names, json, resources
+from kadr.service.dependencies import ThePolicy, json, renderer, resources
 from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
 from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
@@ -17,30 +17,30 @@ health = APIRouter(tags=["service"])
 
 @router.get(
     "/library",
-    summary="What there is, and what the visitor may do",
+    summary="What the library holds, and what the visitor may do",
     responses=problems.documented(),
     response_model=LibraryShape,
 )
 async def library(
-    request: Request, law: ThePolicy, visitor: Annotated[Visitor, needs("read")]
+    request: Request, applied: ThePolicy, visitor: Annotated[Visitor, needs("read")]
 ) -> Response:
-    """Folders, cameras and dates are those of photos that may be seen."""
+    """Folders, cameras and dates of the photos that may be seen."""
     service, authenticator = request.app.state.service, request.app.state.authenticator
 
     def work(opened: Library) -> Response:
-        found = opened.catalogue.facets()
+        facets = opened.catalogue.facets()
         return json(
             LibraryShape(
-                photos=found.photos,
-                folders=folder_names(request, opened).folders(found),
-                cameras=list(found.cameras),
-                kinds=list(found.kinds),
-                first_taken=found.first,
-                last_taken=found.last,
+                photos=facets.photos,
+                folders=renderer(request, opened).folders(facets),
+                cameras=list(facets.cameras),
+                kinds=list(facets.kinds),
+                first_taken=facets.first,
+                last_taken=facets.last,
                 encoder=opened.encoder,
-                policy=law.policy.name,
-                hides=law.policy.hides_children,
-                disclaimer=law.policy.disclaimer(law.language),
+                policy=applied.policy.name,
+                hides=applied.policy.hides_children,
+                disclaimer=applied.policy.disclaimer(applied.language),
                 scopes=sorted(visitor.scopes),
                 keys=bool(authenticator.keys),
                 uploads=service.uploads is not None,
@@ -48,7 +48,7 @@ async def library(
             )
         )
 
-    return await resources(request).working.do(law.policy, work)
+    return await resources(request).working.do(applied.policy, work)
 
 
 @router.post(
@@ -86,7 +86,7 @@ async def leave() -> Response:
 
 @health.get("/health", summary="Whether the process is alive", response_model=StatusShape)
 async def alive() -> Response:
-    """Says nothing of the library."""
+    """Says nothing about the library."""
     return json(StatusShape(status="ok"))
 
 
@@ -97,7 +97,7 @@ async def alive() -> Response:
     responses=problems.documented(),
 )
 async def ready(request: Request) -> Response:
-    """503 while the matcher loads, and at the end."""
+    """503 while the service starts or stops."""
     resources(request)
     return json(StatusShape(status="ready"))
 
@@ -113,5 +113,5 @@ async def ready(request: Request) -> Response:
     },
 )
 async def figures() -> Response:
-    """Counts and times; no queries, no addresses."""
+    """Counts and times, without queries or addresses."""
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

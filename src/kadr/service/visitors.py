@@ -1,4 +1,4 @@
-"""Who asks, what they may do, and which law holds where they are."""
+"""Who is asking, what they may do, and which policy applies where they are."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -24,24 +24,24 @@ LANGUAGES = ("en", "ru")
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who asks: the key's name, or None without one, and what that allows."""
+    """Who is asking: the name of their key, None without one, and what they may do."""
 
     name: str | None
     scopes: frozenset[Scope]
 
 
 class Authenticator:
-    """Tells visitors by their keys."""
+    """Identifies visitors by their keys."""
 
     def __init__(self, service: Service) -> None:
         self.keys = Keyring(service.keys)
         self._said = service.anonymous
 
     def admit(self, request: Request) -> Visitor:
-        """Who sends a request.
+        """Who sent a request.
 
         Raises:
-            ProblemError: 401, what they give is no key, or they need one.
+            ProblemError: 401, their key isn't valid, or they need one.
         """
         visitor = self.visitor(_given_key(request))
         if not visitor.scopes:
@@ -49,16 +49,16 @@ class Authenticator:
         return visitor
 
     def visitor(self, given: str | None) -> Visitor:
-        """Who gives this key, or none.
+        """Who has this key; the anonymous visitor for None.
 
         Raises:
-            ProblemError: 401, it is no key.
+            ProblemError: 401, the key isn't valid.
         """
         if not given:
             return Visitor(None, self._anonymous)
         key = self.keys.find(given)
         if key is None:
-            raise _unknown("This is no key of the service, or it was removed.")
+            raise _unknown("This key isn't valid, or it was removed.")
         return Visitor(key.name, frozenset(key.scopes) | self._anonymous)
 
     @property
@@ -77,7 +77,7 @@ def _given_key(request: Request) -> str | None:
 
 
 def needs(scope: Scope) -> Any:
-    """A dependency: the visitor, who has this scope."""
+    """A dependency: the visitor, who must have this scope."""
 
     async def check(
         request: Request,
@@ -91,7 +91,7 @@ def needs(scope: Scope) -> Any:
             return visitor
         if visitor.name is None:
             raise _unknown(f"This needs a key with the scope {scope} (kadr keys add).")
-        raise ProblemError(403, f"This key doesn't open that: it lacks the scope {scope}.")
+        raise ProblemError(403, f"This key lacks the scope {scope}.")
 
     return Depends(check)
 
@@ -102,7 +102,7 @@ def _unknown(detail: str) -> ProblemError:
 
 @dataclass(frozen=True)
 class RequestPolicy:
-    """The policy that holds for a request, where, and in which language it speaks."""
+    """The policy that applies to a request, in which country and language."""
 
     policy: Policy
     country: str | None
@@ -110,12 +110,12 @@ class RequestPolicy:
     blocked_by: str
 
     def blocked(self) -> Exception:
-        """What to raise for what the law hides."""
+        """What to raise for what the policy hides."""
         return unavailable_for_legal_reasons(self.policy, self.language, self.blocked_by)
 
 
 class PolicyResolver:
-    """Finds the law of a request."""
+    """Finds the policy that applies to a request."""
 
     def __init__(self, service: Service) -> None:
         """Raises PolicyError where the policy can't be read."""
@@ -124,15 +124,15 @@ class PolicyResolver:
 
     @property
     def strictest(self) -> Policy:
-        """The policy of whoever isn't known to be anywhere."""
+        """The policy where the country is unknown."""
         return self._of(self._service.country)
 
-    def law(self, request: Request, country: str | None, language: str | None) -> RequestPolicy:
-        """The law that holds for a request."""
-        where = self._country(request, country)
+    def resolve(self, request: Request, country: str | None, language: str | None) -> RequestPolicy:
+        """The policy that applies to a request."""
+        resolved = self._country(request, country)
         return RequestPolicy(
-            self._of(where),
-            where,
+            self._of(resolved),
+            resolved,
             language or preferred(request.headers.get("accept-language", "")),
             self._service.blocked_by or str(request.base_url),
         )
@@ -141,24 +141,26 @@ class PolicyResolver:
         service = self._service
         if service.country is not None:
             return service.country.upper()
-        found: str | None = None
+        country: str | None = None
         if service.country_header and service.trusts(request.scope["state"].get("peer")):
-            told = request.headers.getlist(service.country_header)
-            found = told[0] if len(told) == 1 else None  # the visitor's own beside the proxy's?
+            values = request.headers.getlist(service.country_header)
+            country = (
+                values[0] if len(values) == 1 else None
+            )  # the visitor's own beside the proxy's?
         elif service.country_parameter:
-            found = parameter
-        found = (found or "").strip().upper()
-        return found if found in COUNTRIES else None
+            country = parameter
+        country = (country or "").strip().upper()
+        return country if country in COUNTRIES else None
 
 
-async def law_of(
+async def request_policy(
     request: Request,
     country: Annotated[
         str | None,
         Query(
             max_length=2,
-            description="Where the visitor is (ISO 3166-1). It counts only where the service was "
-            "told to believe it.",
+            description="Where the visitor is (ISO 3166-1). Ignored unless the service was started "
+            "with --country-parameter.",
             examples=["RU"],
         ),
     ] = None,
@@ -167,13 +169,13 @@ async def law_of(
         Query(pattern="^(en|ru)$", description="Of notices. Default: by Accept-Language, then en."),
     ] = None,
 ) -> RequestPolicy:
-    """A dependency: the law that holds for the request."""
+    """A dependency: the policy that applies to the request."""
     policy_resolver: PolicyResolver = request.app.state.policy_resolver
-    return policy_resolver.law(request, country, lang)
+    return policy_resolver.resolve(request, country, lang)
 
 
 def preferred(header: str) -> str:
-    """The first language of an Accept-Language header that notices exist in, else English."""
+    """The first language of an Accept-Language header that has notices; else English."""
     for choice in header.split(","):
         code = choice.partition(";")[0].strip().lower()[:2]
         if code in LANGUAGES:

@@ -1,4 +1,4 @@
-"""Threads that have a library each, so that the event loop waits for nobody.
+"""Threads with a library each, so that the event loop never blocks.
 
 Searches that wait at the same time are answered together: their texts are encoded in one batch.
 """
@@ -27,17 +27,17 @@ Open: TypeAlias = Callable[[Policy], Library]
 T = TypeVar("T")
 
 BATCH = 4
-"""Searches that are answered together, at most: more would wait for each other, and leave nothing
-to another thread (docs/results.md)."""
+"""The most searches answered together: more would wait for one another, and leave the other threads
+idle (docs/results.md)."""
 
 
 class BusyError(KadrError):
-    """More waits than can be served in good time."""
+    """The queue is full."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Something to do with a library under a policy: `work`, or a search that `work` renders."""
+    """Work on a library under a policy; with `ask`, a search whose answer `work` renders."""
 
     policy: Policy
     work: Callable[..., Any]
@@ -46,7 +46,7 @@ class _Job:
 
 
 class WorkerPool:
-    """Threads that share what waits; most pools have one."""
+    """Threads that share a queue; most pools have one thread."""
 
     def __init__(self, name: str, open_library: Open, waiting: int, threads: int = 1) -> None:
         self._name = name
@@ -58,23 +58,23 @@ class WorkerPool:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.daemon = True
             thread.start()
 
     def stop(self) -> None:
-        """Finish what waits, and close the libraries."""
+        """Finish the queue, then close the libraries."""
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
             thread.join()
 
     async def do(self, policy: Policy, work: Callable[[Library], T]) -> T:
-        """What `work` makes of the library.
+        """The result of `work` on the library.
 
         Raises:
-            BusyError: too much waits.
+            BusyError: the queue is full.
         """
         result: T = await self._wait(_Job(policy, work))
         return result
@@ -85,10 +85,10 @@ class WorkerPool:
         ask: Callable[[Library], tuple[Expression, Page]],
         render: Callable[[Library, Answer], T],
     ) -> T:
-        """What `render` makes of the answer to what `ask` gives; both run on the thread.
+        """The rendered answer to the search that `ask` returns; both run on a thread of the pool.
 
         Raises:
-            BusyError: too much waits.
+            BusyError: the queue is full.
         """
         result: T = await self._wait(_Job(policy, render, ask))
         return result
@@ -98,27 +98,27 @@ class WorkerPool:
             metrics.TURNED_AWAY.labels(self._name).inc()
             raise BusyError("Too much is asked at the same time. Ask again in a second.")
         self._jobs.put(job)
-        # Whoever goes away while a job waits cancels it; one that runs is finished.
+        # A visitor who leaves cancels a job that waits; one that runs is finished.
         return await asyncio.wrap_future(job.done)
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A library, and which file it was when it was opened."""
+    """A library, and the identity of its file when it was opened."""
 
     library: Library
     identity: tuple[int, int] | None
 
 
 class _Worker:
-    """Does what waits, on one thread. Opens the library once for each policy: there are few."""
+    """One thread of a pool. Opens the library once for each policy; there are few."""
 
     def __init__(self, open_library: Open) -> None:
         self._open = open_library
         self._libraries: dict[str, _Opened] = {}
 
     def serve(self, jobs: "queue.SimpleQueue[_Job | None]") -> None:
-        """Take what waits, some at a time, until there is a None."""
+        """Take jobs from the queue, a batch at a time, until a None."""
         try:
             while (job := jobs.get()) is not None:
                 batch = [job]
@@ -147,17 +147,17 @@ class _Worker:
     def _do(self, job: _Job) -> None:
         try:
             library = self._library(job.policy)
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             job.done.set_exception(error)
         else:
             _settle(job, library)
 
     def _search(self, jobs: Sequence[_Job]) -> None:
-        """Answer together; where that fails, one by one, so that each gets its own failure."""
+        """Answer as a batch; if that fails, one by one, so that each gets its own error."""
         try:
             library = self._library(jobs[0].policy)
             answers = library.answers([job.ask(library) for job in jobs if job.ask])
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             if len(jobs) == 1:
                 jobs[0].done.set_exception(error)
             else:
@@ -168,7 +168,7 @@ class _Worker:
             _settle(job, library, answer)
 
     def _library(self, policy: Policy) -> Library:
-        """The library; anew where another file lies in its place, such as a copy put back.
+        """The library, reopened if its file was replaced, such as by a backup.
 
         Raises:
             LibraryError: it is gone.
@@ -185,7 +185,7 @@ class _Worker:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What file lies there; None where there is none."""
+    """The file's device and inode; None where there is no file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - for each job
     except OSError:
@@ -196,5 +196,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _settle(job: _Job, *given: Any) -> None:
     try:
         job.done.set_result(job.work(*given))
-    except Exception as error:  # noqa: BLE001 - whoever asked is told
+    except Exception as error:  # noqa: BLE001 - raised again where it was asked for
         job.done.set_exception(error)

@@ -1,1 +1,353 @@
-"""A library's memory: one engine a file, with all that is asked of it."""
+"""A library's memory: what is asked of it (`Store`), and one folder for each engine that keeps it.
+
+A *photo* is a content, by its digest; a *file* is a path where it lies. A renamed or copied file is
+another path of a photo that is known already.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr.stores.chain import Entry
+from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped, Vectors
+
+ENGINES = {"sqlite": "kadr.stores.sqlite:SqliteStore"}
+MEMORY = Path(":memory:")
+"""The path of a library that lives as long as its process."""
+
+POLICY = "audit.policy"
+"""Key of the note that names the policy in force, by its fingerprint."""
+
+
+class FileState(NamedTuple):
+    """What is known of a path: size in bytes, time of change in ns, and how far it has come."""
+
+    size: int
+    modified: int
+    settled: bool
+    """Its content was encoded, or found to be no readable photo."""
+    broken: bool
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewPhoto:
+    """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has."""
+
+    digest: bytes
+    problem: str | None = None
+    facts: PhotoFacts | None = None
+    hash: int | None = None
+    vector: Vectors | None = None
+    joint: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A path to keep: the digest of its content, or the problem that kept it from being read."""
+
+    path: Path
+    size: int
+    modified: int
+    digest: bytes | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A photo of the library: number, hex digest, facts, perceptual hash, and its paths."""
+
+    id: int
+    digest: str
+    facts: PhotoFacts
+    hash: int
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a library holds. `bytes` is the size of its file."""
+
+    photos: int
+    files: int
+    copies: int
+    missing: int
+    problems: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All vectors of the joint space, rounded to a byte a figure.
+
+    `photos` int64 [n]; row i stands for `vectors[i]` int8 [n, dim] times `scales[i]` float32 [n].
+    """
+
+    photos: NDArray[np.int64]
+    scales: Vectors
+    vectors: NDArray[np.int8]
+
+
+def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
+    """Rows [n, dim] as a scale [n] and bytes [n, dim]: each row uses the whole range."""
+    scales = np.maximum(np.abs(joint).max(axis=1, initial=0), 1e-12) / 127
+    return scales.astype(np.float32), np.round(joint / scales[:, None]).astype(np.int8)
+
+
+class Store(Protocol):
+    """One library, opened. Not for several threads at once.
+
+    Every method raises LibraryError where the library can't be read or written. What one method
+    writes is kept together or not at all, whatever crashes; `durable` joins several.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The library's file."""
+        ...
+
+    def close(self) -> None:
+        """Close the library."""
+        ...
+
+    # Turns and moments.
+
+    def writing(self, on_wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """Be the only process that indexes; `on_wait` is called once where another one is."""
+        ...
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What is read within is of one instant, whatever another process writes meanwhile."""
+        ...
+
+    def durable(self) -> AbstractContextManager[None]:
+        """What is written within is kept together or not at all, and outlives a loss of power.
+
+        Nobody else writes meanwhile. May be nested.
+        """
+        ...
+
+    def changes(self) -> tuple[int, int]:
+        """Differs once the library has changed, whoever changed it."""
+        ...
+
+    def meta(self, key: str) -> str | None:
+        """What is noted under a key, such as `encoder`, `model` or `space`."""
+        ...
+
+    def note(self, **values: str) -> None:
+        """Note values in place of older ones."""
+        ...
+
+    # Folders and files.
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that were indexed."""
+        ...
+
+    def add_folder(self, folder: Path) -> None:
+        """Remember a folder; one inside another is not remembered by itself."""
+        ...
+
+    def states(self, folder: Path) -> dict[bytes, FileState]:
+        """What is known of the paths below a folder, by path in the file system's bytes."""
+        ...
+
+    def state(self, path: Path) -> tuple[int, int] | None:
+        """Size in bytes and time of change in ns that a file had when it was indexed."""
+        ...
+
+    def settled(self, digest: bytes) -> bool:
+        """Whether this content needs no decoding: it was encoded, or can't be."""
+        ...
+
+    def problem(self, digest: bytes) -> str | None:
+        """Why this content can't be decoded."""
+        ...
+
+    def problems(self) -> list[Skipped]:
+        """The files that couldn't be read, and why, by path."""
+        ...
+
+    def contents(self) -> Iterator[tuple[Path, int, int, str]]:
+        """Every file that was read and isn't missing: path, size, time of change in ns, digest."""
+        ...
+
+    def paths(self) -> list[tuple[int | None, bytes]]:
+        """Every file that isn't missing: its photo, and its path in the file system's bytes."""
+        ...
+
+    def digest_at(self, *paths: Path) -> str | None:
+        """The hex digest of the photo that lies, or lay, at one of these paths."""
+        ...
+
+    def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
+        """Note that files are gone, or are there again. Missing files leave the answers."""
+        ...
+
+    def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
+        """Add photos, then files. A file whose content isn't known by then is left out.
+
+        Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
+        """
+        ...
+
+    def prune(self, folder: Path | None = None) -> int:
+        """Forget the missing files, below a folder or all; returns how many."""
+        ...
+
+    def remove(self, folder: Path) -> int:
+        """Forget a folder and all files below it; returns how many.
+
+        Raises:
+            LibraryError: the library knows nothing below it.
+        """
+        ...
+
+    def forget(self, paths: Iterable[Path]) -> int:
+        """Forget files; returns how many were known. The files themselves stay."""
+        ...
+
+    def sweep(self) -> None:
+        """Drop the contents that lie nowhere. One whose file is merely missing stays."""
+        ...
+
+    # Photos.
+
+    def present(
+        self, photos: Sequence[int], folder: Path | None = None
+    ) -> dict[int, tuple[Path, ...]]:
+        """Paths of those photos that lie somewhere, or below a folder, sorted."""
+        ...
+
+    def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
+        """The photos of these numbers and paths."""
+        ...
+
+    def number(self, digest: str) -> int | None:
+        """The photo of a hex digest that was encoded."""
+        ...
+
+    def numbers(self, digests: Iterable[bytes]) -> list[int]:
+        """The photos of these digests that were encoded."""
+        ...
+
+    def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
+        ...
+
+    def matching(self, filters: Filters, *, newest: bool = False) -> NDArray[np.int64]:
+        """Numbers of the photos that pass the filters: int64 [n], sorted, or the newest first.
+
+        Some may lie nowhere any more.
+        """
+        ...
+
+    def choices(self) -> list[tuple[int, str, str | None, str | None]]:
+        """Number, kind, camera and date of every photo that was encoded."""
+        ...
+
+    def totals(self) -> Totals:
+        """How much there is."""
+        ...
+
+    def check(self) -> list[str]:
+        """What is wrong inside the library: damage, and rows that contradict each other."""
+        ...
+
+    # Vectors.
+
+    def vectors(self, photos: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
+        """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there."""
+        ...
+
+    def every_vector(self) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        """All photos and their encoder vectors, some thousand at a time, by number."""
+        ...
+
+    def forget_vectors(self) -> None:
+        """Make every photo wait for being encoded again."""
+        ...
+
+    def blocks(self) -> Iterator[Scan]:
+        """The scan, some hundred photos at a time; each block may reuse the last one's memory."""
+        ...
+
+    def scan(self) -> Scan:
+        """The rounded vectors of all photos; some may be of photos that are gone."""
+        ...
+
+    def rescan(self, joint: Callable[[Vectors], Vectors], space: str) -> None:
+        """Write the scan anew for another joint space; `joint` maps encoder vectors into it."""
+        ...
+
+    # The law.
+
+    def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
+        """The assessments of those photos that have one."""
+        ...
+
+    def keep_assessments(self, assessments: Mapping[int, Assessment]) -> None:
+        """Keep assessments by the photo's number, in place of older ones."""
+        ...
+
+    def unassessed(self, version: str | None = None) -> list[int]:
+        """Photos that were encoded and have no assessment, or none of this version.
+
+        One that was made before the photo got another name has no version.
+        """
+        ...
+
+    def shown(
+        self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
+    ) -> list[int]:
+        """Photos, of these or all, that the records allow to be shown.
+
+        Those that a person allowed; and those that nobody ruled on, whose assessment is up to date,
+        whole and less probable than `below` (with `faces`: also of faces), and that are copies of
+        no photo that a person hides or, unruled, is as probable as `below`.
+        """
+        ...
+
+    def ruling(self, digest: str) -> Ruling | None:
+        """The decision about a content that is in force."""
+        ...
+
+    def rulings(self, photos: Iterable[int]) -> dict[int, Ruling]:
+        """The decisions in force about those photos that have one."""
+        ...
+
+    def all_rulings(self) -> dict[str, Ruling]:
+        """Every decision in force, by hex digest, whether its photo is in the library or not."""
+        ...
+
+    def set_ruling(self, digest: str, ruling: Ruling | None) -> None:
+        """Put a decision about a content in force in place of an earlier one; None: take it back.
+
+        It stays when the photo is forgotten, and holds when it comes back.
+        """
+        ...
+
+    def record(self, event: str, facts: Mapping[str, Any]) -> Entry:
+        """Add an entry to the audit log. Within `durable`, together with what it tells of."""
+        ...
+
+    def entries(self, *events: str) -> Iterator[Entry]:
+        """The audit log, or its entries of these events, in order."""
+        ...
+
+
+def open_store(path: Path, *, create: bool = False) -> Store:
+    """Open a library, or make it.
+
+    Raises:
+        LibraryError: there is none and `create` is false, or the file is something else.
+    """
+    module, _, name = ENGINES["sqlite"].partition(":")
+    return cast(Store, getattr(import_module(module), name)(path, create=create))

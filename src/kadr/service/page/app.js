@@ -1,7 +1,7 @@
 // The page: joins the parts, each of which follows the address.
 
 import * as api from "./api.js";
-import { patiently, told } from "./errors.js";
+import { patiently, messageOf } from "./errors.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
@@ -67,7 +67,7 @@ async function start() {
   try {
     library = await patiently(api.library, teller());
   } catch (error) {
-    tell(told(error));
+    tell(messageOf(error));
     return;
   }
   feed.count(library.photos);
@@ -174,7 +174,7 @@ async function explain(index, cell, how) {
     frame.append(wordList(why));
     if (how === "key") announce(spoken(why));
   } catch (error) {
-    tell(told(error));
+    tell(messageOf(error));
   }
 }
 

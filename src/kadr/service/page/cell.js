@@ -22,13 +22,13 @@ export function icon(name) {
   return svg;
 }
 
-/** What is told of how well a photo fits; empty while browsing. @param {import("./feed.js").Found} item */
+/** How well a photo fits, in words; empty while browsing. @param {import("./feed.js").Hit} item */
 export function fit(item) {
   if (item.probability !== null) return say("sure", { percent: percent(item.probability) });
   return item.similarity === null ? "" : say("likeness", { value: number(item.similarity, 2) });
 }
 
-/** The probability as a quiet bar, or the likeness as a word. @param {import("./feed.js").Found} item */
+/** The probability as a quiet bar, or the likeness as a word. @param {import("./feed.js").Hit} item */
 export function caption(item) {
   const made = element("div", "caption");
   if (item.probability === null) {
@@ -59,7 +59,7 @@ function line(item, height) {
   return made;
 }
 
-/** The disclaimer, and nothing else of the photo. @param {import("./feed.js").Withheld} item */
+/** The disclaimer: there are photos that may not be shown. @param {import("./feed.js").Withheld} item */
 function withheld(item, height) {
   const made = element("li", "cell withheld");
   const card = element("div", "card");
@@ -69,15 +69,15 @@ function withheld(item, height) {
   return made;
 }
 
-/** @param {import("./feed.js").Found} item */
+/** @param {import("./feed.js").Hit} item */
 function photo(item, width, height) {
   const made = element("li", item.matches ? "cell" : "cell weak");
   const link = element("a", "photo");
   link.href = address({ ...read(), photo: item.photo.id });
   link.tabIndex = -1;
   link.style.height = `${height}px`;
-  const told = [item.photo.name, item.photo.taken && moment(item.photo.taken), fit(item)];
-  link.setAttribute("aria-label", told.filter(Boolean).join(", "));
+  const label = [item.photo.name, item.photo.taken && moment(item.photo.taken), fit(item)];
+  link.setAttribute("aria-label", label.filter(Boolean).join(", "));
   link.title = item.photo.name;
   link.append(image(item, Math.max(width, height)));
   made.append(link, actions(item));

@@ -7,7 +7,7 @@ const KEYS = { 0: "offline", 403: "forbidden", 413: "tooLarge", 415: "noPicture"
 const PASSING = [0, 429, 503];
 
 /** One line that says what to do; null where something else on the page says it. @param {unknown} error */
-export function told(error) {
+export function messageOf(error) {
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 401) return null; // the key is being asked for
   if (KEYS[error.status]) return say(KEYS[error.status]);
@@ -36,7 +36,7 @@ export async function patiently(ask, tell, signal) {
       return answer;
     } catch (error) {
       if (!(error instanceof ApiError) || !PASSING.includes(error.status)) throw error;
-      tell(told(error));
+      tell(messageOf(error));
       await pause(error.status === 0 ? Math.min(2 ** tries, 15) : Math.min(error.retryAfter, 60), signal);
     }
   }

@@ -1,18 +1,18 @@
 // The photos of the present state, page by page, from whichever question brings them.
 
 import * as api from "./api.js";
-import { isAbort, patiently, told } from "./errors.js";
+import { isAbort, patiently, messageOf } from "./errors.js";
 import { finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, explainable: boolean}} Found similarity null: not searched for */
+/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, explainable: boolean}} Hit similarity null: not searched for */
 /** @typedef {{kind: "withheld", notice: string}} Withheld */
 /** @typedef {{kind: "line", text: string}} Line */
-/** @typedef {Found | Withheld | Line} Item */
+/** @typedef {Hit | Withheld | Line} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
 /** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, scroll: number}} Shown key: the question that it answers */
 /**
- * @typedef {object} Stage where a feed appears
+ * @typedef {object} View where a feed is shown
  * @property {(shown: Shown, fresh: boolean) => void} show
  * @property {(shown: Shown) => void} grow
  * @property {(isLoading: boolean) => void} loading
@@ -26,9 +26,9 @@ const SEARCHED = 40;
 const KEPT = 8;
 
 export class Feed {
-  /** @param {Stage} stage */
-  constructor(stage) {
-    this.stage = stage;
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
     this.key = "";
     /** @type {Shown} */
     this.shown = nothing("");
@@ -57,9 +57,9 @@ export class Feed {
     const kept = this.kept.get(key);
     if (isBack && kept) {
       this.shown = kept;
-      this.stage.tell(null);
-      this.stage.loading(false);
-      this.stage.show(kept, false);
+      this.view.tell(null);
+      this.view.loading(false);
+      this.view.show(kept, false);
       return;
     }
     await this.#load(this.controller.signal);
@@ -76,7 +76,7 @@ export class Feed {
     this.total = total;
     if (!this.page?.photos) return;
     this.shown.summary = this.#summary(this.page);
-    this.stage.summarise(this.shown.summary);
+    this.view.summarise(this.shown.summary);
   }
 
   /** @param {boolean} isAsked by a person; below the line nothing comes by itself */
@@ -86,11 +86,11 @@ export class Feed {
     this.isGrowing = true;
     const { signal } = this.controller;
     try {
-      const page = await patiently(() => this.#page(shown.next, signal), this.stage.tell, signal);
+      const page = await patiently(() => this.#page(shown.next, signal), this.view.tell, signal);
       if (signal.aborted) return;
-      this.isGrowing = false; // before the stage, which may want still more
+      this.isGrowing = false; // before the view, which may want still more
       this.#add(page);
-      this.stage.grow(shown);
+      this.view.grow(shown);
     } catch (error) {
       if (signal.aborted) return;
       this.isGrowing = false;
@@ -117,9 +117,9 @@ export class Feed {
   }
 
   async #load(signal) {
-    this.stage.loading(true);
+    this.view.loading(true);
     try {
-      const page = await patiently(() => this.#page(null, signal), this.stage.tell, signal);
+      const page = await patiently(() => this.#page(null, signal), this.view.tell, signal);
       if (signal.aborted) return;
       this.shown = nothing(this.key);
       /** The first one, which the summary is of. */
@@ -127,13 +127,13 @@ export class Feed {
       this.#add(page);
       this.shown.summary = this.#summary(page);
       this.shown.note = this.#note(page);
-      this.stage.tell(null);
-      this.stage.show(this.shown, true);
+      this.view.tell(null);
+      this.view.show(this.shown, true);
     } catch (error) {
       if (!signal.aborted) this.key = ""; // asked once more, it may be answered
       this.#failed(error);
     }
-    if (signal === this.controller.signal) this.stage.loading(false);
+    if (signal === this.controller.signal) this.view.loading(false);
   }
 
   #again() {
@@ -142,7 +142,7 @@ export class Feed {
   }
 
   #failed(error) {
-    if (!isAbort(error)) this.stage.tell(told(error));
+    if (!isAbort(error)) this.view.tell(messageOf(error));
   }
 
   #keep() {
@@ -175,43 +175,42 @@ export class Feed {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const isWeak = hit.kind === "photo" && !hit.matches;
+      const isWeak = !hit.matches;
       if (isWeak && !items.some((item) => item.kind === "line")) {
         const text = this.#lineText(page);
-        // Where nothing matches, withheld photos are below the line too.
-        if (page.matches) items.push({ kind: "line", text });
-        else items.unshift({ kind: "line", text });
+        items.push({ kind: "line", text });
       }
-      items.push({ ...hit, explainable: hit.kind === "photo" && hit.similarity !== null && this.explained !== null });
+      items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
+    // Once, after the first page: where it stands says nothing of what is withheld.
+    if (page === this.page && page.withheld && page.hits.length) items.push({ kind: "withheld", notice: page.withheld });
   }
 
-  #lineText({ matches, hits, at_least: least }) {
+  #lineText({ matches, withheld, at_least: least }) {
     if (matches) return say("weaker", { least: percent(least ?? 0) });
-    return say(hits.some((hit) => hit.kind === "withheld") ? "nearestShown" : "nearest");
+    return say(withheld ? "nearestShown" : "nearest");
   }
 
   #summary({ hits, next, photos, refused, matches }) {
-    const found = hits.filter((hit) => hit.kind === "photo");
     if (refused || !hits.length) return "";
     if (photos) {
-      if (!Object.keys(this.state.filters).length) return say("newest", { n: Math.max(this.total, found.length) });
-      return say(next === null ? "filtered" : "filteredMore", { n: found.length });
+      if (!Object.keys(this.state.filters).length) return say("newest", { n: Math.max(this.total, hits.length) });
+      return say(next === null ? "filtered" : "filteredMore", { n: hits.length });
     }
     if (!matches) return say("nothingMatches");
-    if (found[0].probability === null) return say("alike");
-    const n = found.filter((hit) => hit.matches).length;
-    const best = percent(found[0].probability);
-    return say(next !== null && n === found.length ? "matchesMore" : "matches", { n, best });
+    if (hits[0].probability === null) return say("alike");
+    const n = hits.filter((hit) => hit.matches).length;
+    const best = percent(hits[0].probability);
+    return say(next !== null && n === hits.length ? "matchesMore" : "matches", { n, best });
   }
 
   /** @returns {Note | null} */
-  #note({ hits, refused, notice, photos }) {
+  #note({ hits, refused, notice, photos, withheld }) {
     if (refused) return { title: say("refused"), text: notice };
     if (hits.length) return null;
-    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered") };
+    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered"), text: withheld ?? "" };
     if (photos) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
-    return { title: say("nothing"), text: notice ?? "" };
+    return { title: say("nothing"), text: withheld ?? notice ?? "" };
   }
 }
 

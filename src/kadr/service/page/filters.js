@@ -1,11 +1,11 @@
 // Which photos are looked at: the panel of filters, and a chip for each that is chosen.
 
 import { element, icon } from "./cell.js";
+import { firstOrLastDay, fromDay, shownDay } from "./dates.js";
 import { FILTERS, go, read } from "./state.js";
 import { day, say } from "./texts.js";
 
 const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize" };
-const DAY_MS = 86_400_000;
 
 export class Filters {
   /** @param {HTMLFieldSetElement} form @param {HTMLButtonElement} toggle @param {HTMLElement} chips */
@@ -44,8 +44,7 @@ export class Filters {
       if (![...field.options].some((option) => option.value === value)) field.add(new Option(value, value));
       field.value = value;
     }
-    this.form.elements.after.value = chosen.after ? isoDay(firstDay(chosen.after)) : "";
-    this.form.elements.before.value = chosen.before ? isoDay(lastDay(chosen.before)) : "";
+    for (const name of ["after", "before"]) this.form.elements[name].value = shownDay(name, chosen[name] ?? "");
     this.#showChips(chosen);
   }
 
@@ -56,8 +55,8 @@ export class Filters {
   }
 
   #choose(field) {
-    const isLast = field.name === "before" && field.value;
-    this.#set(field.name, isLast ? isoDay(new Date(Date.parse(field.value) + DAY_MS)) : field.value);
+    const isDate = field.name === "after" || field.name === "before";
+    this.#set(field.name, isDate ? fromDay(field.name, field.value) : field.value);
   }
 
   #set(name, value) {
@@ -100,27 +99,12 @@ export class Filters {
 }
 
 function chipText(name, value) {
-  const shown = { after: () => day(firstDay(value)), before: () => day(lastDay(value)), kind: () => value.toUpperCase() }[name]?.() ?? value;
+  const date = name === "after" || name === "before" ? firstOrLastDay(name, value) : null;
+  const shown = date ? day(date) : name === "kind" ? value.toUpperCase() : value;
   return CHIPS[name] ? say(CHIPS[name], { value: shown }) : shown;
 }
 
 /** @param {HTMLSelectElement} field @param {string} any @param {[string, string][]} options */
 function fill(field, any, options) {
   field.replaceChildren(new Option(any, ""), ...options.map(([value, text]) => new Option(text, value)));
-}
-
-/** 2024, 2024-05 and 2024-05-17 by their first moment. @param {string} text */
-function firstDay(text) {
-  const [year, month = "01", date = "01"] = text.slice(0, 10).split("-");
-  return new Date(`${year}-${month}-${date}T00:00:00Z`);
-}
-
-/** The service ends before that moment, people count the last day in. @param {string} before */
-function lastDay(before) {
-  return new Date(firstDay(before).getTime() - DAY_MS);
-}
-
-/** @param {Date} date */
-function isoDay(date) {
-  return Number.isNaN(date.getTime()) ? "" : date.toISOString().slice(0, 10);
 }

@@ -13,7 +13,7 @@
 
 const NARROWEST = 0.5;
 const WIDEST = 2.6;
-/** A withheld photo has no shape of its own. */
+/** The disclaimer's card, and a photo without a size. */
 const WITHHELD = 4 / 3;
 /** Pixels: of a letter in a line between photos, of a row of them, and above and below the line. */
 const LETTER = 9.5;

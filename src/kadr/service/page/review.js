@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { element } from "./cell.js";
-import { patiently, told } from "./errors.js";
+import { patiently, messageOf } from "./errors.js";
 import { isTyping, letter } from "./keys.js";
 import { number, percent, say } from "./texts.js";
 
@@ -82,14 +82,14 @@ export class Review {
       this.doubts = found.photos.filter(({ photo }) => !this.skipped.has(photo.id));
       this.#show();
     } catch (error) {
-      this.listener.tell(error instanceof api.ApiError && error.status === 403 ? say("noReview") : told(error));
+      this.listener.tell(error instanceof api.ApiError && error.status === 403 ? say("noReview") : messageOf(error));
     }
   }
 
   #show() {
     const doubt = this.doubts[0];
     this.part("count").textContent = this.waiting ? say("waiting", { n: this.waiting }) : "";
-    this.part("desk").hidden = !doubt;
+    this.part("doubt").hidden = !doubt;
     this.part("done").hidden = Boolean(doubt);
     this.part("undo").disabled = !this.decided.length;
     this.part("undo-last").hidden = !this.decided.length;
@@ -158,7 +158,7 @@ export class Review {
       this.listener.onDecided();
       return outcome;
     } catch (error) {
-      this.listener.tell(told(error));
+      this.listener.tell(messageOf(error));
       return null;
     } finally {
       this.isBusy = false;
@@ -201,13 +201,13 @@ function* reasons({ assessment, ruling, request }) {
 }
 
 function reason(title, text = "", share = null) {
-  const told = element("dd", "", text);
+  const value = element("dd", "", text);
   if (share !== null) {
     const bar = element("span", "bar");
     const filled = document.createElement("i");
     filled.style.width = `${share * 100}%`;
     bar.append(filled);
-    told.prepend(bar);
+    value.prepend(bar);
   }
-  return [element("dt", "", title), told];
+  return [element("dt", "", title), value];
 }

@@ -1,7 +1,7 @@
 // The key that the service may ask for. It is kept by the browser as a cookie that no script reads.
 
 import * as api from "./api.js";
-import { told } from "./errors.js";
+import { messageOf } from "./errors.js";
 import { say } from "./texts.js";
 
 /** @param {HTMLDialogElement} dialog @param {() => void} onOpened */
@@ -22,7 +22,7 @@ export function askForKeys(dialog, onOpened) {
       onOpened();
     } catch (error) {
       const isWrong = error instanceof api.ApiError && error.status === 401;
-      line.textContent = isWrong ? say("keyWrong") : told(error);
+      line.textContent = isWrong ? say("keyWrong") : messageOf(error);
       field.select();
     }
   });

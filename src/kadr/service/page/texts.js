@@ -76,8 +76,8 @@ const TEXTS = {
   why: ["Why?", "Почему?"],
   whyWords: ["What each word adds: {words}", "Что добавляет каждое слово: {words}"],
   whyNoWords: ["Light places fit the text", "Светлые места подходят к тексту"],
-  whyNothing: ["Nothing more can be told about this photo", "Больше об этом фото ничего сказать нельзя"],
-  whyOnlyText: ["Why is told of a search in plain words", "Объяснить можно только поиск по одному тексту, без + и −"],
+  whyNothing: ["Nothing more is known about this photo", "Больше об этом фото ничего сказать нельзя"],
+  whyOnlyText: ["Only a search in plain words can be explained", "Объяснить можно только поиск по одному тексту, без + и −"],
   wordAlone: ["{word}, the only word", "{word}, единственное слово"],
 
   viewer: ["Photo", "Фотография"],
@@ -94,14 +94,11 @@ const TEXTS = {
   ],
   noSuchPhoto: ["There is no such photo. It may have been removed.", "Такой фотографии нет. Возможно, её удалили."],
 
-  keysPhotos: ["Photos", "Фотографии"],
-  keysReview: ["Review", "Проверка"],
   keyFocus: ["Go to the search field", "Перейти к строке поиска"],
   keyMove: ["Move between photos", "Двигаться по фотографиям"],
   keyOpen: ["Open the photo", "Открыть фотографию"],
   keyWhy: ["See why it was found", "Посмотреть, почему она нашлась"],
   keyLike: ["Find more like it", "Найти похожие"],
-  keyClose: ["Close", "Закрыть"],
   keyHelp: ["This list", "Этот список"],
 
   waiting: [

@@ -1,7 +1,7 @@
 // Adding photos to the library.
 
 import * as api from "./api.js";
-import { patiently, told } from "./errors.js";
+import { patiently, messageOf } from "./errors.js";
 import { percent, say } from "./texts.js";
 
 /** What the service takes at once. */
@@ -28,7 +28,7 @@ export async function addPhotos(files, tell) {
       withheld += answer.withheld;
       skipped.push(...answer.skipped.map(({ file, reason }) => `${batch[file].name} (${reason})`));
     } catch (error) {
-      tell(told(error));
+      tell(messageOf(error));
       return added;
     }
   }

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { caption, element } from "./cell.js";
-import { told } from "./errors.js";
+import { messageOf } from "./errors.js";
 import { letter } from "./keys.js";
 import { cameFromInside, go, read } from "./state.js";
 import { moment, number, say } from "./texts.js";
@@ -108,7 +108,7 @@ export class Viewer {
     act();
   }
 
-  /** @param {import("./feed.js").Found} item */
+  /** @param {import("./feed.js").Hit} item */
   #show(item) {
     this.#showPhoto(item.photo);
     this.#tellFit(item);
@@ -128,7 +128,7 @@ export class Viewer {
     } catch (error) {
       if (!isWanted()) return;
       const isUnknown = error instanceof api.ApiError && error.status === 404;
-      this.#showNotice(isUnknown ? say("noSuchPhoto") : (told(error) ?? ""));
+      this.#showNotice(isUnknown ? say("noSuchPhoto") : (messageOf(error) ?? ""));
     }
   }
 
@@ -164,8 +164,8 @@ export class Viewer {
   }
 
   #tellFit(item) {
-    const told = item.similarity === null ? [] : [caption(item)];
-    this.part("caption-place").replaceChildren(...told);
+    const captions = item.similarity === null ? [] : [caption(item)];
+    this.part("caption-place").replaceChildren(...captions);
     this.part("why").hidden = !item.explainable;
   }
 
@@ -207,7 +207,7 @@ export class Viewer {
       this.part("caption-place").append(wordList(why));
       this.listener.say(spoken(why));
     } catch (error) {
-      this.#note(told(error) ?? "");
+      this.#note(messageOf(error) ?? "");
     }
   }
 

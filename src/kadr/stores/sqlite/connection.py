@@ -6,48 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from kadr.errors import LibraryError
+from kadr.stores import MEMORY
+from kadr.stores.sqlite.migrations import APPLICATION, FORMAT, migrate
+from kadr.stores.sqlite.statements import Run, get_note, put_note
 
-APPLICATION = 0x6B616472
-"""SQLite's application_id of a library: "kadr" in ASCII."""
-FORMAT = 1
 LOOKUP = 500
 """Keys in one SQL statement; SQLite takes at least 999."""
 PAGE = 8192
 """Bytes of a page of the file: seven vectors fit into one, where half as many bytes hold three."""
-
-MEMORY = Path(":memory:")
-"""The path of a library that lives as long as its process."""
-
-Run: TypeAlias = Callable[..., Any]
-"""Runs an SQL statement inside a transaction."""
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE photos (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,
-    encoded INT NOT NULL, problem TEXT,
-    kind TEXT, width INT, height INT, taken TEXT, camera TEXT, latitude REAL, longitude REAL,
-    hash INT, texts TEXT);
-CREATE TABLE files (
-    path BLOB PRIMARY KEY, size INT NOT NULL, modified INT NOT NULL,
-    photo INT REFERENCES photos (id), problem TEXT, missing INT NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE INDEX files_of_photo ON files (photo);
-CREATE TABLE vectors (photo INTEGER PRIMARY KEY REFERENCES photos (id), vector BLOB NOT NULL);
-CREATE TABLE assessments (
-    photo INTEGER PRIMARY KEY REFERENCES photos (id), words TEXT NOT NULL, scene REAL, faces TEXT,
-    failed TEXT NOT NULL, probability REAL NOT NULL, version TEXT NOT NULL);
-CREATE TABLE rulings (
-    digest BLOB PRIMARY KEY, verdict TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
-    why TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE blocks (
-    id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
-"""
-# AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
-# speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
 
 
 class Connection:
@@ -66,6 +35,7 @@ class Connection:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._within = False  # a transaction that writes
             self._open(create=create)
         except (OSError, sqlite3.Error) as error:
             raise self._broken(error) from error
@@ -82,11 +52,14 @@ class Connection:
         run("COMMIT")
         if application != APPLICATION:
             raise LibraryError(f"{self.path} isn't a library of kadr. Name another file.")
-        if version != FORMAT:
+        if version > FORMAT:
             raise LibraryError(
                 f"{self.path} has format {version}, this kadr reads {FORMAT}. Install the kadr "
                 "that made it, or index into a new file."
             )
+        if version < FORMAT:
+            with self.durable():
+                migrate(run, self.path)
         run("PRAGMA synchronous=NORMAL")
         run("PRAGMA temp_store=MEMORY")
         self._base.create_function("folded", 1, _folded, deterministic=True)
@@ -99,10 +72,8 @@ class Connection:
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("BEGIN IMMEDIATE")  # another process may be making it too
         if self._is_empty():
-            for statement in _SCHEMA.strip().split(";\n"):
-                self._base.execute(statement)
             self._base.execute(f"PRAGMA application_id={APPLICATION}")
-            self._base.execute(f"PRAGMA user_version={FORMAT}")
+            migrate(self._base.execute, self.path)
         self._base.execute("COMMIT")
 
     def close(self) -> None:
@@ -140,8 +111,10 @@ class Connection:
 
     def meta(self, key: str) -> str | None:
         """What is noted under a key: `encoder`, `model`, `space`."""
-        row = self.read("SELECT value FROM meta WHERE key = ?", (key,))
-        return row[0][0] if row else None
+        try:
+            return get_note(self._base.execute, key)
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
 
     def note(self, **values: str) -> None:
         """Note what the vectors were made with."""
@@ -178,9 +151,16 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[Run]:
-        """Run statements that are kept together or not at all; gives what runs them."""
+        """Run statements that are kept together or not at all; gives what runs them.
+
+        Inside another transaction they are part of that one.
+        """
+        if self._within:
+            yield self._base.execute
+            return
         try:
             self._base.execute("BEGIN IMMEDIATE")
+            self._within = True
             try:
                 yield self._base.execute
                 self._base.execute("COMMIT")
@@ -188,16 +168,25 @@ class Connection:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
                 raise
+            finally:
+                self._within = False
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
     @contextmanager
-    def durable(self) -> Iterator[Run]:
-        """A transaction that outlives a loss of power; others may be lost with it."""
+    def durable(self) -> Iterator[None]:
+        """Join what is written within into one transaction that outlives a loss of power.
+
+        The transaction of one method may be lost with it. Inside another transaction it is part of
+        that one.
+        """
+        if self._within:
+            yield
+            return
         self.read("PRAGMA synchronous=FULL")
         try:
-            with self.transaction() as run:
-                yield run
+            with self.transaction():
+                yield
         finally:
             self.read("PRAGMA synchronous=NORMAL")
 
@@ -231,16 +220,6 @@ class Connection:
         return LibraryError(
             f"{self.path}: the library can't be read ({text}). Look at it with kadr library verify."
         )
-
-
-def put_note(run: Run, key: str, value: str) -> None:
-    """Note a value in place of an older one; within a transaction."""
-    run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-
-def drop_note(run: Run, key: str) -> None:
-    """Forget what is noted under a key; within a transaction."""
-    run("DELETE FROM meta WHERE key = ?", (key,))
 
 
 def _folded(text: str | None) -> str | None:

@@ -3,61 +3,22 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from kadr.errors import LibraryError
+from kadr.stores import POLICY, FileState, NewFile, NewPhoto
+from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
-from kadr.types import PhotoFacts, Skipped, Vectors
+from kadr.types import Skipped
 
 _NOWHERE = "NOT EXISTS (SELECT 1 FROM files WHERE photo = photos.id)"
 
 
-class FileState(NamedTuple):
-    """What is known of a path: size in bytes, time of change in ns, and how far it has come."""
-
-    size: int
-    modified: int
-    settled: bool
-    """Its content was encoded, or found to be no readable photo."""
-    broken: bool
-    missing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewPhoto:
-    """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has."""
-
-    digest: bytes
-    problem: str | None = None
-    facts: PhotoFacts | None = None
-    hash: int | None = None
-    vector: Vectors | None = None
-    joint: Vectors | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A path to keep: the digest of its content, or the problem that kept it from being read."""
-
-    path: Path
-    size: int
-    modified: int
-    digest: bytes | None = None
-    problem: str | None = None
-
-
-class FileTables(VectorTables):
+class FileTables(VectorTables, LogTable):
     """The tables `folders` and `files`, and the rows of `photos` that files bring and leave."""
-
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        super().__init__(path, create=create)
-        self.dropped: list[str] = []
-        """Hex digests of the photos that were forgotten since somebody emptied this list."""
 
     def folders(self) -> tuple[Path, ...]:
         """The folders that were indexed."""
@@ -203,11 +164,12 @@ class FileTables(VectorTables):
         with self.transaction() as run:
             run("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
                 (os.fsencode(folder), *inside))  # fmt: skip
-        return self._forget("path >= ? AND path < ?", inside)
+            return self._forget("path >= ? AND path < ?", inside)
 
     def forget(self, paths: Iterable[Path]) -> int:
         """Forget files; how many of them were known. Where they lie, they stay."""
-        return sum(self._forget("path = ?", (os.fsencode(path),)) for path in paths)
+        with self.transaction():
+            return sum(self._forget("path = ?", (os.fsencode(path),)) for path in paths)
 
     def _forget(self, which: str, values: Sequence[bytes]) -> int:
         with self.transaction() as run:
@@ -223,9 +185,11 @@ class FileTables(VectorTables):
 
     def _drop_orphans(self) -> None:
         rows = self._base.execute(f"SELECT digest FROM photos WHERE {_NOWHERE}")  # noqa: S608
-        self.dropped += [digest.hex() for (digest,) in rows]
+        gone = [digest.hex() for (digest,) in rows]
+        if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
+            self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"  # noqa: S608
-        for table in ("vectors", "assessments"):
+        for table in ("vectors", "assessments", "copies"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")  # noqa: S608
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")  # noqa: S608
         self._compact()

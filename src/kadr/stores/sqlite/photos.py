@@ -2,39 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.stores import Stored, Totals
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.types import Filters, PhotoFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A photo of the library: number, hex digest, facts, perceptual hash, and its paths."""
-
-    id: int
-    digest: str
-    facts: PhotoFacts
-    hash: int
-    paths: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a library holds. `bytes` is the size of its file."""
-
-    photos: int
-    files: int
-    copies: int
-    missing: int
-    problems: int
-    bytes: int
 
 
 class PhotoTables(VectorTables):

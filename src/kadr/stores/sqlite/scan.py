@@ -2,30 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.stores.sqlite.connection import Connection, put_note
+from kadr.stores import Scan, rounded
+from kadr.stores.sqlite.connection import Connection
+from kadr.stores.sqlite.statements import put_note
 from kadr.types import Vectors
 
 BLOCK = 256
 """Vectors in one row of the scan."""
 WASTE = 0.2
 """The scan is written anew when more of it than this belongs to photos that are gone."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """All vectors of the joint space, rounded to a byte a figure.
-
-    `photos` int64 [n]; row i stands for `vectors[i]` int8 [n, dim] times `scales[i]` float32 [n].
-    """
-
-    photos: NDArray[np.int64]
-    scales: Vectors
-    vectors: NDArray[np.int8]
 
 
 class VectorTables(Connection):
@@ -141,9 +130,3 @@ class VectorTables(Connection):
     def _unscanned(self) -> int:
         there = {number for (number,) in self.read("SELECT photo FROM vectors")}
         return len(there - set(self.scan().photos.tolist()))
-
-
-def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
-    """Rows [n, dim] as a scale [n] and bytes [n, dim]: each row uses the whole range."""
-    scales = np.maximum(np.abs(joint).max(axis=1, initial=0), 1e-12) / 127
-    return scales.astype(np.float32), np.round(joint / scales[:, None]).astype(np.int8)

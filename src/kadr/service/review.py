@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from kadr.errors import KadrError
-from kadr.law import review
-from kadr.library.catalogue import Found
+from kadr.law.review import ruling, user
+from kadr.library.catalogue import OpenedPhoto
 from kadr.library.library import Library
 from kadr.service import problems
-from kadr.service.dependencies import PhotoId, ThePolicy, folder_names, json, resources, stored
-from kadr.service.photos import PICTURE, picture
+from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
+from kadr.service.downloads import PICTURE, picture
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
-from kadr.stores.sqlite import Stored
+from kadr.stores import Stored
 
 router = APIRouter(prefix="/review", tags=["review"])
 REVIEW = needs("review")
@@ -30,19 +30,19 @@ REVIEW = needs("review")
 async def queue(
     request: Request,
     law: ThePolicy,
-    n: Annotated[int, Query(ge=1, le=200, description="How many are told of.")] = 20,
+    n: Annotated[int, Query(ge=1, le=200, description="Photos on a page.")] = 20,
 ) -> Response:
     """Where the policy hides nothing, nothing waits."""
 
     def work(library: Library) -> Response:
-        doubts = review.queue(library.store, law.policy)
-        names = folder_names(request, library)
-        told = []
-        for doubt in doubts[:n]:
-            found = library.catalogue.photo(doubt.photo)
-            if found is not None:
-                told.append(names.doubt(doubt, found.facts))
-        return json(QueueShape(waiting=len(doubts), photos=told))
+        doubts = library.review_queue()
+        render = renderer(request, library)
+        photos = [
+            render.doubt(doubt, photo.facts)
+            for doubt in doubts[:n]
+            if (photo := library.catalogue.photo(doubt.photo)) is not None
+        ]
+        return json(QueueShape(waiting=len(doubts), photos=photos))
 
     return await resources(request).working.do(law.policy, work)
 
@@ -68,13 +68,13 @@ async def reviewed(
 ) -> Response:
     """A JPEG."""
 
-    def work(library: Library) -> tuple[Stored, Found | None]:
+    def work(library: Library) -> tuple[Stored, OpenedPhoto | None]:
         one = stored(library, photo)
         return one, library.catalogue.open(one)
 
     held = resources(request)
-    found = await held.looking.do(law.policy, work)
-    return await picture(request, held, found, str(size))
+    opened = await held.looking.do(law.policy, work)
+    return await picture(request, held, opened, str(size))
 
 
 @router.post(
@@ -87,22 +87,21 @@ async def decide(
     request: Request,
     law: ThePolicy,
     photo: PhotoId,
-    said: DecisionShape,
+    decided: DecisionShape,
     visitor: Annotated[Visitor, REVIEW],
 ) -> Response:
-    """In force at once, and kept with who, when and why. The key's name is who."""
-    who = visitor.name or review.user() or "the service's user"
+    """In force at once, and on record with who decided (the key's name), when and why."""
+    who = visitor.name or user() or "the service's user"
 
     def work(library: Library) -> Response:
-        store = library.store
         digest = stored(library, photo).digest
-        if said.decision == "withdraw":
+        if decided.decision == "withdraw":
             try:
-                review.withdraw(store, digest, who, said.why)
+                library.withdraw(digest, who, decided.why)
             except KadrError as error:
                 raise ProblemError(409, "Nobody has decided about this photo.") from error
             return json(OutcomeShape(outcome="withdrawn"))
-        ruling = review.ruling(said.decision, who, said.why)
-        return json(OutcomeShape(outcome=review.decide(store, digest, ruling)))
+        outcome = library.rule(digest, ruling(decided.decision, who, decided.why))
+        return json(OutcomeShape(outcome=outcome))
 
     return await resources(request).working.do(law.policy, work)

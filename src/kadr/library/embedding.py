@@ -1,0 +1,123 @@
+"""Queries -> unit vectors of the joint space."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from kadr.errors import ImageError, LibraryError
+from kadr.library.queries import Expression, Part
+from kadr.matcher.bundle import Matcher
+from kadr.matcher.relevance import Embeddings
+from kadr.stores import Store
+from kadr.types import Picture, Vectors
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PictureSource: TypeAlias = Path | Picture | int
+"""A file, a picture at hand, or the number of a photo of the library."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Where a query points: unit vector float32 [dim] of the joint space.
+
+    `text` is the query's side of a pair where it is one text: only then is there a probability.
+    """
+
+    vector: Vectors
+    text: Embeddings | None = None
+
+
+def embed(
+    matcher: Matcher, store: Store, queries: Sequence[Expression]
+) -> Iterator[Embedding | None]:
+    """Queries, encoded together; None where the matcher knows no word of one.
+
+    Raises as `embed_pictures` does.
+    """
+    parts = [part for query in queries for part in query.parts]
+    texts = list(dict.fromkeys(part.text for part in parts if part.text is not None))
+    raw = matcher.text_encoder.encode(texts)
+    sides = {
+        text: matcher.texts(row[None]) for text, row in zip(texts, raw, strict=True) if row.any()
+    }
+    pictures = embed_pictures(
+        matcher, store, [part.picture for part in parts if part.picture is not None]
+    )
+    for query in queries:
+        if query.text is None:
+            yield _sum(query.parts, sides, pictures)
+        else:
+            side = sides.get(query.text)
+            yield None if side is None else Embedding(side.joint.vectors[0], side)
+
+
+def embed_pictures(
+    matcher: Matcher, store: Store, sources: Sequence[PictureSource]
+) -> dict[PictureSource, Vectors]:
+    """Each picture's place in the joint space: float32 [dim].
+
+    Raises:
+        ImageError: a picture can't be read.
+        LibraryError: there is no photo of that number.
+    """
+    distinct = list(dict.fromkeys(sources))
+    if not distinct:
+        return {}
+    joint = matcher.images(encoded(matcher, store, distinct)).joint.vectors
+    return dict(zip(distinct, joint, strict=True))
+
+
+def encoded(matcher: Matcher, store: Store, sources: Sequence[PictureSource]) -> Vectors:
+    """The image encoder's vectors of distinct pictures: float32 [n, dim].
+
+    Raises as `embed_pictures` does.
+    """
+    encoder = matcher.image_encoder
+    known, stored = store.vectors([one for one in sources if isinstance(one, int)])
+    others = [one for one in sources if not isinstance(one, int)]
+    fresh = encoder.encode([encoder.prepare(_photo(one, encoder.size)) for one in others])
+    rows: dict[PictureSource, Vectors] = dict(zip(known.tolist(), stored, strict=True))
+    rows |= zip(others, fresh, strict=True)
+    try:
+        return np.stack([rows[one] for one in sources])
+    except KeyError:
+        raise LibraryError(
+            "There is no photo of that number. It may have been forgotten."
+        ) from None
+
+
+def _photo(source: Path | Picture, size: int) -> "Image.Image":
+    if isinstance(source, Picture):
+        from PIL import Image
+
+        return Image.fromarray(source.pixels)
+    from kadr.photos import images  # searching by text alone needs no decoders
+
+    try:
+        return images.decode(source, size)
+    except ImageError as error:
+        raise ImageError(f"{source}: {error}. Name another photo.") from error
+
+
+def _sum(
+    parts: Sequence[Part],
+    sides: Mapping[str, Embeddings],
+    pictures: Mapping[PictureSource, Vectors],
+) -> Embedding | None:
+    """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
+    terms = []
+    for part in parts:
+        if part.picture is not None:
+            terms.append(part.weight * pictures[part.picture])
+        elif part.text is not None and part.text in sides:
+            terms.append(part.weight * sides[part.text].joint.vectors[0])
+    if not terms:
+        return None
+    total = np.sum(terms, axis=0)
+    length = float(np.linalg.norm(total))
+    return Embedding(np.asarray(total / max(length, 1e-12), np.float32)) if length > 1e-6 else None

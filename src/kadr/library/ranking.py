@@ -1,0 +1,220 @@
+"""A library's photos in the order of a query: candidates by similarity, ranked by probability."""
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import simsimd
+from numpy.typing import NDArray
+
+from kadr.library.embedding import Embedding
+from kadr.matcher.alignment import NEAREST, standing_out
+from kadr.matcher.bundle import Matcher
+from kadr.matcher.relevance import Embeddings
+from kadr.stores import Scan, Store, Stored
+from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
+
+CANDIDATES = 250
+"""Photos are ranked by probability among so many of about the same similarity: the first 250 by
+similarity, then the next 250. So pages follow one order, however far one reads."""
+STANDING, PER_DECADE, MEASURED = -0.635, 0.167, (100, 8000)
+"""Nothing matches where the best photo stands out less than STANDING + PER_DECADE * log10(photos),
+measured with so many photos, and taken as that beyond: it is so for 0.2 % of the sentences and
+6.5 % of the single words whose photo is there (docs/results.md)."""
+LOOK = 32
+"""Photos whose paths are asked for at once."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photos that a query may find: their numbers, sorted; None: all."""
+
+    filters: Filters
+    photos: NDArray[np.int64] | None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether filters leave photos out."""
+        return self.filters != Filters()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A photo's place in the order, and whether the best among its candidates stands out."""
+
+    place: int
+    hit: Hit
+    stands_out: bool
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Candidates, best first, with their figures; photos whose vectors are gone come last.
+
+    `probabilities` is None where there are none. `standings` is how far each stands out.
+    """
+
+    photos: NDArray[np.int64]
+    probabilities: Floats | None
+    cosines: Floats
+    standings: Vectors
+
+
+class Ranker:
+    """Ranks the photos of one library. It keeps what the next query needs too."""
+
+    def __init__(self, matcher: Matcher, store: Store) -> None:
+        self._matcher = matcher
+        self._store = store
+        self._scan: Scan | None = None
+        self._changes: tuple[int, int] | None = None
+        self._densities = np.empty((0, len(NEAREST)), np.float32)
+
+    def select(self, filters: Filters | None, visible: NDArray[np.int64] | None) -> Selection:
+        """Those of the visible photos (None: all) that pass the filters."""
+        if filters is None or filters == Filters():
+            return Selection(Filters(), visible)
+        photos = self._store.matching(filters)
+        if visible is not None:
+            photos = np.intersect1d(photos, visible, assume_unique=True)
+        return Selection(filters, photos)
+
+    def rank(self, query: Embedding, selection: Selection, cursor: int) -> Iterator[Ranked]:
+        """Photos that lie somewhere, best first, from a place in the order on."""
+        numbered, scores = self._scored(query.vector)
+        rows = None if selection.photos is None else _rows(numbered, selection.photos)
+        least = _standing_limit(len(scores) if rows is None else len(rows))
+        for number in itertools.count(cursor // CANDIDATES):
+            photos = numbered[_chunk(scores, rows, number)]
+            if not len(photos):
+                return
+            chunk = self._ranked(query, photos)
+            stands_out = number > 0 or bool(chunk.standings.max(initial=-math.inf) >= least)
+            first = number * CANDIDATES
+            for place, hit in self._hits(chunk, max(cursor - first, 0), selection):
+                yield Ranked(first + place, hit, stands_out)
+
+    def _hits(self, chunk: _Chunk, start: int, selection: Selection) -> Iterator[tuple[int, Hit]]:
+        """Those of a chunk that lie somewhere, and their places in it, from `start` on."""
+        for first in range(start, len(chunk.photos), LOOK):
+            part = chunk.photos[first : first + LOOK].tolist()
+            there = self._store.stored(self._store.present(part, selection.filters.folder))
+            for place, number in enumerate(part, first):
+                hit = _hit(there[number], chunk.cosines[place]) if number in there else None
+                if hit is None:
+                    continue
+                if chunk.probabilities is not None:
+                    hit = replace(hit, probability=float(chunk.probabilities[place]))
+                yield place, hit
+
+    def _ranked(self, query: Embedding, photos: NDArray[np.int64]) -> _Chunk:
+        """Photos by probability, or by similarity where there is none.
+
+        Those whose vectors are gone are left at the end, so that places stay what they are.
+        """
+        known, vectors = self._store.vectors(photos.tolist())
+        if not len(known):
+            return _Chunk(photos, None, np.zeros(len(photos)), np.empty(0, np.float32))
+        side = self._side(known, vectors)
+        standings = np.full(len(known), np.inf, np.float32)
+        if query.text is None:
+            probabilities = None
+            cosines = (side.joint.vectors @ query.vector).astype(np.float64)
+            best = np.argsort(-cosines, kind="stable")
+        else:
+            pair = query.text.take(np.zeros(len(known), dtype=np.intp))
+            probabilities, cosines = self._matcher.pairs(side, pair)
+            best = np.argsort(-probabilities, kind="stable")
+            probabilities = probabilities[best]
+            standings = standing_out(side.joint, query.text.joint)[0][best]
+        there = set(known.tolist())
+        gone = [number for number in photos.tolist() if number not in there]
+        order = np.concatenate([known[best], np.array(gone, np.int64)])
+        return _Chunk(order, probabilities, cosines[best], standings)
+
+    def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Embeddings:
+        """The photos' side of pairs.
+
+        How crowded it is around a photo takes a fifth of a search to compute, and never changes: it
+        is kept, in 8 bytes a photo.
+        """
+        missing = int(photos.max()) + 1 - len(self._densities)
+        if missing > 0:
+            more = np.full((missing, len(NEAREST)), np.nan, np.float32)
+            self._densities = np.concatenate([self._densities, more])
+        density = self._densities[photos]
+        side = self._matcher.images(vectors, density)
+        self._densities[photos] = density
+        return side
+
+    def _scored(self, vector: Vectors) -> tuple[NDArray[np.int64], Vectors]:
+        """Photos as the library has them now int64 [n], and their cosines float32 [n].
+
+        A command's only search keeps nothing: to hold 128 MB for half a million photos costs more
+        than all the rest. From the second one on, the scan is held.
+        """
+        changes = self._store.changes()
+        if self._scan is not None and changes == self._changes:
+            return self._scan.photos, _scores(self._scan, vector)
+        if self._changes is None:
+            parts = [(block.photos, _scores(block, vector)) for block in self._store.blocks()]
+            numbers, scores = zip(*parts, strict=True) if parts else ((), ())
+            self._changes = changes
+            return (
+                np.concatenate([np.empty(0, np.int64), *numbers]),
+                np.concatenate([np.empty(0, np.float32), *scores]),
+            )
+        self._scan, self._changes = self._store.scan(), changes
+        return self._scan.photos, _scores(self._scan, vector)
+
+
+def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Rows of the scan that stand for these photos, which are sorted."""
+    if not len(photos):
+        return np.empty(0, np.intp)
+    places = np.minimum(np.searchsorted(photos, numbered), len(photos) - 1)
+    return np.flatnonzero(photos[places] == numbered)
+
+
+def _standing_limit(photos: int) -> float:
+    """How far the best of so many photos must stand out to be a match."""
+    fewest, most = MEASURED
+    return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most))
+
+
+def _scores(scan: Scan, vector: Vectors) -> Vectors:
+    """Cosine of every photo with a unit vector, to about 0.001: float32 [n]."""
+    if not len(scan.photos):
+        return np.empty(0, np.float32)
+    scale = float(np.abs(vector).max()) / 127 or 1.0
+    query = np.round(vector / scale).astype(np.int8)
+    dots = simsimd.cdist(query[None], scan.vectors, metric="dot", out_dtype="f32")
+    return np.asarray(np.asarray(dots, np.float32)[0] * scan.scales * np.float32(scale))
+
+
+def _chunk(scores: Vectors, rows: NDArray[np.intp] | None, chunk: int) -> NDArray[np.intp]:
+    """Rows of the chunk: the same whichever chunk is asked for first, ties in their order."""
+    if rows is not None:
+        scores = scores[rows]
+    first = chunk * CANDIDATES
+    if chunk or len(scores) <= CANDIDATES:
+        best = np.argsort(-scores, kind="stable")[first : first + CANDIDATES]
+    else:
+        edge = np.partition(scores, len(scores) - CANDIDATES)[len(scores) - CANDIDATES]
+        above, level = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
+        best = np.concatenate([above, level[: CANDIDATES - len(above)]])
+        best = best[np.argsort(-scores[best], kind="stable")]
+    return best if rows is None else rows[best]
+
+
+def _hit(photo: Stored, similarity: float) -> Hit | None:
+    """None where none of the photo's files is there any more."""
+    # Path.exists() raises where a folder is shut.
+    paths = [path for path in photo.paths if os.path.exists(path)]  # noqa: PTH110
+    if not paths:
+        return None
+    file = ImageFile(str(photo.id), photo.digest, paths[0])
+    return Hit(file, None, float(similarity), tuple(paths[1:]), photo.facts)

@@ -1,0 +1,43 @@
+"""What folders are called outside: visitors never learn where a folder lies, and never say it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class FolderNames:
+    """Names of the library's folders.
+
+    A folder's name is its path from the indexed folder on, whose own name comes first. Names are
+    only compared with one another: the disk is never asked about a visitor's text.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots: dict[str, Path] = {}
+        for root in sorted(roots):
+            name, number = text(root.name) or "/", 1
+            while name in self._roots:
+                number += 1
+                name = f"{text(root.name)} ({number})"
+            self._roots[name] = root
+
+    def name(self, folder: Path) -> str:
+        """What a folder is called."""
+        for name, root in self._roots.items():
+            if folder.is_relative_to(root):
+                return "/".join([name, *map(text, folder.relative_to(root).parts)])
+        return text(folder.name)
+
+    def folder(self, name: str) -> Path | None:
+        """The folder of that name in or below an indexed one, whether or not it exists."""
+        root, *parts = name.split("/")
+        if root not in self._roots or any(
+            part in {"", ".", ".."} or "\0" in part for part in parts
+        ):
+            return None
+        return self._roots[root].joinpath(*parts)
+
+
+def text(name: str) -> str:
+    """A file's name as text; its bytes may be no valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")

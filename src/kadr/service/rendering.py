@@ -1,0 +1,124 @@
+"""kadr's own types as visitors see them: numbers and names, never paths."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from kadr.law.review import Doubt
+from kadr.library.catalogue import Facets, Listing
+from kadr.library.search import is_match
+from kadr.service.cursors import ListingCursors
+from kadr.service.folder_names import FolderNames, text
+from kadr.service.shapes import (
+    AnswerShape,
+    AssessmentShape,
+    DoubtShape,
+    ExplanationShape,
+    FolderShape,
+    HitShape,
+    ListingShape,
+    PhotoShape,
+    RequestShape,
+    RulingShape,
+    WordShape,
+)
+from kadr.service.visitors import RequestPolicy
+from kadr.stores import Stored
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
+
+
+class Renderer:
+    """Renders photos of one library."""
+
+    def __init__(self, names: FolderNames, uploads: Path | None) -> None:
+        """`uploads` is the folder of photos that were added by upload."""
+        self.names = names
+        self._uploads = uploads
+
+    def photo(self, photo: Stored) -> PhotoShape:
+        """A photo of the library."""
+        return self._photo(photo.id, photo.digest, photo.paths, photo.facts)
+
+    def _photo(
+        self, number: int, digest: str, paths: Sequence[Path], facts: PhotoFacts
+    ) -> PhotoShape:
+        path = paths[0]
+        return PhotoShape(
+            id=number,
+            digest=digest,
+            name=text(path.name),
+            folder=self.names.name(path.parent),
+            kind=facts.kind,
+            width=facts.width,
+            height=facts.height,
+            taken=facts.taken,
+            camera=facts.camera,
+            latitude=facts.latitude,
+            longitude=facts.longitude,
+            copies=len(paths) - 1,
+            uploaded=self._uploads is not None and path.parent == self._uploads,
+        )
+
+    def listing(self, listing: Listing, cursors: ListingCursors) -> ListingShape:
+        """A page of photos without a query."""
+        photos = [self.photo(photo) for photo in listing.photos]
+        return ListingShape(photos=photos, next=cursors.seal(listing.next))
+
+    def answer(self, answer: Answer, law: RequestPolicy, cursors: ListingCursors) -> AnswerShape:
+        """A page of an answer."""
+        return AnswerShape(
+            policy=law.policy.name,
+            country=law.country,
+            matches=answer.matches,
+            at_least=answer.at_least,
+            refused=answer.refused,
+            notice=answer.notice,
+            next=cursors.seal(answer.next),
+            withheld=answer.withheld,
+            hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
+        )
+
+    def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:
+        assert hit.facts is not None
+        paths = (hit.image.path, *hit.copies)
+        return HitShape(
+            rank=rank,
+            probability=hit.probability,
+            similarity=hit.similarity,
+            matches=is_match(answer, hit),
+            photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
+        )
+
+    def folders(self, facets: Facets) -> list[FolderShape]:
+        """The folders that photos can be filtered by."""
+        counts = [(self.names.name(folder), count) for folder, count in facets.folders.items()]
+        return [FolderShape(name=name, photos=count) for name, count in sorted(counts)]
+
+    def doubt(self, doubt: Doubt, facts: PhotoFacts) -> DoubtShape:
+        """A photo in the review queue."""
+        return DoubtShape(
+            photo=self._photo(doubt.photo, doubt.digest, doubt.paths, facts),
+            assessment=_assessment(doubt.assessment) if doubt.assessment else None,
+            ruling=RulingShape(**asdict(doubt.ruling)) if doubt.ruling else None,
+            request=RequestShape(**asdict(doubt.request)) if doubt.request else None,
+        )
+
+
+def _assessment(assessment: Assessment) -> AssessmentShape:
+    return AssessmentShape(
+        words=list(assessment.words),
+        scene=assessment.scene,
+        faces=None if assessment.faces is None else list(assessment.faces),
+        failed=list(assessment.failed),
+        probability=assessment.probability,
+    )
+
+
+def explanation(score: Score, why: Explanation) -> ExplanationShape:
+    """A score and what speaks for it."""
+    return ExplanationShape(
+        probability=score.probability,
+        similarity=score.similarity,
+        words=[WordShape(word=one.word, effect=one.effect) for one in why.words],
+        heat=None if why.heat is None else [list(row) for row in why.heat],
+    )

@@ -1,0 +1,80 @@
+"""The tables, made by numbered steps: a new library takes them all, an older one those it lacks."""
+
+from pathlib import Path
+
+from kadr.stores.sqlite import takeover
+from kadr.stores.sqlite.statements import Run
+
+APPLICATION = 0x6B616472
+"""SQLite's application_id of a library: "kadr" in ASCII."""
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE photos (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE,
+    encoded INT NOT NULL, problem TEXT,
+    kind TEXT, width INT, height INT, taken TEXT, camera TEXT, latitude REAL, longitude REAL,
+    hash INT, texts TEXT);
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, size INT NOT NULL, modified INT NOT NULL,
+    photo INT REFERENCES photos (id), problem TEXT, missing INT NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX files_of_photo ON files (photo);
+CREATE TABLE vectors (photo INTEGER PRIMARY KEY REFERENCES photos (id), vector BLOB NOT NULL);
+CREATE TABLE assessments (
+    photo INTEGER PRIMARY KEY REFERENCES photos (id), words TEXT NOT NULL, scene REAL, faces TEXT,
+    failed TEXT NOT NULL, probability REAL NOT NULL, version TEXT NOT NULL);
+CREATE TABLE rulings (
+    digest BLOB PRIMARY KEY, verdict TEXT NOT NULL, who TEXT NOT NULL, at TEXT NOT NULL,
+    why TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY, photos BLOB NOT NULL, scales BLOB NOT NULL, vectors BLOB NOT NULL);
+"""
+# AUTOINCREMENT never gives a photo's number to another one, so a stale row of the scan can't
+# speak for a new photo. Vectors lie apart from facts, which filters read from end to end.
+
+_AUDIT = """
+CREATE TABLE audit (
+    sequence INTEGER PRIMARY KEY, time TEXT NOT NULL, event TEXT NOT NULL, facts TEXT NOT NULL,
+    previous TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE INDEX audit_events ON audit (event)
+"""
+
+
+_COPIES = """
+CREATE TABLE copies (
+    photo INT NOT NULL REFERENCES photos (id), digest BLOB NOT NULL, probability REAL NOT NULL,
+    PRIMARY KEY (photo, digest)) WITHOUT ROWID;
+CREATE INDEX copies_of ON copies (digest)
+"""
+
+
+def _photos(run: Run, _path: Path) -> None:
+    _script(run, _SCHEMA)
+
+
+def _audit(run: Run, path: Path) -> None:
+    _script(run, _AUDIT)
+    takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"))
+
+
+def _copies(run: Run, _path: Path) -> None:
+    _script(run, _COPIES)
+
+
+STEPS = (_photos, _audit, _copies)
+"""Step n makes format n of format n - 1. What was released is never changed."""
+FORMAT = len(STEPS)
+
+
+def migrate(run: Run, path: Path) -> None:
+    """Bring a library's tables to this format, within a transaction."""
+    (version,) = run("PRAGMA user_version").fetchone()
+    for step in STEPS[version:]:
+        step(run, path)
+    run(f"PRAGMA user_version={FORMAT}")
+
+
+def _script(run: Run, statements: str) -> None:
+    for statement in statements.strip().split(";\n"):
+        run(statement)

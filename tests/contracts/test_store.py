@@ -1,0 +1,402 @@
+"""What every store does: the same answers to the same calls, whatever engine keeps the library."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kadr.errors import LibraryError
+from kadr.stores import MEMORY, NewFile, NewPhoto, Store, chain, open_store
+from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
+from libraries import FACTS, add, digest, matching, new_file, new_photo, number
+
+MAKERS: dict[str, Callable[[Path], Store]] = {
+    "sqlite": lambda folder: open_store(folder / "library.kadr", create=True),
+    "memory": lambda _: open_store(MEMORY, create=True),
+}
+"""Every engine, with an empty library in a folder."""
+
+
+@pytest.fixture(params=MAKERS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with closing(MAKERS[request.param](tmp_path)) as made:
+        yield made
+
+
+ODD_NAMES = (
+    os.fsdecode(b"\xff\xfe.jpg"), "a\nb.jpg", "\U0001f4f7 кадр.jpg", "it's \"so\".jpg", " x .jpg",
+    "%_*[a]?.jpg", "é.jpg", "e\u0301.jpg",
+)  # fmt: skip
+
+
+class TestFolders:
+    def test_one_inside_another_is_none_of_its_own(self, store: Store) -> None:
+        for name in ("/a/b/c", "/a/bc", "/a/b", "/a/b/d", "/z"):
+            store.add_folder(Path(name))
+        assert sorted(map(str, store.folders())) == ["/a/b", "/a/bc", "/z"]
+        store.add_folder(Path("/a"))
+        assert sorted(map(str, store.folders())) == ["/a", "/z"]
+        store.add_folder(Path("/"))
+        assert store.folders() == (Path("/"),)
+
+    def test_removing_ends_at_names(self, store: Store) -> None:
+        add(store, {"/a/b/1.jpg": 1, "/a/bc/2.jpg": 2, "/a/b.jpg": 3, "/a/b/d/4.jpg": 4})
+        for name in ("/a/b", "/a/bc"):
+            store.add_folder(Path(name))
+        assert store.remove(Path("/a/b")) == 2
+        assert store.folders() == (Path("/a/bc"),)
+        assert {str(row[0]) for row in store.contents()} == {"/a/bc/2.jpg", "/a/b.jpg"}
+        assert store.check() == []
+        with pytest.raises(LibraryError, match=r"isn't in the library. Its folders: /a/bc"):
+            store.remove(Path("/a/b"))
+
+    @pytest.mark.parametrize("folder", ["/a/b", "/", "/a", "/a/bc"])
+    def test_states_are_of_what_lies_below(self, store: Store, folder: str) -> None:
+        paths = ("/a/b/1.jpg", "/a/bc/2.jpg", "/a/b.jpg", "/b/3.jpg", "/a/b/c/4.jpg")
+        add(store, dict.fromkeys(paths, 1))
+        expected = {p for p in paths if Path(p).is_relative_to(folder)}
+        assert {os.fsdecode(p) for p in store.states(Path(folder))} == expected
+
+
+class TestFiles:
+    def test_equal_contents_are_one_photo(self, store: Store) -> None:
+        numbers = add(store, {"/p/b.jpg": "x", "/p/a.jpg": "x", "/p/c.jpg": "y"})
+        assert numbers["/p/a.jpg"] == numbers["/p/b.jpg"] != numbers["/p/c.jpg"]
+        paths = store.present(list(numbers.values()))
+        assert paths[numbers["/p/a.jpg"]] == (Path("/p/a.jpg"), Path("/p/b.jpg"))
+        totals = store.totals()
+        assert (totals.photos, totals.files, totals.copies) == (2, 3, 1)
+        assert len(store.scan().photos) == 2
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_any_name_comes_back(self, store: Store, name: str) -> None:
+        path = Path("/p", name)
+        found = add(store, {str(path): 1})
+        assert store.present(list(found.values())) == {found[str(path)]: (path,)}
+        assert list(store.states(Path("/p"))) == [os.fsencode(path)]
+        assert [row[0] for row in store.contents()] == [path]
+        assert matching(store, Filters(folder=Path("/p"))) == {str(path)}
+        store.add_folder(path)
+        assert store.folders() == (path,)
+        store.mark([os.fsencode(path)], missing=True)
+        assert store.prune() == 1
+
+    @given(raw=st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=8, unique=True))
+    def test_any_bytes_are_a_name(self, raw: list[bytes]) -> None:
+        names = {b"/p/" + name.replace(b"/", b"-").replace(b"\0", b"0") for name in raw}
+        paths = {Path(os.fsdecode(name)) for name in names} - {Path("/p/."), Path("/p/..")}
+        store = MAKERS["memory"](Path())
+        store.keep([new_photo(1)], [new_file(path, 1) for path in paths])
+        assert {row[0] for row in store.contents()} == paths
+        assert store.states(Path("/p")).keys() == {os.fsencode(path) for path in paths}
+        store.close()
+
+    def test_a_missing_file_leaves_the_answers_and_comes_back(self, store: Store) -> None:
+        numbers = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
+        store.mark([b"/p/1.jpg"], missing=True)
+        assert store.present(list(numbers.values())).keys() == {numbers["/p/2.jpg"]}
+        assert store.hashes()[0].tolist() == [numbers["/p/2.jpg"]]
+        assert matching(store, Filters()) == {"/p/2.jpg"}
+        assert (store.totals().files, store.totals().missing) == (1, 1)
+        store.mark([b"/p/1.jpg"], missing=False)
+        assert store.present(list(numbers.values())).keys() == set(numbers.values())
+        assert store.check() == []
+
+    def test_pruning_forgets_the_missing_below_a_folder(self, store: Store) -> None:
+        add(store, {f"/{folder}/{n}.jpg": (folder, n) for folder in "pq" for n in range(3)})
+        store.mark([b"/p/1.jpg", b"/q/2.jpg"], missing=True)
+        assert store.prune(Path("/p")) == 1
+        assert store.totals().missing == 1
+        assert store.prune() == 1
+        assert store.totals().photos == 4
+        assert store.check() == []
+
+    def test_a_file_of_unknown_content_is_left_out(self, store: Store) -> None:
+        store.keep([], [new_file(Path("/p/1.jpg"), 1)])
+        assert list(store.contents()) == []
+        assert store.check() == []
+
+    def test_problems_are_listed_by_path(self, store: Store) -> None:
+        store.keep(
+            [NewPhoto(digest("bad"), problem="no photo")],
+            [new_file(Path("/p/b.jpg"), "bad"), NewFile(Path("/p/a.jpg"), -1, -1, None, "shut")],
+        )
+        expected = [Skipped(Path("/p/a.jpg"), "shut"), Skipped(Path("/p/b.jpg"), "no photo")]
+        assert store.problems() == expected
+        states = store.states(Path("/p"))
+        assert [s.broken for s in states.values()] == [True, True]
+        assert not states[b"/p/a.jpg"].settled
+        assert states[b"/p/b.jpg"].settled
+        assert (store.totals().problems, store.totals().photos) == (2, 0)
+        assert store.number(digest("bad").hex()) is None
+        store.mark([b"/p/b.jpg"], missing=True)
+        assert store.problems() == expected[:1]
+
+    def test_facts_and_hashes_come_back(self, store: Store) -> None:
+        facts = PhotoFacts("png", 1, 2, "2024-05-17T10:00:00", "Zenit E", -33.5, 151.25)
+        photo = replace(new_photo(1, facts=facts), hash=2**64 - 1)
+        store.keep([photo], [new_file(Path("/p/1.jpg"), 1)])
+        one = number(store, 1)
+        stored = store.stored(store.present([one]))[one]
+        assert (stored.facts, stored.hash, stored.digest) == (facts, 2**64 - 1, digest(1).hex())
+        assert store.hashes()[1].tolist() == [2**64 - 1]
+        numbers, vectors = store.vectors([one + 1, one])
+        assert numbers.tolist() == [one]
+        np.testing.assert_array_equal(vectors[0], photo.vector)
+
+
+def test_what_facets_and_reviews_ask_for(store: Store) -> None:
+    numbers = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
+    store.mark([b"/p/2.jpg"], missing=True)
+    assert store.paths() == [(numbers["/p/1.jpg"], b"/p/1.jpg")]
+    assert [row[0] for row in store.choices()] == sorted(numbers.values())
+    assert store.digest_at(Path("/q/1.jpg"), Path("/p/2.jpg")) == digest(2).hex()
+    assert store.digest_at(Path("/q/1.jpg")) is None
+
+
+MOSCOW, PETERSBURG = (55.7558, 37.6173), (59.9343, 30.3351)
+LONDON, PARIS, NEW_YORK = (51.5074, -0.1278), (48.8566, 2.3522), (40.7128, -74.0060)
+SYDNEY, AUCKLAND = (-33.8688, 151.2093), (-36.8485, 174.7633)
+
+
+class TestFilters:
+    def keep(self, store: Store, name: str, **facts: object) -> str:
+        photo = new_photo(name, facts=replace(FACTS, **facts))  # type: ignore[arg-type]
+        store.keep([photo], [new_file(Path("/p", name), name, int(facts.get("at", 0)))])  # type: ignore[call-overload]
+        return f"/p/{name}"
+
+    @pytest.mark.parametrize(
+        ("one", "other", "kilometres"),
+        [
+            (MOSCOW, PETERSBURG, 634),
+            (LONDON, PARIS, 344),
+            (LONDON, NEW_YORK, 5570),
+            (SYDNEY, AUCKLAND, 2156),
+            ((0.0, 179.9), (0.0, -179.9), 22.24),
+            ((0.0, 180.0), (0.0, -180.0), 0.01),
+            ((89.9, 0.0), (89.9, 180.0), 22.24),
+            ((90.0, 10.0), (90.0, -120.0), 0.01),
+            ((-90.0, 0.0), (90.0, 0.0), 20015),
+        ],
+    )
+    def test_near_is_the_great_circle(
+        self,
+        store: Store,
+        one: tuple[float, float],
+        other: tuple[float, float],
+        kilometres: float,
+    ) -> None:
+        path = self.keep(store, "1.jpg", latitude=one[0], longitude=one[1])
+        self.keep(store, "nowhere.jpg")
+        assert matching(store, Filters(near=(*other, kilometres * 1.005))) == {path}
+        if kilometres > 1:
+            assert matching(store, Filters(near=(*other, kilometres * 0.995))) == set()
+
+    def test_a_folder_is_no_prefix_of_a_name(self, store: Store) -> None:
+        add(store, {"/a/b/1.jpg": 1, "/a/bc/2.jpg": 2, "/a/b.jpg": 3, "/a/b/c/4.jpg": 4})
+        expected = {"/a/b/1.jpg", "/a/b/c/4.jpg"}
+        assert matching(store, Filters(folder=Path("/a/b"))) == expected
+        assert matching(store, Filters(folder=Path("/a/b/"))) == expected
+        assert len(matching(store, Filters(folder=Path("/")))) == 4
+
+    def test_a_copy_counts_for_the_folder_that_is_asked_for(self, store: Store) -> None:
+        numbers = add(store, {"/a/1.jpg": 1, "/b/1.jpg": 1})
+        assert store.matching(Filters(folder=Path("/b"))).tolist() == [numbers["/b/1.jpg"]]
+        one = numbers["/b/1.jpg"]
+        assert store.present([one], Path("/b")) == {one: (Path("/b/1.jpg"),)}
+
+    def test_dates_are_those_of_the_photo(self, store: Store) -> None:
+        for day in ("2024-05-16T23:59:59", "2024-05-17T00:00:00", "2024-05-17T23:59:59"):
+            self.keep(store, day + ".jpg", taken=day)
+        after = matching(store, Filters(after="2024-05-17T00:00:00"))
+        assert after == {"/p/2024-05-17T00:00:00.jpg", "/p/2024-05-17T23:59:59.jpg"}
+        before = matching(store, Filters(before="2024-05-17T23:59:59"))
+        assert before == {"/p/2024-05-16T23:59:59.jpg", "/p/2024-05-17T00:00:00.jpg"}
+
+    def test_a_photo_without_a_date_has_its_file_s(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            moment = 1_715_900_000  # 2024-05-17 07:53:20 in Tokyo, 2024-05-16 in London
+            add(store, {"/p/1.jpg": 1}, modified=moment * 10**9 + 5)
+            assert matching(store, Filters(after="2024-05-17T07:53:20")) == {"/p/1.jpg"}
+            assert matching(store, Filters(before="2024-05-17T07:53:21")) == {"/p/1.jpg"}
+            assert matching(store, Filters(before="2024-05-17T07:53:20")) == set()
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
+    @pytest.mark.parametrize("asked", ["zenit", "ZENIT E", "t e"])
+    def test_camera_is_part_of_the_name_in_any_case(self, store: Store, asked: str) -> None:
+        path = self.keep(store, "1.jpg", camera="KMZ Zenit E")
+        self.keep(store, "2.jpg", camera="KMZ Zorki")
+        self.keep(store, "3.jpg")
+        assert matching(store, Filters(camera=asked)) == {path}
+
+    @pytest.mark.parametrize("asked", ["ЗЕНИТ", "зенит", "Зенит"])
+    def test_a_camera_may_have_a_name_in_any_script(self, store: Store, asked: str) -> None:
+        path = self.keep(store, "1.jpg", camera="ЗЕНИТ-Е")
+        assert matching(store, Filters(camera=asked)) == {path}
+
+    def test_kind_and_size(self, store: Store) -> None:
+        wide = self.keep(store, "w.png", kind="png", width=800, height=100)
+        high = self.keep(store, "h.jpg", width=100, height=800)
+        assert matching(store, Filters(kind="png")) == {wide}
+        assert matching(store, Filters(min_width=800)) == {wide}
+        assert matching(store, Filters(min_height=101)) == {high}
+        assert matching(store, Filters(min_width=100, min_height=100)) == {wide, high}
+        assert matching(store, Filters(kind="png", min_height=101)) == set()
+
+    def test_a_photo_that_has_a_problem_passes_none(self, store: Store) -> None:
+        store.keep([NewPhoto(digest(1), problem="no photo")], [new_file(Path("/p/1.jpg"), 1)])
+        assert matching(store, Filters(folder=Path("/p"))) == set()
+
+
+class TestNotes:
+    def test_the_last_value_counts(self, store: Store) -> None:
+        assert store.meta("encoder") is None
+        store.note(encoder="one", model="mini")
+        store.note(encoder="other")
+        assert (store.meta("encoder"), store.meta("model")) == ("other", "mini")
+
+    def test_a_change_is_noticed(self, store: Store) -> None:
+        before = store.changes()
+        assert store.changes() == before
+        store.note(encoder="one")
+        assert store.changes() != before
+
+
+class TestTransactions:
+    def test_what_is_joined_is_kept_together(self, store: Store) -> None:
+        with store.durable(), store.durable():
+            store.note(key="value")
+            add(store, {"/p/1.jpg": 1})
+            store.record("refused", {})
+        assert (store.meta("key"), store.totals().files) == ("value", 1)
+
+    def test_or_not_at_all(self, store: Store) -> None:
+        with pytest.raises(KeyboardInterrupt), store.durable():
+            store.note(key="value")
+            add(store, {"/p/1.jpg": 1})
+            store.record("refused", {})
+            raise KeyboardInterrupt
+        assert (store.meta("key"), store.totals().files) == (None, 0)
+        assert list(store.entries()) == []
+        store.note(key="again")
+        assert store.meta("key") == "again"
+
+    def test_reading_may_be_nested(self, store: Store) -> None:
+        with store.reading(), store.reading():
+            assert store.folders() == ()
+        store.note(key="value")
+
+    def test_an_error_within_frees_the_turn(self, store: Store) -> None:
+        with pytest.raises(KeyboardInterrupt), store.writing():
+            raise KeyboardInterrupt
+        with store.writing(lambda: pytest.fail("still held")):
+            pass
+
+
+class TestVectors:
+    def test_the_scan_holds_every_vector(self, store: Store) -> None:
+        numbers = add(store, {f"/p/{n}.jpg": n for n in range(300)})
+        scan = store.scan()
+        assert sorted(scan.photos.tolist()) == sorted(numbers.values())
+        known, exact = store.vectors(scan.photos.tolist())
+        assert known.tolist() == scan.photos.tolist()
+        exact = exact / np.linalg.norm(exact, axis=1, keepdims=True)
+        np.testing.assert_allclose(scan.vectors * scan.scales[:, None], exact, atol=0.5 / 127)
+        parts = [(b.photos.copy(), b.vectors.copy()) for b in store.blocks()]
+        assert np.concatenate([p for p, _ in parts]).tolist() == scan.photos.tolist()
+        assert (np.concatenate([v for _, v in parts]) == scan.vectors).all()
+        every = np.concatenate([n for n, _ in store.every_vector()])
+        assert every.tolist() == sorted(numbers.values())
+
+    def test_another_space_is_written_anew(self, store: Store) -> None:
+        add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
+        store.rescan(lambda vectors: vectors[:, :4], "half")
+        assert (store.meta("space"), store.scan().vectors.shape) == ("half", (2, 4))
+        assert store.check() == []
+
+    def test_without_vectors_every_photo_waits(self, store: Store) -> None:
+        numbers = add(store, {"/p/1.jpg": 1})
+        store.keep_assessments(dict.fromkeys(numbers.values(), ASSESSMENT))
+        store.forget_vectors()
+        assert not store.settled(digest(1))
+        assert store.assessments(list(numbers.values())) == {}
+        assert len(store.scan().photos) == 0
+        assert store.check() == []
+
+    def test_an_empty_library_has_none(self, store: Store) -> None:
+        assert len(store.scan().photos) == 0
+        assert list(store.every_vector()) == []
+        assert list(store.blocks()) == []
+        assert store.vectors([1, 2])[0].tolist() == []
+
+
+ASSESSMENT = Assessment(("boy", "ребёнок"), 0.25, (3.5, 40.0), ("words",), 0.1 + 0.2, "v1")
+RULING = Ruling("hide", "Анна", "2026-01-01T00:00:00+00:00", "I know them")
+
+
+class TestLaw:
+    @pytest.mark.parametrize(
+        "one",
+        [ASSESSMENT, Assessment((), None, None, (), 0.0, "v2"), replace(ASSESSMENT, faces=())],
+    )
+    def test_assessments_come_back(self, store: Store, one: Assessment) -> None:
+        first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()
+        assert store.unassessed() == [first, second]
+        store.keep_assessments({first: ASSESSMENT})
+        store.keep_assessments({first: one})
+        assert store.assessments([first, second, 99]) == {first: one}
+        assert store.unassessed() == [second]
+        assert store.unassessed(one.version) == [second]
+        assert store.unassessed("other") == [first, second]
+
+    def test_a_new_name_makes_an_assessment_old(self, store: Store) -> None:
+        (first,) = add(store, {"/p/1.jpg": 1}).values()
+        store.keep_assessments({first: ASSESSMENT})
+        add(store, {"/p/kids.jpg": 1})
+        assert store.assessments([first])[first].version == ""
+        assert store.unassessed() == [first]
+
+    def test_an_assessment_goes_with_its_photo_a_ruling_stays(self, store: Store) -> None:
+        (first,) = add(store, {"/p/1.jpg": 1}).values()
+        key = digest(1).hex()
+        store.keep_assessments({first: ASSESSMENT})
+        store.set_ruling(key, RULING)
+        assert store.rulings([first, 99]) == {first: RULING}
+        store.forget([Path("/p/1.jpg")])
+        assert store.assessments([first]) == {}
+        assert store.rulings([first]) == {}
+        assert store.ruling(key) == RULING
+        (again,) = add(store, {"/q/1.jpg": 1}).values()
+        assert store.rulings([again]) == {again: RULING}
+
+    def test_the_last_ruling_is_in_force(self, store: Store) -> None:
+        store.set_ruling("ab" * 32, RULING)
+        other = replace(RULING, verdict="allow", when="2026-01-02T00:00:00+00:00")
+        store.set_ruling("ab" * 32, other)
+        store.set_ruling("cd" * 32, RULING)
+        assert list(store.all_rulings().items()) == [("cd" * 32, RULING), ("ab" * 32, other)]
+        store.set_ruling("ab" * 32, None)
+        assert store.ruling("ab" * 32) is None
+        assert store.all_rulings() == {"cd" * 32: RULING}
+
+    def test_entries_come_back_in_order(self, store: Store) -> None:
+        facts = {"photo": "ab" * 32, "why": "кто\udcff\n\x00", "none": None, "rows": [["a", 0.5]]}
+        made = [store.record(event, facts) for event in ("ruled", "refused", "ruled")]
+        assert list(store.entries()) == made
+        assert list(store.entries("ruled")) == [made[0], made[2]]
+        assert list(store.entries("appealed")) == []
+        assert list(chain.problems(made, made[-1].hash)) == []
+        assert made[0].facts == facts
