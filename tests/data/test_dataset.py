@@ -1,5 +1,8 @@
 """The archive on disk: what is accepted, what is refused, and in which words."""
 
+import csv
+import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -172,7 +175,7 @@ def test_marks_of_an_editor_change_nothing(
     [
         ("ExpertAnnotations.tsv", 2, with_field(3, b"5"), "grade 2", "'5' is no grade: write 1"),
         ("ExpertAnnotations.tsv", 2, with_field(2, b"0"), "grade 1", "'0' is no grade"),
-        ("ExpertAnnotations.tsv", 2, with_field(4, b"2.0"), "grade 3", "'2.0' is no grade"),
+        ("ExpertAnnotations.tsv", 2, with_field(4, b"2.5"), "grade 3", "'2.5' is no grade"),
         ("ExpertAnnotations.tsv", 3, lambda line: line + b"\t1", None, "6 columns, expected image"),
         ("ExpertAnnotations.tsv", 3, with_field(1, b"x.jpg"), "query_id", "write <image file>#"),
         ("ExpertAnnotations.tsv", 3, with_field(1, b"../x#2"), "query_id", "'../x#2' is no query"),
@@ -322,7 +325,7 @@ def test_an_archive_may_have_no_test_part(tiny: Path) -> None:
         (b"a.jpg,a.jpg#2,A dog .\n", "row 1: the header must name image, query_id, query_text"),
         (b"image,query_id,image,query_text\n", "the header must name image once each"),
         (b'image,"query_id\n', "row 1: unexpected end of data"),
-        ("image,query_id,query_text\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        ("image,query_id,query_text\n".encode("utf-16"), "no rows"),
     ],
 )
 def test_a_table_without_its_header_is_refused(tiny: Path, content: bytes, words: str) -> None:
@@ -455,3 +458,45 @@ def test_the_real_archive_holds_what_is_known_of_it(archive: Path) -> None:
 @pytest.mark.archive
 def test_every_photo_of_the_real_archive_can_be_decoded(archive: Path) -> None:
     assert dataset.load(archive, check_photos=True).skipped == ()
+
+
+def resaved(path: Path, old: str, separator: str, encoding: str) -> None:
+    """Saves a table as a spreadsheet would that has gaps and another language."""
+
+    def cell(text: str) -> str:
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            text = text if "." in text else f"{text}.0"
+            return text.replace(".", ",") if separator == ";" else text
+        return text
+
+    header = path.suffix == ".csv"
+    rows = read_rows(path, old)
+    if header:
+        rows[0] = [f" {name.replace('_', ' ').title()} " for name in rows[0]]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerows([rows[0] if header else list(map(cell, rows[0]))])
+    writer.writerows([list(map(cell, row)) for row in rows[1:]])
+    path.write_bytes(buffer.getvalue().encode(encoding))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_that_a_spreadsheet_has_saved_say_the_same(
+    tiny: Path, separator: str, encoding: str
+) -> None:
+    before = dataset.load(tiny)
+    for name in ANNOTATIONS:
+        old = {"test_queries.csv": "|", ".tsv": "\t"}.get(name, "\t" if ".tsv" in name else ",")
+        resaved(tiny / name, old, separator, encoding)
+    after = dataset.load(tiny)
+    assert after.skipped == ()
+    for part in ("queries", "judgements", "votes", "test_queries"):
+        assert getattr(after, part) == getattr(before, part), part
+
+
+def test_a_header_before_the_grades_is_none_of_them(tiny: Path) -> None:
+    before = dataset.load(tiny)
+    path = tiny / "ExpertAnnotations.tsv"
+    path.write_bytes(b"Image\tQuery ID\tone\ttwo\tthree\n" + path.read_bytes())
+    assert dataset.load(tiny).judgements == before.judgements
