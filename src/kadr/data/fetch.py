@@ -105,7 +105,7 @@ def _staging(target: Path, url: str) -> Path:
 def _note(staging: Path) -> dict[str, str]:
     try:
         note = json.loads((staging / _NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -139,7 +139,7 @@ def load(folder: Path) -> Comparison:
         )
     except FileNotFoundError:
         raise KadrError(f"{folder}: no comparison here. Make one with kadr compare.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise KadrError(f"{folder / TABLE}: can't be read ({error}). Compare again.") from error
 
 
@@ -461,7 +461,7 @@ def _read(path: Path) -> tuple[Row, tuple[Pair, ...], Floats]:
         pairs = tuple((query, image) for query, image in kept["pairs"])
         probabilities = np.array(kept["probabilities"], dtype=np.float64).reshape(len(pairs))
         return _row(kept["row"]), pairs, probabilities
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise KadrError(f"{path}: can't be read ({error}). Delete it to measure again.") from error
 
 

@@ -1,18 +1,18 @@
 """Flow: pairs of photos and texts -> the probability of each."""
 
-import csv
-import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
+from kadr.data import tables
 from kadr.encoders import vectors
 from kadr.encoders.vectors import EncodedImages, VectorCache
 from kadr.errors import DataError
 from kadr.matcher.bundle import Matcher
+from kadr.photos.files import lies_below
 from kadr.study.encoded import Progress, silent
 from kadr.types import Score, Skipped, Vectors
 
@@ -77,7 +77,7 @@ def score(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
     report = on_progress or silent
-    paths = [folder / row["image"] for row in pairs.rows]
+    paths = [_photo(folder, row["image"]) for row in pairs.rows]
     inside, strange = _inside(paths, folder)
     files, unreadable = vectors.identify(inside, folder, cache)
     found = vectors.encode_images(
@@ -122,12 +122,21 @@ def _scores(
     return tuple(scores)
 
 
+def _photo(folder: Path, name: str) -> Path:
+    """The photo of that name, with the spaces around it only where they belong to it."""
+    path = folder / name
+    try:
+        return path if path.exists() else folder / name.strip()
+    except (OSError, ValueError):  # no name of a file
+        return path
+
+
 def _inside(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Skipped]]:
     """The distinct paths that lie below the folder, and the others with the reason."""
     inside: list[Path] = []
     strange: list[Skipped] = []
     for path in dict.fromkeys(paths):
-        if lies_below(folder, path.relative_to(folder) if path.is_relative_to(folder) else path):
+        if lies_below(folder, path):
             inside.append(path)
         else:
             strange.append(Skipped(path, f"not a name below {folder}"))
