@@ -151,10 +151,7 @@ def _is_ours(folder: Path) -> bool:
     if MANIFEST in names:
         text = (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
         return not text or WEIGHTS in names or '"weights_digest"' in text
-    return names <= {
-        WEIGHTS,
-        weights.FOLDER,
-    }  # a first save into an empty folder may have stopped half-way
+    return names <= {WEIGHTS, weights.FOLDER}  # a first save may have stopped half-way
 
 
 def _manifest(matcher: Matcher, folder: Path) -> str:

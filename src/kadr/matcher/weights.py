@@ -27,15 +27,17 @@ def pack(spec: str, kind: Kind, bundle: Path) -> str:
     Raises:
         OSError: a file can't be copied.
     """
-    parts = []
-    for number, (engine, argument) in enumerate(_arguments(spec, kind)):
+
+    def packed(number: int, argument: str) -> str:
         source = Path(argument)
-        if argument and source.exists():
-            target = Path(FOLDER, f"{kind}-{number}-{source.resolve().name}")
-            _copy(source.resolve(), bundle / target)
-            argument = target.as_posix()
-        parts.append(engine + argument)
-    return "+".join(parts)
+        if not argument or not source.exists():
+            return argument
+        target = Path(FOLDER, f"{kind}-{number}-{source.resolve().name}")
+        _copy(source.resolve(), bundle / target)
+        return target.as_posix()
+
+    parts = enumerate(_arguments(spec, kind))
+    return "+".join(engine + packed(number, argument) for number, (engine, argument) in parts)
 
 
 def unpack(spec: str, kind: Kind, bundle: Path) -> str:
@@ -44,18 +46,18 @@ def unpack(spec: str, kind: Kind, bundle: Path) -> str:
     Raises:
         BundleError: it names a path outside the bundle, or what is no plain file.
     """
-    parts = []
-    for engine, argument in _arguments(spec, kind):
-        inside = bundle / argument
-        if argument and _is_plain(inside, bundle):
-            argument = str(inside)
-        elif _is_path(argument, bundle):
+
+    def unpacked(argument: str) -> str:
+        if argument and _is_plain(bundle / argument, bundle):
+            return str(bundle / argument)
+        if _is_path(argument, bundle):
             raise BundleError(
                 f"{bundle}: the manifest names {argument!r}, which is no file of this folder. "
                 "Train it again, or get the whole folder."
             )
-        parts.append(engine + argument)
-    return "+".join(parts)
+        return argument
+
+    return "+".join(engine + unpacked(argument) for engine, argument in _arguments(spec, kind))
 
 
 def check(path: Path, bundle: Path) -> None:
