@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from kadr.report import undefined
 from kadr.report.wording import Wording
 from kadr.study import protocols
 from kadr.study.evaluate import Evaluation
@@ -35,6 +36,14 @@ def draw(evaluation: Evaluation, say: Wording) -> tuple[str, ...]:
         sentences.append(_retrieval(evaluation.retrieval[0], say))
     sentences += _law(evaluation, main, legal, say)
     sentences.append(_agreement(evaluation, say))
+    sentences += [
+        say(
+            "conclusions.unmeasured",
+            name=say.name("sets", name),
+            why=undefined.reason(key, say),
+        )
+        for name, key in evaluation.unmeasured.items()
+    ]
     if evaluation.skipped:
         sentences.append(say("conclusions.skipped", count=say.count(len(evaluation.skipped))))
     return tuple(sentences)

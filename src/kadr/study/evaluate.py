@@ -1,7 +1,7 @@
 """Flow: matcher + archive -> figures, on images that the matcher has not learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ SHOWN = 5
 """Photos shown for each query of the visual test."""
 EXAMPLES = 10
 """Queries of the visual test, and failures."""
+CROSS_VALIDATION = "published protocols"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Evaluation:
     failures: tuple[Example, ...]
     skipped: tuple[str, ...]
     wordless: tuple[str, ...]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Sets of figures that couldn't be measured, with the key of the reason: see `report`."""
 
 
 def evaluate(
@@ -120,7 +123,10 @@ def evaluate(
             "it on. Train with a --test-share above 0, or evaluate on another archive."
         )
     # A joint space fitted to this archive has seen texts and images that these figures must not.
-    cross_validate = cross_validate and bool(matcher.manifest.get("aligned_elsewhere", True))
+    unmeasured: dict[str, str] = {}
+    if cross_validate and not matcher.manifest.get("aligned_elsewhere", True):
+        cross_validate = False
+        unmeasured |= dict.fromkeys((protocols.QUERY_DISJOINT_HEAD, CROSS_VALIDATION), "fitted")
     own: PairScorer = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
     sets = {protocols.IMAGE_DISJOINT: own}
     if cross_validate:
@@ -136,6 +142,8 @@ def evaluate(
         unseen = _without_their_queries(matcher, sides, dataset, part, images, judged)
         if unseen:
             sets[protocols.QUERY_DISJOINT_HEAD] = lambda pairs: np.array([unseen[p] for p in pairs])
+        else:
+            unmeasured[protocols.QUERY_DISJOINT_HEAD] = "texts"
     parts = {"": held_out}
     if policy.hides_children:
         parts[protocols.AFTER_LAW] = [p for p in held_out if p[1] not in exclusions.images]
@@ -147,13 +155,21 @@ def evaluate(
     )
     grades = labels.median_grades(dataset.judgements)
     held_grades = np.array([grades[pair] for pair in held_out])
+    pair_figures = tuple(_pair_figures(matcher, both, judged, parts, sets))
+    measured = {item.name for item in pair_figures}
+    for name in (name + suffix for name in sets for suffix in parts):
+        if name not in measured:
+            unmeasured[name] = "alike"
+    cross = _cross_validated(matcher, sides, everything, judged) if cross_validate else None
+    if cross_validate and cross is None:
+        unmeasured[CROSS_VALIDATION] = "few"
+    if not retrieval:
+        unmeasured[protocols.TEST_QUERIES] = "no_queries"
     return Evaluation(
         policy=policy.name,
-        pair_figures=tuple(_pair_figures(matcher, both, judged, parts, sets)),
+        pair_figures=pair_figures,
         retrieval=retrieval,
-        cross_validated=(
-            _cross_validated(matcher, sides, everything, judged) if cross_validate else None
-        ),
+        cross_validated=cross,
         reliability=calibration.reliability(probabilities, truth, bins=10),
         roc=ranking.roc_curve(probabilities, truth) if drawable else None,
         precision_recall=(
@@ -173,6 +189,7 @@ def evaluate(
         failures=failures,
         skipped=both.skipped,
         wordless=both.wordless,
+        unmeasured=unmeasured,
     )
 
 
