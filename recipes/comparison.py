@@ -13,13 +13,15 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
+from results import show
+
 from kadr import report
 from kadr.data import dataset
 from kadr.encoders import vectors
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
 from kadr.study import compare, train
-from kadr.types import Experts, Interval
+from kadr.types import Experts, Judges, Space
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))
@@ -39,7 +41,7 @@ def encoders() -> list[train.Config]:
         for image, text in product(IMAGES, TEXTS)
     ]
     tuned = [replace(config, search=True) for config in pairs]
-    mini = [replace(base, alignment=space, search=True) for space in get_args(train.Space)]
+    mini = [replace(base, alignment=space, search=True) for space in get_args(Space)]
     others = [config for config in pairs if config != base]
     return [
         *tuned,
@@ -55,7 +57,7 @@ def label_choices() -> list[train.Config]:
     return [
         train.Config(policy=policy, judges=judges, experts=experts)
         for policy, judges, experts in product(
-            ("none", "under-16"), get_args(train.Judges), get_args(Experts)
+            ("none", "under-16"), get_args(Judges), get_args(Experts)
         )
         if judges != "crowd" or experts == "majority"
     ]
@@ -132,18 +134,14 @@ def _line(row: compare.Row) -> str:
         ("R@1", row.retrieval.recall_1),
         ("R@10", row.retrieval.recall_10),
     )
-    told = ", ".join(f"{name} {_interval(figure)}" for name, figure in figures)
-    return f"{told}; validation {row.validation:.4f}; {dict(row.settings)}"
-
-
-def _interval(figure: Interval) -> str:
-    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+    figures_text = ", ".join(f"{name} {show(figure)}" for name, figure in figures)
+    return f"{figures_text}; validation {row.validation:.4f}; {dict(row.settings)}"
 
 
 def print_labels(found: compare.Comparison) -> None:
     """One row for each way to join judgements, in the order of the choices."""
     columns: tuple[tuple[str, Callable[[compare.Row], str]], ...] = (
-        ("ROC-AUC", lambda row: _interval(row.seen.roc_auc)),
+        ("ROC-AUC", lambda row: show(row.seen.roc_auc)),
         ("against the best", _behind),
         ("AP", lambda row: f"{row.seen.average_precision.value:.3f}"),
         ("ECE", lambda row: f"{row.seen.expected_calibration_error.value:.3f}"),
@@ -164,7 +162,7 @@ def print_weights(found: compare.Comparison) -> None:
     rows = list(_in_order(found, weights()))
     for row in rows:
         assert row.config is not None
-        cells = (_interval(row.seen.roc_auc), _behind(row), f"{row.validation:.4f}")
+        cells = (show(row.seen.roc_auc), _behind(row), f"{row.validation:.4f}")
         print(f"| {row.config.expert_weight:g} | " + " | ".join(cells) + " |")
     highest = max(rows, key=lambda row: row.validation)
     assert highest.config is not None

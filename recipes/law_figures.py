@@ -23,13 +23,13 @@ from mini_children import CHILD, RECALL, encode, read_captions
 from numpy.typing import NDArray
 from results import show
 
-from kadr import metrics
 from kadr.data import dataset
 from kadr.encoders import vectors
 from kadr.errors import MissingExtraError
 from kadr.law import faces, policy, scene
 from kadr.law.assessor import joined
 from kadr.law.words import names_child
+from kadr.metrics import calibration, ranking, resampling
 from kadr.photos.images import decode
 from kadr.types import Floats, Interval
 
@@ -151,7 +151,7 @@ def report(photos: Photos, limits: Limits) -> None:
     for name, odds in every.items():
         p, truth = scene.probability(odds)[clear], child[clear]
         curve(name, p, truth)
-        calibration(name, p, truth)
+        print_calibration(name, p, truth)
 
 
 def layers(photos: Photos, limits: Limits) -> dict[str, Floats]:
@@ -173,8 +173,8 @@ def layer(name: str, odds: Floats, photos: Photos, limits: Limits) -> None:
     p = scene.probability(odds)
     child, none = photos.share >= CHILD, photos.share == 0
     clear = np.flatnonzero(child | none)
-    auc = metrics.bootstrap(
-        lambda i: metrics.roc_auc(p[clear[i]], child[clear[i]]), np.array(photos.names)[clear]
+    auc = resampling.bootstrap(
+        lambda i: ranking.roc_auc(p[clear[i]], child[clear[i]]), np.array(photos.names)[clear]
     )
     cells = [show(auc)]
     for limit in (limits.review, limits.hide):
@@ -187,8 +187,8 @@ def by_age(photos: Photos, ages: Sequence[Ages]) -> None:
     child, none = photos.share >= CHILD, photos.share == 0
     clear = np.flatnonzero(child | none)
     youngest = np.array([min(one, default=NOBODY) for one in ages])
-    auc = metrics.bootstrap(
-        lambda i: metrics.roc_auc(-youngest[clear[i]], child[clear[i]]), np.arange(len(clear))
+    auc = resampling.bootstrap(
+        lambda i: ranking.roc_auc(-youngest[clear[i]], child[clear[i]]), np.arange(len(clear))
     )
     for limit in (*YOUNG, NOBODY):
         name = f"looks under {limit:g}" if limit < NOBODY else "is found"
@@ -217,7 +217,7 @@ def rate(flags: Flags, group: Flags) -> Interval:
     """Share of flags in a group, both [n] or [n, captions]; resampled by photo."""
     photo = np.repeat(np.arange(len(flags)), flags[0].size)[group.ravel()]
     chosen = flags.ravel()[group.ravel()]
-    return metrics.bootstrap(lambda rows: float(chosen[rows].mean()), photo)
+    return resampling.bootstrap(lambda rows: float(chosen[rows].mean()), photo)
 
 
 def curve(name: str, p: Floats, truth: Flags) -> None:
@@ -230,7 +230,9 @@ def curve(name: str, p: Floats, truth: Flags) -> None:
         (f"recall at over-blocking {ASKED:g}", _recall),
         (f"over-blocking at recall {RECALL:g}", _over),
     ):
-        print(f"\n{what}: {show(metrics.bootstrap(partial(figure, p, truth), np.arange(len(p))))}")
+        print(
+            f"\n{what}: {show(resampling.bootstrap(partial(figure, p, truth), np.arange(len(p))))}"
+        )
 
 
 def _recall(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
@@ -244,14 +246,14 @@ def _over(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
     return float((chosen[~known] >= limit).mean())
 
 
-def calibration(name: str, p: Floats, truth: Flags) -> None:
+def print_calibration(name: str, p: Floats, truth: Flags) -> None:
     """Probabilities beside what came true."""
-    error = metrics.bootstrap(
-        lambda i: metrics.expected_calibration_error(p[i], truth[i], bins=10), np.arange(len(p))
+    error = resampling.bootstrap(
+        lambda i: calibration.expected_calibration_error(p[i], truth[i], bins=10), np.arange(len(p))
     )
     print(f"\n{name}, calibration: ECE {show(error)}\n")
     head("photos", "mean probability", "share with a child")
-    for one in metrics.reliability(p, truth, bins=10):
+    for one in calibration.reliability(p, truth, bins=10):
         cell(str(one.count), f"{one.mean_probability:.3f}", f"{one.share_true:.3f}")
 
 

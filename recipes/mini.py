@@ -15,14 +15,13 @@ intervals. `--epochs 0` leaves out fine-tuning: an hour, and about 0.02 less R@1
 """
 
 import argparse
-import csv
-from collections import defaultdict
 from pathlib import Path
 
 import mini_places
 import mini_texts
 import mini_towers
 import numpy as np
+from mini_children import photos, read_captions
 from numpy.typing import NDArray
 
 from kadr.data import dataset
@@ -42,10 +41,8 @@ from kadr.matcher import bundle as matcher
 from kadr.matcher.alignment import POWER, Alignment
 from kadr.photos.images import decode
 from kadr.study import train
-from kadr.types import Dataset, Floats, Vectors
+from kadr.types import Floats, Vectors
 
-CHECKED = 450
-"""Photos of the development split that choices were made on: no tower learns from them."""
 COMPONENTS = 1200
 IMAGE_RIDGE, TEXT_RIDGE = 0.5, 0.03
 FINDING = 2.0
@@ -65,7 +62,9 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     cache = vectors.VectorCache(work / "cache.sqlite")
     archive = dataset.load(options.data / "search_by_query")
-    captions, learn, check = photos(options.data / "flickr8k", archive)
+    folder = options.data / "flickr8k"
+    captions = read_captions(folder / "captions.txt")
+    learn, check = photos(folder, archive)
     names = sorted([*learn, *check])
     row = {name: number for number, name in enumerate(names)}
     learned = np.array([row[name] for name in learn])
@@ -113,25 +112,6 @@ def main() -> None:
     (matcher.MINI / matcher.MANIFEST).touch()  # the folder that holds the towers is ours to write
     matcher.save(trained.matcher, matcher.MINI)
     say(str(trained.matcher.manifest["metrics"]))
-
-
-def photos(folder: Path, archive: Dataset) -> tuple[dict[str, list[str]], list[str], list[str]]:
-    """Captions by photo, the photos to learn from, and those to check choices on.
-
-    The archive's photos are Flickr8k's test split and 100 of its development split: neither.
-    """
-    captions: dict[str, list[str]] = defaultdict(list)
-    with (folder / "captions.txt").open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            captions[line["image"]].append(line["caption"])
-    forbidden = {*archive.test_images, *archive.train_images, *_names(folder / "test.txt")}
-
-    def usable(split: str) -> list[str]:
-        names = _names(folder / split)
-        return [n for n in names if n not in forbidden and (folder / "images224" / n).exists()]
-
-    development = usable("dev.txt")
-    return captions, usable("train.txt") + development[CHECKED:], development[:CHECKED]
 
 
 def read_pixels(folder: Path, names: list[str], work: Path) -> NDArray[np.uint8]:
@@ -237,10 +217,6 @@ def say(message: str) -> None:
 
 def _unit(rows: Floats | Vectors) -> Vectors:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
-
-
-def _names(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split()
 
 
 if __name__ == "__main__":

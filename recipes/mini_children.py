@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kadr import metrics
 from kadr.data import dataset
 from kadr.encoders import vectors
 from kadr.encoders.mini import MiniImages
@@ -34,6 +33,7 @@ from kadr.law import assessor
 from kadr.law.faces import Faces
 from kadr.law.scene import WEIGHTS, Evidence, SceneClassifier, save
 from kadr.law.words import names_child
+from kadr.metrics import ranking
 from kadr.photos.images import decode
 from kadr.types import Dataset, Floats, Vectors
 
@@ -97,7 +97,10 @@ def read_captions(path: Path) -> Mapping[str, list[str]]:
 
 
 def photos(folder: Path, archive: Dataset) -> tuple[list[str], list[str]]:
-    """Photos to learn from, and those to check on: the same as in `mini.py`, which needs torch."""
+    """Photos to learn from, and those to check choices on.
+
+    The archive's photos are Flickr8k's test split and 100 of its development split: neither.
+    """
     forbidden = {*archive.test_images, *archive.train_images}
 
     def usable(split: str) -> list[str]:
@@ -246,7 +249,7 @@ def propose(scene: SceneClassifier, rows: Vectors, truth: Floats, ages: Floats) 
             seen = [() if np.isnan(age) else (float(age),) for age in ages]
             odds = odds + [assessor.age_evidence(scene.evidence, faces) for faces in seen]
         p = (1 / (1 + np.exp(-odds)))[clear]
-        print(f"{name}: ROC-AUC {metrics.roc_auc(p, child):.3f} on {len(p)} photos")
+        print(f"{name}: ROC-AUC {ranking.roc_auc(p, child):.3f} on {len(p)} photos")
         for wanted in (0.9, RECALL, 0.97, 0.98):
             limit = float(np.quantile(p[child], 1 - wanted))
             print(f"  recall {wanted}: limit {limit:.3f}, {(p[~child] >= limit).mean():.3f} more")

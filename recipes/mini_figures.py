@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from results import show
 
-from kadr import metrics
 from kadr.data import dataset, labels
 from kadr.encoders import vectors
 from kadr.law import policy
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
+from kadr.metrics import calibration, ranking, resampling
 from kadr.study import evaluate, figures
 from kadr.types import Dataset, Floats, Interval, Vectors
 
@@ -71,7 +71,7 @@ def main() -> None:
     found = evaluate.evaluate(mini, archive, cache, policy=policy.PRESETS["under-16"])
     named, cross = {item.name: item for item in found.pair_figures}, found.cross_validated
     assert cross is not None
-    for name in ("image-disjoint", "image-and-query-disjoint"):
+    for name in ("image-disjoint", "query-disjoint head"):
         row(f"expert ROC-AUC, {name}", show(named[name].roc_auc))
     error = named["image-disjoint"].expected_calibration_error
     row("ECE, held-out annotated pairs", show(error))
@@ -80,7 +80,7 @@ def main() -> None:
     retrieved_calibration(mini, archive, cache)
 
 
-def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Side:
+def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Embeddings:
     """Photos in the joint space, in this order."""
     files, _ = vectors.identify(paths, paths[0].parent, cache)
     return mini.images(vectors.encode_images(mini.image_encoder, files, cache).vectors)
@@ -89,7 +89,7 @@ def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Si
 def find(
     name: str,
     mini: Matcher,
-    gallery: Side,
+    gallery: Embeddings,
     queries: Sequence[tuple[str, int]],
     cache: vectors.VectorCache,
 ) -> None:
@@ -99,7 +99,7 @@ def find(
         vectors.encode_texts(mini.text_encoder, [text for text, _ in queries], cache)
     )
     table = mini.relevance.table(gallery, texts)
-    ranks = metrics.rank_of(table, right)
+    ranks = ranking.rank_of(table, right)
     recall = figures.retrieval_figures(name, ranks, right, len(gallery.raw))
     row(f"{name}: R@1", show(recall.recall_1))
     row(f"{name}: R@5", show(recall.recall_5))
@@ -116,12 +116,14 @@ def presence(table: Floats | Vectors, right: NDArray[np.intp]) -> Interval:
     without[np.arange(len(right)), right] = -np.inf
     best = np.concatenate([table.max(axis=1), without.max(axis=1)])
     there = np.arange(len(best)) < len(right)
-    return metrics.bootstrap(
-        lambda i: metrics.roc_auc(best[i], there[i]), np.concatenate([right, right])
+    return resampling.bootstrap(
+        lambda i: ranking.roc_auc(best[i], there[i]), np.concatenate([right, right])
     )
 
 
-def score(mini: Matcher, gallery: Side, texts: Sequence[str], cache: vectors.VectorCache) -> Floats:
+def score(
+    mini: Matcher, gallery: Embeddings, texts: Sequence[str], cache: vectors.VectorCache
+) -> Floats:
     """Probabilities [texts, photos]."""
     encoded = vectors.encode_texts(mini.text_encoder, texts, cache)
     return mini.relevance.table(gallery, mini.texts(encoded))
@@ -149,7 +151,7 @@ def retrieved_calibration(mini: Matcher, archive: Dataset, cache: vectors.Vector
             if (pair := (query, names[image])) in said
         ]
         p, truth = np.array([j[0] for j in judged]), np.array([j[1] for j in judged])
-        error = metrics.bootstrap(
+        error = resampling.bootstrap(
             partial(_calibration_error, p, truth), [photo for _, _, photo in judged]
         )
         row(
@@ -164,15 +166,15 @@ def noise(p: Floats) -> Interval:
     """ECE of probabilities that are right: mean and 95 % of draws of what they promise."""
     random = np.random.default_rng(0)
     draws = [
-        metrics.expected_calibration_error(p, random.random(len(p)) < p)
-        for _ in range(metrics.RESAMPLES)
+        calibration.expected_calibration_error(p, random.random(len(p)) < p)
+        for _ in range(resampling.RESAMPLES)
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(float(np.mean(draws)), float(low), float(high))
 
 
 def _calibration_error(p: Floats, truth: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:
-    return metrics.expected_calibration_error(p[rows], truth[rows])
+    return calibration.expected_calibration_error(p[rows], truth[rows])
 
 
 def row(name: str, value: str) -> None:

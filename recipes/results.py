@@ -44,7 +44,7 @@ def main() -> None:
 def cells(found: evaluate.Evaluation) -> list[str]:
     """One row of the table."""
     figures = {item.name: item for item in found.pair_figures}
-    all_images, no_queries = figures["image-disjoint"], figures["image-and-query-disjoint"]
+    all_images, no_queries = figures["image-disjoint"], figures["query-disjoint head"]
     legal = figures["image-disjoint, after the law"]
     retrieval, cross = found.retrieval[0], found.cross_validated
     assert cross is not None

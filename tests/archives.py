@@ -153,3 +153,9 @@ def _write(
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         writer.writerows([header] if header else [])
         writer.writerows(rows)
+
+
+def read_rows(path: Path, delimiter: str) -> list[list[str]]:
+    """All rows of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file, delimiter=delimiter))

@@ -49,7 +49,7 @@ def row(config: Config, auc: float, *, lost: float = 0.01, validation: float | N
     return Row(
         name(config), config, HEADS.get(config.classifier, {}),
         auc + 0.01 if validation is None else validation, figures(auc),
-        figures(auc - lost, "image-and-query-disjoint"), retrieval(auc), 11.7, 6.25,
+        figures(auc - lost, "query-disjoint pipeline"), retrieval(auc), 11.7, 6.25,
     )  # fmt: skip
 
 

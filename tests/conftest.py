@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from kadr.data import dataset
+from kadr.types import Dataset
+
+settings.register_profile("kadr", deadline=None)  # no test depends on the clock
+settings.load_profile("kadr")
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +30,9 @@ def plain_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let photos be named by their numbers, for tests that know the order of indexing."""
     monkeypatch.setattr("kadr.stores.ids.IdCipher.encrypt", lambda _, number: number)
     monkeypatch.setattr("kadr.stores.ids.IdCipher.decrypt", lambda _, number: number)
+
+
+@pytest.fixture(scope="session")
+def real(archive: Path) -> Dataset:
+    """Give the real archive, read."""
+    return dataset.load(archive)

@@ -13,7 +13,7 @@ from PIL import Image
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.matcher import alignment, relevance
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Examples, Side
+from kadr.matcher.relevance import Embeddings, Examples
 from kadr.stores import NewFile, NewPhoto, Store, open_store
 from kadr.stores.sqlite import SqliteStore
 from kadr.types import Assessment, Filters, PhotoFacts, Vectors
@@ -56,7 +56,7 @@ def colour_matcher(seed: int = 0) -> Matcher:
     )
     groups = [str(number) for number in range(300)] * 2
     pairs = Examples(
-        Side(left, space.images(left)), Side(right, space.texts(right)), truth, np.ones(600), groups, truth
+        Embeddings(left, space.images(left)), Embeddings(right, space.texts(right)), truth, np.ones(600), groups, truth
     )  # fmt: skip
     head = relevance.fit(pairs, calibrate=False)
     return Matcher("colours", "words", images, words, space, head)

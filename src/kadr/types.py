@@ -20,6 +20,12 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Experts: TypeAlias = Literal["majority", "median", "mean", "dawid-skene"]
 """How the grades of several experts become one."""
 
+Pair: TypeAlias = tuple[str, str]
+"""(query, image)."""
+
+GRADES = (1, 2, 3, 4)
+"""What an expert may say of a pair, from no to yes."""
+
 Judges: TypeAlias = Literal["both", "experts", "crowd"]
 """Whose judgements are learned from."""
 

@@ -1,6 +1,5 @@
 """The drawn archive: its layout, and that its truth, captions and judges agree."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import kadr.data.drawn.archive as archive_module
+from archives import read_rows
 from kadr.data import dataset
 from kadr.data.drawn import Figure, Scene, Truth, caption_ru, generate
 from kadr.data.drawn.captions import Mention, Statement, describe, relations, relevance
@@ -29,11 +29,6 @@ seeds = st.integers(0, 2**32)
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
     folder = tmp_path_factory.mktemp("scenes") / "Архив été"
     return folder, generate(folder, images=IMAGES, seed=7)
-
-
-def rows(path: Path, delimiter: str) -> list[list[str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file, delimiter=delimiter))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -69,9 +64,9 @@ def test_pictures_are_small_jpegs_split_in_two(made: tuple[Path, Truth]) -> None
 
 def test_training_rows_are_the_expert_pairs_with_their_text(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    header, *train = rows(folder / "train_dataset.csv", ",")
+    header, *train = read_rows(folder / "train_dataset.csv", ",")
     assert header == ["image", "query_id", "query_text"]
-    experts = rows(folder / "ExpertAnnotations.tsv", "\t")
+    experts = read_rows(folder / "ExpertAnnotations.tsv", "\t")
     assert sorted((image, query) for image, query, _ in train) == sorted(
         (image, query) for image, query, *_ in experts
     )
@@ -83,7 +78,7 @@ def test_training_rows_are_the_expert_pairs_with_their_text(made: tuple[Path, Tr
 
 def test_expert_rows_hold_three_grades(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    experts = rows(folder / "ExpertAnnotations.tsv", "\t")
+    experts = read_rows(folder / "ExpertAnnotations.tsv", "\t")
     assert all(len(row) == 5 and set(row[2:]) <= set("1234") for row in experts)
     assert [(query, image) for image, query, *_ in experts] == list(truth.graded)
     assert len(set(truth.graded)) == len(truth.graded) == 6 * 90
@@ -91,7 +86,7 @@ def test_expert_rows_hold_three_grades(made: tuple[Path, Truth]) -> None:
 
 def test_crowd_rows_hold_counts_and_their_share(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    crowd = rows(folder / "CrowdAnnotations.tsv", "\t")
+    crowd = read_rows(folder / "CrowdAnnotations.tsv", "\t")
     assert [(query, image) for image, query, *_ in crowd] == list(truth.voted)
     assert len(set(truth.voted)) == len(truth.voted) == 40 * 90
     for _, query, share, yes, no in crowd:
@@ -102,20 +97,20 @@ def test_crowd_rows_hold_counts_and_their_share(made: tuple[Path, Truth]) -> Non
 
 def test_some_crowd_queries_have_no_text(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    known = {query for _, query, _ in rows(folder / "train_dataset.csv", ",")}
+    known = {query for _, query, _ in read_rows(folder / "train_dataset.csv", ",")}
     assert {query for query, _ in truth.voted} - known
 
 
 def test_test_queries_are_all_five_captions_of_each_test_image(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    header, *queries = rows(folder / "test_queries.csv", "|")
+    header, *queries = read_rows(folder / "test_queries.csv", "|")
     assert header == ["", "query_id", "query_text", "image"]
     expected = [(image, number) for image in truth.test_images for number in range(5)]
     assert [row[0] for row in queries] == [str(place) for place in range(len(expected))]
     assert [row[1] for row in queries] == [f"{image}#{number}" for image, number in expected]
     assert [row[2] for row in queries] == [truth.captions[row[1]] for row in queries]
     assert [row[3] for row in queries] == [image for image, _ in expected]
-    listed = rows(folder / "test_images.csv", ",")
+    listed = read_rows(folder / "test_images.csv", ",")
     assert listed == [["image"], *([name] for name in truth.test_images)]
 
 
@@ -170,7 +165,7 @@ def test_child_words_stand_only_under_pictures_of_children(made: tuple[Path, Tru
 
 def test_expert_severity_shows_in_the_grades(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    table = rows(folder / "ExpertAnnotations.tsv", "\t")
+    table = read_rows(folder / "ExpertAnnotations.tsv", "\t")
     means = np.array([row[2:] for row in table], dtype=float).mean(axis=0)
     assert list(np.argsort(means)) == list(np.argsort(truth.severities)[::-1])
     assert means == pytest.approx([1.44, 1.62, 1.88], abs=0.2)
@@ -178,9 +173,9 @@ def test_expert_severity_shows_in_the_grades(made: tuple[Path, Truth]) -> None:
 
 def test_grades_and_votes_follow_the_truth(made: tuple[Path, Truth]) -> None:
     folder, truth = made
-    experts = rows(folder / "ExpertAnnotations.tsv", "\t")
+    experts = read_rows(folder / "ExpertAnnotations.tsv", "\t")
     grades = [np.mean([int(grade) for grade in row[2:]]) for row in experts]
-    shares = [float(row[2]) for row in rows(folder / "CrowdAnnotations.tsv", "\t")]
+    shares = [float(row[2]) for row in read_rows(folder / "CrowdAnnotations.tsv", "\t")]
     for figures, pairs in ((grades, truth.graded), (shares, truth.voted)):
         known = [truth.relevance(*pair) for pair in pairs]
         assert np.corrcoef(figures, known)[0, 1] > 0.6
@@ -188,11 +183,13 @@ def test_grades_and_votes_follow_the_truth(made: tuple[Path, Truth]) -> None:
 
 def test_the_mix_of_grades_and_votes_is_like_the_real_one(made: tuple[Path, Truth]) -> None:
     folder, _ = made
-    grades = Counter("".join("".join(r[2:]) for r in rows(folder / "ExpertAnnotations.tsv", "\t")))
+    grades = Counter(
+        "".join("".join(r[2:]) for r in read_rows(folder / "ExpertAnnotations.tsv", "\t"))
+    )
     total = sum(grades.values())
     assert 0.5 < grades["1"] / total < 0.75
     assert grades["1"] > grades["2"] > grades["3"] > 0 < grades["4"]
-    shares = [float(row[2]) for row in rows(folder / "CrowdAnnotations.tsv", "\t")]
+    shares = [float(row[2]) for row in read_rows(folder / "CrowdAnnotations.tsv", "\t")]
     assert 0.02 < np.mean(np.array(shares) >= 0.5) < 0.12
 
 

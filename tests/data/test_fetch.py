@@ -1,6 +1,7 @@
 """Downloading and unzipping, against a host on this machine and zips that mean harm."""
 
 import errno
+import hashlib
 import io
 import random
 import shutil
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archives import write_archive
-from kadr.data import dataset, fetch
+from kadr.data import dataset, fetch, unzip
 from kadr.errors import DataError
 
 
@@ -228,6 +229,34 @@ def test_a_host_in_trouble_does_not_cost_what_is_there(
     assert [asked.get("Range") for asked in host.asked] == [None, "bytes=1000-", "bytes=1000-"]
 
 
+def test_an_interrupt_keeps_what_came(host: Host, tiny_zip: bytes, tmp_path: Path) -> None:
+    """Ctrl-C in the middle: the next run asks for the rest."""
+    host.content = tiny_zip
+
+    def interrupt(done: int, _total: int | None) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch.fetch(tmp_path / "data", url=host.url, on_progress=interrupt)
+    part = (tmp_path / "data.part" / "archive.zip.part").stat().st_size
+    assert part
+    fetch.fetch(tmp_path / "data", url=host.url)
+    assert host.asked[-1]["Range"] == f"bytes={part}-"
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_the_digest_is_compared(host: Host, tiny_zip: bytes, tmp_path: Path, upper: bool) -> None:
+    host.content = tiny_zip
+    digest = hashlib.sha256(tiny_zip).hexdigest()
+    with pytest.raises(DataError, match=f"SHA-256 is {digest}, not 00: check the address"):
+        fetch.fetch(tmp_path / "data", url=host.url, sha256="00")
+    assert files_below(tmp_path) == ["data.part", "data.part/source.json"]
+    digest = digest.upper() if upper else digest
+    folder = fetch.fetch(tmp_path / "data", url=host.url, sha256=digest)
+    assert (folder / fetch.KEY_FILE).exists()
+
+
 def test_a_missing_file_is_said(host: Host, tmp_path: Path) -> None:
     host.status, host.resumes = 404, False
     with pytest.raises(DataError, match="answers 404 Not Found: check the address"):
@@ -320,9 +349,9 @@ def test_a_zip_that_lies_about_sizes_is_refused(host: Host, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ("MAX_ZIP_BYTES", "larger than"),
-        ("MAX_UNZIPPED_BYTES", "would become"),
-        ("MAX_ENTRIES", "entries, more than 3"),
+        ("fetch.MAX_ZIP_BYTES", "larger than"),
+        ("unzip.MAX_UNZIPPED_BYTES", "would become"),
+        ("unzip.MAX_ENTRIES", "entries, more than 3"),
     ],
 )
 def test_each_limit_holds(
@@ -333,7 +362,7 @@ def test_each_limit_holds(
     limit: str,
     words: str,
 ) -> None:
-    monkeypatch.setattr(fetch, limit, 3)
+    monkeypatch.setattr(f"kadr.data.{limit}", 3)
     host.content, host.tells_length = tiny_zip, False
     with pytest.raises(DataError, match=words):
         fetch.fetch(tmp_path / "data", url=host.url)
@@ -361,9 +390,13 @@ def test_a_disk_without_space_is_said_before_it_is_full(
     assert asked == 1
 
 
-@pytest.mark.parametrize("step", ["_extract", "_move"])
+@pytest.mark.parametrize("step", ["unzip._extract", "fetch._move"])
 def test_a_crash_while_unzipping_leaves_nothing_half_done(
-    host: Host, tiny_zip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    host: Host,
+    tiny_zip: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
 ) -> None:
     host.content = tiny_zip
 
@@ -371,7 +404,7 @@ def test_a_crash_while_unzipping_leaves_nothing_half_done(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(fetch, step, crash)
+        broken.setattr(f"kadr.data.{step}", crash)
         with pytest.raises(DataError, match="No space left on device: free some space"):
             fetch.fetch(tmp_path / "data", url=host.url)
     assert not (tmp_path / "data").exists()
@@ -426,5 +459,5 @@ def test_a_damaged_zip_raises_nothing_but_data_errors(
     folder = tmp_path_factory.mktemp("damaged")
     (folder / "archive.zip").write_bytes(content)
     with suppress(DataError), fetch._disk_errors():
-        fetch._unzip(folder / "archive.zip", folder / "unzipped")
+        unzip.unzip(folder / "archive.zip", folder / "unzipped", fetch.KEY_FILE)
     assert {path.name for path in folder.iterdir()} <= {"archive.zip", "unzipped"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archives import write_archive
-from kadr.data import dataset, judges, labels
+from kadr.data import agreement, dataset, judges, labels
 from kadr.errors import DataError
 from kadr.types import Dataset, Judgement, Votes
 
@@ -63,8 +63,8 @@ def test_counts() -> None:
     found = judges.study(HAND)
     assert (found.expert_pairs, found.crowd_pairs) == (5, 5)
     assert found.coverage == labels.coverage(HAND.judgements, HAND.votes)
-    assert found.agreement == labels.agreement(HAND.judgements)
-    assert found.crowd == labels.crowd_agreement(HAND.judgements, HAND.votes)
+    assert found.agreement == agreement.expert_agreement(HAND.judgements)
+    assert found.crowd == agreement.crowd_agreement(HAND.judgements, HAND.votes)
     assert (found.confusions is not None) == HAS_CROWDKIT
 
 

@@ -1,10 +1,6 @@
-import importlib.util
 import math
 import random
-import sys
-from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -12,21 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadr import metrics
-from kadr.data import dataset, labels
-from kadr.data.labels import BetaPrior, Pair
-from kadr.errors import DataError, MissingExtraError
+from judgements import counts, grade_lists, judgement_tables, panel, unanimous_pairs, vote_tables
+from kadr.data import agreement, labels
+from kadr.data.labels import BetaPrior
 from kadr.types import Dataset, Experts, Judgement, Label, Votes
 
 PRIOR = BetaPrior(0.2, 1.8)
 RULES: tuple[Experts, ...] = ("majority", "median", "mean")
-
-
-def panel(query: str, image: str, *given_grades: int) -> list[Judgement]:
-    return [
-        Judgement(query, image, str(rater), grade)
-        for rater, grade in enumerate(given_grades, start=1)
-    ]
 
 
 def target_of(judgements: Sequence[Judgement], experts: Experts) -> float:
@@ -34,15 +22,6 @@ def target_of(judgements: Sequence[Judgement], experts: Experts) -> float:
     return label.target
 
 
-pairs = st.tuples(st.sampled_from(["q1", "q2", "q3"]), st.sampled_from(["a.jpg", "b.jpg"]))
-grade_lists = st.lists(st.integers(1, 4), min_size=1, max_size=5)
-judgement_tables = st.dictionaries(pairs, grade_lists, max_size=6).map(
-    lambda table: [j for (query, image), g in table.items() for j in panel(query, image, *g)]
-)
-counts = st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda count: sum(count) > 0)
-vote_tables = st.dictionaries(pairs, counts, max_size=6).map(
-    lambda table: [Votes(query, image, *count) for (query, image), count in table.items()]
-)
 rules = st.sampled_from(RULES)
 shares = st.floats(0, 1)
 
@@ -104,171 +83,6 @@ class TestGrades:
     def test_majority_is_a_grade_that_somebody_gave(self, given_grades: list[int]) -> None:
         found = labels.grades(panel("q", "i", *given_grades), "majority")
         assert set(found.values()) <= set(given_grades)
-
-
-@pytest.fixture(scope="session")
-def crowdkit() -> None:
-    if importlib.util.find_spec("crowdkit") is None:
-        pytest.skip('crowd-kit isn\'t installed: pip install "kadr[research]"')
-
-
-class TestDawidSkene:
-    def test_missing_extra_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "crowdkit.aggregation", None)
-        with pytest.raises(MissingExtraError, match=r'pip install "kadr\[research\]"'):
-            labels.grades(panel("q", "i", 1, 2, 3), "dawid-skene")
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_learns_who_errs(self) -> None:
-        source = random.Random(0)
-        truth = {("q", f"{number}.jpg"): source.choice([1, 4]) for number in range(60)}
-        table = [
-            judgement
-            for (query, image), grade in truth.items()
-            for judgement in panel(query, image, grade, grade, source.choice([1, 4]))
-        ]
-        found = labels.grades(table, "dawid-skene")
-        assert found.keys() == truth.keys()
-        assert all(abs(found[pair] - truth[pair]) < 0.1 for pair in truth)
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_order_does_not_matter(self) -> None:
-        table = panel("q", "a", 1, 1, 2) + panel("q", "b", 4, 3, 4) + panel("q", "c", 1, 2, 1)
-        shuffled = random.Random(1).sample(table, len(table))
-        assert labels.grades(table, "dawid-skene") == labels.grades(shuffled, "dawid-skene")
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_nothing_judged_gives_nothing(self) -> None:
-        assert labels.grades([], "dawid-skene") == {}
-
-    @pytest.mark.usefixtures("crowdkit")
-    @pytest.mark.archive
-    def test_real_archive(self, real: Dataset) -> None:
-        unanimous = unanimous_pairs(real)
-        found = labels.grades(real.judgements, "dawid-skene")
-        assert len(found) == 5822
-        assert all(1 <= grade <= 4 for grade in found.values())
-        assert all(abs(found[pair] - grade) < 0.1 for pair, grade in unanimous.items())
-
-
-class TestConfusions:
-    def test_missing_extra_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "crowdkit.aggregation", None)
-        with pytest.raises(MissingExtraError, match=r'pip install "kadr\[research\]"'):
-            labels.confusions(panel("q", "i", 1, 2, 3))
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_nothing_judged_gives_nothing(self) -> None:
-        assert labels.confusions([]) == ()
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_counts_by_hand(self) -> None:
-        """Two experts always agree, so they are the truth; the third calls 5 of 20 ones a four."""
-        table = [
-            judgement
-            for number in range(40)
-            for judgement in panel(
-                "q", f"{number:02}", *(3 * [4] if number >= 20 else [1, 1, 4 if number < 5 else 1])
-            )
-        ]
-        nothing = [math.nan] * 4
-        right = np.array([[1, 0, 0, 0], nothing, nothing, [0, 0, 0, 1]])
-        one, two, three = labels.confusions(table)
-        assert [one.rater, two.rater, three.rater] == ["1", "2", "3"]
-        np.testing.assert_allclose(one.matrix, right, atol=1e-6)
-        np.testing.assert_allclose(two.matrix, right, atol=1e-6)
-        erring = np.array([[0.75, 0, 0, 0.25], nothing, nothing, [0, 0, 0, 1]])
-        np.testing.assert_allclose(three.matrix, erring, atol=1e-6)
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_a_rater_who_never_met_a_grade_has_no_rates_for_it(self) -> None:
-        table = [j for n in range(9) for j in panel("q", f"a{n}", 1, 1)]
-        table += [j for n in range(9) for j in panel("q", f"b{n}", 4, 4)]
-        _, _, third = labels.confusions([*table, Judgement("q", "a0", "3", 1)])
-        assert np.isnan(third.matrix).all(axis=1).tolist() == [False, True, True, True]
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_recovers_the_raters_that_made_the_grades(self) -> None:
-        source = np.random.default_rng(0)
-        sure = np.full((4, 4), 0.05) + 0.8 * np.eye(4)
-        strict = np.array([[0.9, 0.1, 0, 0], [0.4, 0.6, 0, 0], [0, 0.4, 0.6, 0], [0, 0, 0.4, 0.6]])
-        matrices = [sure, sure, sure, strict]
-        table = [
-            Judgement("q", f"{number:04}", str(rater), int(source.choice(4, p=matrix[true])) + 1)
-            for number, true in enumerate(source.integers(4, size=3000))
-            for rater, matrix in enumerate(matrices)
-        ]
-        for found, matrix in zip(labels.confusions(table), matrices, strict=True):
-            np.testing.assert_allclose(found.matrix, matrix, atol=0.05)
-
-    @pytest.mark.usefixtures("crowdkit")
-    @settings(max_examples=20, deadline=None)
-    @given(judgement_tables.filter(bool), st.randoms())
-    def test_rows_are_shares_and_order_does_not_matter(
-        self, judgements: list[Judgement], source: random.Random
-    ) -> None:
-        found = labels.confusions(judgements)
-        assert [one.rater for one in found] == sorted({j.rater for j in judgements})
-        for one in found:
-            known = one.matrix[~np.isnan(one.matrix).any(axis=1)]
-            assert ((known >= 0) & (known <= 1)).all()
-            np.testing.assert_allclose(known.sum(axis=1), 1)
-        shuffled = labels.confusions(source.sample(judgements, len(judgements)))
-        for one, other in zip(found, shuffled, strict=True):
-            np.testing.assert_array_equal(one.matrix, other.matrix)
-
-
-class TestCrowdAgreement:
-    def test_by_hand(self) -> None:
-        judgements = [
-            *panel("q", "a", 1, 1, 1),
-            *panel("q", "b", 2, 2, 2),
-            *panel("q", "c", 2, 3, 4),
-            *panel("q", "d", 4, 4, 4),
-            *panel("q", "alone", 4, 4, 4),
-        ]
-        votes = [
-            Votes("q", "a", 0, 3),
-            Votes("q", "b", 2, 1),
-            Votes("q", "c", 1, 2),
-            Votes("q", "d", 3, 0),
-            Votes("q", "unknown", 3, 0),
-        ]
-        found = labels.crowd_agreement(judgements, votes)
-        assert found.pairs == 4
-        assert [(g.grade, g.pairs, g.share) for g in found.by_grade] == [
-            (1, 1, 0),
-            (2, 1, pytest.approx(2 / 3)),
-            (3, 1, pytest.approx(1 / 3)),
-            (4, 1, 1),
-        ]
-        assert found.expert_target == pytest.approx((0 + 1 / 3 + 2 / 3 + 1) / 4)
-        assert found.crowd_share == pytest.approx(0.5)
-        assert found.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))
-        assert found.kendall == pytest.approx((5 - 1) / 6)
-
-    def test_a_constant_has_no_rank_correlation(self) -> None:
-        judgements = panel("q", "a", 1, 1) + panel("q", "b", 4, 4)
-        found = labels.crowd_agreement(judgements, [Votes("q", "a", 0, 3), Votes("q", "b", 0, 3)])
-        assert math.isnan(found.spearman)
-        assert math.isnan(found.kendall)
-
-    def test_needs_a_common_pair(self) -> None:
-        with pytest.raises(DataError, match="no pair was judged by experts and crowd"):
-            labels.crowd_agreement(panel("q", "a", 1, 1), [Votes("q", "b", 0, 3)])
-
-    @settings(max_examples=25)
-    @given(judgement_tables, vote_tables, st.randoms())
-    def test_order_does_not_matter(
-        self, judgements: list[Judgement], votes: list[Votes], source: random.Random
-    ) -> None:
-        shared = labels.shared_pairs(judgements, votes).pairs
-        if not shared:
-            return
-        found = labels.crowd_agreement(judgements, votes)
-        assert found.pairs == len(shared) == sum(grade.pairs for grade in found.by_grade)
-        mixed = source.sample(judgements, len(judgements)), source.sample(votes, len(votes))
-        assert repr(labels.crowd_agreement(*mixed)) == repr(found)  # NaN equals nothing
 
 
 class TestPrior:
@@ -446,77 +260,10 @@ class TestVerdicts:
     def test_shared_pairs_are_those_of_both_sides(self) -> None:
         judgements = panel("q", "b", 4, 4, 4) + panel("q", "a", 1, 1, 1) + panel("q", "c", 1, 1, 1)
         votes = [Votes("q", "a", 1, 2), Votes("q", "b", 3, 0), Votes("q", "d", 3, 0)]
-        shared = labels.shared_pairs(judgements, votes)
+        shared = agreement.shared_pairs(judgements, votes)
         assert shared.pairs == (("q", "a"), ("q", "b"))
         assert shared.shares.tolist() == [pytest.approx(1 / 3), 1.0]
         assert shared.verdicts.tolist() == [False, True]
-
-
-class TestAgreement:
-    def test_perfect_agreement(self) -> None:
-        found = labels.agreement(panel("q", "a", 1, 1, 1) + panel("q", "b", 4, 4, 4))
-        assert (found.pairs, found.alpha, found.all_agree) == (2, 1.0, 1.0)
-        assert all(rater.difference == 0 for rater in found.severity)
-        assert not found.columns_sorted
-
-    def test_shares_of_pairs(self) -> None:
-        table = panel("q", "a", 1, 1, 1) + panel("q", "b", 2, 1, 1) + panel("q", "c", 1, 2, 3)
-        found = labels.agreement(table + panel("q", "alone", 4))
-        assert found.pairs == 3
-        assert (found.all_agree, found.some_agree, found.all_differ) == (1 / 3, 1 / 3, 1 / 3)
-
-    def test_severity_is_set_against_the_mean_of_all(self) -> None:
-        found = labels.agreement(panel("q", "a", 1, 3) + panel("q", "b", 2, 4))
-        assert [(s.rater, s.mean, s.difference) for s in found.severity] == [
-            ("1", 1.5, -1.0),
-            ("2", 3.5, 1.0),
-        ]
-
-    def test_alpha_matches_a_published_example(self) -> None:
-        """Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", data C, ordinal."""
-        rows = {
-            "A": [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
-            "B": [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
-            "C": [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
-            "D": [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
-        }
-        table = [
-            Judgement("q", f"{unit:02}", rater, grade)
-            for rater, row in rows.items()
-            for unit, grade in enumerate(row)
-            if grade is not None
-        ]
-        assert labels.agreement(table).alpha == pytest.approx(0.815, abs=5e-4)
-
-    def test_alpha_is_undefined_where_nothing_differs(self) -> None:
-        assert math.isnan(labels.agreement(panel("q", "a", 2, 2)).alpha)
-
-    def test_tells_sorted_columns(self) -> None:
-        table = panel("q", "a", 1, 1, 2) + panel("q", "b", 2, 4, 4)
-        assert labels.agreement(table).columns_sorted
-        assert not labels.agreement(table + panel("q", "c", 3, 2, 4)).columns_sorted
-
-    @given(st.randoms())
-    def test_alpha_does_not_depend_on_who_is_who(self, source: random.Random) -> None:
-        rows = [(1, 1, 2), (2, 3, 4), (4, 4, 4), (1, 1, 1)]
-        mixed = [source.sample(row, 3) for row in rows]
-        plain = [j for i, row in enumerate(rows) for j in panel("q", str(i), *row)]
-        other = [j for i, row in enumerate(mixed) for j in panel("q", str(i), *row)]
-        assert labels.agreement(other).alpha == pytest.approx(labels.agreement(plain).alpha)
-
-    def test_one_expert_cannot_agree(self) -> None:
-        with pytest.raises(DataError, match="no pair was graded by two experts"):
-            labels.agreement(panel("q", "a", 1) + panel("q", "b", 2))
-
-    def test_refuses_a_rater_who_graded_a_pair_twice(self) -> None:
-        with pytest.raises(DataError, match="graded i with query q twice"):
-            labels.grade_table(panel("q", "i", 1) + panel("q", "i", 2))
-
-    def test_table_marks_what_is_missing(self) -> None:
-        table = labels.grade_table(panel("q", "b", 3, 4) + panel("q", "a", 1))
-        assert table.pairs == (("q", "a"), ("q", "b"))
-        assert table.raters == ("1", "2")
-        np.testing.assert_equal(table.grades, [[1, np.nan], [3, 4]])
 
 
 class TestTraps:
@@ -548,20 +295,8 @@ class TestTraps:
 
 
 @pytest.fixture(scope="module")
-def real(archive: Path) -> Dataset:
-    return dataset.load(archive)
-
-
-@pytest.fixture(scope="module")
 def real_labels(real: Dataset) -> tuple[Label, ...]:
     return labels.combine(real.judgements, real.votes)
-
-
-def unanimous_pairs(real: Dataset) -> dict[Pair, int]:
-    panels: defaultdict[Pair, set[int]] = defaultdict(set)
-    for judgement in real.judgements:
-        panels[judgement.query, judgement.image].add(judgement.grade)
-    return {pair: min(given) for pair, given in panels.items() if len(given) == 1}
 
 
 @pytest.mark.archive
@@ -606,7 +341,7 @@ class TestRealArchive:
     def test_rows_do_not_multiply(self, real: Dataset) -> None:
         found = labels.combine(real.judgements, [], experts="median")
         assert len(found) == 5822
-        middle = labels.grades(real.judgements, "median")
+        middle = labels.median_grades(real.judgements)
         assert all(
             label.target == pytest.approx((middle[label.query, label.image] - 1) / 3)
             for label in found
@@ -619,43 +354,6 @@ class TestRealArchive:
 
     def test_event_of_record(self, real: Dataset) -> None:
         assert fmean(labels.verdicts(real.judgements).values()) == pytest.approx(0.142, abs=5e-4)
-
-    def test_crowd_ranks_what_experts_call_relevant(self, real: Dataset) -> None:
-        shared = labels.shared_pairs(real.judgements, real.votes)
-        assert len(shared.pairs) == 2329
-        assert metrics.roc_auc(shared.shares, shared.verdicts) == pytest.approx(0.855, abs=5e-4)
-
-    def test_agreement(self, real: Dataset) -> None:
-        found = labels.agreement(real.judgements)
-        assert found.pairs == 5822
-        assert found.alpha == pytest.approx(0.694, abs=5e-4)
-        assert found.all_agree == pytest.approx(0.582, abs=5e-4)
-        assert found.all_differ == pytest.approx(126 / 5822)
-
-    def test_the_columns_are_sorted_grades_and_not_people(self, real: Dataset) -> None:
-        found = labels.agreement(real.judgements)
-        assert found.columns_sorted
-        means = [rater.mean for rater in found.severity]
-        assert means == [pytest.approx(mean, abs=0.005) for mean in (1.44, 1.62, 1.88)]
-
-    def test_crowd_and_experts_are_on_different_scales(self, real: Dataset) -> None:
-        found = labels.crowd_agreement(real.judgements, real.votes)
-        assert [grade.pairs for grade in found.by_grade] == [604, 957, 463, 305]
-        assert [grade.share for grade in found.by_grade] == [
-            pytest.approx(share, abs=5e-4) for share in (0.003, 0.048, 0.310, 0.890)
-        ]
-        assert found.expert_target == pytest.approx(0.403, abs=5e-4)
-        assert found.crowd_share == pytest.approx(0.198, abs=5e-4)
-        assert found.spearman == pytest.approx(0.715, abs=5e-4)
-        assert found.kendall == pytest.approx(0.620, abs=5e-4)
-
-    @pytest.mark.usefixtures("crowdkit")
-    def test_sorted_columns_make_the_middle_one_look_perfect(self, real: Dataset) -> None:
-        """Decision 4: on sorted columns Dawid and Skene's model degenerates to the median."""
-        low, middle, high = (one.matrix for one in labels.confusions(real.judgements))
-        np.testing.assert_allclose(middle, np.eye(4), atol=1e-3)
-        np.testing.assert_allclose(np.triu(low, 1), 0, atol=1e-3)
-        np.testing.assert_allclose(np.tril(high, -1), 0, atol=1e-3)
 
     def test_prior_is_that_of_a_crowd_that_mostly_says_no(self, real: Dataset) -> None:
         prior = labels.fit_prior(real.votes)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kadr import metrics
 from kadr.data import dataset
 from kadr.data import drawn as scenes
 from kadr.encoders import TextEncoder, load_text_encoder, state
@@ -16,6 +15,7 @@ from kadr.encoders.vectors import VectorCache
 from kadr.errors import KadrError
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import WEIGHTS, Matcher
+from kadr.metrics import resampling
 from kadr.study import compare as flow
 from kadr.study import train
 from kadr.study.train import Config
@@ -54,12 +54,12 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     monkeypatch.setattr(flow, "load_text_encoder", spy)
     monkeypatch.setattr(flow, "RESAMPLES", 50)
-    real = metrics.bootstrap
+    real = resampling.bootstrap
 
     def bootstrap(*arguments: Any, **options: Any) -> Interval:
         return real(*arguments, **options | {"resamples": 20})
 
-    monkeypatch.setattr(metrics, "bootstrap", bootstrap)
+    monkeypatch.setattr(resampling, "bootstrap", bootstrap)
     return calls
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kadr.data import tables
 from kadr.errors import KadrError, LibraryError
 from kadr.law import audit, proof, review, reviewers
 from kadr.law.policy import PRESETS, Policy
@@ -433,7 +434,7 @@ def test_no_cell_is_a_formula_and_every_text_comes_back(text: str, start: str) -
     rows = list(csv.DictReader(io.StringIO(reviewers.to_csv([photo]), newline="")))
     for cell in rows[0].values():
         assert not cell.lstrip(" ").startswith(tuple("=+-@\t\r＝＋－＠"))
-    assert reviewers._as_meant(rows[0]["who"]) == name
+    assert tables.as_meant(rows[0]["who"]) == name
 
 
 def test_sheet_comes_back_as_decisions(store: Store) -> None:

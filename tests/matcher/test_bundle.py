@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 
 from kadr.encoders import load_image_encoder, load_text_encoder
+from kadr.encoders.mini import IMAGE_WEIGHTS, MiniImages
 from kadr.errors import BundleError, KadrError
 from kadr.matcher import alignment, heads, relevance
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import MANIFEST, WEIGHTS, Matcher
 from kadr.matcher.heads import Classifier
-from kadr.matcher.relevance import Examples, Side
+from kadr.matcher.relevance import Embeddings, Examples
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 N = 200
@@ -36,8 +38,8 @@ def train(classifier: Classifier = "logistic", seed: int = 1) -> Matcher:
     half = np.arange(N) < N // 2
     other = np.where(half, np.arange(N), np.roll(np.arange(N), 7)).astype(np.intp)
     examples = Examples(
-        Side(images, joint.images(images)),
-        Side(texts, joint.texts(texts)).take(other),
+        Embeddings(images, joint.images(images)),
+        Embeddings(texts, joint.texts(texts)).take(other),
         half.astype(np.float64),
         np.ones(N),
         [f"{number}.jpg" for number in range(N)],
@@ -52,7 +54,7 @@ def trained() -> Matcher:
     return train()
 
 
-def sides(scorer: Matcher, n: int = 9) -> tuple[Side, Side]:
+def sides(scorer: Matcher, n: int = 9) -> tuple[Embeddings, Embeddings]:
     rng = np.random.default_rng(5)
     images = rng.normal(size=(n, scorer.image_encoder.dim)).astype(np.float32)
     texts = rng.normal(size=(n, scorer.text_encoder.dim)).astype(np.float32)
@@ -323,3 +325,72 @@ print(sorted(heavy & set(sys.modules)))
         check=False,
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+OUTSIDE = ("/dev/zero", "/etc/hostname", "../beside.onnx", "encoders/../../beside.onnx", "./x.onnx",
+           "~/x.onnx", "C:\\x.onnx", "\\\\host\\x.onnx", "encoders/link.onnx",
+           "encoders/device.onnx", "encoders/pipe.onnx", "encoders/away/beside.onnx",
+           "encoders/linked", "nul\0")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.parametrize("side", ["image_encoder", "text_encoder"])
+@pytest.mark.parametrize("before", ["mini:", "resnet18:", "torchvision:resnet18:", "colours+mini:"])
+def test_a_manifest_names_no_path_outside_its_folder(
+    bundle: Path, side: str, before: str, path: str
+) -> None:
+    """Nothing is opened: a device would be read for ever."""
+    (bundle.parent / "beside.onnx").write_bytes(b"x")
+    inside = bundle / "encoders"
+    inside.mkdir()
+    (inside / "link.onnx").symlink_to(bundle.parent / "beside.onnx")
+    (inside / "device.onnx").symlink_to("/dev/zero")
+    (inside / "away").symlink_to(bundle.parent)
+    (inside / "linked").mkdir()
+    (inside / "linked" / "model.safetensors").symlink_to("/dev/zero")
+    os.mkfifo(inside / "pipe.onnx")
+    if side == "text_encoder":
+        before = {"mini:": "word2vec:", "resnet18:": "bert:", "colours+mini:": "words+bert:"}.get(
+            before, "glove:"
+        )
+    rewrite(bundle, lambda manifest: manifest[side].update(spec=before + path))
+    with pytest.raises(BundleError, match="which is no file of this folder"):
+        matcher.load(bundle)
+
+
+def test_a_file_that_an_encoder_reads_travels_with_the_bundle(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "image.onnx"
+    mine.parent.mkdir()
+    mine.write_bytes(IMAGE_WEIGHTS.read_bytes())
+    scorer = replace(trained(), image_spec=f"mini:{mine}", image_encoder=MiniImages(mine))
+    folder = matcher.save(scorer, tmp_path / "bundle")
+    mine.unlink()
+    moved = folder.rename(tmp_path / "elsewhere")
+    loaded = matcher.load(moved)
+    assert loaded.image_encoder.name == scorer.image_encoder.name
+    assert str(tmp_path) not in (moved / MANIFEST).read_text(encoding="utf-8")
+    again = matcher.save(loaded, tmp_path / "again")
+    assert matcher.load(again).image_encoder.name == scorer.image_encoder.name
+    matcher.save(loaded, moved)  # over itself
+    assert matcher.load(moved).image_encoder.name == scorer.image_encoder.name
+
+
+@pytest.mark.parametrize("name", [MANIFEST, WEIGHTS])
+@pytest.mark.parametrize("kind", ["device", "link", "pipe"])
+def test_a_bundle_s_own_files_are_plain_files(bundle: Path, name: str, kind: str) -> None:
+    content = (bundle / name).read_bytes()
+    (bundle / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(bundle / name)
+    else:
+        (bundle.parent / "other").write_bytes(content)
+        (bundle / name).symlink_to("/dev/zero" if kind == "device" else bundle.parent / "other")
+    with pytest.raises(BundleError, match="not a plain file of its folder"):
+        matcher.load(bundle)
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_a_manifest_that_is_nested_too_deeply_is_said(bundle: Path, deep: str) -> None:
+    (bundle / MANIFEST).write_text(deep, encoding="utf-8")
+    with pytest.raises(BundleError, match="nested too deeply"):
+        matcher.load(bundle)

@@ -20,7 +20,7 @@ from kadr.matcher import explain, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.explain import MOST_WORDS, spans, without
-from kadr.matcher.relevance import Examples, Side
+from kadr.matcher.relevance import Embeddings, Examples
 from kadr.photos.images import decode
 from kadr.report.heatmap import overlay
 from kadr.types import Floats, Vectors, WordEffect
@@ -86,8 +86,8 @@ def colours() -> Matcher:
     # A mean that isn't zero and a map that turns: both must be shared out among the places.
     turn = np.array([[1, 0.2, 0], [-0.2, 1, 0], [0, 0.1, 0.9]], np.float32)
     space = Alignment(mean, turn, mean, turn, image_bank, text_bank, np.full(3, 0.7, np.float32))
-    images = Side(pictures, space.images(pictures))
-    texts = Side(named, space.texts(named))
+    images = Embeddings(pictures, space.images(pictures))
+    texts = Embeddings(named, space.texts(named))
     match = (pictures * named).sum(1) > 0.5
     truth: Floats = match.astype(np.float64)
     groups = [str(number) for number in range(400)]
@@ -113,7 +113,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-def side(scorer: Matcher, paths: Sequence[Path]) -> Side:
+def side(scorer: Matcher, paths: Sequence[Path]) -> Embeddings:
     encoder = scorer.image_encoder
     pixels = [encoder.prepare(decode(path, encoder.size)) for path in paths]
     return scorer.images(encoder.encode(pixels))

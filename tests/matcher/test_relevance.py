@@ -14,17 +14,17 @@ from sklearn.metrics import roc_auc_score
 from kadr.matcher import alignment, heads, relevance
 from kadr.matcher.alignment import Joint
 from kadr.matcher.heads import Classifier, Settings
-from kadr.matcher.relevance import Examples, Relevance, Side
+from kadr.matcher.relevance import Embeddings, Examples, Relevance
 from kadr.types import Floats, Label, Vectors
 
 DIM = 8
 
 
-def side(n: int, rng: np.random.Generator) -> Side:
+def side(n: int, rng: np.random.Generator) -> Embeddings:
     vectors = rng.normal(size=(n, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     density, correlations = np.zeros((n, 2), np.float32), np.full(DIM, 0.5, np.float32)
-    return Side(vectors, Joint(vectors, density, correlations))
+    return Embeddings(vectors, Joint(vectors, density, correlations))
 
 
 def pairs(n: int, seed: int, steepness: float = 8.0) -> tuple[Examples, Floats]:
@@ -104,7 +104,7 @@ def test_probability_stays_open_far_from_what_was_seen(
     rng = np.random.default_rng(3)
     far = side(50, rng)
     distant = replace(far.joint, vectors=far.joint.vectors * np.float32(size))
-    far = Side(far.raw * np.float32(size), distant)
+    far = Embeddings(far.raw * np.float32(size), distant)
     probability = fitted.probability(far, far)
     assert ((probability > 0) & (probability < 1)).all()
 
@@ -162,7 +162,7 @@ def test_scores_that_mislead_become_the_base_rate() -> None:
     verdicts = (np.random.default_rng(2).random(2000) < 1 / (1 + np.exp(scores + 7))).astype(float)
     slope, intercept = relevance._calibrate(scores, verdicts)
     assert slope > 0
-    probability = relevance._sigmoid(slope * scores + intercept)
+    probability = heads.sigmoid(slope * scores + intercept)
     np.testing.assert_allclose(probability.mean(), verdicts.mean(), atol=0.02)
 
 
@@ -292,7 +292,7 @@ def test_spaces_are_learned_once_for_each_fold() -> None:
     examples, _ = pairs(100, 1)
     asked: list[NDArray[np.bool_]] = []
 
-    def spaces(held: NDArray[np.bool_]) -> tuple[Side, Side]:
+    def spaces(held: NDArray[np.bool_]) -> tuple[Embeddings, Embeddings]:
         asked.append(held.copy())
         return examples.images, examples.texts
 
@@ -344,8 +344,10 @@ def test_a_space_that_has_overfitted_is_calibrated_by_spaces_that_have_not() -> 
             images[taught], texts[taught], dim=20, image_ridge=1e-3, text_ridge=1e-3
         )
 
-    def sides(joint: alignment.Alignment, left: Vectors, right: Vectors) -> tuple[Side, Side]:
-        return Side(left, joint.images(left)), Side(right, joint.texts(right))
+    def sides(
+        joint: alignment.Alignment, left: Vectors, right: Vectors
+    ) -> tuple[Embeddings, Embeddings]:
+        return Embeddings(left, joint.images(left)), Embeddings(right, joint.texts(right))
 
     images, texts, match = world(300, 1)
     fresh_images, fresh_texts, fresh_match = world(3000, 2)

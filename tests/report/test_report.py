@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparisons import hostile, study
-from kadr import metrics, report
-from kadr.data.labels import Agreement, Severity
+from comparisons import hostile, interval, study
+from kadr import report
+from kadr.data.agreement import ExpertAgreement, Severity
 from kadr.errors import KadrError
 from kadr.law.policy import DISCLAIMERS, ExclusionReport, Removed
+from kadr.metrics import calibration, ranking
 from kadr.photos import files
 from kadr.report import conclusions
 from kadr.report.frames import Framer
@@ -44,10 +45,6 @@ DEFAULT_MANIFEST = {
     "pairs": 34933,
     "versions": {"kadr": "0.1.0"},
 }
-
-
-def interval(value: float, half: float = 0.02) -> Interval:
-    return Interval(value, value - half, value + half)
 
 
 def pair_figures(name: str, auc: Interval | None = None) -> PairFigures:
@@ -79,7 +76,7 @@ def evaluation(
         policy="under-16",
         pair_figures=(
             pair_figures("image-disjoint"),
-            pair_figures("image-and-query-disjoint", interval(0.9)),
+            pair_figures("query-disjoint head", interval(0.9)),
             pair_figures("image-disjoint, after the law", interval(0.905)),
         ),
         retrieval=(
@@ -95,13 +92,13 @@ def evaluation(
             ),
         ),
         cross_validated=CrossValidated(5000, interval(0.92), interval(0.51), interval(0.33)),
-        reliability=metrics.reliability(scores, truth, bins=5),
-        roc=metrics.roc_curve(scores, truth),
-        precision_recall=metrics.precision_recall_curve(scores, truth),
+        reliability=calibration.reliability(scores, truth, bins=5),
+        roc=ranking.roc_curve(scores, truth),
+        precision_recall=ranking.precision_recall_curve(scores, truth),
         scores_by_grade={"1": scores[~truth], "2": scores[:3], "3": scores[:0], "4": scores[truth]},
         grade_counts={1: 9797, 2: 4997, 3: 1701, 4: 971},
         target_histogram=tuple(range(20)),
-        agreement=Agreement(
+        agreement=ExpertAgreement(
             5822, 0.69, 0.58, 0.4, 0.02, (Severity("1", 1.4, -0.2),), columns_sorted=True
         ),
         exclusions=ExclusionReport(1000, 357, 5000, 1800, {"boy": Removed(357, 1800)}),
@@ -182,8 +179,8 @@ def test_figures_stand_beside_their_intervals(tmp_path: Path) -> None:
     russian = page(evaluation(), tmp_path / "r.html", language="ru")
     assert re.search(r'0\.910 <span class="span">\[0\.890, 0\.930\]</span>', english)
     assert re.search(r'0,910 <span class="span">\[0,890; 0,930\]</span>', russian)
-    assert "New photos and new texts" in english
-    assert "Новые фото и новые тексты" in russian
+    assert "New photos, texts new to the head" in english
+    assert "Новые фото, тексты новые для классификатора" in russian
     assert "Published protocols" in english
     assert "Published protocols" not in page(
         replace(evaluation(), cross_validated=None), tmp_path / "e.html"
@@ -270,7 +267,7 @@ def test_untrusted_text_is_escaped(tmp_path: Path, photos: dict[str, Path]) -> N
 
 
 def test_empty_evaluation_still_makes_a_page(tmp_path: Path) -> None:
-    nothing = Agreement(1, math.nan, 1.0, 0.0, 0.0, (), columns_sorted=False)
+    nothing = ExpertAgreement(1, math.nan, 1.0, 0.0, 0.0, (), columns_sorted=False)
     evaluated = replace(
         evaluation(),
         pair_figures=(),

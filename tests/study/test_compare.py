@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from kadr import metrics
 from kadr.data import dataset, labels
 from kadr.data import drawn as scenes
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import KadrError
 from kadr.matcher import heads
+from kadr.metrics import resampling
 from kadr.study import compare as flow
-from kadr.study import figures, train
+from kadr.study import figures, protocols, train
 from kadr.study.compare import KEPT, TABLE, Comparison, compare
 from kadr.study.train import Config, split
 from kadr.types import Dataset, Interval, Label
@@ -36,23 +36,16 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return dataset.load(path)
 
 
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
-
-
 @pytest.fixture(autouse=True, scope="module")
 def fewer_resamples() -> Iterator[None]:
     """Intervals are not what these tests look at."""
-    real = metrics.bootstrap
+    real = resampling.bootstrap
 
     def bootstrap(*arguments: Any, **options: Any) -> Interval:
         return real(*arguments, **options | {"resamples": 40})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "bootstrap", bootstrap)
+        patch.setattr(resampling, "bootstrap", bootstrap)
         patch.setattr(flow, "RESAMPLES", 200)
         yield
 
@@ -262,12 +255,12 @@ class TestLeaks:
         real = figures.pair_figures
 
         def remember(name: str, judged: Any, pairs: Any, crowd: Any, score: Any, c: Any) -> Any:
-            if name == "image-and-query-disjoint":
+            if name == protocols.QUERY_DISJOINT_PIPELINE:
                 said.append(dict(zip(pairs, score(pairs).tolist(), strict=True)))
             return real(name, judged, pairs, crowd, score, c)
 
         monkeypatch.setattr(figures, "pair_figures", remember)
-        fold = flow._text_folds(drawn)[0]
+        fold = protocols.text_folds(drawn)[0]
         config = replace(CONFIG, features=features)
         turned = contradicted(drawn, lambda query, _: query in fold)
         # The prior of the crowd's votes comes from all of them; so keep the votes.

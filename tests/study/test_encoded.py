@@ -1,6 +1,5 @@
 """An encoded archive: every row is the one that its name says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,8 @@ from kadr.encoders.vectors import VectorCache
 from kadr.matcher import alignment
 from kadr.photos import images
 from kadr.study import encoded
-from kadr.study.encoded import Encoded, Sides
+from kadr.study.encoded import Encoded, Projected
 from kadr.types import Dataset
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +32,7 @@ def both(archive_of_colours: Dataset, cache: VectorCache) -> Encoded:
 
 
 @pytest.fixture(scope="module")
-def sides(both: Encoded) -> Sides:
+def sides(both: Encoded) -> Projected:
     n = min(len(both.images), len(both.texts))
     return encoded.project(both, alignment.fit(both.images[:n], both.texts[:n], dim=4))
 
@@ -98,7 +90,7 @@ def test_knows_what_has_both_vectors(both: Encoded) -> None:
     assert not both.knows((image, query))
 
 
-def test_pick_stands_row_by_row(sides: Sides) -> None:
+def test_pick_stands_row_by_row(sides: Projected) -> None:
     pairs = some_pairs(sides.encoded)
     picked_images, picked_texts = sides.pick(pairs)
     for row, (query, image) in enumerate(pairs):
@@ -114,7 +106,7 @@ def test_pick_stands_row_by_row(sides: Sides) -> None:
     assert len(sides.pick([])[0].raw) == 0
 
 
-def test_cross_holds_each_once_in_the_order_asked(sides: Sides) -> None:
+def test_cross_holds_each_once_in_the_order_asked(sides: Projected) -> None:
     queries = sorted(sides.encoded.query_rows)[::-2]
     names = sorted(sides.encoded.image_rows)[::-3]
     left, right = sides.cross(queries, names)

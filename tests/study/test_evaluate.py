@@ -1,7 +1,7 @@
 """Figures: only of photos that taught nothing, and as an independent computation finds them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from kadr.errors import DataError, PolicyError
 from kadr.law import policy as law
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.study import evaluate as flow
 from kadr.study.evaluate import EXAMPLES, SHOWN, Evaluation, evaluate
 from kadr.study.figures import PairFigures
@@ -26,13 +26,6 @@ from kadr.types import Dataset, Floats, Interval, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 LAW, FREE = law.PRESETS["under-16"], law.PRESETS["none"]
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[VectorCache]:
-    found = VectorCache(Path(":memory:"))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +58,7 @@ def cross_validated(born_aligned: Matcher, drawn: Dataset, cache: VectorCache) -
 
 def sides(
     scorer: Matcher, data: Dataset, cache: VectorCache, images: list[str], texts: list[str]
-) -> tuple[Side, Side]:
+) -> tuple[Embeddings, Embeddings]:
     paths = {**data.train_images, **data.test_images}
     files, _ = vectors.identify([paths[name] for name in images], data.folder, cache)
     pixels = vectors.encode_images(scorer.image_encoder, files, cache).vectors
@@ -149,7 +142,7 @@ def test_figures_are_shares_with_intervals_around_them(cross_validated: Evaluati
 def test_constant_is_the_one_that_training_would_give(
     found: Evaluation, scorer: Matcher, drawn: Dataset
 ) -> None:
-    grades = labels.grades(drawn.judgements, "mean")
+    grades = labels.mean_grades(drawn.judgements)
     targets = np.array([(grades[pair] - 1) / 3 for pair in held_out(scorer, drawn)])
     known = scorer.manifest["training_targets"]
     one = figures(found, "image-disjoint")
@@ -162,9 +155,9 @@ class _Spy:
 
     def __init__(self, items: Sequence[Label]) -> None:
         self.items = items
-        self.asked: Side | None = None
+        self.asked: Embeddings | None = None
 
-    def probability(self, images: Side, texts: Side) -> Floats:
+    def probability(self, images: Embeddings, texts: Embeddings) -> Floats:
         self.asked = texts
         return np.linspace(0, 1, len(images.raw))
 
@@ -193,7 +186,7 @@ def test_heads_of_the_query_disjoint_set_saw_neither_image_nor_text(
         known = born_aligned.text_encoder.encode([queries[i.query].text for i in spy.items])
         learned = {row.tobytes() for row in known}
         assert learned.isdisjoint(row.tobytes() for row in spy.asked.raw)
-    one = figures(found, "image-and-query-disjoint")
+    one = figures(found, "query-disjoint head")
     assert one.pairs == figures(found, "image-disjoint").pairs
 
 

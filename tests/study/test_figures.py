@@ -9,12 +9,11 @@ from scipy.stats import kendalltau
 from sklearn import metrics as reference
 
 from archives import write_archive
-from kadr import metrics
 from kadr.data import dataset
-from kadr.data.labels import Pair
+from kadr.metrics import calibration, ranking, resampling
 from kadr.study import figures
 from kadr.study.figures import Judged, PairFigures
-from kadr.types import Dataset, Floats
+from kadr.types import Dataset, Floats, Pair
 
 CONSTANTS = {"mean": 0.4, "median": 0.3}
 
@@ -95,7 +94,7 @@ def test_pair_figures_are_those_of_independent_computations(
     )
     assert found.brier.value == pytest.approx(reference.brier_score_loss(truth, p))
     assert found.expected_calibration_error.value == pytest.approx(
-        metrics.expected_calibration_error(p, truth)
+        calibration.expected_calibration_error(p, truth)
     )
     assert found.mae.value == pytest.approx(reference.mean_absolute_error(targets, p))
     assert found.rmse.value == pytest.approx(reference.root_mean_squared_error(targets, p))
@@ -125,8 +124,8 @@ def test_intervals_are_by_image(
     pairs = list(judged.verdicts)
     p = np.array([said[pair] for pair in pairs])
     truth = np.array([judged.verdicts[pair] for pair in pairs])
-    assert found.roc_auc == metrics.bootstrap(
-        lambda i: metrics.roc_auc(p[i], truth[i]), [image for _, image in pairs]
+    assert found.roc_auc == resampling.bootstrap(
+        lambda i: ranking.roc_auc(p[i], truth[i]), [image for _, image in pairs]
     )
     for one in (found.brier, found.mae, found.rmse, found.tau_c, found.average_precision):
         assert one.low < one.value < one.high

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from kadr.data import tables
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError
 from kadr.matcher import bundle as matcher
@@ -18,20 +18,13 @@ from kadr.study.score import Pairs, Scores
 from kadr.types import Score
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), min_size=1)
-tables = st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=5)
+some_rows = st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=5)
 figures = st.none() | st.builds(Score, st.floats(0, 1), st.floats(-1, 1))
 
 
 @pytest.fixture(scope="module")
 def mini() -> matcher.Matcher:
     return matcher.load()
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[VectorCache]:
-    opened = VectorCache(tmp_path / "cache.sqlite")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -89,7 +82,7 @@ def test_missing_folder(mini: matcher.Matcher, cache: VectorCache, tmp_path: Pat
         score.score(pairs(("a.png", "a")), tmp_path / "none", mini, cache)
 
 
-@given(tables, st.data())
+@given(some_rows, st.data())
 def test_a_written_table_is_read_again(
     rows: list[tuple[str, str, str]], data: st.DataObject
 ) -> None:
@@ -98,7 +91,8 @@ def test_a_written_table_is_read_again(
     found = Scores(tuple(data.draw(figures) for _ in rows), ())
     written = list(csv.DictReader(io.StringIO(score.to_csv(table, found)), strict=True))
     for row, source, one in zip(written, table.rows, found.scores, strict=True):
-        assert {name: row[name] for name in columns} == source
+        harmless = {name: tables.harmless(text) for name, text in source.items()}
+        assert {name: row[name] for name in columns} == harmless
         if one is None:
             assert (row["probability"], row["similarity"]) == ("", "")
         else:
@@ -125,5 +119,45 @@ def test_reading_keeps_further_columns_and_a_byte_order_mark_is_none_of_them(
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="can't be read as UTF-8 CSV"):
+    with pytest.raises(DataError, match="can't be read"):
         score.read_pairs(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_pairs_as_a_spreadsheet_saves_them(tmp_path: Path, separator: str, encoding: str) -> None:
+    path = tmp_path / "pairs.csv"
+    rows = [[" Image ", "TEXT", "Note"], ["a.jpg", "собака, бежит; быстро", "0,5"]]
+    quoted = "\r\n".join(separator.join(f'"{cell}"' for cell in row) for row in rows)
+    path.write_bytes(quoted.encode(encoding))
+    pairs = score.read_pairs(path)
+    assert pairs.columns == ("image", "text", "Note")
+    assert pairs.rows == ({"image": "a.jpg", "text": "собака, бежит; быстро", "Note": "0,5"},)
+    written = score.to_csv(pairs, Scores((None,), ()))
+    assert written.splitlines()[0] == separator.join([*pairs.columns, *score.ADDED])
+
+
+def test_a_ragged_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("image,text\na,b\nc\n", encoding="utf-8")
+    with pytest.raises(DataError, match="row 3: expected 2 columns"):
+        score.read_pairs(tmp_path / "pairs.csv")
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "{root}/outside.png", "link.png", "out/outside.png",
+                                  "x/../../outside.png"])  # fmt: skip
+def test_no_photo_outside_the_folder_is_read(
+    mini: matcher.Matcher, cache: VectorCache, photos: Path, name: str
+) -> None:
+    Image.new("RGB", (32, 32), "green").save(photos.parent / "outside.png")
+    (photos / "link.png").symlink_to(photos.parent / "outside.png")
+    (photos / "out").symlink_to(photos.parent)
+    rows = pairs((name.format(root=photos.parent), "a"), ("red.png ", "a"))
+    scores = score.score(rows, photos, mini, cache)
+    assert [one is not None for one in scores.scores] == [False, True]
+    assert "not a name below" in scores.skipped[0].reason
+
+
+def test_no_cell_of_the_scores_is_a_formula() -> None:
+    rows = ({"image": "=cmd.jpg", "text": "x;=cmd()"},)
+    written = score.to_csv(Pairs(score.COLUMNS, rows), Scores((Score(0.5, -0.25),), ()))
+    assert written.splitlines()[1] == "'=cmd.jpg,x;'=cmd(),0.500000,-0.250000"

@@ -68,7 +68,7 @@ def jsonable(value: Any) -> Any:
     elif hasattr(value, "tolist"):  # an array; numpy isn't imported for this question
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()} | _undefined(value)
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
     if isinstance(value, Path):
@@ -76,6 +76,26 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN has no JSON
         return None
     return value
+
+
+def _undefined(record: dict[Any, Any]) -> dict[str, dict[str, str]]:
+    """Why figures of a record are null, under the name `undefined`; nothing where none is."""
+    if not _holds_nan(record):
+        return {}
+    from kadr.report import undefined
+
+    reasons = undefined.reasons({str(key): value for key, value in record.items()})
+    return {"undefined": reasons} if reasons else {}
+
+
+def _holds_nan(value: Any) -> bool:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return any(map(_holds_nan, value))
+    return isinstance(value, float) and value != value  # noqa: PLR0124
 
 
 def to_json(value: Any, *, ascii_only: bool = False) -> str:

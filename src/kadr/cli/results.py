@@ -1,14 +1,16 @@
 """What training, evaluation and the study of judges found, as lines of text."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kadr.cli.console import say
 
 if TYPE_CHECKING:
+    from kadr.data.agreement import CrowdAgreement, ExpertAgreement
+    from kadr.data.dawid_skene import Confusion
     from kadr.data.judges import ExpertAuc, JudgeStudy
-    from kadr.data.labels import Agreement, Confusion, CrowdAgreement
     from kadr.study.evaluate import Evaluation
     from kadr.study.train import Trained
     from kadr.types import Interval
@@ -31,7 +33,9 @@ def print_trained(trained: "Trained", broken: int, out: Path, seconds: float) ->
     _say_wordless(trained.wordless)
     if broken or trained.skipped:
         say(f"  {broken} broken rows and {len(trained.skipped)} photos were skipped")
-    if manifest["metrics"]:
+    if not manifest["metrics"]:
+        _say_unmeasured({"Held out": "held_out"})
+    else:
         m = manifest["metrics"]
         say(
             f"Held out: ROC-AUC {m['roc_auc']:.3f}, average precision "
@@ -63,7 +67,7 @@ def print_study(study: "JudgeStudy") -> None:
     if study.expert_aucs:
         say("", "One expert's grade against the verdict of the others (ROC-AUC)")
         _print_rows(
-            (f"expert {item.rater}", f"{_interval(item.roc_auc)}  {_matches(item)}")
+            (f"expert {item.rater}", f"{_figure('roc_auc', item.roc_auc)}  {_matches(item)}")
             for item in study.expert_aucs
         )
     for confusion in study.confusions or ():
@@ -76,10 +80,10 @@ def _matches(item: "ExpertAuc") -> str:
     return f"{item.pairs:,} pairs, {item.matches:,} matches"
 
 
-def _print_agreement(agreement: "Agreement") -> None:
+def _print_agreement(agreement: "ExpertAgreement") -> None:
     say("", f"Agreement of the experts on {agreement.pairs:,} pairs")
     _print_rows([
-        ("Krippendorff's alpha", f"{agreement.alpha:.3f}"),
+        ("Krippendorff's alpha", _figure("alpha", agreement.alpha)),
         ("all agree", f"{agreement.all_agree:.1%}"),
         ("some agree", f"{agreement.some_agree:.1%}"),
         ("all differ", f"{agreement.all_differ:.1%}"),
@@ -96,10 +100,16 @@ def _print_confusion(confusion: "Confusion") -> None:
     _print_rows([
         ("true grade", "".join(f"{given:8}" for given in range(1, 5))),
         *(
-            (str(true), "".join(f"{share:8.3f}" for share in row))
+            (str(true), _shares(row))
             for true, row in enumerate(confusion.matrix.tolist(), start=1)
         ),
     ])  # fmt: skip
+
+
+def _shares(row: list[float]) -> str:
+    if not any(map(math.isnan, row)):
+        return "".join(f"{share:8.3f}" for share in row)
+    return f"  {_figure('matrix', math.nan)}"
 
 
 def _print_crowd(crowd: "CrowdAgreement", auc: "Interval") -> None:
@@ -107,9 +117,9 @@ def _print_crowd(crowd: "CrowdAgreement", auc: "Interval") -> None:
     _print_rows([
         ("mean share of yes", f"{crowd.crowd_share:.3f}"),
         ("mean expert target", f"{crowd.expert_target:.3f}"),
-        ("Spearman's rho", f"{crowd.spearman:.3f}"),
-        ("Kendall's tau-b", f"{crowd.kendall:.3f}"),
-        ("ROC-AUC, median >= 3", _interval(auc)),
+        ("Spearman's rho", _figure("spearman", crowd.spearman)),
+        ("Kendall's tau-b", _figure("kendall", crowd.kendall)),
+        ("ROC-AUC, median >= 3", _figure("crowd_auc", auc)),
     ])  # fmt: skip
     say("", "Mean share of yes by the experts' median grade")
     _print_rows(
@@ -140,41 +150,68 @@ def print_evaluation(evaluation: "Evaluation") -> None:
             f"{figures.name}: {figures.pairs} pairs of {figures.images} images, "
             f"{figures.matches} matches",
         )
-        _print_intervals(
-            ("ROC-AUC", figures.roc_auc),
-            ("average precision", figures.average_precision),
-            ("Brier", figures.brier),
-            ("ECE", figures.expected_calibration_error),
-            ("tau-c", figures.tau_c),
-            ("tau-b (crowd)", figures.tau_b),
+        _print_figures(
+            figures,
+            ("ROC-AUC", "roc_auc"),
+            ("average precision", "average_precision"),
+            ("Brier", "brier"),
+            ("ECE", "expected_calibration_error"),
+            ("tau-c", "tau_c"),
+            ("tau-b (crowd)", "tau_b"),
         )
-        say(f"  {'MAE':20} {_interval(figures.mae)}  constant {figures.constant_mae:.3f}")
-        say(f"  {'RMSE':20} {_interval(figures.rmse)}  constant {figures.constant_rmse:.3f}")
+        for name, key in (("MAE", "mae"), ("RMSE", "rmse")):
+            constant = getattr(figures, f"constant_{key}")
+            text = _figure(key, getattr(figures, key))
+            say(f"  {name:20} {text}  constant {constant:.3f}")
     for retrieval in evaluation.retrieval:
         say("", f"{retrieval.name}: {retrieval.queries} queries, {retrieval.images} images")
-        _print_intervals(
-            ("recall@1", retrieval.recall_1),
-            ("recall@5", retrieval.recall_5),
-            ("recall@10", retrieval.recall_10),
-            ("MRR", retrieval.mean_reciprocal_rank),
+        _print_figures(
+            retrieval,
+            ("recall@1", "recall_1"),
+            ("recall@5", "recall_5"),
+            ("recall@10", "recall_10"),
+            ("MRR", "mean_reciprocal_rank"),
         )
         say(f"  {'median rank':20} {retrieval.median_rank:g}")
     if (published := evaluation.cross_validated) is not None:
         say("", "published protocols, 5-fold by image, all images")
-        _print_intervals(
-            ("ROC-AUC", published.roc_auc),
-            ("Flickr8k-Expert tau-c", published.tau_c),
-            ("Flickr8k-CF tau-b", published.tau_b),
+        _print_figures(
+            published,
+            ("ROC-AUC", "roc_auc"),
+            ("Flickr8k-Expert tau-c", "tau_c"),
+            ("Flickr8k-CF tau-b", "tau_b"),
             width=22,
         )
+    _say_unmeasured(evaluation.unmeasured)
 
 
-def _print_intervals(*rows: tuple[str, "Interval | None"], width: int = 20) -> None:
-    say(*(f"  {name:{width}} {_interval(figure)}" for name, figure in rows if figure is not None))
+def _say_unmeasured(reasons: Mapping[str, str]) -> None:
+    from kadr.report import undefined
+
+    for name, key in reasons.items():
+        say("", f"{name}: not measured, {undefined.reason(key, undefined.english())}")
 
 
-def _interval(interval: "Interval") -> str:
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+def _print_figures(figures: Any, *rows: tuple[str, str], width: int = 20) -> None:
+    """Each row is a label and the figure's name; one that wasn't asked for is None."""
+    for label, key in rows:
+        if (figure := getattr(figures, key)) is not None:
+            say(f"  {label:{width}} {_figure(key, figure)}")
+
+
+def _figure(key: str, figure: "float | Interval") -> str:
+    """A figure with its interval; in words where it, or the interval, can't be computed."""
+    from kadr.report import undefined
+
+    value = figure if isinstance(figure, float) else figure.value
+    reason = undefined.why(key, figure)
+    if math.isnan(value):
+        return undefined.english()("undefined.says", why=str(reason))
+    if reason is not None:
+        return f"{value:.3f} ({reason})"
+    if isinstance(figure, float):
+        return f"{value:.3f}"
+    return f"{value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
 def plain(value: Any) -> str:

@@ -115,14 +115,12 @@ def import_command(
     from kadr.law import reviewers
 
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        sheet = file.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise KadrError(f"{file}: can't be read ({reason}). Name a sheet.") from error
-    except UnicodeDecodeError as error:
-        raise KadrError(f"{file} isn't UTF-8. Save it as CSV UTF-8.") from error
     with opened(library) as store:
-        imported = reviewers.from_csv(store, text, printable(file), _user(who))
+        imported = reviewers.from_csv(store, sheet, printable(file), _user(who))
     if as_json:
         print_json(imported)
     else:

@@ -25,6 +25,7 @@ from kadr.cli.data import DataArgument, MaxBrokenOption
 from kadr.cli.options import CacheOption, JsonFlag, LanguageOption, ModelOption, Preset, grouped
 from kadr.cli.outputs import check_file, check_folder
 from kadr.errors import KadrError
+from kadr.matcher import SEED
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
 from kadr.types import Experts, Judges, Space
@@ -55,7 +56,7 @@ class TrainOptions:
     test_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of images held out; 0 trains on all.")
     ] = 0.3
-    seed: Annotated[int, typer.Option(help="Of the split and the head.")] = 42
+    seed: Annotated[int, typer.Option(help="Of the split and the head.")] = SEED
     alignment: Annotated[
         Space, typer.Option(help="Mini's joint space: shipped (photos), or fitted to this data.")
     ] = "shipped"
@@ -206,7 +207,7 @@ def compare_command(
     test_share: Annotated[
         float, typer.Option(min=0.05, max=0.9, help="Share of images held out.")
     ] = 0.3,
-    seed: Annotated[int, typer.Option(help="Of the split and the heads.")] = 42,
+    seed: Annotated[int, typer.Option(help="Of the split and the heads.")] = SEED,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
     language: LanguageOption = "en",
     max_broken: MaxBrokenOption = 0.01,

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from kadr.data import tables
+from kadr.data.tables import UNREADABLE
 from kadr.errors import DataError, ImageError
 from kadr.photos import files
 from kadr.photos.folders import SUFFIXES
 from kadr.photos.images import decode
-from kadr.types import Dataset, Judgement, Problem, Query, Votes
+from kadr.types import GRADES, Dataset, Judgement, Problem, Query, Votes
 
 TRAIN_QUERIES = "train_dataset.csv"
 EXPERTS = "ExpertAnnotations.tsv"
@@ -37,11 +39,8 @@ GET_IT = "get it with `kadr data fetch DIR`, or a small made-up one with `kadr d
 SHOWN_PROBLEMS = 3
 
 _QUERY_ID = re.compile(r"(?P<image>[^/\\\x00-\x1f]+)#[0-9]+")
-_GRADE = re.compile(r"[1-4]")
-_COUNT = re.compile(r"[0-9]{1,9}")
-_UNREADABLE = re.compile(r"[\x00\udc80-\udcff]")
+MOST_VOTES = 10**9
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 Row = Mapping[str, str]
 Record = TypeVar("Record")
@@ -183,8 +182,8 @@ class _Table:
             expected = ", ".join(self.columns)
             raise _RowError(None, f"{len(fields)} columns, expected {expected}: mend the row")
         row = dict(zip(self.columns, fields, strict=True))
-        if _UNREADABLE.search(line):
-            column = next((name for name, text in row.items() if _UNREADABLE.search(text)), None)
+        if UNREADABLE.search(line):
+            column = next((name for name, text in row.items() if UNREADABLE.search(text)), None)
             raise _RowError(column, "bytes that are no UTF-8 text: save the file as UTF-8")
         return row
 
@@ -231,9 +230,11 @@ class _Archive:
 
     def csv_table(self, name: str, columns: tuple[str, ...], delimiter: str = ",") -> _Table:
         """Open a quoted table whose header names at least these columns."""
-        (number, line), *lines = self._lines(name)
+        lines, hint = self._lines(name)
+        (number, line), *lines = lines
+        delimiter = hint or tables.separator(line, columns, delimiter)
         try:
-            header = tuple(text.strip() for text in _fields(line, delimiter, quoted=True))
+            header = tuple(map(tables.plain_name, _fields(line, delimiter, quoted=True)))
         except _RowError as error:
             raise DataError(f"{name}, row {number}: {error.message}") from error
         unclear = [column for column in columns if header.count(column) != 1]
@@ -248,9 +249,15 @@ class _Archive:
 
     def tsv_table(self, name: str, columns: Callable[[int], tuple[str, ...]]) -> _Table:
         """Open a table without header; `columns` names them, given how many most rows have."""
-        lines = self._lines(name)
-        widths = Counter(line.count("\t") + 1 for _, line in lines)
-        return _Table(name, columns(widths.most_common(1)[0][0]), lines, "\t", quoted=False)
+        lines, hint = self._lines(name)
+        # The names of photos may hold any sign, but hardly those of most rows.
+        signs = ("\t", ";", ",", "|")
+        usual = (sign for sign in signs if sum(sign in line for _, line in lines) > len(lines) / 2)
+        delimiter = hint or next(usual, "\t")
+        if tables.plain_name(tables.split(lines[0][1], delimiter)[0]) == "image":
+            lines = lines[1:] or lines
+        widths = Counter(len(tables.split(line, delimiter)) for _, line in lines)
+        return _Table(name, columns(widths.most_common(1)[0][0]), lines, delimiter, quoted=False)
 
     def records(
         self, table: _Table, parse: Callable[[Row], Record], key: Callable[[Record], Hashable]
@@ -269,22 +276,23 @@ class _Archive:
         self._skip(table.file, broken, len(table.lines), "rows")
         return records
 
-    def _lines(self, name: str) -> list[tuple[int, str]]:
-        """Return the lines that aren't blank with their numbers from 1; note the digest."""
+    def _lines(self, name: str) -> tuple[list[tuple[int, str]], str | None]:
+        """Return the lines that aren't blank with their numbers from 1; note the digest.
+
+        Beside them is the separator, where the file's first line names it.
+        """
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
             raise _unreadable(self.folder / name, error) from error
         self.digests[name] = files.digest(content)
-        if content.startswith(_UTF16_MARKS):
-            raise DataError(f"{name} is UTF-16: save it as UTF-8")
-        # Undecodable bytes become lone surrogates, so that only their own rows are lost.
-        text = content.decode("utf-8-sig", errors="surrogateescape")
-        lines = enumerate(_LINE_END.split(text), start=1)
+        # Bytes that are no text become lone surrogates, so that only their own rows are lost.
+        text, hint = tables.hinted(tables.decode(content))
+        lines = enumerate(_LINE_END.split(text), start=1 if hint is None else 2)
         filled = [(number, line) for number, line in lines if line.strip()]
         if not filled:
             raise DataError(f"{name} is empty: {GET_IT}")
-        return filled
+        return filled, hint
 
     def _skip(self, name: str, broken: list[Problem], total: int, things: str) -> None:
         """List what is broken; refuse where it is too much."""
@@ -382,7 +390,7 @@ def _test_images(archive: _Archive) -> dict[str, Path]:
 
 def _fields(line: str, delimiter: str, *, quoted: bool) -> list[str]:
     if not quoted:
-        return line.split(delimiter)
+        return tables.split(line, delimiter)
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -396,7 +404,7 @@ def _refuse_repeat(first: int, number: int) -> None:
 
 
 def _known_image(row: Row, images: Mapping[str, Path], folder: str) -> str:
-    image = row["image"]
+    image = row["image"] if row["image"] in images else row["image"].strip()
     if image not in images:
         message = f"no usable photo {folder}/{_quoted(image)}: add it or remove the row"
         raise _RowError("image", message)
@@ -411,7 +419,7 @@ def _query(row: Row) -> Query:
 
 
 def _query_id(row: Row) -> str:
-    query_id = row["query_id"]
+    query_id = row["query_id"].strip()
     try:
         own_image(query_id)
     except DataError as error:
@@ -420,24 +428,23 @@ def _query_id(row: Row) -> str:
 
 
 def _grade(row: Row, column: str) -> int:
-    if not _GRADE.fullmatch(row[column]):
+    grade = tables.number(row[column])
+    if grade not in GRADES:
         raise _RowError(column, f"{_quoted(row[column])} is no grade: write 1, 2, 3 or 4")
-    return int(row[column])
+    return int(grade)
 
 
 def _count(row: Row, column: str) -> int:
-    if not _COUNT.fullmatch(row[column]):
+    count = tables.number(row[column])
+    if not (0 <= count < MOST_VOTES and count == int(count)):
         raise _RowError(column, f"{_quoted(row[column])} is no count: write a whole number")
-    return int(row[column])
+    return int(count)
 
 
 def _check_share(row: Row, yes: int, no: int) -> None:
     if yes + no == 0:
         raise _RowError("yes", "nobody voted: remove the row")
-    try:
-        share = float(row["share"])
-    except ValueError:
-        share = math.nan
+    share = tables.number(row["share"])
     # Written so that nan fails too.
     if not abs(share - yes / (yes + no)) <= SHARE_TOLERANCE:
         votes = f"{yes} yes and {no} no"

@@ -1,47 +1,28 @@
 """The annotated archive on the web -> a folder on disk; nothing half done is left behind."""
 
 import errno
+import hashlib
 import json
 import re
 import shutil
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import httpx
 
+from kadr.data.unzip import check_space, megabytes, unzip
 from kadr.errors import DataError
 
 ARCHIVE_URL = "https://code.s3.yandex.net/datasets/dsplus_integrated_project_4.zip"
 KEY_FILE = "train_dataset.csv"
 """The folder inside the zip that holds this file is the archive."""
-
 MAX_ZIP_BYTES = 2 * 1024**3
-MAX_UNZIPPED_BYTES = 4 * 1024**3
-MAX_UNZIP_RATIO = 100
-MAX_ENTRIES = 50_000
-CHUNK_BYTES = 1024**2
 READ_TIMEOUT = 30.0
 
+# In the staging folder: which file of the web it is of, its bytes so far, all of them, unzipped.
+_NOTE, _PART, _ZIP, _UNZIPPED = "source.json", "archive.zip.part", "archive.zip", "unzipped"
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<total>\d+)")
-_ODD_CHARACTERS = frozenset("\\:\0")
-_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_JUNK = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
-_BROKEN_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    LookupError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
 
 Progress = Callable[[int, int | None], None]
 
@@ -50,16 +31,18 @@ def fetch(
     folder: Path,
     *,
     url: str = ARCHIVE_URL,
+    sha256: str | None = None,
     on_progress: Progress | None = None,
     connect_timeout: float = 5.0,
 ) -> Path:
-    """Download the archive and unzip it to `folder`; an interrupted download goes on.
+    """Download the archive and unzip it to `folder`; an interrupted download resumes.
 
     All work happens in the sibling `<folder>.part`, which becomes `folder` in one rename.
 
     Args:
         folder: Must be absent or empty. Its parents are made.
         url: A zip that holds train_dataset.csv in any of its folders.
+        sha256: What the zip must be, in hexadecimal; None takes any that is safe.
         on_progress: Called with the bytes downloaded so far and their total (None: unknown).
         connect_timeout: Seconds to wait for the host.
 
@@ -67,97 +50,24 @@ def fetch(
         The absolute path of the folder that holds train_dataset.csv.
 
     Raises:
-        DataError: The folder is in use, the host fails, the disk is full, the zip is broken or
-            isn't safe to unzip.
+        DataError: The folder is in use, the host fails, the disk is full, the zip is broken,
+            another one than `sha256` says, or isn't safe to unzip.
     """
     with _disk_errors():
         folder = folder.resolve()
         _refuse_used(folder)
-        staging = _Staging.open(folder, url)
-        if not staging.zip.exists():
-            _download(staging, on_progress or _silent, connect_timeout)
+        staging = _staging(folder, url)
+        if not (staging / _ZIP).exists():
+            _download(staging, url, on_progress or (lambda _done, _total: None), connect_timeout)
         try:
-            _unzip(staging.zip, staging.unzipped)
+            _check_digest(staging / _ZIP, sha256)
+            unzip(staging / _ZIP, staging / _UNZIPPED, KEY_FILE)
         except DataError:
-            staging.forget()
+            _restart(staging, url)
             raise
-        _move(staging.unzipped, folder)
-        shutil.rmtree(staging.folder)
+        _move(staging / _UNZIPPED, folder)
+        shutil.rmtree(staging)
     return folder
-
-
-@dataclass(frozen=True, slots=True)
-class _Staging:
-    """An unfinished download: where its pieces are, and which file on the web it is of."""
-
-    folder: Path
-    url: str
-
-    @classmethod
-    def open(cls, target: Path, url: str) -> "_Staging":
-        """Make the staging folder, or take up one that an earlier run left."""
-        staging = cls(target.with_name(f"{target.name}.part"), url)
-        if staging.folder.exists() and not staging.folder.is_dir():
-            raise DataError(f"{staging.folder} is in the way: move it, then fetch again")
-        staging.folder.mkdir(parents=True, exist_ok=True)
-        if not staging.source.exists() and any(staging.folder.iterdir()):
-            raise DataError(
-                f"{staging.folder} is no unfinished download: move it, then fetch again"
-            )
-        if staging.note().get("url") != url:
-            staging.forget()
-        return staging
-
-    @property
-    def source(self) -> Path:
-        """Says which file is being downloaded; marks the folder as ours."""
-        return self.folder / "source.json"
-
-    @property
-    def part(self) -> Path:
-        """The bytes downloaded so far."""
-        return self.folder / "archive.zip.part"
-
-    @property
-    def zip(self) -> Path:
-        """The whole download."""
-        return self.folder / "archive.zip"
-
-    @property
-    def unzipped(self) -> Path:
-        """The archive while it is being unzipped."""
-        return self.folder / "unzipped"
-
-    def note(self) -> dict[str, str]:
-        """Return what `forget` or `restart` wrote; nothing where that can't be read."""
-        try:
-            note = json.loads(self.source.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return note if isinstance(note, dict) else {}
-
-    def forget(self) -> None:
-        """Drop every byte of an earlier download."""
-        self.zip.unlink(missing_ok=True)
-        shutil.rmtree(self.unzipped, ignore_errors=True)
-        self.restart("")
-
-    def restart(self, validator: str) -> None:
-        """Begin the download anew; `validator` tells this version of the file from others."""
-        # The part goes first: a crash between both lines leaves nothing to resume wrongly.
-        self.part.unlink(missing_ok=True)
-        note = {"url": self.url, "validator": validator}
-        self.source.write_text(json.dumps(note), encoding="utf-8")
-
-    def resumable(self) -> tuple[int, str]:
-        """Return how many bytes are there and their validator; 0 where they can't be trusted."""
-        validator = self.note().get("validator", "")
-        size = self.part.stat().st_size if self.part.exists() else 0
-        return (size, validator) if validator else (0, "")
-
-
-def _silent(done: int, total: int | None) -> None:
-    """Report to nobody."""
 
 
 def _refuse_used(folder: Path) -> None:
@@ -176,17 +86,56 @@ def _disk_errors() -> Iterator[None]:
     except OSError as error:
         reason = f"{error.filename or 'the disk'}: {error.strerror or error}"
         cure = "free some space" if error.errno == errno.ENOSPC else "mend that or name another"
-        raise DataError(f"{reason}: {cure}, then fetch again, it goes on") from error
+        raise DataError(f"{reason}: {cure}, then fetch again to resume") from error
 
 
-def _download(staging: _Staging, on_progress: Progress, connect_timeout: float) -> None:
-    """Stream the file to `staging.zip`, from where an earlier run stopped if the host agrees."""
-    url = staging.url
+def _staging(target: Path, url: str) -> Path:
+    """Make the staging folder, or take up one that an earlier run left."""
+    folder = target.with_name(f"{target.name}.part")
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is in the way: move it, then fetch again")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / _NOTE).exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is no unfinished download: move it, then fetch again")
+    if _note(folder).get("url") != url:
+        _restart(folder, url)
+    return folder
+
+
+def _note(staging: Path) -> dict[str, str]:
+    try:
+        note = json.loads((staging / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _restart(staging: Path, url: str, validator: str = "") -> None:
+    """Drop every byte of an earlier download; `validator` tells this version from others."""
+    # The bytes go first: a crash before the note is written leaves nothing to resume wrongly.
+    for name in (_PART, _ZIP):
+        (staging / name).unlink(missing_ok=True)
+    shutil.rmtree(staging / _UNZIPPED, ignore_errors=True)
+    note = json.dumps({"url": url, "validator": validator})
+    (staging / _NOTE).write_text(note, encoding="utf-8")
+
+
+def _check_digest(path: Path, sha256: str | None) -> None:
+    if sha256 is None:
+        return
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256.lower():
+        raise DataError(f"the download's SHA-256 is {digest}, not {sha256}: check the address")
+
+
+def _download(staging: Path, url: str, on_progress: Progress, connect_timeout: float) -> None:
+    """Stream the file to disk, from where an earlier run stopped if the host agrees."""
     try:
         with _client(connect_timeout) as client:
-            if not _stream(client, staging, on_progress):
-                staging.forget()
-                _stream(client, staging, on_progress)
+            if not _stream(client, staging, url, on_progress):
+                _restart(staging, url)
+                _stream(client, staging, url, on_progress)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise DataError(f"{url!r} is no web address ({error}): mend it") from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
@@ -196,10 +145,9 @@ def _download(staging: _Staging, on_progress: Progress, connect_timeout: float) 
         ) from error
     except httpx.HTTPError as error:
         raise DataError(
-            f"the download of {url} broke off ({_reason(error)}): fetch again,"
-            " it goes on where it stopped if the host allows"
+            f"the download of {url} broke off ({_reason(error)}): fetch again to resume"
         ) from error
-    staging.part.replace(staging.zip)
+    (staging / _PART).replace(staging / _ZIP)
 
 
 def _client(connect_timeout: float) -> httpx.Client:
@@ -214,58 +162,45 @@ def _reason(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-def _stream(client: httpx.Client, staging: _Staging, on_progress: Progress) -> bool:
-    """Write one response to `staging.part`; False where the host can't resume ours."""
-    have, validator = staging.resumable()
+def _stream(client: httpx.Client, staging: Path, url: str, on_progress: Progress) -> bool:
+    """Write one response to disk; False where the host can't resume what is there."""
+    part, validator = staging / _PART, _note(staging).get("validator", "")
+    have = part.stat().st_size if validator and part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-    with client.stream("GET", staging.url, headers=headers) as response:
+    with client.stream("GET", url, headers=headers) as response:
+        span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         match response.status_code:
             case httpx.codes.OK:
-                staging.restart(_validator(response))
-                _write(response, staging.part, 0, on_progress)
-            case httpx.codes.PARTIAL_CONTENT if _goes_on(response, have, validator):
-                _write(response, staging.part, have, on_progress)
+                _restart(staging, url, _validator(response))
+                length = response.headers.get("Content-Length", "")
+                _write(response, part, 0, int(length) if length.isdecimal() else None, on_progress)
+            case httpx.codes.PARTIAL_CONTENT if span and have == int(span["start"]) > 0:
+                if _validator(response) not in {validator, ""}:
+                    return False
+                _write(response, part, have, int(span["total"]), on_progress)
             case httpx.codes.PARTIAL_CONTENT | httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE if have:
                 return False
             case status:
-                raise DataError(
-                    f"{staging.url} answers {status} {response.reason_phrase}:"
-                    " check the address, or try later"
-                )
+                reason = f"{status} {response.reason_phrase}"
+                raise DataError(f"{url} answers {reason}: check the address, or try later")
     return True
 
 
 def _validator(response: httpx.Response) -> str:
-    """Return what If-Range takes: a strong ETag, else the date; empty where there is neither."""
-    etag = response.headers.get("ETag", "")
-    if etag and not etag.startswith("W/"):
-        return str(etag)
-    return str(response.headers.get("Last-Modified", ""))
+    """What If-Range takes: a strong ETag, else the date; empty where there is neither."""
+    etag = str(response.headers.get("ETag", ""))
+    strong = etag and not etag.startswith("W/")
+    return etag if strong else str(response.headers.get("Last-Modified", ""))
 
 
-def _goes_on(response: httpx.Response, have: int, validator: str) -> bool:
-    """Tell whether a partial response continues our bytes of the same version."""
-    span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    same = _validator(response) in {validator, ""}
-    return have > 0 and same and span is not None and int(span["start"]) == have
-
-
-def _total(response: httpx.Response) -> int | None:
-    """Return the size of the whole file, None where the host doesn't tell."""
-    span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if span is not None:
-        return int(span["total"])
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
-
-
-def _write(response: httpx.Response, part: Path, have: int, on_progress: Progress) -> None:
-    """Append the body to `part`, which holds `have` bytes."""
-    total = _total(response)
+def _write(
+    response: httpx.Response, part: Path, have: int, total: int | None, on_progress: Progress
+) -> None:
+    """Append the body to `part`, which holds `have` bytes. What came stays, whatever happens."""
     _check_size(total or 0)
-    _check_space(part, (total or 0) - have)
+    check_space(part.parent, (total or 0) - have)
     with part.open("ab") as file:
         on_progress(have, total)
         for chunk in response.iter_raw():
@@ -280,98 +215,9 @@ def _write(response: httpx.Response, part: Path, have: int, on_progress: Progres
 def _check_size(size: int) -> None:
     if size > MAX_ZIP_BYTES:
         raise DataError(
-            f"the download is larger than {_megabytes(MAX_ZIP_BYTES)}, so it isn't the archive:"
+            f"the download is larger than {megabytes(MAX_ZIP_BYTES)}, so it isn't the archive:"
             " check the address"
         )
-
-
-def _check_space(path: Path, needed: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        reason = f"needs {_megabytes(needed)} and has {_megabytes(free)}"
-        raise OSError(errno.ENOSPC, reason, str(path.parent))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
-
-
-def _unzip(path: Path, target: Path) -> None:
-    """Unzip the folder that holds KEY_FILE to `target`, having checked every entry."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = _checked_entries(archive, path.stat().st_size)
-            root = _root(entries)
-            inside = {name: entry for name, entry in entries.items() if name.is_relative_to(root)}
-            _check_space(target, sum(entry.file_size for entry in inside.values()))
-            shutil.rmtree(target, ignore_errors=True)
-            for name, entry in inside.items():
-                _extract(archive, entry, target / name.relative_to(root))
-    except _BROKEN_ZIP as error:
-        raise DataError(
-            f"the download is no whole zip ({error}): check the address, then fetch again"
-        ) from error
-
-
-def _checked_entries(
-    archive: zipfile.ZipFile, zip_bytes: int
-) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    """Return the files to unzip by path; refuse a zip with anything unsafe in it."""
-    infos = archive.infolist()
-    unzipped = sum(info.file_size for info in infos)
-    if len(infos) > MAX_ENTRIES:
-        raise _unsafe(f"{len(infos):,} entries, more than {MAX_ENTRIES:,}")
-    if unzipped > min(MAX_UNZIPPED_BYTES, MAX_UNZIP_RATIO * zip_bytes):
-        raise _unsafe(f"{_megabytes(zip_bytes)} would become {_megabytes(unzipped)}")
-    files: dict[PurePosixPath, zipfile.ZipInfo] = {}
-    seen: set[str] = set()
-    for info in infos:
-        _check_entry(info)
-        name = PurePosixPath(info.filename)
-        if info.is_dir() or _is_junk(name):
-            continue
-        if str(name).casefold() in seen:
-            raise _unsafe(f"{info.filename!r} is in it twice")
-        seen.add(str(name).casefold())
-        files[name] = info
-    return files
-
-
-def _check_entry(info: zipfile.ZipInfo) -> None:
-    # orig_filename still has what zipfile cuts off (NUL) or turns into a slash.
-    name = info.orig_filename
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if name.startswith("/") or not _ODD_CHARACTERS.isdisjoint(name):
-        raise _unsafe(f"{name!r} is no plain relative path")
-    if ".." in PurePosixPath(name).parts:
-        raise _unsafe(f"{name!r} leaves the folder")
-    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        raise _unsafe(f"{name!r} is a link or a device")
-    if info.flag_bits & 1 or info.compress_type not in _METHODS:
-        raise _unsafe(f"{name!r} is encrypted or compressed in an unusual way")
-
-
-def _unsafe(reason: str) -> DataError:
-    return DataError(f"the zip isn't safe to unzip ({reason}): fetch it from another address")
-
-
-def _is_junk(name: PurePosixPath) -> bool:
-    return not _JUNK.isdisjoint(name.parts) or name.name.startswith("._")
-
-
-def _root(names: Iterable[PurePosixPath]) -> PurePosixPath:
-    """Return the outermost folder that holds KEY_FILE."""
-    roots = sorted((len(name.parts), name.parent) for name in names if name.name == KEY_FILE)
-    if not roots:
-        raise DataError(f"the zip holds no {KEY_FILE}, so it isn't the archive: check the address")
-    return roots[0][1]
-
-
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
-    """Write one file; zipfile stops at the size that was checked, and compares the CRC."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(entry) as packed, path.open("wb") as file:
-        shutil.copyfileobj(packed, file, CHUNK_BYTES)
 
 
 def _move(unzipped: Path, folder: Path) -> None:

@@ -6,11 +6,20 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from kadr import metrics
-from kadr.data import labels
-from kadr.data.labels import Agreement, Confusion, CrowdAgreement, LabelReport, Pair
+from kadr.data import dawid_skene, labels
+from kadr.data.agreement import (
+    CrowdAgreement,
+    ExpertAgreement,
+    crowd_agreement,
+    expert_agreement,
+    grade_table,
+    shared_pairs,
+)
+from kadr.data.dawid_skene import Confusion
+from kadr.data.labels import LabelReport
 from kadr.errors import DataError, MissingExtraError
-from kadr.types import Dataset, Interval, Judgement, Votes
+from kadr.metrics import ranking, resampling
+from kadr.types import Dataset, Interval, Judgement, Pair, Votes
 
 COLUMNS_ARE_NO_PERSONS = (
     "The expert columns are the sorted grades of each pair, the lowest first, whoever gave them. "
@@ -38,7 +47,7 @@ class ExpertAuc:
 
 @dataclass(frozen=True, slots=True)
 class JudgeStudy:
-    """What the judges of an archive say of each other; own captions of images are included.
+    """How the judges of an archive compare; images' own captions are included.
 
     `coverage` counts pairs by whose label they get when the most frequent grade decides.
     `crowd_auc` says how well the crowd's share of yes ranks the experts' verdict on common pairs.
@@ -48,7 +57,7 @@ class JudgeStudy:
     expert_pairs: int
     crowd_pairs: int
     coverage: LabelReport
-    agreement: Agreement | None
+    agreement: ExpertAgreement | None
     confusions: tuple[Confusion, ...] | None
     expert_aucs: tuple[ExpertAuc, ...]
     crowd: CrowdAgreement | None
@@ -67,18 +76,18 @@ def study(dataset: Dataset, *, seed: int = 0) -> JudgeStudy:
         DataError: A rater graded a pair twice.
     """
     judgements, votes = dataset.judgements, dataset.votes
-    labels.grade_table(judgements)  # refuses what no figure below could make sense of
+    grade_table(judgements)  # refuses what no figure below could make sense of
     notices: list[str] = []
-    agreement = _unless_unknown(notices, labels.agreement, judgements)
+    agreement = _unless_unknown(notices, expert_agreement, judgements)
     if agreement is not None and agreement.columns_sorted:
         notices.append(COLUMNS_ARE_NO_PERSONS)
-    crowd = _unless_unknown(notices, labels.crowd_agreement, judgements, votes)
+    crowd = _unless_unknown(notices, crowd_agreement, judgements, votes)
     return JudgeStudy(
         expert_pairs=len(labels.verdicts(judgements)),
         crowd_pairs=len(labels.shares(votes)),
         coverage=labels.coverage(judgements, votes),
         agreement=agreement,
-        confusions=_unless_unknown(notices, labels.confusions, judgements),
+        confusions=_unless_unknown(notices, dawid_skene.confusions, judgements),
         expert_aucs=tuple(_expert_aucs(judgements, seed)),
         crowd=crowd,
         crowd_auc=None if crowd is None else _crowd_auc(judgements, votes, seed),
@@ -112,7 +121,7 @@ def _expert_aucs(judgements: Sequence[Judgement], seed: int) -> Iterator[ExpertA
 
 
 def _crowd_auc(judgements: Sequence[Judgement], votes: Sequence[Votes], seed: int) -> Interval:
-    shared = labels.shared_pairs(judgements, votes)
+    shared = shared_pairs(judgements, votes)
     return _auc(shared.pairs, shared.shares.tolist(), shared.verdicts.tolist(), seed)
 
 
@@ -120,8 +129,8 @@ def _auc(
     pairs: Sequence[Pair], scores: Sequence[float], matches: Sequence[bool], seed: int
 ) -> Interval:
     score, match = np.asarray(scores, dtype=np.float64), np.asarray(matches, dtype=np.bool_)
-    return metrics.bootstrap(
-        lambda rows: metrics.roc_auc(score[rows], match[rows]),
+    return resampling.bootstrap(
+        lambda rows: ranking.roc_auc(score[rows], match[rows]),
         [image for _, image in pairs],
         seed=seed,
     )

@@ -5,27 +5,20 @@ same image. Every function gives the same answer for the same judgements in any 
 """
 
 import math
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any, TypeAlias
 
-import krippendorff
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, log_expit
 
-from kadr.errors import DataError, MissingExtraError
-from kadr.types import Experts, Floats, Judgement, Label, Votes
+from kadr.data import dawid_skene
+from kadr.types import GRADES, Experts, Floats, Judgement, Label, Pair, Votes
 
-LOWEST_GRADE, HIGHEST_GRADE = 1, 4
-GRADES = tuple(range(LOWEST_GRADE, HIGHEST_GRADE + 1))
 RELEVANT_GRADE = 3
-"""The event of record: the median expert says at least 3."""
+"""A pair is relevant where the median expert grades it at least 3."""
 
 MATCH = 0.5
 """A pair whose target reaches this counts as a match where a yes or no is needed."""
@@ -34,13 +27,6 @@ EXPERT_WEIGHT = 0.6
 
 PRIOR_SPREAD = 2.0
 """Standard deviation of the log of the prior's strength around that of Beta(1, 1)."""
-
-DAWID_SKENE_ROUNDS = 100
-LEAST_MASS = 0.5
-"""Pairs expected to have a true grade; with fewer, how a rater errs on it isn't known."""
-
-Pair: TypeAlias = tuple[str, str]
-"""(query, image)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +43,7 @@ class BetaPrior:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """How many pairs got their label from whom.
+    """How many pairs take their label from the experts, the crowd, or both.
 
     `undecided` pairs have expert grades but no most frequent one; `left_out` are those of them
     that the crowd didn't see either, so that they have no label at all.
@@ -68,96 +54,6 @@ class LabelReport:
     both: int
     undecided: int
     left_out: int
-
-
-@dataclass(frozen=True, slots=True)
-class GradeTable:
-    """Expert grades: float64 [pairs, raters], NaN where a rater didn't grade a pair."""
-
-    pairs: tuple[Pair, ...]
-    raters: tuple[str, ...]
-    grades: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class SharedPairs:
-    """Pairs seen by experts and crowd: raw share of yes, float64 [n]; verdict, bool [n]."""
-
-    pairs: tuple[Pair, ...]
-    shares: Floats
-    verdicts: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Severity:
-    """One rater's mean grade, and how far it is above the mean of all grades."""
-
-    rater: str
-    mean: float
-    difference: float
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far experts agree on the `pairs` that at least two of them graded.
-
-    `alpha` is Krippendorff's for ordinal grades: 1 is perfect, 0 is chance, NaN where no two
-    grades differ. The three shares of pairs sum to 1.
-
-    `columns_sorted` warns that no pair's grades fall from one rater to the next: the columns were
-    sorted, and a "rater" is then the lowest, middle or highest grade, not a person. Alpha and the
-    shares don't depend on who is who; `severity` and Dawid-Skene do, and mean nothing then.
-    Flickr8k's expert file is sorted in this way.
-    """
-
-    pairs: int
-    alpha: float
-    all_agree: float
-    some_agree: float
-    all_differ: float
-    severity: tuple[Severity, ...]
-    columns_sorted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """How one rater errs by Dawid and Skene (1979): P(grade given | true grade).
-
-    `matrix` is float64 [4, 4]: rows are true grades 1-4 by the posterior, columns grades given.
-    A row sums to 1; it is NaN where none of the rater's pairs has that true grade (the posterior
-    expects less than half a pair).
-    `Agreement.columns_sorted` warns of columns that are no raters.
-    """
-
-    rater: str
-    matrix: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class GradeShare:
-    """The pairs whose median expert grade is `grade`: how many, and their mean share of yes."""
-
-    grade: float
-    pairs: int
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class CrowdAgreement:
-    """The crowd beside the experts on the `pairs` that both judged.
-
-    `expert_target` is the mean of (mean grade - 1) / 3, `crowd_share` that of the raw share of
-    yes: two scales for the same pairs. `by_grade` has the median grades that occur, rising.
-    Spearman's rho and Kendall's tau-b are between a pair's share of yes and its mean grade, NaN
-    where one of the two is constant.
-    """
-
-    pairs: int
-    by_grade: tuple[GradeShare, ...]
-    expert_target: float
-    crowd_share: float
-    spearman: float
-    kendall: float
 
 
 def combine(
@@ -223,7 +119,7 @@ def grades(judgements: Sequence[Judgement], experts: Experts = "majority") -> di
 
     "majority" takes the most frequent grade and leaves out pairs where several tie for it.
     "dawid-skene" gives the expected grade under the posterior of Dawid and Skene (1979), which
-    learns from all pairs how each rater errs; look at `Agreement.columns_sorted` first.
+    learns from all pairs how each rater errs; look at `ExpertAgreement.columns_sorted` first.
 
     Raises:
         ValueError: `experts` is unknown.
@@ -241,7 +137,7 @@ def matches(items: Iterable[Label]) -> list[Pair]:
 
 def verdicts(judgements: Sequence[Judgement]) -> dict[Pair, bool]:
     """Say of each graded pair, sorted, whether it matches: the median grade is at least 3."""
-    return {pair: grade >= RELEVANT_GRADE for pair, grade in grades(judgements, "median").items()}
+    return {pair: grade >= RELEVANT_GRADE for pair, grade in median_grades(judgements).items()}
 
 
 def shares(votes: Sequence[Votes]) -> dict[Pair, float]:
@@ -274,105 +170,9 @@ def fit_prior(votes: Sequence[Votes]) -> BetaPrior:
     return BetaPrior(float(strength * expit(logit_mean)), float(strength * expit(-logit_mean)))
 
 
-def grade_table(judgements: Sequence[Judgement]) -> GradeTable:
-    """Lay the grades out as a matrix: a row per pair, a column per rater, both sorted.
-
-    Raises:
-        DataError: A rater graded the same pair twice.
-    """
-    pairs = tuple(sorted({(judgement.query, judgement.image) for judgement in judgements}))
-    raters = tuple(sorted({judgement.rater for judgement in judgements}))
-    row = {pair: position for position, pair in enumerate(pairs)}
-    column = {rater: position for position, rater in enumerate(raters)}
-    table = np.full((len(pairs), len(raters)), np.nan)
-    for judgement in judgements:
-        cell = row[judgement.query, judgement.image], column[judgement.rater]
-        if not np.isnan(table[cell]):
-            raise DataError(
-                f"rater {judgement.rater} graded {judgement.image} with query {judgement.query} "
-                "twice: remove one of the rows"
-            )
-        table[cell] = judgement.grade
-    return GradeTable(pairs, raters, table)
-
-
-def agreement(judgements: Sequence[Judgement]) -> Agreement:
-    """Measure how far the experts agree (Krippendorff, 2004, "Content Analysis", chapter 11).
-
-    Raises:
-        DataError: No pair has the grades of two experts, or a rater graded a pair twice.
-    """
-    table = grade_table(judgements)
-    panels = [row[~np.isnan(row)] for row in table.grades]
-    shared = [(len(panel), len(np.unique(panel))) for panel in panels if len(panel) > 1]
-    if not shared:
-        raise DataError("no pair was graded by two experts, so they can't be compared: add grades")
-    all_agree = fmean(distinct == 1 for _, distinct in shared)
-    all_differ = fmean(distinct == size for size, distinct in shared)
-    return Agreement(
-        pairs=len(shared),
-        alpha=_ordinal_alpha(table.grades),
-        all_agree=all_agree,
-        some_agree=fmean(1 < distinct < size for size, distinct in shared),
-        all_differ=all_differ,
-        severity=_severity(table),
-        columns_sorted=_columns_sorted(table.grades),
-    )
-
-
-def shared_pairs(judgements: Sequence[Judgement], votes: Sequence[Votes]) -> SharedPairs:
-    """Set the crowd's raw share of yes beside the experts' verdict where both exist."""
-    verdict, share = verdicts(judgements), shares(votes)
-    pairs = tuple(sorted(verdict.keys() & share.keys()))
-    return SharedPairs(
-        pairs=pairs,
-        shares=np.array([share[pair] for pair in pairs], dtype=np.float64),
-        verdicts=np.array([verdict[pair] for pair in pairs], dtype=np.bool_),
-    )
-
-
-def confusions(judgements: Sequence[Judgement]) -> tuple[Confusion, ...]:
-    """Estimate from all pairs how each rater errs, sorted by rater.
-
-    It is the model behind `grades(judgements, "dawid-skene")`, with the same fit.
-
-    Raises:
-        MissingExtraError: crowd-kit, of the research extra, isn't installed.
-    """
-    return _fit_dawid_skene(judgements).confusions
-
-
-def crowd_agreement(judgements: Sequence[Judgement], votes: Sequence[Votes]) -> CrowdAgreement:
-    """Measure how far the crowd agrees with the experts where both judged.
-
-    Raises:
-        DataError: No pair was judged by both.
-    """
-    shared = shared_pairs(judgements, votes)
-    if not shared.pairs:
-        raise DataError(
-            "no pair was judged by experts and crowd, so they can't be compared: add votes on "
-            "graded pairs"
-        )
-    median_of, mean_of = _median(judgements), _mean(judgements)
-    medians = np.array([median_of[pair] for pair in shared.pairs], dtype=np.float64)
-    means = np.array([mean_of[pair] for pair in shared.pairs], dtype=np.float64)
-    return CrowdAgreement(
-        pairs=len(shared.pairs),
-        by_grade=tuple(
-            _grade_share(grade, shared.shares[medians == grade])
-            for grade in np.unique(medians).tolist()
-        ),
-        expert_target=_target(float(means.mean())),
-        crowd_share=float(shared.shares.mean()),
-        spearman=_rank_correlation(stats.spearmanr, shared.shares, means),
-        kendall=_rank_correlation(stats.kendalltau, shared.shares, means),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """One side's word on a pair: target in [0, 1], and how many judges stand behind it."""
+    """What one side says of a pair: a target in [0, 1], and the number of judges behind it."""
 
     target: float
     judges: float
@@ -381,13 +181,14 @@ class _Opinion:
 def _expert_opinions(judgements: Sequence[Judgement], experts: Experts) -> dict[Pair, _Opinion]:
     panels = _panels(judgements)
     return {
-        pair: _Opinion(_target(grade), len(panels[pair]))
+        pair: _Opinion(target(grade), len(panels[pair]))
         for pair, grade in grades(judgements, experts).items()
     }
 
 
-def _target(grade: float) -> float:
-    return (grade - LOWEST_GRADE) / (HIGHEST_GRADE - LOWEST_GRADE)
+def target(grade: float) -> float:
+    """Bring a grade from [1, 4] to [0, 1]."""
+    return (grade - GRADES[0]) / (GRADES[-1] - GRADES[0])
 
 
 def _crowd_opinions(votes: Sequence[Votes], prior: BetaPrior | None) -> dict[Pair, _Opinion]:
@@ -436,113 +237,19 @@ def _most_frequent(panel: Sequence[int]) -> float | None:
     return None if tied else float(grade)
 
 
-def _median(judgements: Sequence[Judgement]) -> dict[Pair, float]:
+def median_grades(judgements: Sequence[Judgement]) -> dict[Pair, float]:
+    """The median grade in [1, 4] of each pair, sorted."""
     return {pair: float(median(panel)) for pair, panel in _panels(judgements).items()}
 
 
-def _mean(judgements: Sequence[Judgement]) -> dict[Pair, float]:
+def mean_grades(judgements: Sequence[Judgement]) -> dict[Pair, float]:
+    """The mean grade in [1, 4] of each pair, sorted."""
     return {pair: fmean(panel) for pair, panel in _panels(judgements).items()}
-
-
-def _dawid_skene(judgements: Sequence[Judgement]) -> dict[Pair, float]:
-    fitted = _fit_dawid_skene(judgements)
-    expected = fitted.posterior @ np.array(GRADES, dtype=np.float64)
-    inside = np.clip(expected, LOWEST_GRADE, HIGHEST_GRADE)
-    return dict(zip(fitted.pairs, inside.tolist(), strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _DawidSkene:
-    """The fitted model; `posterior` of the true grade is float64 [pairs, 4]."""
-
-    pairs: tuple[Pair, ...]
-    posterior: Floats
-    confusions: tuple[Confusion, ...]
-
-
-def _fit_dawid_skene(judgements: Sequence[Judgement]) -> _DawidSkene:
-    try:
-        import pandas as pd
-        from crowdkit.aggregation import DawidSkene
-    except ImportError as error:
-        raise MissingExtraError(
-            'Dawid-Skene needs crowd-kit: pip install "kadr[research]"'
-        ) from error
-    pairs = tuple(_panels(judgements))
-    if not pairs:
-        return _DawidSkene((), np.empty((0, len(GRADES))), ())
-    task = {pair: position for position, pair in enumerate(pairs)}
-    rows = sorted((task[j.query, j.image], j.rater, j.grade) for j in judgements)
-    table = pd.DataFrame(rows, columns=["task", "worker", "label"])
-    with warnings.catch_warnings():
-        # crowd-kit 1.4 calls pandas in ways that pandas 3 deprecates.
-        warnings.filterwarnings("ignore", r"The \w+ keyword", DeprecationWarning)
-        model = DawidSkene(n_iter=DAWID_SKENE_ROUNDS).fit(table)
-    assert model.probas_ is not None
-    assert model.errors_ is not None
-    every_grade = model.probas_.sort_index().reindex(columns=GRADES, fill_value=0.0)
-    posterior = every_grade.to_numpy(dtype=np.float64)
-    found = (
-        _confusion(
-            str(rater),
-            model.errors_.xs(rater, level="worker"),
-            posterior[graded["task"].to_numpy()].sum(axis=0),
-        )
-        for rater, graded in table.groupby("worker")
-    )
-    return _DawidSkene(pairs, posterior, tuple(found))
-
-
-def _confusion(rater: str, errors: Any, mass: Floats) -> Confusion:
-    """Turn crowd-kit's table of P(given | true), given by true, into our matrix, true by given.
-
-    Where nothing is known crowd-kit fills in its epsilon, which then looks like a rate: a true
-    grade that the rater met in less than `LEAST_MASS` pairs, by `mass` [4], becomes NaN.
-    """
-    square = errors.reindex(index=GRADES, columns=GRADES, fill_value=0.0)
-    rates = square.to_numpy(dtype=np.float64).T
-    return Confusion(rater, np.where(mass[:, None] < LEAST_MASS, np.nan, rates))
 
 
 _AGGREGATIONS: Mapping[Experts, Callable[[Sequence[Judgement]], dict[Pair, float]]] = {
     "majority": _majority,
-    "median": _median,
-    "mean": _mean,
-    "dawid-skene": _dawid_skene,
+    "median": median_grades,
+    "mean": mean_grades,
+    "dawid-skene": dawid_skene.expected_grades,
 }
-
-
-def _grade_share(grade: float, shares: Floats) -> GradeShare:
-    return GradeShare(grade, len(shares), float(shares.mean()))
-
-
-def _rank_correlation(correlate: Callable[..., Any], left: Floats, right: Floats) -> float:
-    if np.ptp(left) == 0 or np.ptp(right) == 0:  # SciPy warns, we say NaN
-        return math.nan
-    return float(correlate(left, right).statistic)
-
-
-def _ordinal_alpha(table: Floats) -> float:
-    paired = table[(~np.isnan(table)).sum(axis=1) > 1]
-    domain = np.unique(paired[~np.isnan(paired)])
-    if len(domain) < 2:
-        return math.nan
-    return float(
-        krippendorff.alpha(
-            reliability_data=paired.T, value_domain=domain, level_of_measurement="ordinal"
-        )
-    )
-
-
-def _severity(table: GradeTable) -> tuple[Severity, ...]:
-    overall = float(np.nanmean(table.grades))
-    means = np.nanmean(table.grades, axis=0).tolist()
-    return tuple(
-        Severity(rater, mean, mean - overall)
-        for rater, mean in zip(table.raters, means, strict=True)
-    )
-
-
-def _columns_sorted(table: Floats) -> bool:
-    steps = np.diff(table, axis=1)
-    return bool((steps > 0).any() and not (steps < 0).any())

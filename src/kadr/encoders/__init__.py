@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,11 @@ def state(encoder: TextEncoder) -> dict[str, NDArray[Any]]:
     """What an encoder learned in training, for `load_text_encoder`; empty for any other."""
     arrays = getattr(encoder, "arrays", None)
     return arrays() if arrays else {}
+
+
+def split(spec: str, kind: Literal["image", "text"]) -> list[str]:
+    """The specs that are joined by `+` in this one."""
+    return _split(spec, IMAGE_ENGINES if kind == "image" else TEXT_ENGINES, kind)
 
 
 def _split(spec: str, engines: dict[str, str], kind: str) -> list[str]:

@@ -1,14 +1,13 @@
 """Flow: several reviewers -> one record: a sheet for them to fill in, and how they agree."""
 
-import csv
-import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from kadr.errors import KadrError
+from kadr.data import tables
+from kadr.errors import DataError, KadrError
 from kadr.law import review
 from kadr.law.policy import Policy
 from kadr.law.review import Decision, Doubt, Outcome
@@ -20,7 +19,6 @@ COLUMNS = (
     "digest", "path", "probability", "scene", "faces", "words", "verdict", "why", "who", "when"
 )  # fmt: skip
 """Of the sheet for reviewers, who fill in `verdict` (allow or hide) and `why`."""
-_FORMULA = tuple("=+-@＝＋－＠\t\r\n")
 _DISPUTED = "another not; both are on record, and the photo is at the head of the queue"
 _WITHDRAWN = (
     "it was withdrawn since; left out. Decide anew in kadr review, or by kadr review decide"
@@ -32,9 +30,7 @@ def to_csv(doubts: Iterable[Doubt]) -> str:
 
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
-    buffer = io.StringIO()
-    rows = csv.writer(buffer, lineterminator="\r\n")
-    rows.writerow(COLUMNS)
+    rows = []
     for doubt in doubts:
         assessment, ruled = doubt.assessment, doubt.ruling
         path = os.fsencode(doubt.paths[0]).decode("utf-8", "backslashreplace")
@@ -45,18 +41,8 @@ def to_csv(doubts: Iterable[Doubt]) -> str:
             scene = "" if assessment.scene is None else f"{assessment.scene:.4f}"
             machine = (f"{assessment.probability:.4f}", scene, faces, " ".join(assessment.words))
         decided = (ruled.verdict, ruled.why, ruled.who, ruled.when) if ruled else ("",) * 4
-        rows.writerow(_harmless(cell) for cell in (doubt.digest, path, *machine, *decided))
-    return buffer.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet runs."""
-    return "'" + cell if cell.lstrip(" ").startswith(_FORMULA) else cell
-
-
-def _as_meant(cell: str) -> str:
-    rest = cell.removeprefix("'")
-    return rest if rest.lstrip(" ").startswith(_FORMULA) else cell
+        rows.append((doubt.digest, path, *machine, *decided))
+    return tables.write(COLUMNS, rows, line_end="\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +54,7 @@ class Imported:
     problems: tuple[Problem, ...]
 
 
-def from_csv(store: Store, text: str, name: str, who: str = "") -> Imported:
+def from_csv(store: Store, sheet: bytes | str, name: str, who: str = "") -> Imported:
     """Put the decisions of a sheet on record. Doing it again changes nothing.
 
     A row that is wrong is left out and named, and so is every disagreement: of two rows of the
@@ -76,16 +62,16 @@ def from_csv(store: Store, text: str, name: str, who: str = "") -> Imported:
 
     Args:
         store: the library.
-        text: CSV with at least the columns digest and verdict; commas, semicolons or tabs.
+        sheet: CSV with at least the columns digest and verdict, as any spreadsheet saves it.
         name: the sheet's, for messages.
         who: made the decisions of the rows that name nobody.
 
     Raises:
         KadrError: it is no such sheet.
     """
-    sheet = _Sheet(store, name, who)
-    sheet.read(text)
-    return sheet.imported()
+    reading = _Sheet(store, name, who)
+    reading.read(sheet)
+    return reading.imported()
 
 
 @dataclass(slots=True)
@@ -100,24 +86,14 @@ class _Sheet:
     decided: dict[str, list[tuple[int, Ruling]]] = field(default_factory=lambda: defaultdict(list))
     """Row and decision, by digest."""
 
-    def read(self, text: str) -> None:
-        head = text.lstrip("\ufeff").partition("\n")[0]
-        delimiter = max(",;\t", key=head.count)
-        reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter)
+    def read(self, sheet: bytes | str) -> None:
         try:
-            columns = [column.strip().lower() for column in reader.fieldnames or ()]
-            if not {"digest", "verdict"} <= set(columns):
-                raise KadrError(
-                    f"{self.name} has no columns digest and verdict. Fill in what kadr review "
-                    "export wrote."
-                )
-            reader.fieldnames = columns
-            for row in reader:
-                number = reader.line_num
-                cells = {key: _as_meant(value or "") for key, value in row.items() if key}
-                self._row(number, cells)
-        except csv.Error as error:
-            raise KadrError(f"{self.name} is no CSV ({error}). Save it as CSV.") from error
+            table = tables.read(sheet, self.name, ("digest", "verdict"))
+        except DataError as error:
+            raise KadrError(f"{error} Fill in what kadr review export wrote.") from error
+        for row in table.rows:
+            cells = {tables.plain_name(key): cell for key, cell in table.named(row).items()}
+            self._row(row.number, {key: tables.as_meant(cell) for key, cell in cells.items()})
 
     def _row(self, number: int, cells: Mapping[str, str]) -> None:
         if not cells["verdict"].strip():

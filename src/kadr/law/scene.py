@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import BundleError
+from kadr.matcher import heads
 from kadr.types import Floats, Vectors
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "mini" / "children.npz"
@@ -103,9 +104,7 @@ def save(path: Path, scene: SceneClassifier) -> None:
 
 def probability(log_odds: Floats | float) -> Floats:
     """Log-odds to probabilities, float64 of the same shape; NaN stays NaN."""
-    with np.errstate(invalid="ignore"):
-        softened = np.logaddexp(0, -np.asarray(log_odds, np.float64))
-    return np.asarray(np.exp(-softened), np.float64)
+    return heads.sigmoid(np.asarray(log_odds, np.float64))
 
 
 def _restore(arrays: Mapping[str, NDArray[Any]], version: str) -> SceneClassifier:

@@ -12,7 +12,7 @@ from kadr.encoders import ImageEncoder
 from kadr.errors import ImageError, LibraryError
 from kadr.library.queries import Expression, Part
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.stores import Store
 from kadr.types import Picture, Vectors
 
@@ -31,7 +31,7 @@ class Embedding:
     """
 
     vector: Vectors
-    text: Side | None = None
+    text: Embeddings | None = None
 
 
 def embed(
@@ -128,7 +128,9 @@ def opened(source: Path | Picture, size: int) -> "Image.Image":
 
 
 def _sum(
-    parts: Sequence[Part], sides: Mapping[str, Side], pictures: Mapping[PictureSource, Vectors]
+    parts: Sequence[Part],
+    sides: Mapping[str, Embeddings],
+    pictures: Mapping[PictureSource, Vectors],
 ) -> Embedding | None:
     """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
     terms = []

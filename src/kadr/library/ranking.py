@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.stores import Scan, Store, Stored
 from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 
@@ -157,7 +157,7 @@ class Ranker:
         order = np.concatenate([known[best], np.array(gone, np.int64)])
         return _Chunk(order, probabilities, cosines[best], standings, frozenset(named))
 
-    def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Side:
+    def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Embeddings:
         """The photos' side of pairs.
 
         How crowded it is around a photo takes a fifth of a search to compute, and never changes: it

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.matcher import SEED
 from kadr.types import Floats, Vectors
 
 POWER = 3.0
@@ -112,7 +113,7 @@ def fit(
     dim: int = 256,
     image_ridge: float = 0.3,
     text_ridge: float = 0.03,
-    seed: int = 42,
+    seed: int = SEED,
 ) -> Alignment:
     """Learn from matching pairs: row i of `images` and row i of `texts` belong together.
 

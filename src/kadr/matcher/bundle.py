@@ -1,6 +1,7 @@
 """The bundle: encoders, alignment and relevance, saved as one folder with one manifest."""
 
 import json
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -19,9 +20,9 @@ from kadr.encoders import (
     state,
 )
 from kadr.errors import BundleError
-from kadr.matcher import alignment, relevance
+from kadr.matcher import alignment, relevance, weights
 from kadr.matcher.alignment import Alignment
-from kadr.matcher.relevance import Relevance, Side
+from kadr.matcher.relevance import Embeddings, Relevance
 from kadr.photos import files
 from kadr.types import Floats, Vectors
 
@@ -49,15 +50,15 @@ class Matcher:
     relevance: Relevance
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
-    def images(self, vectors: Vectors, density: Vectors | None = None) -> Side:
+    def images(self, vectors: Vectors, density: Vectors | None = None) -> Embeddings:
         """Image encoder vectors [n, dim], ready for pairing; `density` as `Alignment.images`."""
-        return Side(vectors, self.alignment.images(vectors, density))
+        return Embeddings(vectors, self.alignment.images(vectors, density))
 
-    def texts(self, vectors: Vectors) -> Side:
+    def texts(self, vectors: Vectors) -> Embeddings:
         """Text encoder vectors [n, dim], ready for pairing."""
-        return Side(vectors, self.alignment.texts(vectors))
+        return Embeddings(vectors, self.alignment.texts(vectors))
 
-    def pairs(self, images: Side, texts: Side) -> tuple[Floats, Floats]:
+    def pairs(self, images: Embeddings, texts: Embeddings) -> tuple[Floats, Floats]:
         """Probability and cosine similarity of image i with text i: float64 [n] each."""
         cosine = np.einsum("ij,ij->i", images.joint.vectors, texts.joint.vectors)
         return self.relevance.probability(images, texts), cosine.astype(np.float64)
@@ -80,7 +81,7 @@ def save(matcher: Matcher, folder: Path) -> Path:
             fresh = Path(scratch, "bundle")
             fresh.mkdir()
             np.savez_compressed(fresh / WEIGHTS, **arrays)  # type: ignore[arg-type]
-            (fresh / MANIFEST).write_text(_manifest(matcher, fresh / WEIGHTS), encoding="utf-8")
+            (fresh / MANIFEST).write_text(_manifest(matcher, fresh), encoding="utf-8")
             if folder.exists():
                 _move_into(fresh, folder)
             else:
@@ -97,20 +98,21 @@ def load(folder: Path = MINI) -> Matcher:
         BundleError: no bundle, a broken one, or one made with other encoder weights.
     """
     manifest = read_manifest(folder)
+    weights.check(folder / WEIGHTS, folder)
     try:
         if manifest["weights_digest"] != files.digest(folder / WEIGHTS):
             raise BundleError(f"{folder}: {WEIGHTS} isn't the file that the manifest describes.")
         with (folder / WEIGHTS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        images = load_image_encoder(manifest["image_encoder"]["spec"])
-        texts = load_text_encoder(
-            manifest["text_encoder"]["spec"], arrays=_below(arrays, "text_encoder.")
-        )
+        image_spec = weights.unpack(manifest["image_encoder"]["spec"], "image", folder)
+        text_spec = weights.unpack(manifest["text_encoder"]["spec"], "text", folder)
+        images = load_image_encoder(image_spec)
+        texts = load_text_encoder(text_spec, arrays=_below(arrays, "text_encoder."))
         _check_encoder(folder, manifest["image_encoder"], images)
         _check_encoder(folder, manifest["text_encoder"], texts)
         return Matcher(
-            manifest["image_encoder"]["spec"],
-            manifest["text_encoder"]["spec"],
+            image_spec,
+            text_spec,
             images,
             texts,
             alignment.restore(_below(arrays, "alignment.")),
@@ -129,10 +131,13 @@ def load(folder: Path = MINI) -> Matcher:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a bundle, without its weights. Raises as `load` does."""
     path = folder / MANIFEST
+    weights.check(path, folder)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(f"{folder}: no matcher here. Make one with kadr train.") from None
+    except RecursionError:
+        raise BundleError(f"{path}: nested too deeply for a manifest. Train it again.") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: can't be read ({error}). Train it again.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -146,15 +151,18 @@ def _is_ours(folder: Path) -> bool:
     if MANIFEST in names:
         text = (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
         return not text or WEIGHTS in names or '"weights_digest"' in text
-    return names <= {WEIGHTS}  # a first save into an empty folder may have stopped half-way
+    return names <= {WEIGHTS, weights.FOLDER}  # a first save may have stopped half-way
 
 
-def _manifest(matcher: Matcher, weights: Path) -> str:
+def _manifest(matcher: Matcher, folder: Path) -> str:
+    """Describe a matcher; the files that its encoders read are copied into the folder."""
+    image = weights.pack(matcher.image_spec, "image", folder)
+    text = weights.pack(matcher.text_spec, "text", folder)
     described = {
         "format": FORMAT,
-        "weights_digest": files.digest(weights),
-        "image_encoder": _describe(matcher.image_spec, matcher.image_encoder),
-        "text_encoder": _describe(matcher.text_spec, matcher.text_encoder),
+        "weights_digest": files.digest(folder / WEIGHTS),
+        "image_encoder": _describe(image, matcher.image_encoder),
+        "text_encoder": _describe(text, matcher.text_encoder),
         "relevance": {
             "features": matcher.relevance.features,
             "classifier": matcher.relevance.classifier,
@@ -185,5 +193,8 @@ def _below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def _move_into(fresh: Path, folder: Path) -> None:
     """Weights first: a manifest that names other weights is noticed by `load`."""
+    if (fresh / weights.FOLDER).exists():
+        shutil.rmtree(folder / weights.FOLDER, ignore_errors=True)
+        (fresh / weights.FOLDER).replace(folder / weights.FOLDER)
     for name in (WEIGHTS, MANIFEST):
         (fresh / name).replace(folder / name)

@@ -17,7 +17,7 @@ import numpy as np
 from kadr.encoders import LocatingImageEncoder
 from kadr.errors import ImageError
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Side
+from kadr.matcher.relevance import Embeddings
 from kadr.types import Explanation, Floats, Vectors, WordEffect
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _WORD = re.compile("w+(?:[-'\u2019\u2010\u2011\u00ad\u200c\u200d]w+)*")
 
 
 def explain(
-    matcher: Matcher, text: str, images: Side, pictures: "Sequence[Picture]"
+    matcher: Matcher, text: str, images: Embeddings, pictures: "Sequence[Picture]"
 ) -> tuple[Explanation, ...]:
     """Why photo i, `images` row i and what `pictures[i]` opens, fits the text or doesn't."""
     return tuple(
@@ -45,7 +45,7 @@ def explain(
     )
 
 
-def words(matcher: Matcher, text: str, images: Side) -> tuple[tuple[WordEffect, ...], ...]:
+def words(matcher: Matcher, text: str, images: Embeddings) -> tuple[tuple[WordEffect, ...], ...]:
     """What each word of the text did for each photo, in the text's order; see `WordEffect`."""
     found = spans(text)
     texts = matcher.text_encoder.encode([text, *(without(text, span) for span in found)])

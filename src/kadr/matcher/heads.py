@@ -15,7 +15,7 @@ Classifier: TypeAlias = Literal["logistic", "boosting", "mlp"]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 Settings: TypeAlias = Mapping[str, float]
-"""What a head is tuned by: numbers by the library's own names."""
+"""Hyperparameters of a head, by the library's own names."""
 
 GRID: Mapping[Classifier, tuple[Settings, ...]] = {
     "logistic": ({"C": 1e-3}, {"C": 1e-4}, {"C": 1e-2}),
@@ -85,6 +85,12 @@ class Mlp:
 
 
 Head: TypeAlias = Linear | Trees | Mlp
+
+
+def sigmoid(log_odds: Floats) -> Floats:
+    """Log-odds to probabilities, of the same shape, never quite 0 or 1; NaN stays NaN."""
+    half: Floats = 0.5 * (1 + np.tanh(np.clip(0.5 * log_odds, -15, 15)))
+    return half
 
 
 def fit(

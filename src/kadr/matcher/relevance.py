@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.matcher import heads
+from kadr.matcher import SEED, heads
 from kadr.matcher.alignment import NEAREST, POWER, Joint
 from kadr.matcher.heads import Classifier, Head, Settings
 from kadr.types import Floats, Label, Vectors
@@ -42,22 +42,22 @@ pull probabilities down. Chosen by cross-fitting within the training fold (docs/
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of n pairs: encoder vectors float32 [n, encoder dim], and the joint space."""
+class Embeddings:
+    """The images or the texts of n pairs: encoder vectors float32 [n, dim], and the joint space."""
 
     raw: Vectors
     joint: Joint
 
-    def take(self, rows: NDArray[np.intp]) -> "Side":
+    def take(self, rows: NDArray[np.intp]) -> "Embeddings":
         """These rows, in this order."""
-        return Side(self.raw[rows], self.joint.take(rows))
+        return Embeddings(self.raw[rows], self.joint.take(rows))
 
-    def joint_alone(self) -> "Side":
+    def joint_alone(self) -> "Embeddings":
         """The same without encoder vectors, of which many pairs would hold many copies."""
-        return Side(self.raw[:, :0], self.joint)
+        return Embeddings(self.raw[:, :0], self.joint)
 
 
-Spaces: TypeAlias = Callable[[NDArray[np.bool_]], tuple[Side, Side]]
+Spaces: TypeAlias = Callable[[NDArray[np.bool_]], tuple[Embeddings, Embeddings]]
 """Called with the examples held out, bool [n]: all examples' sides in a joint space that was
 learned from the other ones alone."""
 
@@ -92,12 +92,12 @@ class Relevance:
     intercept: float
     validation: float = math.nan
 
-    def probability(self, images: Side, texts: Side) -> Floats:
+    def probability(self, images: Embeddings, texts: Embeddings) -> Floats:
         """Pair i is image i with text i: probabilities float64 [n] in (0, 1)."""
         scores = self.head.score(self._standardised(images, texts))
-        return _sigmoid(self.slope * scores + self.intercept)
+        return heads.sigmoid(self.slope * scores + self.intercept)
 
-    def table(self, images: Side, texts: Side) -> Floats:
+    def table(self, images: Embeddings, texts: Embeddings) -> Floats:
         """Every text with every image: probabilities float64 [texts, images]."""
         n = len(images.raw)
         rows = [
@@ -106,7 +106,7 @@ class Relevance:
         ]
         return np.stack(rows) if rows else np.empty((0, n))
 
-    def _standardised(self, images: Side, texts: Side) -> Vectors:
+    def _standardised(self, images: Embeddings, texts: Embeddings) -> Vectors:
         raw = _FEATURES[self.features](images, texts, self.bases)
         return (raw - self.center) * self.scale
 
@@ -160,8 +160,8 @@ class Examples:
     should not look.
     """
 
-    images: Side
-    texts: Side
+    images: Embeddings
+    texts: Embeddings
     targets: Floats
     weights: Floats
     groups: Sequence[str]
@@ -175,7 +175,7 @@ def fit(  # noqa: PLR0913 - choices by name, each with its default
     classifier: Classifier = "logistic",
     grid: Sequence[Settings] = (),
     spaces: Spaces | None = None,
-    seed: int = 42,
+    seed: int = SEED,
     calibrate: bool = True,
 ) -> Relevance:
     """Train the head on all examples, and its calibration on scores from cross-fitting.
@@ -274,13 +274,13 @@ def _cross_fit(
 
 def _area(scores: Floats, verdicts: Floats) -> float:
     """ROC-AUC of the verdicts that are known, NaN where they are all alike."""
-    from kadr import metrics  # brings SciPy, which a search has no need of
+    from kadr.metrics import ranking  # brings SciPy, which a search has no need of
 
     known = ~np.isnan(verdicts)
     truth = verdicts[known] == 1
     if truth.all() or not truth.any():
         return math.nan
-    return metrics.roc_auc(scores[known], truth)
+    return ranking.roc_auc(scores[known], truth)
 
 
 def _calibrate(scores: Floats, verdicts: Floats) -> tuple[float, float]:
@@ -320,7 +320,7 @@ def _principal(vectors: Vectors) -> Vectors | None:
     return np.ascontiguousarray(directions[:, : -kept - 1 : -1], dtype=np.float32)
 
 
-def _aligned(images: Side, texts: Side, _bases: Bases) -> Vectors:
+def _aligned(images: Embeddings, texts: Embeddings, _bases: Bases) -> Vectors:
     """Cosines less the photo's share, the text's density, products: float32 [n, dim + DENSE]."""
     left, right = images.joint.vectors, texts.joint.vectors
     hub = HUBNESS * images.joint.density[:, 0]
@@ -337,7 +337,7 @@ def _cosine(left: Vectors, right: Vectors) -> Vectors:
     return np.asarray(dots / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _concat(images: Side, texts: Side, bases: Bases) -> Vectors:
+def _concat(images: Embeddings, texts: Embeddings, bases: Bases) -> Vectors:
     """The brief's plain concatenation: float32 [n, image width + text width]."""
     left = images.raw if bases.image is None else images.raw @ bases.image
     right = texts.raw if bases.text is None else texts.raw @ bases.text
@@ -355,8 +355,3 @@ def _standardisation(raw: Vectors, features: Features) -> tuple[Vectors, Vectors
     scale = np.full(raw.shape[1], np.sqrt(raw.shape[1] - DENSE), dtype=np.float32)
     scale[:DENSE] = COSINE_SCALE
     return center, scale
-
-
-def _sigmoid(z: Floats) -> Floats:
-    half: Floats = 0.5 * (1 + np.tanh(np.clip(0.5 * z, -15, 15)))  # never quite 0 or 1
-    return half

@@ -49,6 +49,14 @@ def identify(path: Path, root: Path) -> ImageFile | Skipped:
         return Skipped(path, f"can't be read: {error.strerror or error}")
 
 
+def lies_below(folder: Path, path: Path) -> bool:
+    """Whether a path leads to a place below a folder, once every `..` and link is followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
+        return False
+
+
 def save(path: Path, data: bytes, mode: int = 0o666) -> Path:
     """Put the bytes beside `path`, then in its place: a reader never sees half a file.
 

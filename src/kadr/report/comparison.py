@@ -1,14 +1,14 @@
 """A comparison as CSV for machines, as Markdown, as a page, and for the terminal."""
 
-import csv
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kadr.data import tables
 from kadr.photos import files
 from kadr.report import contrasts, output, table
 from kadr.report.table import CHOICES, FIGURES, Cell, Line, Table
@@ -26,8 +26,6 @@ SHOWN, NAME = 30, 28
 IN_TERMINAL = ("roc_auc", "difference", "unseen_roc_auc", "average_precision", "recall_10")
 WITH_INTERVAL = "roc_auc"
 
-FORMULA = ("=", "+", "-", "@")
-"""A spreadsheet would run a text that starts so."""
 MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 
@@ -148,22 +146,21 @@ def _escaped(text: str) -> str:
 
 def _csv(comparison: Comparison) -> str:
     """One header; a row per combination, baseline and failure. Empty is undefined."""
-    file = io.StringIO()
     counted = ("pairs", "images", "matches")
     head = ["rank", "standing", "name", *CHOICES, "settings", *counted]
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*head, *(name for figure in FIGURES for name in _names(figure)), "reason"])
+    header = [*head, *(name for figure in FIGURES for name in _names(figure)), "reason"]
+    lines: list[Sequence[object]] = []
     for place, row in enumerate((*comparison.rows, *comparison.baselines), start=1):
         stands = table.standing(row, place)
         first = "" if stands == "baseline" else place
         texts = [row.name, *(table.choice(row, key) for key in CHOICES), table.settings(row)]
         counts = [getattr(row.seen, key) for key in counted]
         numbers = [number for figure in FIGURES for number in _numbers(figure, row)]
-        writer.writerow([first, stands, *map(_safe, texts), *counts, *numbers, ""])
+        lines.append([first, stands, *map(_plain, texts), *counts, *numbers, ""])
     width = len(CHOICES) + 1 + len(counted) + sum(len(_names(figure)) for figure in FIGURES)
     for name, why in comparison.failed.items():
-        writer.writerow(["", "failed", _safe(name), *[""] * width, _safe(why)])
-    return file.getvalue()
+        lines.append(["", "failed", _plain(name), *[""] * width, _plain(why)])
+    return tables.write(header, lines)
 
 
 def _names(figure: table.Figure) -> tuple[str, ...]:
@@ -171,21 +168,18 @@ def _names(figure: table.Figure) -> tuple[str, ...]:
     return (key,) if figure.kind == "number" else (key, f"{key}_low", f"{key}_high")
 
 
-def _numbers(figure: table.Figure, row: Row) -> Iterator[str]:
+def _numbers(figure: table.Figure, row: Row) -> Iterator[object]:
     """As many as the figure has columns, in full precision."""
     value = figure.of(row)
     if isinstance(value, Interval):
         found = [value.value, value.low, value.high]
     else:
         found = [math.nan if value is None else value] * len(_names(figure))
-    yield from (repr(float(number)) if math.isfinite(number) else "" for number in found)
+    yield from (float(number) if math.isfinite(number) else "" for number in found)
 
 
-def _safe(value: object) -> object:
-    """A text that a spreadsheet takes for no formula; numbers stay numbers."""
+def _plain(value: object) -> object:
+    """A text on one line, a number as it is; empty where there is none."""
     if value is None:
         return ""
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return one_line(value) if isinstance(value, str) else value

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from kadr.report import undefined
 from kadr.report.wording import Wording
+from kadr.study import protocols
 from kadr.study.evaluate import Evaluation
 from kadr.study.figures import PairFigures, RetrievalFigures
 from kadr.types import Interval
@@ -20,19 +22,28 @@ SMALL_SHARE, LARGE_SHARE = 0.1, 0.25
 def draw(evaluation: Evaluation, say: Wording) -> tuple[str, ...]:
     """The conclusions of an evaluation, most important first."""
     sets = {figures.name: figures for figures in evaluation.pair_figures}
-    main = sets.get("image-disjoint")
+    main = sets.get(protocols.IMAGE_DISJOINT)
+    legal = sets.get(protocols.IMAGE_DISJOINT + protocols.AFTER_LAW)
     sentences: list[str] = []
     if main is None:
         sentences.append(say("conclusions.no_pairs"))
     else:
         sentences += _ranking(main, say)
-    sentences += _queries(main, sets.get("image-and-query-disjoint"), say)
+    sentences += _queries(main, sets.get(protocols.QUERY_DISJOINT_HEAD), say)
     if main is not None:
         sentences += [_calibration(main, say), *_errors(main, say)]
     if evaluation.retrieval:
         sentences.append(_retrieval(evaluation.retrieval[0], say))
-    sentences += _law(evaluation, main, sets.get("image-disjoint, after the law"), say)
+    sentences += _law(evaluation, main, legal, say)
     sentences.append(_agreement(evaluation, say))
+    sentences += [
+        say(
+            "conclusions.unmeasured",
+            name=say.name("sets", name),
+            why=undefined.reason(key, say),
+        )
+        for name, key in evaluation.unmeasured.items()
+    ]
     if evaluation.skipped:
         sentences.append(say("conclusions.skipped", count=say.count(len(evaluation.skipped))))
     return tuple(sentences)

@@ -138,7 +138,7 @@ def _cost(item: Contrast, say: Wording) -> str:
 
 
 def _unseen(rows: Sequence[Row], names: Sequence[str], say: Wording) -> Iterator[str]:
-    """What texts cost that training hasn't seen."""
+    """What texts unseen in training cost."""
     changes = {
         place: row.unseen.roc_auc.value - row.seen.roc_auc.value
         for place, row in enumerate(rows)
@@ -177,7 +177,7 @@ def _recall(rows: Sequence[Row], names: Sequence[str], say: Wording) -> Iterator
 
 
 def _baselines(comparison: Comparison, say: Wording) -> Iterator[str]:
-    """How far the best stands above what learns nothing, and who isn't above chance."""
+    """How far the best is above the baselines, and which rows aren't above chance."""
     rows = comparison.rows
     if comparison.baselines:
         best = max(comparison.baselines, key=lambda row: row.seen.roc_auc.value)

@@ -8,10 +8,10 @@ from typing import Any
 
 from kadr.photos import files
 from kadr.report import comparison as comparisons
-from kadr.report import conclusions, output, plots
+from kadr.report import conclusions, output, plots, undefined
 from kadr.report.frames import Frame, Framer
 from kadr.report.table import Cell, cell
-from kadr.report.wording import Wording
+from kadr.report.wording import MISSING, Wording
 from kadr.study.compare import Comparison
 from kadr.study.evaluate import Evaluation, Example
 
@@ -120,7 +120,10 @@ def _median(rank: float, images: int, say: Wording) -> Cell:
 
 
 def _row(key: str, cells: Sequence[Cell], say: Wording) -> Row:
-    return Row(say(f"figures.{key}"), say(f"hints.{key}"), tuple(cells))
+    hints = [say(f"hints.{key}")]
+    if any(cell.value == MISSING for cell in cells):
+        hints.append(f"{MISSING} {undefined.reason(key, say)}")
+    return Row(say(f"figures.{key}"), "; ".join(filter(None, hints)), tuple(cells))
 
 
 def _pair_rows(evaluation: Evaluation, say: Wording) -> Iterator[Row]:

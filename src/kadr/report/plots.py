@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
+from kadr.metrics.calibration import Bin
+from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
 from kadr.report.table import choice, differing
 from kadr.report.wording import Wording, shortened
 from kadr.study.compare import Row

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from kadr.report.wording import Wording
+from kadr.report import undefined
+from kadr.report.wording import MISSING, Wording
 from kadr.study.compare import Comparison, Row
 from kadr.types import Interval
 
@@ -109,14 +110,23 @@ def build(comparison: Comparison, say: Wording) -> Table:
         Line("baseline", (*_baseline(row, columns, say), *_figures(row, say)))
         for row in comparison.baselines
     ]
-    marks = {line.standing: MARKS[line.standing] for line in lines if line.standing in MARKS}
     return Table(
         tuple(_headers(columns, say)),
         tuple(lines),
         " ".join(_caption(rows, columns, say)),
-        tuple(say(f"table.{key}", mark=mark) for key, mark in marks.items()),
+        tuple(_legend(lines[: len(rows)], say)),
         tuple((say.plain(name), say.plain(why)) for name, why in comparison.failed.items()),
     )
+
+
+def _legend(lines: Sequence[Line], say: Wording) -> Iterator[str]:
+    """What the marks mean, and why figures are missing; the best row differs from none."""
+    standings = dict.fromkeys(line.standing for line in lines if line.standing in MARKS)
+    yield from (say(f"table.{key}", mark=MARKS[key]) for key in standings)
+    for place, figure in enumerate(FIGURES, start=-len(FIGURES)):
+        compared = figure.key in {"difference", "p"}
+        if not compared and any(line.cells[place].value == MISSING for line in lines):
+            yield f"{MISSING} {say(f'figures.{figure.key}')}: {undefined.reason(figure.key, say)}."
 
 
 def differing(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -21,20 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from kadr import metrics
-from kadr.data.labels import Pair
 from kadr.encoders import TextEncoder, load_image_encoder, load_text_encoder, state
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
 from kadr.matcher import bundle as matcher
 from kadr.matcher import relevance
 from kadr.matcher.alignment import Alignment
+from kadr.metrics import ranking, resampling
 from kadr.photos import files
-from kadr.study import encoded, figures, train
-from kadr.study.encoded import Encoded, Stage, silent
+from kadr.study import encoded, figures, protocols, train
+from kadr.study.encoded import Encoded, Progress, silent
 from kadr.study.figures import Judged, PairFigures, RetrievalFigures
+from kadr.study.protocols import Folds, PairScorer
 from kadr.study.train import Config, Lesson
-from kadr.types import Dataset, Difference, Floats, Interval, Label
+from kadr.types import Dataset, Difference, Floats, Interval, Label, Pair
 
 FORMAT = 1
 """Of the kept measurements; another number makes them be measured again."""
@@ -84,7 +84,7 @@ def compare(
     folder: Path,
     *,
     jobs: int = 1,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Comparison:
     """Measure every combination that `folder` doesn't hold yet, and rank all that were asked for.
 
@@ -94,7 +94,7 @@ def compare(
         cache: vectors that needn't be computed again.
         folder: where measurements are kept; an interrupted run goes on from there.
         jobs: processes side by side.
-        on_progress: told of the encoding and the combinations.
+        on_progress: called as the encoding and the combinations go on.
 
     Raises:
         DataError: too little to learn from.
@@ -139,7 +139,7 @@ def load(folder: Path) -> Comparison:
         )
     except FileNotFoundError:
         raise KadrError(f"{folder}: no comparison here. Make one with kadr compare.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise KadrError(f"{folder / TABLE}: can't be read ({error}). Compare again.") from error
 
 
@@ -169,7 +169,7 @@ class _Bench:
     lesson: Lesson
     judged: Judged
     both: Encoded
-    folds: tuple[frozenset[str], ...]
+    folds: Folds
     parts: tuple[Encoded, ...]
     pairs: tuple[Pair, ...]
     queries: tuple[str, ...]
@@ -179,8 +179,9 @@ class _Bench:
 
     def key(self, config: Config) -> str:
         """The file name of a combination's measurement: what it depends on."""
-        told = json.dumps([FORMAT, version("kadr"), self.origin, asdict(config)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:32] + ".json"
+        depends_on = [FORMAT, version("kadr"), self.origin, asdict(config)]
+        text = json.dumps(depends_on, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32] + ".json"
 
     def without_kept(self, kept: Path) -> "_Bench":
         """The same for the combinations that are still to be measured."""
@@ -202,7 +203,7 @@ def _benches(
     configs: Sequence[Config],
     cache: VectorCache,
     failed: dict[str, str],
-    report: Stage,
+    report: Progress,
 ) -> Iterator[_Bench]:
     """Combinations grouped by what they share; what can't be prepared is noted in `failed`."""
     judged = figures.judged(dataset)
@@ -232,7 +233,7 @@ def _bench(
     lesson: Lesson,
     judged: Judged,
     cache: VectorCache,
-    report: Stage,
+    report: Progress,
 ) -> _Bench:
     image_encoder = load_image_encoder(configs[0].image_encoder)
 
@@ -245,7 +246,7 @@ def _bench(
         return both, text_encoder
 
     both, text_encoder = encode(lesson)
-    folds = _text_folds(dataset)
+    folds = protocols.text_folds(dataset)
     learned = bool(state(text_encoder))
     photos = tuple(sorted(name for name in dataset.test_images if name in both.image_rows))
     column = {photo: number for number, photo in enumerate(photos)}
@@ -255,7 +256,7 @@ def _bench(
     if not pairs:
         raise DataError("Experts judged no held-out image: use a larger --test-share.")
     made_of = [sorted(both.digests.items()), sorted(dataset.digests.items())]
-    told = json.dumps([*made_of, image_encoder.name, text_encoder.name])
+    origin = json.dumps([*made_of, image_encoder.name, text_encoder.name])
     return _Bench(
         configs=tuple(configs),
         lesson=lesson,
@@ -267,19 +268,7 @@ def _bench(
         queries=tuple(query.id for query in queries),
         photos=photos,
         right=tuple(column[str(query.image)] for query in queries),
-        origin=hashlib.sha256(told.encode()).hexdigest(),
-    )
-
-
-def _text_folds(dataset: Dataset) -> tuple[frozenset[str], ...]:
-    """Query ids in five parts; equal texts stand together. None where there are too few texts."""
-    texts = sorted({query.text for query in dataset.queries.values()})
-    if len(texts) < relevance.FOLDS:
-        return ()
-    fold = dict(zip(texts, relevance.folds(texts, relevance.FOLDS, 42).tolist(), strict=True))
-    return tuple(
-        frozenset(i for i, query in dataset.queries.items() if fold[query.text] == number)
-        for number in range(relevance.FOLDS)
+        origin=hashlib.sha256(origin.encode()).hexdigest(),
     )
 
 
@@ -348,32 +337,15 @@ def _measure(
     started = time.perf_counter()
     probabilities = learned.relevance.probability(*sides.pick(bench.pairs))
     microseconds = (time.perf_counter() - started) / len(bench.pairs) * 1e6
-    unseen = np.full(len(bench.pairs), math.nan)
-    for number, fold in enumerate(bench.folds):
-        asked = [row for row, (query, _) in enumerate(bench.pairs) if query in fold]
-        anew = train.learn(
-            _without(bench.lesson, fold),
-            bench.parts[number],
-            config,
-            shipped or partial(aligned, number),
-            calibrate=False,
-            settings=learned.relevance.settings,
-        )
-        head = replace(
-            anew.relevance,
-            slope=learned.relevance.slope,
-            intercept=learned.relevance.intercept,
-        )
-        apart = encoded.project(bench.parts[number], anew.alignment)
-        unseen[asked] = head.probability(*apart.pick([bench.pairs[row] for row in asked]))
+    unseen = _without_their_queries(bench, config, learned, shipped, aligned)
     constants = train.constants(learned.labels)
     row = Row(
         name(config),
         config,
         learned.relevance.settings,
         learned.relevance.validation,
-        _pair_figures("image-disjoint", bench, probabilities, constants),
-        _pair_figures("image-and-query-disjoint", bench, unseen, constants)
+        _pair_figures(protocols.IMAGE_DISJOINT, bench, probabilities, constants),
+        _pair_figures(protocols.QUERY_DISJOINT_PIPELINE, bench, unseen, constants)
         if bench.folds
         else None,
         _retrieval(bench, learned.relevance.table(*sides.cross(bench.queries, bench.photos))),
@@ -381,6 +353,33 @@ def _measure(
         microseconds,
     )
     return {"row": asdict(row), "probabilities": probabilities.tolist(), "pairs": bench.pairs}
+
+
+def _without_their_queries(
+    bench: _Bench,
+    config: Config,
+    learned: train.Learned,
+    shipped: Alignment | None,
+    aligned: Callable[[int | None, tuple[Label, ...]], Alignment],
+) -> Floats:
+    """Probabilities of the held-out pairs by the protocol of the query-disjoint pipeline."""
+
+    def learn(number: int) -> PairScorer:
+        anew = train.learn(
+            _without(bench.lesson, bench.folds[number]),
+            bench.parts[number],
+            config,
+            shipped or partial(aligned, number),
+            calibrate=False,
+            settings=learned.relevance.settings,
+        )
+        known = learned.relevance
+        head = replace(anew.relevance, slope=known.slope, intercept=known.intercept)
+        sides = encoded.project(bench.parts[number], anew.alignment)
+        return lambda pairs: head.probability(*sides.pick(pairs))
+
+    scores = protocols.score_by_folds(bench.pairs, bench.folds, lambda pair: pair[0], learn)
+    return np.array([scores.get(pair, math.nan) for pair in bench.pairs])
 
 
 def _pair_figures(
@@ -398,8 +397,8 @@ def _retrieval(bench: _Bench, table: Floats) -> RetrievalFigures | None:
     if not bench.queries:
         return None
     right = np.array(bench.right, dtype=np.intp)
-    ranks = metrics.rank_of(table, right)
-    return figures.retrieval_figures("test queries", ranks, right, len(bench.photos))
+    ranks = ranking.rank_of(table, right)
+    return figures.retrieval_figures(protocols.TEST_QUERIES, ranks, right, len(bench.photos))
 
 
 def _baselines(bench: _Bench) -> tuple[Row, ...]:
@@ -417,7 +416,7 @@ def _baselines(bench: _Bench) -> tuple[Row, ...]:
             None,
             {},
             math.nan,
-            _pair_figures("image-disjoint", bench, probabilities, constants),
+            _pair_figures(protocols.IMAGE_DISJOINT, bench, probabilities, constants),
             None,
             _retrieval(bench, table) if table is not None else None,
             0.0,
@@ -434,14 +433,14 @@ def _ranked(
     ordered = sorted(found, key=lambda item: -item[0].seen.roc_auc.value)
     _, pairs, best = ordered[0]
     truth = np.array([bench.judged.verdicts[pair] for pair in pairs], dtype=np.bool_)
-    behind = metrics.auc_differences(
+    behind = resampling.auc_differences(
         [own for _, asked, own in ordered[1:] if asked == pairs],
         best,
         truth,
         [image for _, image in pairs],
         resamples=RESAMPLES,
     )
-    adjusted = iter(metrics.holm([difference.p for difference in behind]))
+    adjusted = iter(resampling.holm([difference.p for difference in behind]))
     differences = iter(behind)
     rows = [ordered[0][0]]
     for row, asked, _ in ordered[1:]:
@@ -462,7 +461,7 @@ def _read(path: Path) -> tuple[Row, tuple[Pair, ...], Floats]:
         pairs = tuple((query, image) for query, image in kept["pairs"])
         probabilities = np.array(kept["probabilities"], dtype=np.float64).reshape(len(pairs))
         return _row(kept["row"]), pairs, probabilities
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise KadrError(f"{path}: can't be read ({error}). Delete it to measure again.") from error
 
 

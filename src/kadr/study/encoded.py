@@ -7,14 +7,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.data.labels import Pair
 from kadr.encoders import ImageEncoder, TextEncoder, vectors
 from kadr.encoders.vectors import VectorCache
 from kadr.matcher.alignment import Alignment
-from kadr.matcher.relevance import Side
-from kadr.types import Dataset, Vectors
+from kadr.matcher.relevance import Embeddings
+from kadr.types import Dataset, Pair, Vectors
 
-Stage: TypeAlias = Callable[[str, int, int], None]
+Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, the items done and their total."""
 
 
@@ -47,23 +46,23 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Sides:
+class Projected:
     """Both sides of an archive in a joint space."""
 
     encoded: Encoded
-    images: Side
-    texts: Side
+    images: Embeddings
+    texts: Embeddings
 
-    def joint_alone(self) -> "Sides":
+    def joint_alone(self) -> "Projected":
         """The same without encoder vectors."""
-        return Sides(self.encoded, self.images.joint_alone(), self.texts.joint_alone())
+        return Projected(self.encoded, self.images.joint_alone(), self.texts.joint_alone())
 
-    def pick(self, pairs: Sequence[Pair]) -> tuple[Side, Side]:
+    def pick(self, pairs: Sequence[Pair]) -> tuple[Embeddings, Embeddings]:
         """The two sides of (query, image) pairs, row by row."""
         image_rows, query_rows = self.encoded.rows(pairs)
         return self.images.take(image_rows), self.texts.take(query_rows)
 
-    def cross(self, queries: Sequence[str], images: Sequence[str]) -> tuple[Side, Side]:
+    def cross(self, queries: Sequence[str], images: Sequence[str]) -> tuple[Embeddings, Embeddings]:
         """The images and the queries themselves, each once."""
         image_rows = [self.encoded.image_rows[image] for image in images]
         query_rows = [self.encoded.query_rows[query] for query in queries]
@@ -73,10 +72,10 @@ class Sides:
         )
 
 
-def project(both: Encoded, joint: Alignment) -> Sides:
+def project(both: Encoded, joint: Alignment) -> Projected:
     """Bring both sides into a joint space."""
-    images = Side(both.images, joint.images(both.images))
-    return Sides(both, images, Side(both.texts, joint.texts(both.texts)))
+    images = Embeddings(both.images, joint.images(both.images))
+    return Projected(both, images, Embeddings(both.texts, joint.texts(both.texts)))
 
 
 def encode(
@@ -86,7 +85,7 @@ def encode(
     cache: VectorCache,
     *,
     with_test: bool = False,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Encoded:
     """Encode an archive's training part, or both its parts; what the cache holds costs nothing."""
     report = on_progress or silent
@@ -112,4 +111,4 @@ def encode(
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Report to nobody."""

@@ -1,29 +1,31 @@
 """Flow: matcher + archive -> figures, on images that the matcher has not learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kadr import metrics
-from kadr.data import labels
-from kadr.data.labels import Pair
+from kadr.data import agreement, labels
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError
 from kadr.law import policy as law
 from kadr.matcher import relevance
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Examples
-from kadr.metrics import Bin, PrecisionRecallCurve, RocCurve
-from kadr.study import encoded, figures
-from kadr.study.encoded import Encoded, Sides, Stage
-from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Score
-from kadr.types import Dataset, Floats, Interval, Label
+from kadr.metrics import calibration, ranking, resampling
+from kadr.metrics.calibration import Bin
+from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
+from kadr.study import encoded, figures, protocols
+from kadr.study.encoded import Encoded, Progress, Projected
+from kadr.study.figures import Judged, PairFigures, RetrievalFigures
+from kadr.study.protocols import PairScorer
+from kadr.types import Dataset, Floats, Interval, Label, Pair
 
 SHOWN = 5
 """Photos shown for each query of the visual test."""
 EXAMPLES = 10
 """Queries of the visual test, and failures."""
+CROSS_VALIDATION = "published protocols"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,14 @@ class Evaluation:
     scores_by_grade: Mapping[str, Floats]
     grade_counts: Mapping[int, int]
     target_histogram: tuple[int, ...]
-    agreement: labels.Agreement
+    agreement: agreement.ExpertAgreement
     exclusions: law.ExclusionReport
     examples: tuple[Example, ...]
     failures: tuple[Example, ...]
     skipped: tuple[str, ...]
     wordless: tuple[str, ...]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Sets of figures that couldn't be measured, with the key of the reason: see `report`."""
 
 
 def evaluate(
@@ -87,7 +91,7 @@ def evaluate(
     policy: law.Policy,
     cross_validate: bool = True,
     seed: int = 0,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a matcher on an archive.
 
@@ -119,9 +123,12 @@ def evaluate(
             "it on. Train with a --test-share above 0, or evaluate on another archive."
         )
     # A joint space fitted to this archive has seen texts and images that these figures must not.
-    cross_validate = cross_validate and bool(matcher.manifest.get("aligned_elsewhere", True))
-    own: Score = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
-    sets = {"image-disjoint": own}
+    unmeasured: dict[str, str] = {}
+    if cross_validate and not matcher.manifest.get("aligned_elsewhere", True):
+        cross_validate = False
+        unmeasured |= dict.fromkeys((protocols.QUERY_DISJOINT_HEAD, CROSS_VALIDATION), "fitted")
+    own: PairScorer = lambda pairs: matcher.pairs(*sides.pick(pairs))[0]  # noqa: E731
+    sets = {protocols.IMAGE_DISJOINT: own}
     if cross_validate:
         hidden = exclusions.images if _obeyed_law(matcher) else {}
         part = [
@@ -134,29 +141,39 @@ def evaluate(
         images = {image for _, image in held_out}
         unseen = _without_their_queries(matcher, sides, dataset, part, images, judged)
         if unseen:
-            sets["image-and-query-disjoint"] = lambda pairs: np.array([unseen[p] for p in pairs])
+            sets[protocols.QUERY_DISJOINT_HEAD] = lambda pairs: np.array([unseen[p] for p in pairs])
+        else:
+            unmeasured[protocols.QUERY_DISJOINT_HEAD] = "texts"
     parts = {"": held_out}
     if policy.hides_children:
-        parts[", after the law"] = [p for p in held_out if p[1] not in exclusions.images]
+        parts[protocols.AFTER_LAW] = [p for p in held_out if p[1] not in exclusions.images]
     probabilities = own(held_out)
     truth = np.array([judged.verdicts[pair] for pair in held_out])
     drawable = bool(truth.any() and not truth.all())
     retrieval, examples, failures = _retrieval(
         matcher, sides, dataset, set(exclusions.images), policy, seed
     )
-    grades = labels.grades(dataset.judgements, "median")
+    grades = labels.median_grades(dataset.judgements)
     held_grades = np.array([grades[pair] for pair in held_out])
+    pair_figures = tuple(_pair_figures(matcher, both, judged, parts, sets))
+    measured = {item.name for item in pair_figures}
+    for name in (name + suffix for name in sets for suffix in parts):
+        if name not in measured:
+            unmeasured[name] = "alike"
+    cross = _cross_validated(matcher, sides, everything, judged) if cross_validate else None
+    if cross_validate and cross is None:
+        unmeasured[CROSS_VALIDATION] = "few"
+    if not retrieval:
+        unmeasured[protocols.TEST_QUERIES] = "no_queries"
     return Evaluation(
         policy=policy.name,
-        pair_figures=tuple(_pair_figures(matcher, both, judged, parts, sets)),
+        pair_figures=pair_figures,
         retrieval=retrieval,
-        cross_validated=(
-            _cross_validated(matcher, sides, everything, judged) if cross_validate else None
-        ),
-        reliability=metrics.reliability(probabilities, truth, bins=10),
-        roc=metrics.roc_curve(probabilities, truth) if drawable else None,
+        cross_validated=cross,
+        reliability=calibration.reliability(probabilities, truth, bins=10),
+        roc=ranking.roc_curve(probabilities, truth) if drawable else None,
         precision_recall=(
-            metrics.precision_recall_curve(probabilities, truth) if drawable else None
+            ranking.precision_recall_curve(probabilities, truth) if drawable else None
         ),
         scores_by_grade={
             f"{low:g}": probabilities[(held_grades >= low) & (held_grades < low + 1)]
@@ -166,12 +183,13 @@ def evaluate(
         target_histogram=tuple(
             np.histogram([item.target for item in everything], bins=20, range=(0, 1))[0].tolist()
         ),
-        agreement=labels.agreement(dataset.judgements),
+        agreement=agreement.expert_agreement(dataset.judgements),
         exclusions=law.report(exclusions, set(dataset.train_images), everything),
         examples=examples,
         failures=failures,
         skipped=both.skipped,
         wordless=both.wordless,
+        unmeasured=unmeasured,
     )
 
 
@@ -191,7 +209,7 @@ def _pair_figures(
     both: Encoded,
     judged: Judged,
     parts: Mapping[str, Sequence[Pair]],
-    sets: Mapping[str, Score],
+    sets: Mapping[str, PairScorer],
 ) -> Iterator[PairFigures]:
     """Each part of the held-out pairs by each way to score them."""
     constants = matcher.manifest.get("training_targets", {"mean": 0.5, "median": 0.5})
@@ -206,7 +224,7 @@ def _pair_figures(
 
 def _learn(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     part: Sequence[Label],
     verdicts: Mapping[Pair, bool],
 ) -> relevance.Relevance:
@@ -230,32 +248,26 @@ def _learn(
 
 def _without_their_queries(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     dataset: Dataset,
     part: Sequence[Label],
     held_images: set[str],
     judged: Judged,
 ) -> dict[Pair, float]:
-    """Pairs of held-out images, each scored by a head that saw neither its image nor its text.
+    """Pairs of held-out images by the protocol of the query-disjoint head."""
+    folds = protocols.text_folds(dataset)
 
-    The crowd judged nearly every text with some training image, so the matcher itself has no such
-    pairs: heads are trained anew, five times, each without a fifth of the texts.
-    """
-    texts = {query: item.text for query, item in dataset.queries.items()}
-    names = sorted(set(texts.values()))
-    if len(names) < relevance.FOLDS or not part:
-        return {}
-    fold = dict(zip(names, relevance.folds(names, relevance.FOLDS, 42).tolist(), strict=True))
+    def train(number: int) -> PairScorer | None:
+        left = [item for item in part if item.query not in folds[number]]
+        return _scorer(_learn(matcher, sides, left, judged.verdicts), sides) if left else None
+
     asked = sorted({*judged.verdicts, *judged.shares})
     held = [pair for pair in asked if pair[1] in held_images and sides.encoded.knows(pair)]
-    scores: dict[Pair, float] = {}
-    for number in range(relevance.FOLDS):
-        learn = [item for item in part if fold[texts[item.query]] != number]
-        ask = [pair for pair in held if fold[texts[pair[0]]] == number]
-        if learn and ask:
-            head = _learn(matcher, sides, learn, judged.verdicts)
-            scores.update(zip(ask, head.probability(*sides.pick(ask)).tolist(), strict=True))
-    return scores
+    return protocols.score_by_folds(held, folds, lambda pair: pair[0], train)
+
+
+def _scorer(head: relevance.Relevance, sides: Projected) -> PairScorer:
+    return lambda pairs: head.probability(*sides.pick(pairs))
 
 
 def _obeyed_law(matcher: Matcher) -> bool:
@@ -263,29 +275,29 @@ def _obeyed_law(matcher: Matcher) -> bool:
 
 
 def _cross_validated(
-    matcher: Matcher, sides: Sides, everything: Sequence[Label], judged: Judged
+    matcher: Matcher, sides: Projected, everything: Sequence[Label], judged: Judged
 ) -> CrossValidated | None:
     """Every pair scored by a head that saw none of its image. The alignment stays as it is."""
     knows = sides.encoded.knows
     usable = [item for item in everything if knows((item.query, item.image))]
     experts = [pair for pair in judged.verdicts if knows(pair)]
     crowd = [pair for pair in judged.shares if knows(pair)]
-    images = sorted({item.image for item in usable})
-    if len(images) < 2 * relevance.FOLDS or not crowd:
+    folds = protocols.image_folds({item.image for item in usable})
+    if not folds or not crowd:
         return None
-    fold = dict(zip(images, relevance.folds(images, relevance.FOLDS, 42).tolist(), strict=True))
-    scores: dict[Pair, float] = {}
-    for number in range(relevance.FOLDS):
-        part = [item for item in usable if fold[item.image] != number]
-        held = sorted({p for p in (*experts, *crowd) if fold.get(p[1]) == number})
-        head = _learn(matcher, sides, part, judged.verdicts)
-        scores.update(zip(held, head.probability(*sides.pick(held)).tolist(), strict=True))
+
+    def train(number: int) -> PairScorer:
+        left = [item for item in usable if item.image not in folds[number]]
+        return _scorer(_learn(matcher, sides, left, judged.verdicts), sides)
+
+    asked = sorted({*experts, *crowd})
+    scores = protocols.score_by_folds(asked, folds, lambda pair: pair[1], train)
     s = np.array([scores[pair] for pair in experts])
     truth = np.array([judged.verdicts[pair] for pair in experts])
     return CrossValidated(
         pairs=sum(not judged.own[pair] for pair in experts),
-        roc_auc=metrics.bootstrap(
-            lambda i: metrics.roc_auc(s[i], truth[i]), [image for _, image in experts]
+        roc_auc=resampling.bootstrap(
+            lambda i: ranking.roc_auc(s[i], truth[i]), [image for _, image in experts]
         ),
         tau_c=figures.tau_c(judged, experts, s),
         tau_b=figures.tau_b(
@@ -299,7 +311,7 @@ def _cross_validated(
 
 def _retrieval(
     matcher: Matcher,
-    sides: Sides,
+    sides: Projected,
     dataset: Dataset,
     hidden: set[str],
     policy: law.Policy,
@@ -312,21 +324,17 @@ def _retrieval(
         return (), (), ()
     table = matcher.relevance.table(*sides.cross([query.id for query in queries], names))
     right = np.array([column[str(query.image)] for query in queries], dtype=np.intp)
-    ranks = metrics.rank_of(table, right)
-    found = [figures.retrieval_figures("test queries", ranks, right, len(names))]
+    ranks = ranking.rank_of(table, right)
+    found = [figures.retrieval_figures(protocols.TEST_QUERIES, ranks, right, len(names))]
     legal = np.array([name not in hidden for name in names])
     allowed = np.array([
         legal[right[n]] and not law.refuses(policy, query.text)
         for n, query in enumerate(queries)
     ], dtype=np.bool_)  # fmt: skip
     if policy.hides_children and allowed.any():
-        kept = np.cumsum(legal) - 1
-        after = metrics.rank_of(table[allowed][:, legal], kept[right[allowed]])
-        found.append(
-            figures.retrieval_figures(
-                "test queries, after the law", after, right[allowed], int(legal.sum())
-            )
-        )
+        kept, name = np.cumsum(legal) - 1, protocols.TEST_QUERIES + protocols.AFTER_LAW
+        after = ranking.rank_of(table[allowed][:, legal], kept[right[allowed]])
+        found.append(figures.retrieval_figures(name, after, right[allowed], int(legal.sum())))
 
     def show(number: int) -> Example:
         order = np.argsort(-table[number], kind="stable")[:SHOWN]

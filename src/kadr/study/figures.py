@@ -1,23 +1,19 @@
 """Scores of judged pairs, and ranks of photos -> figures with intervals, all by image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import metrics
-from kadr.data import labels
+from kadr.data import agreement, labels
 from kadr.data.dataset import own_image
-from kadr.data.labels import Pair
-from kadr.types import Dataset, Floats, Interval
+from kadr.metrics import calibration, ranking, resampling
+from kadr.study.protocols import PairScorer
+from kadr.types import Dataset, Floats, Interval, Pair
 
 TAU_RESAMPLES = 200
-
-Score: TypeAlias = Callable[[Sequence[Pair]], Floats]
-"""Gives (query, image) pairs their probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +68,11 @@ class Judged:
 
 def judged(dataset: Dataset) -> Judged:
     """Look up what the judges of an archive said."""
-    table = labels.grade_table(dataset.judgements)
-    span = labels.HIGHEST_GRADE - labels.LOWEST_GRADE
-    means = labels.grades(dataset.judgements, "mean")
+    table = agreement.grade_table(dataset.judgements)
+    means = labels.mean_grades(dataset.judgements)
     return Judged(
         labels.verdicts(dataset.judgements),
-        {pair: (grade - labels.LOWEST_GRADE) / span for pair, grade in means.items()},
+        {pair: labels.target(grade) for pair, grade in means.items()},
         dict(zip(table.pairs, table.grades, strict=True)),
         {pair: own_image(pair[0]) == pair[1] for pair in table.pairs},
         labels.shares(dataset.votes),
@@ -89,7 +84,7 @@ def pair_figures(
     judged: Judged,
     pairs: Sequence[Pair],
     crowd: Sequence[Pair],
-    score: Score,
+    score: PairScorer,
     constants: Mapping[str, float],
 ) -> PairFigures | None:
     """Measure scores against the judges; None where all verdicts are alike.
@@ -108,22 +103,22 @@ def pair_figures(
     p = score(pairs)
     groups = np.array([image for _, image in pairs])
     targets = np.array([judged.targets[pair] for pair in pairs])
-    boot = partial(metrics.bootstrap, groups=groups)
+    boot = partial(resampling.bootstrap, groups=groups)
     return PairFigures(
         name=name,
         pairs=len(pairs),
         images=len(set(groups.tolist())),
         matches=int(truth.sum()),
-        roc_auc=boot(lambda i: metrics.roc_auc(p[i], truth[i])),
-        average_precision=boot(lambda i: metrics.average_precision(p[i], truth[i])),
-        brier=boot(lambda i: metrics.brier(p[i], truth[i])),
+        roc_auc=boot(lambda i: ranking.roc_auc(p[i], truth[i])),
+        average_precision=boot(lambda i: ranking.average_precision(p[i], truth[i])),
+        brier=boot(lambda i: calibration.brier(p[i], truth[i])),
         expected_calibration_error=boot(
-            lambda i: metrics.expected_calibration_error(p[i], truth[i])
+            lambda i: calibration.expected_calibration_error(p[i], truth[i])
         ),
-        mae=boot(lambda i: metrics.mae(p[i], targets[i])),
-        rmse=boot(lambda i: metrics.rmse(p[i], targets[i])),
-        constant_mae=metrics.mae(np.full_like(targets, constants["median"]), targets),
-        constant_rmse=metrics.rmse(np.full_like(targets, constants["mean"]), targets),
+        mae=boot(lambda i: calibration.mae(p[i], targets[i])),
+        rmse=boot(lambda i: calibration.rmse(p[i], targets[i])),
+        constant_mae=calibration.mae(np.full_like(targets, constants["median"]), targets),
+        constant_rmse=calibration.rmse(np.full_like(targets, constants["mean"]), targets),
         tau_c=tau_c(judged, pairs, p),
         tau_b=tau_b(judged, crowd, score(crowd)) if len(crowd) > 1 else None,
     )
@@ -133,8 +128,8 @@ def tau_c(judged: Judged, pairs: Sequence[Pair], scores: Floats) -> Interval:
     """Flickr8k-Expert's protocol: each grade a point, an image's own captions left out."""
     grades = np.stack([judged.grades[pair] for pair in pairs])
     own = np.array([judged.own[pair] for pair in pairs])
-    return metrics.bootstrap(
-        lambda i: metrics.tau_c_expert(scores[i], grades[i], own[i]),
+    return resampling.bootstrap(
+        lambda i: ranking.tau_c_expert(scores[i], grades[i], own[i]),
         np.array([image for _, image in pairs]),
         resamples=TAU_RESAMPLES,
     )
@@ -145,8 +140,8 @@ def tau_b(
 ) -> Interval:
     """Flickr8k-CF's protocol."""
     shares = np.array([judged.shares[pair] for pair in pairs])
-    return metrics.bootstrap(
-        lambda i: metrics.tau_b_crowd(scores[i], shares[i]),
+    return resampling.bootstrap(
+        lambda i: ranking.tau_b_crowd(scores[i], shares[i]),
         np.array([image for _, image in pairs]),
         resamples=resamples,
     )
@@ -156,14 +151,14 @@ def retrieval_figures(
     name: str, ranks: NDArray[np.intp], right: NDArray[np.intp], images: int
 ) -> RetrievalFigures:
     """Measure ranks [queries] of the right photos `right` [queries] among so many images."""
-    boot = partial(metrics.bootstrap, groups=right)
+    boot = partial(resampling.bootstrap, groups=right)
     return RetrievalFigures(
         name=name,
         queries=len(ranks),
         images=images,
-        recall_1=boot(lambda i: metrics.recall_at(ranks[i], 1)),
-        recall_5=boot(lambda i: metrics.recall_at(ranks[i], 5)),
-        recall_10=boot(lambda i: metrics.recall_at(ranks[i], 10)),
-        mean_reciprocal_rank=boot(lambda i: metrics.mean_reciprocal_rank(ranks[i])),
-        median_rank=metrics.median_rank(ranks),
+        recall_1=boot(lambda i: ranking.recall_at(ranks[i], 1)),
+        recall_5=boot(lambda i: ranking.recall_at(ranks[i], 5)),
+        recall_10=boot(lambda i: ranking.recall_at(ranks[i], 10)),
+        mean_reciprocal_rank=boot(lambda i: ranking.mean_reciprocal_rank(ranks[i])),
+        median_rank=ranking.median_rank(ranks),
     )

@@ -1,35 +1,36 @@
 """Flow: pairs of photos and texts -> the probability of each."""
 
-import csv
-import io
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
+from kadr.data import tables
 from kadr.encoders import vectors
 from kadr.encoders.vectors import EncodedImages, VectorCache
 from kadr.errors import DataError
 from kadr.matcher.bundle import Matcher
+from kadr.photos.files import lies_below
+from kadr.study.encoded import Progress, silent
 from kadr.types import Score, Skipped, Vectors
 
 COLUMNS = ("image", "text")
 """Columns that a table of pairs must have."""
 ADDED = ("probability", "similarity")
 
-Stage: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, the number of items done and their total."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A table of pairs: the names of its columns, `image` and `text` among them, and its rows."""
+    """A table of pairs: the names of its columns, `image` and `text` among them, and its rows.
+
+    `separator` stands between its columns, and will between those of the scores.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
+    separator: str = ","
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +48,18 @@ def read_pairs(path: Path) -> Pairs:
         DataError: It isn't such a file; the message names the row.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = tuple(reader.fieldnames or ())
-            missing = set(COLUMNS) - set(columns)
-            if missing:
-                raise DataError(
-                    f"{path}, row 1: no column {' or '.join(sorted(missing))}. The header must "
-                    "name image and text."
-                )
-            rows = tuple(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read as UTF-8 CSV ({error}).") from error
-    for number, row in enumerate(rows, start=2):
-        if None in row or any(value is None for value in row.values()):
-            raise DataError(f"{path}, row {number}: expected {len(columns)} columns. Mend the row.")
-    if not rows:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror or error}).") from error
+    table = tables.read(content, str(path), COLUMNS)
+    for row in table.rows:
+        if len(row.cells) != len(table.columns):
+            raise DataError(
+                f"{path}, row {row.number}: expected {len(table.columns)} columns. Mend the row."
+            )
+    if not table.rows:
         raise DataError(f"{path}: no pairs. Write one image and one text in each row.")
-    return Pairs(columns, rows)
+    return Pairs(table.columns, tuple(map(table.named, table.rows)), table.separator)
 
 
 def score(
@@ -72,7 +67,7 @@ def score(
     folder: Path,
     matcher: Matcher,
     cache: VectorCache,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Scores:
     """Score each pair; a photo is named by its path below `folder`.
 
@@ -81,18 +76,18 @@ def score(
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Name the photos' folder with --images.")
-    stage = on_progress or _silent
-    paths = [folder / row["image"] for row in pairs.rows]
+    report = on_progress or silent
+    paths = [_photo(folder, row["image"]) for row in pairs.rows]
     inside, strange = _inside(paths, folder)
     files, unreadable = vectors.identify(inside, folder, cache)
     found = vectors.encode_images(
-        matcher.image_encoder, files, cache, lambda done, total: stage("photos", done, total)
+        matcher.image_encoder, files, cache, lambda done, total: report("photos", done, total)
     )
     texts = vectors.encode_texts(
         matcher.text_encoder,
         [row["text"] for row in pairs.rows],
         cache,
-        lambda done, total: stage("texts", done, total),
+        lambda done, total: report("texts", done, total),
     )
     scores = _scores(matcher, paths, found, texts)
     return Scores(scores, (*strange, *unreadable, *found.skipped))
@@ -100,16 +95,15 @@ def score(
 
 def to_csv(pairs: Pairs, scores: Scores) -> str:
     """Write the table with probability and similarity; unscored pairs keep their place, empty."""
-    added = [name for name in ADDED if name not in pairs.columns]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*pairs.columns, *added], lineterminator="\n")
-    writer.writeheader()
-    for row, found in zip(pairs.rows, scores.scores, strict=True):
-        figures = ("", "")
-        if found is not None:
-            figures = (f"{found.probability:.6f}", f"{found.similarity:.6f}")
-        writer.writerow({**row, **dict(zip(ADDED, figures, strict=True))})
-    return buffer.getvalue()
+    columns = [*pairs.columns, *(name for name in ADDED if name not in pairs.columns)]
+    rows = []
+    for row, scored in zip(pairs.rows, scores.scores, strict=True):
+        figures: tuple[object, ...] = ("", "")
+        if scored is not None:
+            figures = (Decimal(f"{scored.probability:.6f}"), Decimal(f"{scored.similarity:.6f}"))
+        cells = {**row, **dict(zip(ADDED, figures, strict=True))}
+        rows.append([cells[column] for column in columns])
+    return tables.write(columns, rows, separator=pairs.separator)
 
 
 def _scores(
@@ -128,17 +122,22 @@ def _scores(
     return tuple(scores)
 
 
+def _photo(folder: Path, name: str) -> Path:
+    """The photo of that name, with the spaces around it only where they belong to it."""
+    path = folder / name
+    try:
+        return path if path.exists() else folder / name.strip()
+    except (OSError, ValueError):  # no name of a file
+        return path
+
+
 def _inside(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """The distinct paths that can lie below the folder, and the others with the reason."""
+    """The distinct paths that lie below the folder, and the others with the reason."""
     inside: list[Path] = []
     strange: list[Skipped] = []
     for path in dict.fromkeys(paths):
-        if path.is_relative_to(folder) and "\0" not in os.fspath(path):
+        if lies_below(folder, path):
             inside.append(path)
         else:
             strange.append(Skipped(path, f"not a name below {folder}"))
     return inside, strange
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass

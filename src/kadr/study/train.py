@@ -14,10 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr import metrics
 from kadr.data import labels
 from kadr.data.dataset import own_image
-from kadr.data.labels import Pair
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
@@ -26,10 +24,12 @@ from kadr.matcher import alignment, heads, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
 from kadr.matcher.heads import Classifier, Settings
-from kadr.matcher.relevance import Examples, Features, Relevance, Side
+from kadr.matcher.relevance import Embeddings, Examples, Features, Relevance
+from kadr.metrics import calibration, ranking
 from kadr.study import encoded
-from kadr.study.encoded import Encoded, Stage, silent
-from kadr.types import Dataset, Experts, Floats, Judges, Label, Space
+from kadr.study.encoded import Encoded, Progress, silent
+from kadr.study.protocols import SEED
+from kadr.types import Dataset, Experts, Floats, Judges, Label, Pair, Space
 
 FEWEST_VERDICTS = 50
 """Below this many expert verdicts of either kind, calibration looks at all labels."""
@@ -47,7 +47,7 @@ class Config:
     expert_weight: float = 0.6
     policy: str = "under-16"
     test_share: float = 0.3
-    seed: int = 42
+    seed: int = SEED
     alignment: Space = "shipped"
     judges: Judges = "both"
     search: bool = False
@@ -84,7 +84,7 @@ def train(
     cache: VectorCache,
     *,
     aligned: Alignment | None = None,
-    on_progress: Stage | None = None,
+    on_progress: Progress | None = None,
 ) -> Trained:
     """Learn a matcher from an archive.
 
@@ -94,7 +94,7 @@ def train(
         cache: vectors that needn't be computed again.
         aligned: a joint space learned elsewhere; None takes the shipped one for the `mini` pair
             and learns one from the training fold's matching pairs for any other.
-        on_progress: told of the encoding.
+        on_progress: called as the encoding goes on.
 
     Raises:
         DataError: too little is left to learn from.
@@ -192,11 +192,11 @@ def learn(
     used = tuple(item for item in lesson.labels if both.knows((item.query, item.image)))
     pairs = [(item.query, item.image) for item in used]
 
-    def sides(joint: Alignment) -> tuple[Side, Side]:
+    def sides(joint: Alignment) -> tuple[Embeddings, Embeddings]:
         found = encoded.project(both, joint)
         return (found.joint_alone() if config.features == "aligned" else found).pick(pairs)
 
-    def without(held: NDArray[np.bool_]) -> tuple[Side, Side]:
+    def without(held: NDArray[np.bool_]) -> tuple[Embeddings, Embeddings]:
         assert not isinstance(space, Alignment), "a space from elsewhere has seen no example"
         return sides(space(tuple(i for i, out in zip(used, held, strict=True) if not out)))
 
@@ -301,7 +301,7 @@ def fit_alignment(config: Config, both: Encoded, items: Sequence[Label]) -> Alig
 
 
 def _examples(
-    used: Sequence[Label], images: Side, texts: Side, verdicts: Mapping[Pair, bool]
+    used: Sequence[Label], images: Embeddings, texts: Embeddings, verdicts: Mapping[Pair, bool]
 ) -> Examples:
     targets = np.array([item.target for item in used])
     known: Floats = np.array([
@@ -330,10 +330,10 @@ def _held_out_metrics(matcher: Matcher, both: Encoded, lesson: Lesson) -> dict[s
     probabilities = matcher.relevance.probability(*sides.pick(judged))
     return {
         "held_out_pairs": len(judged),
-        "roc_auc": metrics.roc_auc(probabilities, truth),
-        "average_precision": metrics.average_precision(probabilities, truth),
-        "brier": metrics.brier(probabilities, truth),
-        "expected_calibration_error": metrics.expected_calibration_error(probabilities, truth),
+        "roc_auc": ranking.roc_auc(probabilities, truth),
+        "average_precision": ranking.average_precision(probabilities, truth),
+        "brier": calibration.brier(probabilities, truth),
+        "expected_calibration_error": calibration.expected_calibration_error(probabilities, truth),
     }
 
 

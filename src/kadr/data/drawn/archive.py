@@ -86,7 +86,7 @@ def generate(
         images: How many pictures, 10 to 100,000, training and test together.
         seed: Not negative.
         test_share: Share of the pictures that are test pictures, in (0, 1).
-        on_progress: Is told after every picture how many are done, and of how many.
+        on_progress: Called after every picture with how many are done, and of how many.
 
     Returns:
         The truth behind the archive.

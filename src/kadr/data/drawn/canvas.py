@@ -1,4 +1,4 @@
-"""A sheet that is drawn on in large, with smooth outlines, and laid onto the picture in small."""
+"""A sheet drawn large, for smooth outlines, and pasted onto the picture small."""
 
 from collections.abc import Sequence
 from functools import lru_cache

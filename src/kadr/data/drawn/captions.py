@@ -31,7 +31,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a caption states: one or two things, how they stand to each other, place and sky."""
+    """What a caption states: one or two things, how they relate, place and sky."""
 
     mentions: tuple[Mention, ...]
     relation: str | None = None
@@ -87,7 +87,7 @@ def _related(statement: Statement, one: Figure, other: Figure) -> bool:
 
 
 def relations(one: Figure, other: Figure) -> tuple[str, ...]:
-    """How one thing stands to another: next to, left of, right of, under."""
+    """How one thing relates to another: next to, left of, right of, under."""
     if other.kind in ("tree", "umbrella") and abs(one.x - other.x) < UNDER_REACH:
         return ("next to", "under")
     if one.x < other.x - UNDER_REACH:

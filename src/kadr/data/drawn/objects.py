@@ -1,4 +1,4 @@
-"""How things without life are drawn. Each draws onto a sheet whose origin is on the ground."""
+"""How inanimate things are drawn. Each draws onto a sheet whose origin is on the ground."""
 
 import math
 

@@ -41,7 +41,7 @@ class Scene:
 
 
 def compose(dice: Dice, *, with_child: bool) -> Scene:
-    """Invents a scene; a child is there exactly where `with_child` says so, and comes first."""
+    """Invents a scene; it has a child, listed first, exactly when `with_child` is true."""
     place = dice.pick(tuple(PLACES))
     sky = dice.pick(PLACES[place].skies)
     lead = _lead(dice, place, with_child=with_child)
