@@ -108,6 +108,23 @@ def test_undo_skip_help_and_the_end(kadr: Shell, store: Store) -> None:
     assert kadr("audit", "verify").stdout.startswith("The log is sound")
 
 
+def test_a_dispute_is_decided_with_a_reason(kadr: Shell, store: Store) -> None:
+    photo = review.find(store, str(kadr.home / "photos" / "c.png"))
+    review.decide(store, photo, review.ruling("allow", "Anna"))
+    review.decide(store, photo, review.ruling("hide", "Boris"))
+    result = typed(kadr, "h\nq\n", "--who", "Clara")
+    assert "disputed by Boris" in result.stdout
+    assert "needs a reason: write why" in result.stdout
+    assert "left as it is" in result.stdout
+    assert store.request(photo) is not None
+    result = kadr("review", "decide", photo, "withdraw", "--why", " ", "--who", "Clara", code=2)
+    assert "needs a reason" in one_line(result)
+    typed(kadr, "h\nu\nh\nq\n", "--who", "Clara", "--why", "she is 12")
+    assert decisions(store)["c.png"] == ("hide", "Clara", "she is 12")
+    assert store.request(photo) is None
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
 def test_somebody_else_was_faster(kadr: Shell, store: Store) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kadr.cli.main", "review", "--who", "Anna"],
