@@ -379,8 +379,15 @@ def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: 
         kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
     file = tmp_path / "log.jsonl"
     assert kadr("audit", "export", file).stderr == f"Entries in {file}: 2\n"
+    assert file.stat().st_mode & 0o077 == 0
     lines = file.read_bytes().splitlines(keepends=True)
     shown = json.loads(kadr("audit", "show", "--json").stdout)["entries"]
     assert [json.loads(line) for line in lines] == shown
     assert [chain.from_line(line) for line in lines] == list(store.entries())
     assert kadr("audit", "export", "-").stdout == file.read_text()
+    assert kadr("audit", "verify", "--log", file).stdout.startswith("The log is sound")
+    kadr("review", "decide", "photos/b.png", "hide", "--why", "x", "--who", "Anna")
+    assert kadr("audit", "verify", "--log", file).stdout.startswith("The log is sound")
+    file.write_bytes(lines[0] + lines[1].replace(b"Boris", b"Clara"))
+    assert "line 2: was changed" in kadr("audit", "verify", "--log", file, code=1).stdout
+    assert "can't be read" in one_line(kadr("audit", "verify", "--log", "none.jsonl", code=2))
