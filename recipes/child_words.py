@@ -78,7 +78,11 @@ def neighbours(listed: Mapping[str, str]) -> list[str]:
     close: set[str] = set()
     near = defaultdict[str, set[str]](set)
     for form in listed:
-        for key in (form, *_without_a_letter(form), form[:2] if len(form) >= spelling.LONG else form):
+        for key in (
+            form,
+            *_without_a_letter(form),
+            form[:2] if len(form) >= spelling.LONG else form,
+        ):
             near[key].add(form)
     for code in LANGUAGES:
         for word in DefaultDictionaryFactory().get_dictionary(code):

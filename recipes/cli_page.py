@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from typer.main import get_command
 
@@ -94,7 +94,9 @@ def _value(kind: Any) -> str:
     if get_origin(kind) is list:
         return _value(get_args(kind)[0])
     if inspect.isclass(kind) and issubclass(kind, Enum):
-        return "|".join(str(member.value) for member in kind)
+        return "|".join(member.value for member in kind)
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
     return NAMES[kind]
 
 
@@ -105,7 +107,7 @@ def _default(value: Any) -> str:
         return "on"
     if isinstance(value, list | tuple):
         return ", ".join(_default(item) for item in value)
-    return f"`{value.value if isinstance(value, Enum) else value}`"
+    return f"`{value}`"
 
 
 def _range(info: Any) -> str:

@@ -229,8 +229,8 @@ def digest_of(library: Library, path: Path) -> str:
 
 
 def number_of(library: Path, path: Path) -> int:
-    """A photo's id by its file."""
+    """A photo's public id by its file."""
     with Library.open(library) as opened:
         found = opened.store.number(digest_of(opened, path))
-    assert found is not None
-    return found
+        assert found is not None
+        return opened.public_id(found)

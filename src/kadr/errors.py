@@ -21,6 +21,10 @@ class LibraryError(KadrError):
     """A library's file is missing, broken, or doesn't fit the matcher."""
 
 
+class ReadOnlyError(LibraryError):
+    """A library was to be changed that may only be read."""
+
+
 class MissingExtraError(KadrError):
     """An optional dependency isn't installed; the message holds the pip command."""
 

@@ -20,6 +20,13 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Experts: TypeAlias = Literal["majority", "median", "mean", "dawid-skene"]
 """How the grades of several experts become one."""
 
+Judges: TypeAlias = Literal["both", "experts", "crowd"]
+"""Whose judgements are learned from."""
+
+Space: TypeAlias = Literal["shipped", "fitted"]
+"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
+the training fold, better where the pictures are no photos. Other pairs are always fitted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -123,8 +130,9 @@ class PhotoFacts:
     `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
     "avif" or "heic". `width` and `height` are pixels of the upright photo as it is stored. `taken`
     is ISO 8601 to the second in the camera's local time: when the photo was taken, else digitised,
-    else changed. `latitude` in [-90, 90] and `longitude` in [-180, 180] are degrees north and east
-    (WGS 84), both or neither.
+    else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude` in
+    [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
+    where the file holds words about the photo that are broken, or more than are read.
     """
 
     kind: str
@@ -135,6 +143,7 @@ class PhotoFacts:
     latitude: float | None
     longitude: float | None
     texts: tuple[str, ...] = ()
+    texts_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,12 +183,13 @@ def test_what_is_disputed_is_hidden_until_it_is_decided(
     assert decide(store, name, second, "Boris", why="look") == "disputed"
     assert not is_shown(store, name)
     review.appeal(store, key(name), "Max", "show it")
-    assert decide(store, name, first, "Clara", why="seen") == "seconded"
+    assert decide(store, name, first, "Clara") == "seconded"
+    assert decide(store, name, second, "Clara") == "disputed"
     review.withdraw(store, key(name), "Anna", "unsure")
     assert not is_shown(store, name)
     request = store.request(key(name))
     assert request is not None
-    assert (request.kind, request.who) == ("disputed", "Boris")
+    assert (request.kind, request.who) == ("disputed", "Clara")
     with pytest.raises(KadrError, match="needs a reason"):
         decide(store, name, "allow", "Clara")
     assert not is_shown(store, name)
@@ -217,6 +218,16 @@ def test_only_a_reason_ends_another_person_s_decision(store: Store) -> None:
     review.withdraw(store, key("shown"), "Boris")  # one's own
     with pytest.raises(KadrError, match="nothing can be taken back"):
         review.withdraw(store, key("shown"), "Boris", "x")
+    assert proof.verify(store) == []
+
+
+def test_third_person_with_a_reason_decides_a_dispute(store: Store) -> None:
+    decide(store, "shown", "allow", "Anna")
+    decide(store, "shown", "hide", "Boris", why="a child")
+    assert decide(store, "shown", "allow", "Boris", why="again") == "seconded"
+    assert not is_shown(store, "shown")
+    assert decide(store, "shown", "allow", "Clara", why="a statue") == "ruled"
+    assert is_shown(store, "shown")
     assert proof.verify(store) == []
 
 

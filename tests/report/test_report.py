@@ -4,6 +4,7 @@ import base64
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -397,7 +398,9 @@ def test_numbers_are_written_as_the_language_does(
 
 def answer(paths: Iterable[Path]) -> Answer:
     hits = (
-        Hit(ImageFile(path.name, "", path), 0.9 / rank, 0.2)
+        Hit(
+            ImageFile(path.name, files.digest(path) if path.exists() else "", path), 0.9 / rank, 0.2
+        )
         for rank, path in enumerate(paths, start=1)
     )
     return Answer(tuple(hits))
@@ -420,6 +423,17 @@ def test_html_sheet_shows_photos_probabilities_and_paths(
     assert picture(hostile) in text
     assert "\\udcff" in text
     assert "Это фото не удалось прочитать" in text
+
+
+@pytest.mark.parametrize("suffix", [".html", ".png"])
+def test_sheet_leaves_out_what_changed_since_it_was_indexed(
+    tmp_path: Path, photos: dict[str, Path], suffix: str
+) -> None:
+    indexed, path = answer([photos["a.jpg"]]), tmp_path / f"sheet{suffix}"
+    shutil.copy(photos["b.jpg"], photos["a.jpg"])
+    changed = write_sheet("a dog", indexed, path).read_bytes()
+    photos["a.jpg"].unlink()
+    assert write_sheet("a dog", indexed, path).read_bytes() == changed  # a place without a photo
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG"])

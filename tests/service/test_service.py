@@ -25,6 +25,8 @@ from kadr.stores import open_store
 from kadr.types import Assessment
 from libraries import assess, colour_matcher, paint
 
+pytestmark = pytest.mark.usefixtures("plain_ids")
+
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
 COUNT = 12
 QUERY = "a red dog and a blue car"

@@ -4,18 +4,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import typer
 
-from kadr.cli.console import hint, printable
+from kadr.cli.console import hint, note, print_bytes, say, warn
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
-    from kadr.types import Answer, Hit
+    from kadr.types import Answer, Explanation, Hit, ImageFile
 
 
 def matching(answer: "Answer") -> list["Hit"]:
@@ -36,21 +37,21 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
     from kadr.library.search import is_match
 
     if answer.notice:
-        typer.echo(answer.notice)
+        say(answer.notice)
     sure = True
     for rank, hit in enumerate(answer.hits, start=first):
         if sure and not is_match(answer, hit):
             sure = False
-            typer.echo(_less_sure(answer))
-        typer.echo(_line(rank, hit))
+            say(_less_sure(answer))
+        say(_line(rank, hit))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
-            typer.echo(f"{'':14}{_words(hit)}")
+            say(f"{'':14}{_words(hit.explanation)}")
         if preview:
             from kadr.cli import previews
 
-            previews.show(hit.image.path, sys.stdout)
+            previews.show(hit.image.path, sys.stdout, digest=hit.image.digest)
     if answer.withheld:
-        typer.echo(answer.withheld)
+        say(answer.withheld)
 
 
 def _less_sure(answer: "Answer") -> str:
@@ -66,16 +67,13 @@ def _line(rank: int, hit: "Hit") -> str:
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
     copies = f"  (and {more} {'copy' if more == 1 else 'copies'})" if more else ""
-    return f"{rank:3} {figure}  {printable(hit.image.path)}{copies}"
+    return f"{rank:3} {figure}  {hit.image.path}{copies}"
 
 
-def _words(hit: "Hit") -> str:
-    assert hit.explanation is not None
+def _words(explanation: "Explanation") -> str:
     return "  ".join(
-        f"{printable(word.word)} {word.effect:+.1f}"
-        if word.effect is not None
-        else printable(word.word)
-        for word in hit.explanation.words
+        word.word if word.effect is None else f"{word.word} {word.effect:+.1f}"
+        for word in explanation.words
     )
 
 
@@ -113,12 +111,35 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
 
 def print_raw(paths: Iterable[Path]) -> None:
     """Print paths as the file system has them, each ended by a NUL."""
-    for path in paths:
-        sys.stdout.buffer.write(os.fsencode(path) + b"\0")
-    sys.stdout.buffer.flush()
+    print_bytes(b"".join(os.fsencode(path) + b"\0" for path in paths))
 
 
 # What is done with the photos besides printing them.
+
+
+def as_indexed(answer: "Answer") -> "Answer":
+    """The answer without photos whose files all changed since they were indexed; it names them.
+
+    Nobody knows what they show by now. The others are given by a file that is what it was.
+    """
+    hits = []
+    for hit in answer.hits:
+        paths = (hit.image.path, *hit.copies)
+        kept = next((path for path in paths if _has_digest(path, hit.image.digest)), None)
+        if kept is None:
+            warn(f"{hit.image.path} changed since it was indexed, so it's left out. Run kadr index")
+        else:
+            hits.append(replace(hit, image=replace(hit.image, path=kept)))
+    return replace(answer, hits=tuple(hits))
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    from kadr.photos import files
+
+    try:
+        return files.state(path) is not None and files.digest(path) == digest
+    except OSError:
+        return False
 
 
 def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> None:
@@ -126,23 +147,38 @@ def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> Non
     from kadr.report import sheet as sheets
 
     sheets.write_sheet(query, answer, sheet, language=language)
-    typer.echo(f"The contact sheet is in {printable(sheet)}", err=True)
+    note(f"The contact sheet is in {sheet}")
 
 
-def copy(photos: Iterable[Path], folder: Path) -> None:
-    """Copy photos. A name that is taken there gets a number; nothing is overwritten."""
+def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
+    """Copy photos. A name that is taken there gets a number; nothing is overwritten.
+
+    What is copied is what was indexed: a copy with another digest is taken away again.
+    """
     wanted = list(dict.fromkeys(photos))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for photo in wanted:
-            shutil.copy2(photo, _free(folder, photo.name))
+        count = sum(_copy(photo, folder) for photo in wanted)
     except OSError as error:
         reason = error.strerror or str(error)
         raise KadrError(
-            f"{printable(folder)}: photos can't be copied there ({reason}). Name another folder."
+            f"{folder}: photos can't be copied there ({reason}). Name another folder."
         ) from error
-    count = "1 photo was" if len(wanted) == 1 else f"{len(wanted):,} photos were"
-    typer.echo(f"{count} copied to {printable(folder)}", err=True)
+    note(f"{'1 photo was' if count == 1 else f'{count:,} photos were'} copied to {folder}")
+
+
+def _copy(photo: "ImageFile", folder: Path) -> bool:
+    from kadr.photos import files
+
+    draft = folder / f".kadr-{uuid4().hex}.part"
+    try:
+        shutil.copy2(photo.path, draft)
+        if files.digest(draft) != photo.digest:
+            return False
+        draft.rename(_free(folder, photo.path.name))
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -161,7 +197,7 @@ def show(photo: Path) -> None:
     """
     if typer.launch(os.fspath(photo)) != 0:
         needed = "xdg-open, of the package xdg-utils" if sys.platform == "linux" else "a viewer"
-        raise KadrError(f"--open needs {needed}. Open it yourself: {printable(photo)}")
+        raise KadrError(f"--open needs {needed}. Open it yourself: {photo}")
 
 
 # Groups of duplicates.
@@ -172,11 +208,10 @@ def print_groups(groups: Sequence["Group"]) -> None:
     for group in groups:
         for photo in group.photos:
             size = f"{photo.facts.width}x{photo.facts.height}"
-            for path in photo.paths:
-                typer.echo(f"{size:>11}  {printable(path)}")
-        typer.echo("")
+            say(*(f"{size:>11}  {path}" for path in photo.paths))
+        say("")
     if not groups:
-        typer.echo("No duplicates")
+        say("No duplicates")
     elif sys.stdout.isatty():
         files = sum(len(group_paths(group)) for group in groups)
         hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import JsonFlag, LibraryOption, print_json, printable
+from kadr.cli.console import note, print_bytes, print_json, say
+from kadr.cli.options import JsonFlag, LibraryOption
+from kadr.cli.outputs import check_file
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.stores import Store
     from kadr.stores.chain import Entry
 
-audit_app = typer.Typer(
+app = typer.Typer(
     help="Prove what was assessed, decided, refused and changed.", no_args_is_help=True
 )
 
@@ -30,14 +32,13 @@ def opened(library: Path | None) -> "Iterator[Store]":
         yield store
 
 
-@audit_app.callback()
-def _audit(context: typer.Context, library: LibraryOption = None) -> None:
-    context.obj = library
+@app.callback()
+def _audit(library: LibraryOption = None) -> None:
+    pass  # the commands take its options over
 
 
-@audit_app.command("verify")
+@app.command("verify")
 def verify_command(
-    context: typer.Context,
     library: LibraryOption = None,
     contains: Annotated[
         str | None,
@@ -58,22 +59,20 @@ def verify_command(
     from kadr.law import audit, proof
 
     exported = None if log is None else _read(log)
-    with opened(library or context.obj) as store, store.reading():
+    with opened(library) as store, store.reading():
         problems, hashes = proof.verify(store), [entry.hash for entry in audit.entries(store)]
         if exported is not None:
             problems += proof.verify_export(store, exported)
         path = store.path
     if contains is not None and contains.lower() not in hashes:
-        problems.append(f"no entry has the hash {printable(contains)}")
+        problems.append(f"no entry has the hash {contains}")
     last = hashes[-1] if hashes else None
     if as_json:
         print_json({"log": path, "lines": len(hashes), "last": last, "problems": problems})
     else:
-        for line in problems:
-            typer.echo(printable(line))
         state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""
-        typer.echo(f"{state}. Entries: {len(hashes):,}{known}")
+        say(*problems, f"{state}. Entries: {len(hashes):,}{known}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -82,12 +81,11 @@ def _read(log: Path) -> bytes:
         return log.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise KadrError(f"{printable(log)}: can't be read ({reason}). Name a log.") from error
+        raise KadrError(f"{log}: can't be read ({reason}). Name a log.") from error
 
 
-@audit_app.command("show")
+@app.command("show")
 def show_command(
-    context: typer.Context,
     library: LibraryOption = None,
     photo: Annotated[
         str | None, typer.Option(help="Only what was done with this photo: its path or digest.")
@@ -100,20 +98,18 @@ def show_command(
 
     from kadr.law import audit, review
 
-    with opened(library or context.obj) as store:
+    with opened(library) as store:
         digest = review.find(store, photo) if photo else None
         entries = audit.entries(store)
         shown = deque((one for one in entries if digest is None or _is_about(one, digest)), limit)
     if as_json:
         print_json({"entries": [asdict(entry) for entry in shown]})
     else:
-        for entry in shown:
-            typer.echo(f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {_summary(entry)}")
+        say(*map(_line, shown))
 
 
-@audit_app.command("export")
+@app.command("export")
 def export_command(
-    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The file to write; - is standard output.")],
     library: LibraryOption = None,
 ) -> None:
@@ -122,10 +118,15 @@ def export_command(
     from kadr.photos import files
     from kadr.stores import chain
 
-    with opened(library or context.obj) as store:
+    if str(file) != "-":
+        check_file(file)
+    with opened(library) as store:
         lines = [chain.to_line(entry) for entry in audit.entries(store)]
-    files.save(Path("/dev/stdout") if str(file) == "-" else file, b"".join(lines))
-    typer.echo(f"Entries in {printable(file)}: {len(lines):,}", err=True)
+    if str(file) == "-":
+        print_bytes(b"".join(lines))
+    else:
+        files.save(file, b"".join(lines), mode=0o600)
+        note(f"Entries in {file}: {len(lines):,}")
 
 
 def _is_about(entry: "Entry", digest: str) -> bool:
@@ -133,9 +134,9 @@ def _is_about(entry: "Entry", digest: str) -> bool:
     return entry.facts.get("photo") == digest or digest in several
 
 
-def _summary(entry: "Entry") -> str:
+def _line(entry: "Entry") -> str:
     facts = dict(entry.facts)
     if "photos" in facts:
         facts["photos"] = f"{len(facts['photos']):,}"
-    known = (f"{name} {value}" for name, value in facts.items() if value not in (None, "", False))
-    return printable(", ".join(known))
+    shown = ", ".join(f"{k} {v}" for k, v in facts.items() if v not in (None, "", False))
+    return f"{entry.sequence:6}  {entry.time}  {entry.event:9}  {shown}"

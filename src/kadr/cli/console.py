@@ -1,181 +1,64 @@
-"""What all commands share: options, progress, hints, JSON, how a name is shown."""
+"""What all commands share: printing, progress, JSON, what is loaded by an option."""
 
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 from kadr.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from kadr.encoders.vectors import VectorCache
     from kadr.law.policy import Policy
     from kadr.matcher.bundle import Matcher
-
-
-LAW = "What the law hides"
-
-
-class PolicyName(StrEnum):
-    """Preset policies."""
-
-    under_16 = "under-16"
-    none = "none"
-
-
-class Language(StrEnum):
-    """Languages of reports and notices."""
-
-    en = "en"
-    ru = "ru"
 
 
 _JOINERS = "\u200c\u200d"
 """They print nothing, but Persian words and many emoji hold them."""
 
-ModelOption = Annotated[
-    Path | None,
-    typer.Option("--model", help="A trained matcher's folder. Default: the shipped mini."),
-]
-LibraryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--library",
-        help="The library's file. Default: KADR_LIBRARY, then the user's data folder.",
-    ),
-]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option("--cache", help="File of cached vectors. Default: KADR_CACHE, then the system's."),
-]
-LanguageOption = Annotated[
-    Language, typer.Option("--language", help="Language of notices and of the report.")
-]
+
+def say(*lines: object) -> None:
+    """Print lines. Whatever they quote, it neither ends a line nor commands the terminal."""
+    for line in lines:
+        typer.echo(printable(str(line)))
 
 
-def load_matcher(model: Path | None) -> "Matcher":
-    """The named matcher, or the shipped one."""
-    from kadr.matcher import bundle as matcher
-
-    return matcher.load(model or matcher.MINI)
-
-
-PolicyOption = Annotated[
-    str,
-    typer.Option(
-        "--policy",
-        envvar="KADR_POLICY",
-        help="What the law hides: none, under-16, or a policy file (TOML).",
-        rich_help_panel=LAW,
-    ),
-]
-CountryOption = Annotated[
-    str | None,
-    typer.Option(
-        "--country",
-        envvar="KADR_COUNTRY",
-        help="Whose rules of a policy file: RU. Unknown: the strictest.",
-        rich_help_panel=LAW,
-    ),
-]
+def note(*lines: object) -> None:
+    """Print lines on stderr, as `say` does on stdout."""
+    for line in lines:
+        typer.echo(printable(str(line)), err=True)
 
 
-def load_policy(name: str, country: str | None) -> "Policy":
-    """The policy in force; it is said, on a terminal even where it hides nothing."""
-    from kadr.law import rules
-
-    policy = rules.load(name, country)
-    if policy.hides_children:
-        what = f"photos of people under {policy.age} and searches for them are hidden"
-        typer.echo(f"Policy {policy.name}: {what}", err=True)
-    else:
-        hint(f"Policy {policy.name}: nothing is hidden")
-    return policy
-
-
-class Stage(Protocol):
-    """Says how far a stage of the work is."""
-
-    def __call__(self, name: str, done: int, total: int, note: str = "", /) -> None:
-        """The stage's name, how much of how much is done, and a word beside it."""
-        ...
-
-
-@contextmanager
-def open_cache(path: Path | None) -> Iterator[Any]:
-    """The cache of vectors; what went wrong with it is said at the end."""
-    from kadr.encoders.vectors import VectorCache
-
-    cache = VectorCache(path or Settings.from_environment().cache)
-    try:
-        yield cache
-    finally:
-        if cache.problem:
-            typer.echo(f"kadr: {cache.problem}", err=True)
-        cache.close()
-
-
-@contextmanager
-def progress() -> Iterator[Stage]:
-    """A bar on stderr for what takes longer than a second; nothing where nobody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _name, _done, _total, _note="": None
-        return
-    started, tasks, bars = time.monotonic(), dict[str, Any](), list[Any]()
-
-    def stage(name: str, done: int, total: int, note: str = "") -> None:
-        if not bars:
-            if time.monotonic() - started < 1 and done < total:
-                return
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            if done >= total:
-                return
-            columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
-            more = TimeRemainingColumn(), TextColumn("left  {task.fields[note]}")
-            bar = Progress(*columns, *more, console=Console(stderr=True))
-            bar.start()
-            bars.append(bar)
-        if name not in tasks:
-            tasks[name] = bars[0].add_task(name, total=total or None, completed=done, note=note)
-        bars[0].update(tasks[name], completed=done, total=total or None, note=note)
-
-    try:
-        yield stage
-    finally:
-        for bar in bars:
-            bar.stop()
+def warn(problem: object) -> None:
+    """Name a problem on stderr."""
+    note(f"kadr: {problem}")
 
 
 def hint(text: str) -> None:
     """Say what could be done next, where somebody watches."""
     if sys.stderr.isatty():
-        typer.echo(text, err=True)
+        note(text)
 
 
 def printable(name: Path | str) -> str:
-    """A path or a text on one line: newlines, commands to the terminal, broken bytes escaped."""
-    return "".join(
-        letter
-        if letter.isprintable() or letter in _JOINERS
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in os.fspath(name)
-    )
+    """A path or a text on one line that is safe for a terminal.
+
+    Escaped are newlines, control characters (C0, C1), those that turn the direction of writing
+    (bidi), and bytes that are no text.
+    """
+    return _escaped(os.fspath(name), lambda letter: letter.encode("unicode_escape").decode("ascii"))
+
+
+def _escaped(text: str, escape: Callable[[str], str], kept: str = "") -> str:
+    kept += _JOINERS
+    return "".join(c if c.isprintable() or c in kept else escape(c) for c in text)
 
 
 def jsonable(value: Any) -> Any:
@@ -195,6 +78,101 @@ def jsonable(value: Any) -> Any:
     return value
 
 
+def to_json(value: Any, *, ascii_only: bool = False) -> str:
+    """A value as JSON text, what isn't printable escaped."""
+    text = json.dumps(jsonable(value), ensure_ascii=ascii_only, indent=1)
+    return _escaped(text, lambda letter: json.dumps(letter)[1:-1], kept="\n")
+
+
 def print_json(value: Any) -> None:
-    """Print JSON."""
-    typer.echo(json.dumps(jsonable(value), ensure_ascii=False, indent=1))
+    """Print a value as JSON."""
+    typer.echo(to_json(value, ascii_only=not sys.stdout.encoding.lower().startswith("utf")))
+
+
+def print_bytes(data: bytes) -> None:
+    """Print bytes as they are."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+class Progress(Protocol):
+    """Shows how far a stage of the work is."""
+
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "", /) -> None:
+        """So much of `total` is done, None where nobody knows; `note` is a word beside it."""
+        ...
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar on stderr for what takes longer than a second; nothing where nobody watches."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    started, tasks, bars = time.monotonic(), dict[str, Any](), list[Any]()
+
+    def report(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if not bars:
+            if done == total or time.monotonic() - started < 1:
+                return
+            bars.append(_bar())
+        if stage not in tasks:
+            tasks[stage] = bars[0].add_task(printable(stage), total=total, note="")
+        bars[0].update(tasks[stage], completed=done, total=total, note=printable(note))
+
+    try:
+        yield report
+    finally:
+        for bar in bars:
+            bar.stop()
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), MofNCompleteColumn())
+    more = TimeRemainingColumn(), TextColumn("left  {task.fields[note]}", markup=False)
+    bar = Progress(*columns, *more, console=Console(stderr=True))
+    bar.start()
+    return bar
+
+
+@contextmanager
+def open_cache(path: Path | None) -> Iterator["VectorCache"]:
+    """The cache of vectors; what went wrong with it is said at the end."""
+    from kadr.encoders.vectors import VectorCache
+
+    cache = VectorCache(path or Settings.from_environment().cache)
+    try:
+        yield cache
+    finally:
+        if cache.problem:
+            warn(cache.problem)
+        cache.close()
+
+
+def load_matcher(model: Path | None) -> "Matcher":
+    """The named matcher, or the shipped one."""
+    from kadr.matcher import bundle as matcher
+
+    return matcher.load(model or matcher.MINI)
+
+
+def load_policy(name: str, country: str | None) -> "Policy":
+    """The policy in force; it is said, on a terminal even where it hides nothing."""
+    from kadr.law import rules
+
+    policy = rules.load(name, country)
+    if policy.hides_children:
+        what = f"photos of people under {policy.age} and searches for them are hidden"
+        note(f"Policy {policy.name}: {what}")
+    else:
+        hint(f"Policy {policy.name}: nothing is hidden")
+    return policy

@@ -1,13 +1,16 @@
 """The commands of `kadr data`: get, check, study or draw an annotated archive."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kadr.cli import results
-from kadr.cli.console import JsonFlag, print_json, progress
+from kadr.cli.console import note, print_json, progress, say
+from kadr.cli.options import JsonFlag
+from kadr.cli.outputs import check_folder
 
 app = typer.Typer(help="Get, check, study or generate an annotated archive.", no_args_is_help=True)
 
@@ -21,24 +24,23 @@ MaxBrokenOption = Annotated[
 
 
 @app.command("fetch")
-def data_fetch(
+def fetch_command(
     folder: Annotated[Path, typer.Argument(help="Where to put it: a new or empty folder.")],
     url: Annotated[str | None, typer.Option(help="Another address of the archive.")] = None,
 ) -> None:
     """Download the archive (about 50 MB). An interrupted download goes on where it stopped."""
     from kadr.data import fetch
 
-    with progress() as stage:
+    check_folder(folder)
+    with progress() as report:
         path = fetch.fetch(
-            folder,
-            url=url or fetch.ARCHIVE_URL,
-            on_progress=lambda done, total: stage("download", done, total or 0),
+            folder, url=url or fetch.ARCHIVE_URL, on_progress=partial(report, "download")
         )
-    typer.echo(f"The archive is in {path}. Look at it: kadr data check {path}")
+    say(f"The archive is in {path}. Look at it: kadr data check {path}")
 
 
 @app.command("check")
-def data_check(
+def check_command(
     data: DataArgument,
     as_json: JsonFlag = False,
     max_broken: MaxBrokenOption = 0.01,
@@ -48,22 +50,21 @@ def data_check(
     from kadr.data import dataset
 
     archive = dataset.load(data, max_broken_share=max_broken, check_photos=True)
-    summary = dataset.describe(archive, compare_photos=True)
+    summary = asdict(dataset.describe(archive, compare_photos=True))
     if as_json:
         problems = [asdict(problem) for problem in archive.skipped]
-        print_json({"summary": asdict(summary), "problems": problems})
+        print_json({"summary": summary, "problems": problems})
     else:
-        for name, value in asdict(summary).items():
-            typer.echo(f"{name.replace('_', ' '):28} {results.plain(value)}")
-        for problem in archive.skipped[:show]:
-            typer.echo(dataset.format_problem(problem), err=True)
+        for name, value in summary.items():
+            say(f"{name.replace('_', ' '):28} {results.plain(value)}")
+        note(*map(dataset.format_problem, archive.skipped[:show]))
         if len(archive.skipped) > show:
-            typer.echo(f"… and {len(archive.skipped) - show} more (--show, --json)", err=True)
+            note(f"… and {len(archive.skipped) - show} more (--show, --json)")
     raise typer.Exit(1 if archive.skipped else 0)
 
 
 @app.command("judges")
-def data_judges(
+def judges_command(
     data: DataArgument, as_json: JsonFlag = False, max_broken: MaxBrokenOption = 0.01
 ) -> None:
     """Print how far experts and crowd agree, and how each expert errs.
@@ -72,24 +73,23 @@ def data_judges(
     """
     from kadr.data import dataset, judges
 
-    found = judges.study(dataset.load(data, max_broken_share=max_broken))
+    study = judges.study(dataset.load(data, max_broken_share=max_broken))
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(study))
     else:
-        results.print_study(found)
+        results.print_study(study)
 
 
 @app.command("generate")
-def data_generate(
+def generate_command(
     folder: Annotated[Path, typer.Argument(help="Where to put it: a new or empty folder.")],
     images: Annotated[int, typer.Option(min=10, help="How many scenes to draw.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed draws the same archive.")] = 0,
 ) -> None:
     """Draw a small archive of made-up scenes in the real one's layout; its truth is known."""
-    from kadr.data import drawn as scenes
+    from kadr.data import drawn
 
-    with progress() as stage:
-        scenes.generate(
-            folder, images=images, seed=seed, on_progress=lambda d, t: stage("scenes", d, t)
-        )
-    typer.echo(f"{images} scenes are in {folder}. Train on them: kadr train {folder} --out model")
+    check_folder(folder)
+    with progress() as report:
+        drawn.generate(folder, images=images, seed=seed, on_progress=partial(report, "scenes"))
+    say(f"{images} scenes are in {folder}. Train on them: kadr train {folder} --out model")

@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kadr.cli import answers, results
-from kadr.cli.console import open_cache, progress
+from kadr.cli.console import note, open_cache, progress, say
+from kadr.cli.outputs import check_folder
 from kadr.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,39 +34,40 @@ def demo_command(
     ] = None,
 ) -> None:
     """The whole pipeline from nothing: data, training, figures, report, searches, the page."""
-    from kadr import report
+    from kadr import report as reports
     from kadr.data import dataset
     from kadr.law import policy as law
     from kadr.library.library import Library
     from kadr.matcher import bundle as matcher
     from kadr.study import evaluate, train
 
+    check_folder(out)
     if out.exists() and any(out.iterdir()) and not (out / "archive").exists():
         raise DataError(f"{out} holds other files. Name a new folder with --out.")
     out.mkdir(parents=True, exist_ok=True)
     data, real = _demo_archive(out / "archive", offline=offline, images=images)
     archive, rules = dataset.load(data), law.PRESETS["under-16"]
     started = time.monotonic()
-    with open_cache(out / "vectors.sqlite") as vectors, progress() as stage:
+    with open_cache(out / "vectors.sqlite") as vectors, progress() as report:
         trained = train.train(
             archive,
             train.Config(alignment="shipped" if real else "fitted"),
             vectors,
-            on_progress=stage,
+            on_progress=report,
         )
         matcher.save(trained.matcher, out / "model")
-        found = evaluate.evaluate(
-            trained.matcher, archive, vectors, policy=rules, on_progress=stage
+        evaluation = evaluate.evaluate(
+            trained.matcher, archive, vectors, policy=rules, on_progress=report
         )
-        report.write(
-            found,
+        reports.write(
+            evaluation,
             out / "report.html",
             photos={**archive.train_images, **archive.test_images},
             manifest=trained.matcher.manifest,
             disclaimer=rules.disclaimer(),
         )
     results.print_trained(trained, len(archive.skipped), out / "model", time.monotonic() - started)
-    results.print_evaluation(found)
+    results.print_evaluation(evaluation)
     first = "a dog runs in the water" if real else "a dog near a tree"
     second = "люди катаются на лыжах" if real else "красная машина на улице"
     for query, policy in ((first, "none"), (second, "none"), ("a little girl", "under-16")):
@@ -73,18 +76,19 @@ def demo_command(
             if rules.name == policy and not real:
                 review_by_captions(library, archive, archive.test_images)
             option = "" if policy == "none" else f" --policy {policy}"
-            typer.echo(f"\n$ kadr search {query!r} --library {library.path}{option} -n 3")
+            say("", f"$ kadr search {query!r} --library {library.path}{option} -n 3")
             answers.print_answer(library.search(query, 3))
-    typer.echo(
-        f"\nLook at {out / 'report.html'} (figures, plots, found photos). Next: "
-        "kadr index FOLDER, then kadr search 'what you look for'"
+    say(
+        "",
+        f"Look at {out / 'report.html'} (figures, plots, found photos). Next: "
+        "kadr index FOLDER, then kadr search 'what you look for'",
     )
     again = f"kadr serve --library {out / 'library.kadr'}"
     if serve if serve is not None else sys.stderr.isatty():
-        typer.echo(f"\nThe page to search on opens; Ctrl-C ends it.\n$ {again}")
+        say("", "The page to search on opens; Ctrl-C ends it.", f"$ {again}")
         _serve(out / "library.kadr")
     else:
-        typer.echo(f"Search on a page: {again}")
+        say(f"Search on a page: {again}")
 
 
 def review_by_captions(library: "Library", archive: "Dataset", photos: Mapping[str, Path]) -> None:
@@ -127,19 +131,13 @@ def _demo_archive(folder: Path, *, offline: bool, images: int) -> tuple[Path, bo
         return real, True
     if not offline:
         try:
-            with progress() as stage:
-                fetch.fetch(
-                    real,
-                    on_progress=lambda done, total: stage("download", done, total or 0),
-                    connect_timeout=3.0,
-                )
+            with progress() as report:
+                fetch.fetch(real, on_progress=partial(report, "download"), connect_timeout=3.0)
         except DataError as error:
-            typer.echo(f"The real archive can't be had ({error})", err=True)
+            note(f"The real archive can't be had ({error})")
         else:
             return real, True
-    typer.echo(
-        f"Drawing {images} scenes in its layout instead. Their figures say nothing of photos."
-    )
-    with progress() as stage:
-        scenes.generate(drawn, images=images, on_progress=lambda d, t: stage("scenes", d, t))
+    say(f"Drawing {images} scenes in its layout instead. Their figures say nothing of photos.")
+    with progress() as report:
+        scenes.generate(drawn, images=images, on_progress=partial(report, "scenes"))
     return drawn, False

@@ -1,15 +1,17 @@
-"""Indexing on the command line: progress, result, and watching folders."""
+"""kadr index: progress, result, and watching folders."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import Stage, hint, print_json, printable, progress
+from kadr.cli.console import Progress, hint, load_policy, note, print_json, progress, say, warn
+from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOption, grouped
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
@@ -23,23 +25,70 @@ PATIENCE = 3000
 
 
 @dataclass(frozen=True)
-class Indexing:
-    """The options of `kadr index`."""
+class IndexOptions:
+    """What an indexing does besides adding what is new."""
 
-    prune: bool = False
-    retry: bool = False
-    reencode: bool = False
-    as_json: bool = False
-
-
-def index(library: "Library", folders: Sequence[Path], how: Indexing) -> "IndexResult":
-    """Bring the library in step with folders, and print the result."""
-    result, seconds = _index(library, folders, how)
-    _report(library, result, seconds, how)
-    return result
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Forget files that are gone; else they are only hidden.")
+    ] = False
+    retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read.")] = (
+        False
+    )
+    reencode: Annotated[
+        bool, typer.Option("--reencode", help="Encode all photos again, where --model is another.")
+    ] = False
 
 
-def follow(library: "Library", folders: Sequence[Path], how: Indexing) -> None:
+@grouped
+def index_command(
+    *,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of photos. Default: those that the library knows."),
+    ] = None,
+    library: LibraryOption = None,
+    model: LibraryModelOption = None,
+    options: IndexOptions,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
+    ] = False,
+    law: LawOptions,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add folders of photos to the library, or bring it in step with them.
+
+    Only what is new or changed is read: renamed, moved and copied photos cost no decoding, and a
+    run with nothing to do takes a moment. Stopped by Ctrl-C, it goes on where it was. Photos are
+    never changed, and never leave this machine. Hidden files and folders, links to folders, and
+    files that aren't named as photos are passed over. Exits 1 where a folder of the library isn't
+    there.
+    """
+    from kadr.library.library import Library, resolved
+
+    chosen = [resolved(folder) for folder in folders or ()]
+    for folder in chosen:
+        _check(folder)  # before a library is made for nothing
+    policy = load_policy(law.policy, law.country)
+    with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
+        if watch:
+            _follow(opened, chosen or opened.folders, options, as_json=as_json)
+        result, seconds = _index(opened, chosen, options)
+        _print(opened, result, seconds, as_json=as_json)
+    raise typer.Exit(1 if result.absent else 0)
+
+
+def _check(folder: Path) -> None:
+    if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
+        raise DataError(
+            f"{folder} is a file. Name the folder that holds it: kadr index {folder.parent}"
+        )
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
+
+
+def _follow(
+    library: "Library", folders: Sequence[Path], options: IndexOptions, *, as_json: bool
+) -> None:
     """Index folders, then whatever changes in them, until stopped.
 
     Raises:
@@ -48,36 +97,30 @@ def follow(library: "Library", folders: Sequence[Path], how: Indexing) -> None:
     there = [folder for folder in folders if folder.is_dir()]
     changes = _changes(there, library.path)
     next(changes)  # from here on nothing is missed
-    index(library, folders, how)
-    count = "1 folder" if len(there) == 1 else f"{len(there)} folders"
-    typer.echo(f"Following {count}. Ctrl-C stops.", err=True)
-    again = Indexing(prune=how.prune, as_json=how.as_json)
+    _print(library, *_index(library, folders, options), as_json=as_json)
+    note(f"Following {'1 folder' if len(there) == 1 else f'{len(there)} folders'}. Ctrl-C stops.")
+    again = IndexOptions(prune=options.prune)
     for paths in changes:
         touched = _touched(paths, there)
         if touched:
             with suppress(DataError):  # it is gone by now, which is the next change
                 result, seconds = _index(library, touched, again)
                 if result.files != result.unchanged or result.gone or result.pruned:
-                    _report(library, result, seconds, again)
+                    _print(library, result, seconds, as_json=as_json)
 
 
 def _index(
-    library: "Library", folders: Sequence[Path], how: Indexing
+    library: "Library", folders: Sequence[Path], options: IndexOptions
 ) -> tuple["IndexResult", float]:
     started = time.monotonic()
-    with progress() as stage:
+    with progress() as report:
         result = library.index(
-            folders,
-            prune=how.prune,
-            retry=how.retry,
-            reencode=how.reencode,
-            callbacks=_callbacks(stage),
-            on_wait=_say_waiting,
+            folders, **vars(options), callbacks=_callbacks(report), on_wait=_say_waiting
         )
     return result, time.monotonic() - started
 
 
-def _callbacks(stage: Stage) -> "IndexCallbacks":
+def _callbacks(report: Progress) -> "IndexCallbacks":
     from kadr.library.ingest import IndexCallbacks
 
     start: list[tuple[float, int]] = []
@@ -87,35 +130,29 @@ def _callbacks(stage: Stage) -> "IndexCallbacks":
         if done <= (start[0][1] if start else done):  # the next folder's count begins anew
             start[:] = [(now, done)]
         rate = (done - start[0][1]) / max(now - start[0][0], 1e-3)
-        stage("photos", done, total, f"{rate:.0f}/s, {skipped} skipped")
+        report("photos", done, total, f"{rate:.0f}/s, {skipped} skipped")
 
-    def skip(path: Path, reason: str) -> None:
-        typer.echo(f"kadr: {printable(path)}: {reason}", err=True)
-
-    return IndexCallbacks(advance, skip)
+    return IndexCallbacks(advance, lambda path, reason: warn(f"{path}: {reason}"))
 
 
 def _say_waiting() -> None:
-    typer.echo(
-        "kadr: another process is indexing this library; waiting for it (Ctrl-C gives up)", err=True
-    )
+    warn("another process is indexing this library; waiting for it (Ctrl-C gives up)")
 
 
-def _report(library: "Library", result: "IndexResult", seconds: float, how: Indexing) -> None:
-    if how.as_json:
-        place = {"library": library.path, "policy": library.policy.name}
-        print_json({**place, **asdict(result), "seconds": round(seconds, 3)})
+def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json: bool) -> None:
+    if as_json:
+        about = {"library": library.path, "policy": library.policy.name, **asdict(result)}
+        print_json({**about, "seconds": round(seconds, 3)})
     else:
-        _print(library.path, result, seconds)
+        _print_counts(library.path, result, seconds)
     for folder in result.absent:
-        typer.echo(
-            f"kadr: {printable(folder)} isn't there or is empty, as a disk that isn't mounted is. "
-            "What the library knows of it was kept; kadr library remove forgets it.",
-            err=True,
+        warn(
+            f"{folder} isn't there or is empty, as a disk that isn't mounted is. "
+            "What the library knows of it was kept; kadr library remove forgets it."
         )
 
 
-def _print(library: Path, result: "IndexResult", seconds: float) -> None:
+def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
         "new": result.encoded,
         "renamed, moved or copied": result.known,
@@ -126,7 +163,7 @@ def _print(library: Path, result: "IndexResult", seconds: float) -> None:
     }
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
-    typer.echo(f"{printable(library)}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
+    say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
     if result.skipped:
         hint("What was skipped, and why: kadr library problems")
     if result.gone and not result.pruned:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 from PIL import ImageOps
 
 from kadr.errors import ImageError
-from kadr.photos import images
+from kadr.photos import reader
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,19 +40,24 @@ _GLYPHS = "▀█▓▒░\U0010eeee"
 
 
 def show(
-    path: Path, stream: TextIO, columns: int = 40, *, protocol: Protocol | None = None
+    path: Path,
+    stream: TextIO,
+    columns: int = 40,
+    *,
+    protocol: Protocol | None = None,
+    digest: str | None = None,
 ) -> bool:
     """Print a preview, at most `columns` wide and about half as many lines high.
 
-    False, and nothing printed, where the photo can't be read, the terminal doesn't know its own
-    size, or `stream` is no terminal and no protocol is given.
+    False, and nothing printed, where the photo can't be read or hasn't the `digest` that is given,
+    the terminal doesn't know its own size, or `stream` is no terminal and no protocol is given.
     """
     protocol = protocol or detect(stream, os.environ)
     if protocol is None or not os.path.isfile(path):  # noqa: PTH113 - opening a pipe would wait
         return False
     columns = max(4, min(columns, _width(stream)))
     try:
-        photo = _thumbnail(path, columns)
+        photo = _thumbnail(path, columns, digest)
     except ImageError:
         return False
     cells = max(1, round(columns * min(1.0, photo.width / photo.height)))
@@ -138,10 +143,10 @@ def _width(stream: TextIO) -> int:
     return columns - 1 if columns else 10**6
 
 
-def _thumbnail(path: Path, columns: int) -> "Image.Image":
+def _thumbnail(path: Path, columns: int, digest: str | None) -> "Image.Image":
     """The photo at the size of its preview; strips get borders, so that no side vanishes."""
     side = columns * _CELL_PIXELS
-    photo = images.decode(path, side)
+    photo, _ = reader.read(path, side, digest)
     steepest = max(1.0, columns / 4)
     if not 1 / steepest <= photo.width / photo.height <= steepest:
         short = max(1, round(side / steepest))

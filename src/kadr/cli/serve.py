@@ -1,62 +1,37 @@
-"""kadr serve: the page and the REST service. kadr keys: who may use them."""
+"""kadr serve: the page and the REST service."""
 
 import os
 import sys
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import (
-    LAW,
-    CountryOption,
-    JsonFlag,
-    LibraryOption,
-    PolicyOption,
-    hint,
-    load_policy,
-    print_json,
-    printable,
-)
+from kadr.cli.console import hint, load_policy, note
+from kadr.cli.options import LAW, CountryOption, LibraryOption, PolicyOption, grouped
 from kadr.errors import KadrError
+from kadr.service.config import Scope
 
 if TYPE_CHECKING:
-    from kadr.service.config import Scope, Service
+    from kadr.service.config import Service
 
 DEFAULT_POLICY = "under-16"
 """Whoever serves others is subject to the law."""
 PORT = 8427
-_ACCESS = "Who may enter"
-_UPLOADS = "What may be sent"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
-class ScopeName(StrEnum):
-    """What a key, or a visitor without one, may do."""
-
-    read = "read"
-    write = "write"
-    review = "review"
+_access = partial(typer.Option, rich_help_panel="Who may enter")
+_uploads = partial(typer.Option, rich_help_panel="What may be sent")
+_law = partial(typer.Option, rich_help_panel=LAW)
 
 
-keys_app = typer.Typer(
-    no_args_is_help=True,
-    help="Make, list and remove the API keys of a library's service.\n\n"
-    "Scopes: read searches and shows, write adds and deletes, review decides for the law.",
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    app.command("serve", rich_help_panel="Your photos")(serve_command)
-    app.add_typer(keys_app, name="keys", rich_help_panel="Your photos")
-
-
+@grouped
 def serve_command(
+    *,
     library: LibraryOption = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
@@ -70,97 +45,62 @@ def serve_command(
         typer.Option("--model", help="A trained matcher's folder. Default: the library's own."),
     ] = None,
     anonymous: Annotated[
-        list[ScopeName] | None,
-        typer.Option(
+        tuple[Scope, ...],
+        _access(
             help="What is allowed without a key; repeat it. Default: everything on this machine "
-            "if there is no key and no --proxy; reading by a --proxy for a --name; else nothing.",
-            rich_help_panel=_ACCESS,
+            "if there is no key and no --proxy; reading by a --proxy for a --name; else nothing."
         ),
-    ] = None,
+    ] = (),
     name: Annotated[
-        list[str] | None,
-        typer.Option(
+        tuple[str, ...],
+        _access(
             help="A host name that the service answers to; repeat it. Default: any where a key is "
-            "needed, else this machine's names and addresses.",
-            rich_help_panel=_ACCESS,
+            "needed, else this machine's names and addresses."
         ),
-    ] = None,
+    ] = (),
     proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Address or network of a proxy whose forwarding headers are trusted; repeat it.",
-            rich_help_panel=_ACCESS,
+        tuple[str, ...],
+        _access(
+            help="Address or network of a proxy whose forwarding headers are trusted; repeat it."
         ),
-    ] = None,
+    ] = (),
     root_path: Annotated[
         str,
-        typer.Option(
+        _access(
             help="Path below which a proxy serves this, such as /photos. Default: the "
-            "X-Forwarded-Prefix of a --proxy.",
-            rich_help_panel=_ACCESS,
+            "X-Forwarded-Prefix of a --proxy."
         ),
     ] = "",
     rate: Annotated[
         str,
-        typer.Option(
-            help="Searches and the like that one visitor may make: 600/minute, 20/second, or off.",
-            rich_help_panel=_ACCESS,
+        _access(
+            help="Searches and the like that one visitor may make: 600/minute, 20/second, or off."
         ),
     ] = "600/minute",
     waiting: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Searches that may wait; any more are answered 503.",
-            rich_help_panel=_ACCESS,
-        ),
+        int, _access(min=1, help="Searches that may wait; any more are answered 503.")
     ] = 64,
     uploads: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for added photos. Without it uploads are refused.",
-            rich_help_panel=_UPLOADS,
-        ),
+        Path | None, _uploads(help="Folder for added photos. Without it uploads are refused.")
     ] = None,
-    max_bytes: Annotated[
-        int,
-        typer.Option(min=1000, help="Most bytes in one request.", rich_help_panel=_UPLOADS),
-    ] = 25_000_000,
-    max_pixels: Annotated[
-        int,
-        typer.Option(min=1000, help="Most pixels in an upload.", rich_help_panel=_UPLOADS),
-    ] = 200_000_000,
+    max_bytes: Annotated[int, _uploads(min=1000, help="Most bytes in one request.")] = 25_000_000,
+    max_pixels: Annotated[int, _uploads(min=1000, help="Most pixels in an upload.")] = 200_000_000,
     seconds: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="Seconds that an upload, and its decoding, may take.",
-            rich_help_panel=_UPLOADS,
-        ),
+        float, _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take.")
     ] = 10.0,
     policy: PolicyOption = DEFAULT_POLICY,
     country: CountryOption = None,
     country_header: Annotated[
         str | None,
-        typer.Option(
-            help="Header in which a --proxy names the visitor's country, such as CF-IPCountry.",
-            rich_help_panel=LAW,
-        ),
+        _law(help="Header in which a --proxy names the visitor's country, such as CF-IPCountry."),
     ] = None,
     country_parameter: Annotated[
         bool,
-        typer.Option(
-            "--country-parameter",
-            help="Trust ?country=, which any visitor can set: for tests.",
-            rich_help_panel=LAW,
-        ),
+        _law("--country-parameter", help="Trust ?country=, which any visitor can set: for tests."),
     ] = False,
     blocked_by: Annotated[
         str | None,
-        typer.Option(
-            help="Address of whoever blocks by law, sent with each 451. Default: the service's.",
-            rich_help_panel=LAW,
-        ),
+        _law(help="Address of whoever blocks by law, sent with each 451. Default: the service's."),
     ] = None,
     log_queries: Annotated[
         bool, typer.Option("--log-queries", help="Keep the texts of queries in the log.")
@@ -190,11 +130,11 @@ def serve_command(
         raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
     path = library or default_path()
     if uploads is None and not path.exists():
-        raise KadrError(f"{printable(path)}: no library here. Make one: kadr index FOLDER")
+        raise KadrError(f"{path}: no library here. Make one: kadr index FOLDER")
     load_policy(policy, country)  # says which
     ring = keys.beside(path)
-    has_keys, public = bool(keys.read(ring)), tuple(name or ()) if proxy else ()
-    allowed = _anonymous(anonymous, host, is_open=bool(not proxy or public), has_keys=has_keys)
+    has_keys, public = bool(keys.read(ring)), name if proxy else ()
+    allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
     service = Service(
         library=path,
         model=model,
@@ -202,9 +142,9 @@ def serve_command(
         country=country,
         country_header=country_header,
         country_parameter=country_parameter,
-        proxies=tuple(proxy or ()),
+        proxies=proxy,
         root_path=forwarding.prefix(root_path),
-        anonymous=None if allowed is None else frozenset(_scopes(allowed)),
+        anonymous=None if allowed is None else frozenset(allowed),
         public_names=tuple(one.lower() for one in public),
         keys=ring,
         hosts=_names(name, host, needs_key=allowed == []),
@@ -246,7 +186,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
 
     def ready() -> None:
-        typer.echo(f"kadr serves {printable(service.library)} at {address}", err=True)
+        note(f"kadr serves {service.library} at {address}")
         if browse and not _show(address):
             hint("There is no browser here. Open that address in one.")
 
@@ -266,17 +206,13 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KadrError(
-            f"{printable(folder)}: can't be made ({error.strerror or error}). Name another folder."
+            f"{folder}: can't be made ({error.strerror or error}). Name another folder."
         ) from error
 
 
-def _scopes(names: Sequence[ScopeName]) -> "list[Scope]":
-    return [name.value for name in names]
-
-
 def _anonymous(
-    given: Sequence[ScopeName] | None, host: str, *, is_open: bool, has_keys: bool
-) -> Sequence[ScopeName] | None:
+    given: Sequence[Scope], host: str, *, is_open: bool, has_keys: bool
+) -> Sequence[Scope] | None:
     """What is allowed without a key; None: what `Service` allows until there is one.
 
     Raises:
@@ -299,21 +235,18 @@ def _tell_who_enters(service: "Service", *, has_file: bool) -> None:
     if service.anonymous:
         return
     if service.public_names and not has_file:
-        names = ", ".join(map(printable, service.public_names))
-        typer.echo(
-            f"Whoever asks for {names} may search and look, for there is no key. Make one: "
-            "kadr keys add --name NAME",
-            err=True,
+        note(
+            f"Whoever asks for {', '.join(service.public_names)} may search and look, for there is "
+            "no key. Make one: kadr keys add --name NAME"
         )
     elif has_file or service.proxies:
-        typer.echo(
+        note(
             "Everybody needs a key, and there is none. Make one: kadr keys add --name NAME, or say "
-            "what is allowed without: --anonymous read",
-            err=True,
+            "what is allowed without: --anonymous read"
         )
 
 
-def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[str, ...] | None:
+def _names(given: Sequence[str], host: str, *, needs_key: bool) -> tuple[str, ...] | None:
     """Host names that are answered: other sites can point names of theirs at this machine.
 
     Where a key is needed they gain nothing by that.
@@ -331,68 +264,3 @@ def _names(given: Sequence[str] | None, host: str, *, needs_key: bool) -> tuple[
     with suppress(OSError):
         addresses = {str(info[4][0]) for info in socket.getaddrinfo(own, None)}
     return (*LOOPBACK, host, own.lower(), socket.getfqdn().lower(), *addresses)
-
-
-# kadr keys
-
-
-@keys_app.command("add")
-def add_command(
-    name: Annotated[str, typer.Option(help="Its owner; decisions are recorded under it.")],
-    scope: Annotated[
-        list[ScopeName] | None, typer.Option(help="What it allows; repeat it. Default: read.")
-    ] = None,
-    library: LibraryOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Make a key and print it. It is shown only once, and stored as a hash."""
-    from kadr.service import keys
-
-    scopes = _scopes(scope or [ScopeName.read])
-    key = keys.add(_ring(library), name, scopes)
-    if as_json:
-        print_json({"key": key, "name": name, "scopes": scopes})
-    else:
-        typer.echo(key)
-        hint("Keep it: it isn't shown again. Authorization: Bearer KEY, or enter it on the page.")
-
-
-@keys_app.command("list")
-def list_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
-    """List keys: id, name, scopes, date."""
-    from kadr.service import keys
-
-    known = keys.read(_ring(library))
-    if as_json:
-        print_json([
-            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created} for k in known
-        ])  # fmt: skip
-        return
-    for key in known:
-        typer.echo(f"{key.id}  {printable(key.name)}  {','.join(key.scopes)}  {key.created}")
-    if not known:
-        typer.echo("No keys", err=sys.stdout.isatty())
-
-
-@keys_app.command("remove")
-def remove_command(
-    key: Annotated[str, typer.Argument(help="Its id or its name.")], library: LibraryOption = None
-) -> None:
-    """Revoke a key, at once."""
-    from kadr.service import keys
-
-    ring = _ring(library)
-    removed = keys.remove(ring, key)
-    typer.echo(f"{removed.id} {printable(removed.name)} is removed", err=True)
-    if not keys.read(ring):
-        hint(
-            "No key is left, so nobody gets in. Make another: kadr keys add --name NAME, or delete "
-            f"{printable(ring)} to need none on this machine."
-        )
-
-
-def _ring(library: Path | None) -> Path:
-    from kadr.library.library import default_path
-    from kadr.service import keys
-
-    return keys.beside(library or default_path())

@@ -55,6 +55,7 @@ def assess(
             vectors[rows],
             [partial(_opened, read, photo) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
+            [not photo.facts.texts_complete for photo in there],
         )
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:

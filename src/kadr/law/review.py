@@ -26,7 +26,17 @@ Outcome: TypeAlias = Literal["ruled", "seconded", "disputed", "unchanged"]
 """What a decision did: it is in force; another's stands and agrees; it differs; it was known."""
 
 _PHOTOS = 10_000
-_NO_REASON = "This ends what another person decided, so it needs a reason: --why."
+
+
+class MissingReasonError(KadrError):
+    """Another person's decision was to be ended without a reason."""
+
+    def __init__(self) -> None:
+        super().__init__("This ends what another person decided, so it needs a reason: write why.")
+
+
+class NoDecisionError(KadrError):
+    """A decision was to be taken back where nobody has decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +158,20 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
         digest: the photo.
         decided: the decision.
         over: the decision in force that the person knew of: it is replaced. One that the person
-            didn't know of stands, and theirs is kept beside it.
+            didn't know of stands, and theirs is kept beside it. A third person who gives a reason
+            decides a dispute of two.
 
     Raises:
-        KadrError: it overrules another person and gives no reason.
+        MissingReasonError: it overrules another person and gives no reason.
     """
     with store.durable():
         standing, request = store.ruling(digest), store.request(digest)
-        outcome = _outcome(standing, decided, over)
+        outcome = _outcome(standing, decided, over, request)
         if outcome == "unchanged":
             return outcome
         if outcome == "ruled":
             if _overrules(decided, standing, request) and not decided.why:
-                raise KadrError(_NO_REASON)
+                raise MissingReasonError
             store.set_ruling(digest, decided)
             store.set_request(digest, None)
             _hold_copies(store, digest, decided)
@@ -180,11 +191,16 @@ def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
         CopyFinder(store).keep([number])
 
 
-def _outcome(standing: Ruling | None, decided: Ruling, over: Ruling | None) -> Outcome:
+def _outcome(
+    standing: Ruling | None, decided: Ruling, over: Ruling | None, request: Request | None
+) -> Outcome:
     if standing is None or standing == over:
         return "ruled"
     if standing.who == decided.who:
         return "unchanged" if standing.verdict == decided.verdict else "ruled"
+    other = request is not None and request.kind == "disputed" and request.who != decided.who
+    if other and decided.why:  # a third person, with a reason
+        return "ruled"
     return "seconded" if standing.verdict == decided.verdict else "disputed"
 
 
@@ -207,12 +223,13 @@ def withdraw(store: Store, digest: str, who: str, why: str = "") -> None:
     A dispute stays open.
 
     Raises:
-        KadrError: there is none, or it is another person's and no reason is given.
+        NoDecisionError: there is none.
+        MissingReasonError: it is another person's, and no reason is given.
     """
     with store.durable():
         standing = _standing(store, digest)
         if standing.who != _name(who) and not _text(why):
-            raise KadrError(_NO_REASON)
+            raise MissingReasonError
         _withdraw(store, digest, standing, {"who": _name(who), "why": _text(why), "undo": False})
 
 
@@ -232,7 +249,7 @@ def undo(store: Store, doubt: Doubt, who: str) -> None:
 def _standing(store: Store, digest: str) -> Ruling:
     standing = store.ruling(digest)
     if standing is None:
-        raise KadrError(f"Nobody has decided about {digest}, so nothing can be taken back.")
+        raise NoDecisionError(f"Nobody has decided about {digest}, so nothing can be taken back.")
     return standing
 
 

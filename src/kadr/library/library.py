@@ -97,10 +97,10 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
+        loaded = matcher.load(model) if isinstance(model, Path) else model  # before a file is made
         store = open_store(path or default_path(), create=create)
         library = cls(store, model if isinstance(model, Path) else None, chosen, read)
-        if isinstance(model, Matcher):
-            library._loaded = model
+        library._loaded = loaded
         return library
 
     def __enter__(self) -> Self:
@@ -252,6 +252,14 @@ class Library:
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""
         return self._store.number(digest)
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it tells nothing of the number."""
+        return self._store.public_id(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._store.by_public_id(id_)
 
     # Review.
 

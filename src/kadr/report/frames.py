@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kadr.errors import ImageError
-from kadr.photos.images import decode
+from kadr.photos import reader
 from kadr.report.heatmap import overlay
 from kadr.report.wording import Wording
+from kadr.types import ImageFile
 
 SIDE = 240
 """Longest side of a thumbnail in pixels."""
@@ -20,7 +21,8 @@ QUALITY = 76
 
 Heat: TypeAlias = tuple[tuple[float, ...], ...]
 """Rows of what each place of a photo adds to the match."""
-Thumbnail: TypeAlias = Callable[[Path | None, Heat | None], str | None]
+Photo: TypeAlias = Path | ImageFile
+Thumbnail: TypeAlias = Callable[[Photo | None, Heat | None], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,17 @@ class Framer:
     def frame(
         self,
         rank: int,
-        photo: Path | None,
+        photo: Photo | None,
         probability: float,
         *,
         hidden: bool = False,
         right: bool = False,
         heat: Heat | None = None,
     ) -> Frame:
-        """Fill one place. A probability of NaN shows neither bar nor number."""
+        """Fill one place. A probability of NaN shows neither bar nor number.
+
+        A photo that is given with its digest is shown only as long as its file has it.
+        """
         say, known = self._say, math.isfinite(probability)
         place = say.count(rank)
         warm = photo is not None and heat is not None and not hidden
@@ -73,12 +78,13 @@ class Framer:
         )
 
 
-def _thumbnail(path: Path | None, heat: Heat | None) -> str | None:
+def _thumbnail(photo: Photo | None, heat: Heat | None) -> str | None:
     """A small JPEG in a data URI; None where there is no readable photo."""
-    if path is None:
+    if photo is None:
         return None
+    path, digest = (photo, None) if isinstance(photo, Path) else (photo.path, photo.digest)
     try:
-        image = decode(path, SIDE)
+        image, _ = reader.read(path, SIDE, digest)
     except ImageError:
         return None
     image.thumbnail((SIDE, SIDE))

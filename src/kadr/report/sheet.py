@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kadr.errors import ImageError, KadrError
 from kadr.library.search import is_match
-from kadr.photos import files
-from kadr.photos.images import decode
+from kadr.photos import files, reader
 from kadr.report import output
 from kadr.report.frames import Frame, Framer
 from kadr.report.heatmap import overlay
@@ -32,16 +31,25 @@ PAPER, MAT, LINE = "#f3f5f4", "#e4e9e7", "#d3d9d7"
 INK, MUTED, BAR = "#17201f", "#55605e", "#1d6a73"
 
 
+def check_suffix(path: Path) -> str:
+    """The suffix, in lower case, of the file that a sheet is to be.
+
+    Raises:
+        KadrError: there is no sheet of this kind.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
+    return suffix
+
+
 def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en") -> Path:
     """Write found photos with rank and probability to an .html, .png or .jpg file.
 
     Raises:
         KadrError: the suffix is another one, or the file can't be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
-        raise KadrError(f"{path}: a contact sheet ends in {', '.join(_WRITERS)}. Rename it.")
-    return files.save(path, _WRITERS[suffix](query, answer, Wording(language)))
+    return files.save(path, _WRITERS[check_suffix(path)](query, answer, Wording(language)))
 
 
 def _page(query: str, answer: Answer, say: Wording) -> bytes:
@@ -86,7 +94,7 @@ class _Group:
 def _seen(framer: Framer, rank: int, hit: Hit, say: Wording) -> _Place:
     why = hit.explanation
     probability = math.nan if hit.probability is None else hit.probability
-    frame = framer.frame(rank, hit.image.path, probability, heat=why.heat if why else None)
+    frame = framer.frame(rank, hit.image, probability, heat=why.heat if why else None)
     likeness = "" if hit.probability is not None else _likeness(hit, say)
     words = tuple(_word(effect, say) for effect in why.words) if why else ()
     return _Place(frame, str(hit.image.path), likeness, words)
@@ -179,7 +187,7 @@ def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say
     (x, y), draw = corner, ImageDraw.Draw(sheet)
     draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=MAT)
     try:
-        photo = decode(hit.image.path, CELL)
+        photo, _ = reader.read(hit.image.path, CELL, hit.image.digest)
     except ImageError:
         lines = _wrapped(say("page.unreadable"), _font(SMALL), CELL - 2 * GAP, 3)
         _write(draw, (x + GAP, y + CELL // 2 - SMALL), lines, SMALL, MUTED)

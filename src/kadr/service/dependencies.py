@@ -25,7 +25,9 @@ GONE = 499
 """For the log, where the visitor went away: nobody gets this answer."""
 
 ThePolicy = Annotated[RequestPolicy, Depends(request_policy)]
-PhotoId = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[12])]
+PhotoId = Annotated[
+    int, Path(ge=1, le=MOST_NUMBER, description="A photo's id.", examples=[2814749767106])
+]
 Limit = Annotated[int, Query(ge=1, le=200, description="Photos on a page.")]
 CursorQuery = Annotated[Cursor | None, Query(description="`next` of the page before.")]
 
@@ -102,7 +104,9 @@ async def _gone(request: Request) -> None:
 
 def renderer(request: Request, library: Library) -> Renderer:
     """Renders the library's photos."""
-    return Renderer(FolderNames(library.folders), request.app.state.service.uploads)
+    return Renderer(
+        FolderNames(library.folders), request.app.state.service.uploads, library.public_id
+    )
 
 
 def cursors_of(request: Request, applied: RequestPolicy, *listing: object) -> ListingCursors:
@@ -128,25 +132,25 @@ def unless_refused(law: RequestPolicy, texts: Sequence[str]) -> None:
 
 
 def stored(library: Library, photo: int) -> Stored:
-    """A photo, hidden or not.
+    """A photo by its public id, hidden or not.
 
     Raises:
         ProblemError: 404, there is no such photo.
     """
-    row = library.catalogue.photo(photo)
+    row = library.catalogue.photo(library.by_public_id(photo))
     if row is None:
         raise ProblemError(404, f"There is no photo {photo}.")
     return row
 
 
 def seen(library: Library, photo: int, applied: RequestPolicy) -> Stored:
-    """A photo that may be seen.
+    """A photo by its public id, which may be seen.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the policy hides it.
     """
     row = stored(library, photo)
-    if library.catalogue.hides(photo):
+    if library.catalogue.hides(row.id):
         raise applied.blocked()
     return row
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,38 +72,22 @@ class Guard:
             await self._app(scope, receive, _without_traceback(send))
             return
         scope = self._understood(scope)
-        state = scope["state"]
         response = _Response(scope, send)
         try:
             self._check(scope)
-            if scope["path"] == "":
-                await _redirect(state["origin"])(scope, receive, response.send)
-                return
             body = _Body(scope, receive, self._service)
-            await self._app(scope, body.receive, response.send)
-        except ProblemError as error:
-            answer = problems.response(
-                error.status, error.detail, state["request_id"], error.headers
-            )
-            await answer(scope, receive, response.send)
+            app = self._app if scope["path"] else _to_the_page(scope)
+            await app(scope, body.receive, response.send)
         except asyncio.CancelledError:  # the service stops, and has waited long enough
             if not response.started:
-                detail = "The service is stopping. Ask again."
-                answer = problems.response(503, detail, state["request_id"], problems.RETRY)
-                await answer(scope, receive, response.send)
+                stopping = ProblemError(503, "The service is stopping. Ask again.", problems.RETRY)
+                await _answer(stopping, scope)(scope, receive, response.send)
             raise
-        except KadrError as error:
-            await problems.unusable(error, state["request_id"])(scope, receive, response.send)
-        except Exception as error:  # outside Starlette's handler: this answer needs headers too
-            if problems.is_models(error) and not response.started:
-                await problems.unusable(error, state["request_id"])(scope, receive, response.send)
-                return
-            LOG.exception("failed", extra={"request_id": state["request_id"]})
+        except Exception as error:  # outside Starlette's handler: these answers need headers too
             if response.started:
+                LOG.exception("failed", extra={"request_id": scope["state"]["request_id"]})
                 raise
-            detail = "Something went wrong. The service's log says what."
-            answer = problems.response(500, detail, state["request_id"])
-            await answer(scope, receive, response.send)
+            await _answer(error, scope)(scope, receive, response.send)
         finally:
             response.end(self._service.log_queries)
 
@@ -131,7 +116,8 @@ class Guard:
         if not scope["path"].startswith("/api/"):
             return
         # Reading too: a search that the law refuses leaves a line in the audit log.
-        if not _own_page(headers, origin):
+        names = service.public_names if service.trusts(scope["state"]["peer"]) else ()
+        if not _own_page(headers, origin, names):
             raise ProblemError(
                 403, "Another site's page asked for this. Use the service's own page."
             )
@@ -160,9 +146,23 @@ def _below(prefix: str, path: str) -> str:
     return path or "/"
 
 
-def _redirect(origin: Origin) -> Response:
-    """To the page: its own addresses are relative, so that it needs the slash at the end."""
-    return Response(status_code=308, headers={"Location": f"{origin.prefix}/"})
+def _to_the_page(scope: Scope) -> Response:
+    """A redirect to the page: its addresses are relative, so its own must end in a slash."""
+    query = scope["query_string"].decode("latin-1")
+    page = scope["state"]["origin"].prefix + "/"
+    return Response(status_code=308, headers={"Location": f"{page}?{query}" if query else page})
+
+
+def _answer(error: Exception, scope: Scope) -> Response:
+    """The answer to a request that an error ended."""
+    request_id = scope["state"]["request_id"]
+    if isinstance(error, ProblemError):
+        return problems.response(error.status, error.detail, request_id, error.headers)
+    if isinstance(error, KadrError) or problems.is_models(error):
+        return problems.unusable(error, request_id)
+    LOG.error("failed", exc_info=error, extra={"request_id": request_id})
+    detail = "Something went wrong. The service's log says what."
+    return problems.response(500, detail, request_id)
 
 
 class Rate:
@@ -190,12 +190,15 @@ class Rate:
         raise ProblemError(429, f"Too many requests. Wait {wait} s.", {"Retry-After": str(wait)})
 
 
-def _own_page(headers: Headers, origin: Origin) -> bool:
-    """Whether this comes from the service's own page, or from no page at all."""
+def _own_page(headers: Headers, origin: Origin, names: Collection[str]) -> bool:
+    """Whether this comes from the service's own page, or from no page at all.
+
+    A proxy that says nothing of the host that it was asked for brings pages of `names`.
+    """
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return False
     page = headers.get("origin")
-    return page is None or origin.is_of(page)
+    return page is None or origin.is_of(page) or page.partition("://")[2].lower() in names
 
 
 @dataclass

@@ -45,7 +45,8 @@ def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
     """Make a key. It is returned this once and never again.
 
     Raises:
-        KadrError: it has no name or no scope, or the file can't be written.
+        KadrError: it has no name or no scope, another key has the name, or the file can't be
+            written.
     """
     if not name.strip():
         raise KadrError("A key needs a name to distinguish it: --name phone")
@@ -55,6 +56,11 @@ def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     ordered = tuple(scope for scope in SCOPES if scope in scopes)
     with _turn(path):
+        if any(one.name.casefold() == name.strip().casefold() for one in read(path)):
+            raise KadrError(
+                f"There is a key named {name.strip()!r}. The record tells people apart by the names"
+                " of their keys: choose another, or remove that one first."
+            )
         _write(path, [*read(path), Key(public, name.strip(), ordered, _hash(secret), moment)])
     return f"kadr_{public}_{secret}"
 

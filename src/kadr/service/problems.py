@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError, LibraryError
+from kadr.errors import ImageError, KadrError, LibraryError, ReadOnlyError
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -89,7 +89,12 @@ def response(
 
 
 def unusable(error: Exception, request_id: str) -> Response:
-    """The service's own trouble: 503. Its text may name files, so it goes to the log alone."""
+    """The service's own trouble: 503, or 403 where the library may only be read.
+
+    Its text may name files, so it goes to the log alone.
+    """
+    if isinstance(error, ReadOnlyError):
+        return response(403, "This library may only be read.", request_id)
     LOG.error("unusable", extra={"request_id": request_id, "error": reason(error)})
     if isinstance(error, LibraryError):
         detail = "The library is gone or can't be read. Nothing can be answered until it is back."

@@ -1,6 +1,6 @@
 """kadr's own types as visitors see them: numbers and names, never paths."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,9 +30,12 @@ from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
 class Renderer:
     """Renders photos of one library."""
 
-    def __init__(self, names: FolderNames, uploads: Path | None) -> None:
+    def __init__(
+        self, names: FolderNames, uploads: Path | None, public_id: Callable[[int], int]
+    ) -> None:
         """`uploads` is the folder of photos that were added by upload."""
         self.names = names
+        self._public_id = public_id
         self._uploads = uploads
 
     def photo(self, photo: Stored) -> PhotoShape:
@@ -44,7 +47,7 @@ class Renderer:
     ) -> PhotoShape:
         path = paths[0]
         return PhotoShape(
-            id=number,
+            id=self._public_id(number),
             digest=digest,
             name=text(path.name),
             folder=self.names.name(path.parent),

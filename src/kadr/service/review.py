@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from kadr.errors import KadrError
-from kadr.law.review import ruling, user
+from kadr.law.review import MissingReasonError, NoDecisionError, ruling, user
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
@@ -93,13 +92,15 @@ async def decide(
 
     def work(library: Library) -> Response:
         digest = stored(library, photo).digest
-        if decided.decision == "withdraw":
-            try:
-                library.withdraw(digest, who, decided.why)
-            except KadrError as error:
-                raise ProblemError(409, "Nobody has decided about this photo.") from error
-            return json(OutcomeShape(outcome="withdrawn"))
-        outcome = library.rule(digest, ruling(decided.decision, who, decided.why))
-        return json(OutcomeShape(outcome=outcome))
+        try:
+            if decided.decision != "withdraw":
+                ruled = ruling(decided.decision, who, decided.why)
+                return json(OutcomeShape(outcome=library.rule(digest, ruled)))
+            library.withdraw(digest, who, decided.why)
+        except MissingReasonError as error:
+            raise ProblemError(422, str(error)) from error
+        except NoDecisionError as error:
+            raise ProblemError(409, "Nobody has decided about this photo.") from error
+        return json(OutcomeShape(outcome="withdrawn"))
 
     return await resources(request).working.do(law.policy, work)

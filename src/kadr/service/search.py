@@ -127,15 +127,14 @@ async def search_with_pictures(
     held = resources(request)
     shown = [await held.decoder.picture(await file.read(), held.size) for file in files]
     given = [asked.parts, asked.filters, [one.digest for one in shown]]
-    cursors, expression = cursors_of(request, law, "sum", *given), _sum(asked.parts, shown)
+    cursors = cursors_of(request, law, "sum", *given)
     start = cursors.open(asked.cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        for part in asked.parts:
-            if part.photo is not None:
-                stored(library, part.photo)
         wanted = chosen(library, asked.filters)
-        return expression, Page(asked.n, wanted, start, asked.at_least, law.language)
+        return _sum(library, asked.parts, shown), Page(
+            asked.n, wanted, start, asked.at_least, law.language
+        )
 
     answer = held.searching.search(law.policy, ask, _render(request, law, cursors))
     return await unless_gone(request, answer)
@@ -161,8 +160,8 @@ async def similar(
 
     def work(library: Library) -> Response:
         wanted = chosen(library, which)
-        with _of(library, photo, law):
-            answer = library.similar(photo, n, filters=wanted, cursor=start, language=law.language)
+        with _of(library, photo, law) as number:
+            answer = library.similar(number, n, filters=wanted, cursor=start, language=law.language)
         return render(library, answer)
 
     return await unless_gone(request, resources(request).searching.do(law.policy, work))
@@ -197,8 +196,8 @@ async def explain(
     unless_refused(law, [text])
 
     def work(library: Library) -> Response:
-        with _of(library, photo, law):
-            return json(explanation(*library.explain(text, photo)))
+        with _of(library, photo, law) as number:
+            return json(explanation(*library.explain(text, number)))
 
     return await unless_gone(request, resources(request).explaining.do(law.policy, work))
 
@@ -251,31 +250,41 @@ def _render(
 
 
 @contextmanager
-def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[None]:
-    """Something asked about a photo, which another process may forget meanwhile.
+def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[int]:
+    """Something asked about a photo, which another process may forget meanwhile; its number.
 
     Raises:
         ProblemError: 404, there is no such photo; 451, the law hides it.
     """
-    seen(library, photo, law)
+    row = seen(library, photo, law)
     try:
-        yield
+        yield row.id
     except LibraryError:
         seen(library, photo, law)
         raise
 
 
-def _sum(parts: list[PartShape], pictures: list[Picture]) -> Expression:
-    """The query that parts stand for; its source, which the audit log may keep, is their texts."""
+def _sum(library: Library, parts: list[PartShape], pictures: list[Picture]) -> Expression:
+    """The query that parts stand for; its source, which the audit log may keep, is their texts.
+
+    Raises:
+        ProblemError: 404, there is no such photo.
+    """
     texts = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
     return Expression(
         tuple(
             Part(
                 part.weight,
                 part.text,
-                pictures[part.picture] if part.picture is not None else part.photo,
+                _picture(library, part, pictures),
             )
             for part in parts
         ),
         " + ".join(texts),
     )
+
+
+def _picture(library: Library, part: PartShape, pictures: list[Picture]) -> Picture | int | None:
+    if part.picture is not None:
+        return pictures[part.picture]
+    return None if part.photo is None else stored(library, part.photo).id

@@ -253,6 +253,17 @@ class Store(Protocol):
         """The photos of these digests that were encoded."""
         ...
 
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: below 2^53, and it says nothing of the number.
+
+        It stays the same for as long as the photo is in the library.
+        """
+        ...
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        ...
+
     def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
         ...

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +29,10 @@ from kadr.matcher.heads import Classifier, Settings
 from kadr.matcher.relevance import Examples, Features, Relevance, Side
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Stage, silent
-from kadr.types import Dataset, Experts, Floats, Label
+from kadr.types import Dataset, Experts, Floats, Judges, Label, Space
 
 FEWEST_VERDICTS = 50
 """Below this many expert verdicts of either kind, calibration looks at all labels."""
-
-Space: TypeAlias = Literal["shipped", "fitted"]
-"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
-the training fold, better where the pictures are no photos. Other pairs are always fitted."""
-
-Judges: TypeAlias = Literal["both", "experts", "crowd"]
-"""Whose judgements are learned from."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kadr.errors import LibraryError
+from kadr.errors import LibraryError, ReadOnlyError
 from kadr.photos import files
 from kadr.stores import MEMORY
 from kadr.stores.sealer import Sealer
@@ -167,7 +167,7 @@ class Connection:
 
     def _check_writable(self) -> None:
         if self.readonly:
-            raise LibraryError(
+            raise ReadOnlyError(
                 f"{self.path} may only be read here. Check the permissions of the file and its "
                 "folder, or name another with --library."
             )

@@ -14,7 +14,7 @@ from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.stores.sqlite.statements import MARK
-from kadr.types import Skipped
+from kadr.types import PhotoFacts, Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
     "(version != '')", "0"
@@ -136,7 +136,7 @@ class FileTables(VectorTables, LogTable):
                      facts.latitude, facts.longitude) if facts else (None,) * 7
                 ),
                 None if photo.hash is None else _signed(photo.hash),
-                json.dumps(facts.texts) if facts and facts.texts else None,
+                _texts(facts),
             ),
         ).fetchone()  # fmt: skip
         return int(row[0])
@@ -229,6 +229,13 @@ class FileTables(VectorTables, LogTable):
         among = ", ".join("?" * len(paths))
         rows = self.read(statement.format(among), [os.fsencode(path) for path in paths])
         return str(rows[0][0].hex()) if rows else None
+
+
+def _texts(facts: PhotoFacts | None) -> str | None:
+    """Texts as their column holds them: a list in JSON, which ends with null where words lack."""
+    if facts is None or (not facts.texts and facts.texts_complete):
+        return None
+    return json.dumps([*facts.texts, *([] if facts.texts_complete else [None])])
 
 
 def _signed(number: int) -> int:

@@ -1,10 +1,11 @@
 """The tables, made by numbered steps: a new library takes them all, an older one those it lacks."""
 
+import secrets
 from pathlib import Path
 
 from kadr.stores.sealer import Sealer
 from kadr.stores.sqlite import takeover
-from kadr.stores.sqlite.statements import MARK, RULING_MARK, Run
+from kadr.stores.sqlite.statements import IDS, MARK, RULING_MARK, Run, put_note
 
 APPLICATION = 0x6B616472
 """SQLite's application_id of a library: "kadr" in ASCII."""
@@ -70,6 +71,7 @@ def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
 
 def _record(run: Run, path: Path, sealer: Sealer) -> None:
     _script(run, _RECORD)
+    put_note(run, IDS, secrets.token_hex(32))
     takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"), sealer)
 
 

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.errors import LibraryError
 from kadr.stores import Stored, Totals
+from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.records import RecordTables
 from kadr.stores.sqlite.scan import VectorTables
+from kadr.stores.sqlite.statements import IDS
 from kadr.types import Filters, PhotoFacts
 
 
@@ -42,8 +46,12 @@ class PhotoTables(VectorTables, RecordTables):
         for row in self.among(statement, list(paths)):
             number, digest, mark, texts = row[:4]
             kind, width, height, taken, camera, *place = row[4:]
-            said = tuple(json.loads(texts)) if texts else ()
-            facts = PhotoFacts(kind, width, height, taken, camera, place[0], place[1], said)
+            said = json.loads(texts) if texts else []
+            complete = None not in said  # see _texts in files
+            facts = PhotoFacts(
+                kind, width, height, taken, camera, place[0], place[1],
+                tuple(text for text in said if text is not None), complete,
+            )  # fmt: skip
             photos[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
         return photos
 
@@ -55,6 +63,21 @@ class PhotoTables(VectorTables, RecordTables):
         """The photos of these digests that were encoded."""
         statement = "SELECT id FROM photos WHERE digest = ? AND encoded"
         return [row[0] for digest in digests for row in self.read(statement, (digest,))]
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it says nothing, and stays the same."""
+        return self._ids.encrypt(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._ids.decrypt(id_)
+
+    @cached_property
+    def _ids(self) -> IdCipher:
+        secret = bytes.fromhex(self.meta(IDS) or "")
+        if len(secret) < 16:  # without it, ids would tell what they must not
+            raise LibraryError(f"{self.path}: its secret of ids is gone. Index into a new file.")
+        return IdCipher(secret)
 
     def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""

@@ -1,0 +1,199 @@
+"""Options that several commands share, each written once."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from functools import partial, wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+import typer
+
+from kadr.errors import KadrError
+from kadr.report.wording import Language
+
+Preset: TypeAlias = Literal["under-16", "none"]
+"""Policies that ship with kadr."""
+
+LAW = "What the law hides"
+WHICH, HOW = "Which photos are looked at", "What is done with the photos found"
+
+_law = partial(typer.Option, rich_help_panel=LAW)
+_which = partial(typer.Option, rich_help_panel=WHICH)
+_how = partial(typer.Option, rich_help_panel=HOW)
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are dataclasses become their fields, each an option.
+
+    A parameter that is `tuple[X, ...]` is an option that can be repeated, X a Literal too.
+    """
+    groups: dict[str, Any] = {}
+    shown: list[inspect.Parameter] = []
+    for one in _parameters(command):
+        if is_dataclass(one.annotation):
+            groups[one.name] = one.annotation
+            shown += _parameters(one.annotation)
+        else:
+            shown.append(one)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        given = {name: _plain(value) for name, value in given.items()}
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    del run.__wrapped__  # typer would look through it
+    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in shown}
+    return run
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    """The parameters of a function or a dataclass as typer takes them, by name alone."""
+    hints = get_type_hints(function, include_extras=True)
+    return [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_repeatable(hints[one.name]))
+        for one in inspect.signature(function).parameters.values()
+    ]
+
+
+def _repeatable(hint: Any) -> Any:
+    """The type of an option, a list in place of a tuple; typer takes no list of Literals."""
+    if get_origin(hint) is Annotated:
+        kind, *more = get_args(hint)
+        return Annotated[(_repeatable(kind), *more)]
+    if get_origin(hint) is not tuple:
+        return hint
+    return list.__class_getitem__(_enumerated(get_args(hint)[0]))
+
+
+def _enumerated(kind: Any) -> Any:
+    values = get_args(kind) if get_origin(kind) is Literal else ()
+    return StrEnum("Choice", [(value, value) for value in values]) if values else kind
+
+
+def _plain(value: Any) -> Any:
+    return tuple(getattr(one, "value", one) for one in value) if isinstance(value, list) else value
+
+
+def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:
+    """An option, or the same one before the subcommand: kadr library --library F problems."""
+    above = context.parent.params if context.parent else {}
+    return value or above.get(option.name, value)
+
+
+def _library(context: typer.Context, option: typer.CallbackParam, value: Path | None) -> Any:
+    if value is not None and value.is_dir():
+        raise KadrError(f"{value} is a folder. Name the library's file: {value / 'library.kadr'}")
+    return inherited(context, option, value)
+
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--library",
+        help="The library's file. Default: KADR_LIBRARY, then the user's data folder.",
+        callback=_library,
+    ),
+]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print JSON instead of text.", callback=inherited)
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="A trained matcher's folder. Default: the shipped mini."),
+]
+LibraryModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="A trained matcher's folder. Default: the library's own, mini for a new library.",
+    ),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", help="File of cached vectors. Default: KADR_CACHE, then the system's."),
+]
+LanguageOption = Annotated[
+    Language, typer.Option("--language", help="Language of notices and of the report.")
+]
+PolicyOption = Annotated[
+    str,
+    _law(
+        "--policy",
+        envvar="KADR_POLICY",
+        help="What the law hides: none, under-16, or a policy file (TOML).",
+    ),
+]
+CountryOption = Annotated[
+    str | None,
+    _law(
+        "--country",
+        envvar="KADR_COUNTRY",
+        help="Whose rules of a policy file: RU. Unknown: the strictest.",
+        callback=inherited,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """Which part of an answer is wanted."""
+
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Photos on a page.")] = 10
+    page: Annotated[int, typer.Option("--page", min=1, help="Which page.")] = 1
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """Which photos are looked at, as a person writes it (`kadr.library.filters`)."""
+
+    after: Annotated[
+        str | None,
+        _which(
+            help="Taken on this day or later: 2024, 2024-05-17. No date in a photo: its file's."
+        ),
+    ] = None
+    before: Annotated[str | None, _which(help="Taken before this day begins: 2025, 2024-06.")] = (
+        None
+    )
+    folder: Annotated[Path | None, _which("--in", help="Only photos below this folder.")] = None
+    camera: Annotated[str | None, _which(help="Only photos whose camera's name holds this.")] = None
+    near: Annotated[
+        str | None,
+        _which(help="Taken near a place: LATITUDE,LONGITUDE,KILOMETRES, such as 55.75,37.62,5."),
+    ] = None
+    kind: Annotated[str | None, _which(help="jpeg, png, webp, gif, tiff, bmp, avif or heic.")] = (
+        None
+    )
+    min_size: Annotated[
+        str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")
+    ] = None
+
+
+Paths0Flag = Annotated[
+    bool,
+    _how("--paths0", help="Print only the paths of matches, each ended by a NUL, for xargs -0."),
+]
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is done with the photos found."""
+
+    sheet: Annotated[
+        Path | None, _how(help="Write a page or picture of the photos: F.html, F.png or F.jpg.")
+    ] = None
+    preview: Annotated[bool, _how("--preview", help="Show small pictures in the terminal.")] = False
+    paths0: Paths0Flag = False
+
+
+@dataclass(frozen=True)
+class LawOptions:
+    """Which policy is in force."""
+
+    policy: PolicyOption = "none"
+    country: CountryOption = None

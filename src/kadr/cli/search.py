@@ -1,0 +1,290 @@
+"""Commands that look into a photo library: search, similar, duplicates."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kadr.cli import answers
+from kadr.cli.console import hint, load_policy, print_json, progress, say, warn
+from kadr.cli.options import (
+    HOW,
+    FilterOptions,
+    JsonFlag,
+    LanguageOption,
+    LawOptions,
+    LibraryModelOption,
+    LibraryOption,
+    OutputOptions,
+    PageOptions,
+    Paths0Flag,
+    grouped,
+)
+from kadr.cli.outputs import check_file, check_folder
+from kadr.errors import KadrError
+
+if TYPE_CHECKING:
+    from kadr.law.policy import Policy
+    from kadr.library.queries import Expression
+    from kadr.types import Answer, Filters
+
+
+@grouped
+def search_command(
+    *,
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(help="What the photo shows, in English or Russian; or a picture's path."),
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", help="A file of queries, one a line; - reads standard input."),
+    ] = None,
+    library: LibraryOption = None,
+    paging: PageOptions,
+    at_least: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The probability from which a photo counts as a match. Default: as measured.",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Which words count, and where in the photo (--sheet, --json)."
+        ),
+    ] = False,
+    filtering: FilterOptions,
+    output: OutputOptions,
+    open_best: Annotated[
+        bool, typer.Option("--open", help="Open the best match in a viewer.", rich_help_panel=HOW)
+    ] = False,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the matches into this folder; nothing is overwritten.", rich_help_panel=HOW
+        ),
+    ] = None,
+    model: LibraryModelOption = None,
+    law: LawOptions,
+    language: LanguageOption = "en",
+    as_json: JsonFlag = False,
+) -> None:
+    """Find photos: rank, probability, path. Exits 1 where nothing matches.
+
+    A query is a text, a picture, or a weighted sum of both:
+
+        kadr search a dog runs on the beach
+        kadr search "люди катаются на лыжах" --after 2023 --in ~/Photos
+        kadr search ./beach.jpg
+        kadr search "dog on grass" + 0.5:./mydog.jpg - leash
+        kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
+
+    Where nothing matches, the answer says so and shows the nearest: no photo is as probable as
+    --at-least or, without this option, none stands out among the others. Sums and pictures have no
+    probability: they are ranked by similarity.
+    """
+    from kadr.library.library import Library
+    from kadr.library.search import Page
+
+    _check_output(output, as_json=as_json)
+    check_folder(copy_to)
+    asked = _asked(query or [], queries)
+    if output.sheet is not None and len(asked) > 1:
+        raise KadrError("A contact sheet shows one query's photos. Ask one query.")
+    first = Page(paging.limit, _filters(filtering), at_least=at_least, language=language)
+    policy = load_policy(law.policy, law.country)
+    with Library.open(library, model=model, policy=policy, create=False) as opened:
+
+        def ask(one: "Expression", cursor: int) -> "Answer":
+            return opened.answers([(one, replace(first, cursor=cursor))])[0]
+
+        shown = [
+            _turn(answer, paging.page, partial(ask, one))
+            for one, answer in zip(
+                asked, opened.answers([(one, first) for one in asked]), strict=True
+            )
+        ]
+        if explain or copy_to or open_best or _opens_photos(output, policy):
+            shown = [answers.as_indexed(answer) for answer in shown]
+        if explain:
+            shown = [opened.explained(*pair) for pair in zip(asked, shown, strict=True)]
+    if explain and any(one.text is None for one in asked):
+        warn("--explain tells of queries of one text, not of sums or pictures")
+    named = [(one.source, answer) for one, answer in zip(asked, shown, strict=True)]
+    if as_json:
+        objects = _as_json(named, policy.name, paging)
+        print_json(objects if queries else objects[0])
+    else:
+        _print(named, paging, output, titled=queries is not None)
+    _write_sheet(named[0], output.sheet, language)
+    matches = [hit.image for answer in shown for hit in answers.matching(answer)]
+    if copy_to is not None:
+        answers.copy(matches, copy_to)
+    if open_best and matches:
+        answers.show(matches[0].path)
+    raise typer.Exit(0 if matches else 1)
+
+
+@grouped
+def similar_command(
+    *,
+    photo: Annotated[Path, typer.Argument(help="A photo, in the library or not.")],
+    library: LibraryOption = None,
+    paging: PageOptions,
+    filtering: FilterOptions,
+    output: OutputOptions,
+    model: LibraryModelOption = None,
+    law: LawOptions,
+    language: LanguageOption = "en",
+    as_json: JsonFlag = False,
+) -> None:
+    """Find photos that show what a photo shows: rank, similarity, path.
+
+    The photo itself and its copies are left out. Exits 1 where there is no other photo.
+    """
+    from kadr.library.library import Library
+
+    _check_output(output, as_json=as_json)
+    filters = _filters(filtering)
+    policy = load_policy(law.policy, law.country)
+    with Library.open(library, model=model, policy=policy, create=False) as opened:
+
+        def ask(cursor: int) -> "Answer":
+            return opened.similar(
+                photo, paging.limit, filters=filters, cursor=cursor, language=language
+            )
+
+        answer = _turn(ask(0), paging.page, ask)
+    if _opens_photos(output, policy):
+        answer = answers.as_indexed(answer)
+    named = (str(photo), answer)
+    if as_json:
+        print_json(_as_json([named], policy.name, paging)[0])
+    else:
+        _print([named], paging, output)
+    _write_sheet(named, output.sheet, language)
+    raise typer.Exit(0 if answer.hits else 1)
+
+
+@grouped
+def duplicates_command(
+    *,
+    library: LibraryOption = None,
+    paths0: Paths0Flag = False,
+    law: LawOptions,
+    as_json: JsonFlag = False,
+) -> None:
+    """List groups of photos that are the same or nearly so; the biggest of each comes first.
+
+    Nothing is deleted. --paths0 prints all but the first of each group. Exits 1 where there are
+    none.
+    """
+    from kadr.library.library import Library
+
+    _check_output(OutputOptions(paths0=paths0), as_json=as_json)
+    policy = load_policy(law.policy, law.country)
+    with Library.open(library, policy=policy, create=False) as opened, progress() as report:
+        groups = opened.duplicates(partial(report, "compared"))
+    if as_json:
+        shown = [answers.group_as_json(group) for group in groups]
+        print_json({"policy": policy.name, "groups": shown})
+    elif paths0:
+        answers.print_raw(p for group in groups for p in answers.group_paths(group)[1:])
+    else:
+        answers.print_groups(groups)
+    raise typer.Exit(0 if groups else 1)
+
+
+def _check_output(output: OutputOptions, *, as_json: bool) -> None:
+    if as_json and output.paths0:
+        raise KadrError("--json and --paths0 both say what is printed. Choose one.")
+    if output.sheet is not None:
+        from kadr.report import sheet
+
+        sheet.check_suffix(output.sheet)
+        check_file(output.sheet)
+
+
+def _opens_photos(output: OutputOptions, policy: "Policy") -> bool:
+    """Whether photos are opened; a path that a law lets through names what was assessed, too."""
+    return output.preview or output.sheet is not None or policy.hides_children
+
+
+def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
+    from kadr.library import queries
+
+    if file is None:
+        return [queries.parse(words)]
+    if words:
+        raise KadrError("Give queries on the command line or in a file, not both.")
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KadrError(f"{name}: can't be read ({error}). Name a text file in UTF-8.") from error
+    expressions = queries.read(text.splitlines())
+    if not expressions:
+        raise KadrError(f"{name} holds no query. Write one a line.")
+    return expressions
+
+
+def _filters(options: FilterOptions) -> "Filters":
+    from kadr.library import filters
+    from kadr.library.library import resolved
+
+    folder = options.folder and resolved(options.folder)
+    if folder is not None and not folder.is_dir():
+        raise KadrError(f"{options.folder}: no such folder. Name one that holds photos with --in.")
+    return filters.parse(**(vars(options) | {"folder": folder}))
+
+
+def _turn(answer: "Answer", page: int, ask: Callable[[int], "Answer"]) -> "Answer":
+    """The page of that number, from the first one; `ask` takes a cursor."""
+    for _ in range(page - 1):
+        if answer.next is None:
+            from kadr.types import Answer
+
+            return Answer((), "No more photos.") if answer.hits else answer
+        answer = ask(answer.next)
+    return answer
+
+
+def _first_rank(paging: PageOptions) -> int:
+    return (paging.page - 1) * paging.limit + 1
+
+
+def _as_json(
+    named: Sequence[tuple[str, "Answer"]], policy: str, paging: PageOptions
+) -> list[dict[str, object]]:
+    return [answers.as_json(query, one, policy, _first_rank(paging)) for query, one in named]
+
+
+def _print(
+    named: Sequence[tuple[str, "Answer"]],
+    paging: PageOptions,
+    output: OutputOptions,
+    *,
+    titled: bool = False,
+) -> None:
+    """Print queries' answers, each below its query where they are `titled`."""
+    if output.paths0:
+        answers.print_raw(hit.image.path for _, one in named for hit in answers.matching(one))
+        return
+    for number, (query, answer) in enumerate(named):
+        if titled:
+            say(*([""] if number else []), query)
+        answers.print_answer(answer, _first_rank(paging), preview=output.preview)
+    if any(answer.next is not None and answer.matches for _, answer in named):
+        hint(f"More: --page {paging.page + 1}")
+
+
+def _write_sheet(named: tuple[str, "Answer"], sheet: Path | None, language: str) -> None:
+    if sheet is not None:
+        answers.write_sheet(*named, sheet, language)
