@@ -31,6 +31,8 @@ def explained(error: Exception) -> str:
     for kind, advice in _ADVICE:
         if isinstance(error, kind):
             return advice.format(text)
+    if text.startswith("Symlink loop"):  # a RuntimeError of pathlib, up to Python 3.12
+        return f"{text}. Name the file itself."
     if type(error).__module__.startswith("onnxruntime"):
         return f"a network can't be run ({text}). Check the matcher's folder, or get it again."
     return (

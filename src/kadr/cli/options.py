@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get
 
 import typer
 
+from kadr.errors import KadrError
 from kadr.report.wording import Language
 
 Preset: TypeAlias = Literal["under-16", "none"]
@@ -84,12 +85,18 @@ def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -
     return value or above.get(option.name, value)
 
 
+def _library(context: typer.Context, option: typer.CallbackParam, value: Path | None) -> Any:
+    if value is not None and value.is_dir():
+        raise KadrError(f"{value} is a folder. Name the library's file: {value / 'library.kadr'}")
+    return inherited(context, option, value)
+
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option(
         "--library",
         help="The library's file. Default: KADR_LIBRARY, then the user's data folder.",
-        callback=inherited,
+        callback=_library,
     ),
 ]
 JsonFlag = Annotated[
