@@ -39,7 +39,7 @@ def encoders() -> list[train.Config]:
         for image, text in product(IMAGES, TEXTS)
     ]
     tuned = [replace(config, search=True) for config in pairs]
-    mini = [replace(base, alignment=space, search=True) for space in get_args(train.Space)]
+    mini = [replace(base, alignment=space, search=True) for space in get_args(Space)]
     others = [config for config in pairs if config != base]
     return [
         *tuned,
@@ -55,7 +55,7 @@ def label_choices() -> list[train.Config]:
     return [
         train.Config(policy=policy, judges=judges, experts=experts)
         for policy, judges, experts in product(
-            ("none", "under-16"), get_args(train.Judges), get_args(Experts)
+            ("none", "under-16"), get_args(Judges), get_args(Experts)
         )
         if judges != "crowd" or experts == "majority"
     ]

@@ -92,7 +92,6 @@ async def decide(
 
     def work(library: Library) -> Response:
         digest = stored(library, photo).digest
-        if decided.decision == "withdraw":
         try:
             if decided.decision != "withdraw":
                 ruled = ruling(decided.decision, who, decided.why)
