@@ -10,7 +10,7 @@ from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
 from kadr.service import photos, problems, review, search, status, uploads
-from kadr.service.config import Service, check_networks
+from kadr.service.config import Service, networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
 from kadr.service.problems import ProblemDetails
@@ -32,7 +32,7 @@ def create_app(service: Service) -> FastAPI:
     Raises:
         KadrError: the library, policy, model, keys, rate or proxies can't be read.
     """
-    check_networks(service.proxies)
+    networks(service.proxies)  # says what isn't one
     authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
     rate = Rate(service.rate) if service.rate else None
     if service.model is not None:

@@ -3,12 +3,14 @@
 import ipaddress
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from kadr.errors import KadrError
 
 Scope: TypeAlias = Literal["read", "write", "review"]
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """What a visitor may do: search and look; add and delete; decide for the law."""
 
@@ -65,15 +67,23 @@ class Service:
         except ValueError:
             return False
         address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in ipaddress.ip_network(proxy, strict=False) for proxy in self.proxies)
+        return any(address in network for network in networks(self.proxies))
 
 
-def check_networks(proxies: tuple[str, ...]) -> None:
-    """Raises KadrError where one is neither an address nor a network."""
-    for proxy in proxies:
-        try:
-            ipaddress.ip_network(proxy, strict=False)
-        except ValueError as error:
-            raise KadrError(
-                f"{proxy!r} isn't an address. Write one such as 10.0.0.1, or a network, 10.0.0.0/8."
-            ) from error
+@cache
+def networks(proxies: tuple[str, ...]) -> tuple[Network, ...]:
+    """The networks of proxies.
+
+    Raises:
+        KadrError: one is neither an address nor a network.
+    """
+    return tuple(_network(proxy) for proxy in proxies)
+
+
+def _network(proxy: str) -> Network:
+    try:
+        return ipaddress.ip_network(proxy, strict=False)
+    except ValueError as error:
+        raise KadrError(
+            f"{proxy!r} isn't an address. Write one such as 10.0.0.1, or a network, 10.0.0.0/8."
+        ) from error

@@ -7,6 +7,7 @@ can't be parsed counts as not sent.
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -96,6 +97,7 @@ def address(text: str) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
+@lru_cache(1024)
 def visitor(peer: str | None) -> str:
     """The name under which the requests of an address are counted: who has one /64 has them all."""
     found = address((peer or "").partition("%")[0])  # a link's name is no part of the address

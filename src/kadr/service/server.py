@@ -25,7 +25,9 @@ KEEP_ALIVE = 15
 HEAD_SECONDS = 10
 """Within which the head of a request must arrive."""
 HEAD_BYTES, HEAD_LINES = 32_768, 100
-BACKLOG = 128
+ACCEPTED = 128
+"""Connections that are accepted at once, before any of them is counted."""
+BACKLOG = 2000
 """Connections that the system holds until they are accepted."""
 GRACE = 10
 """Seconds that requests get to finish when the service stops."""
@@ -135,6 +137,8 @@ class _Server(uvicorn.Server):
         """Start. The callback may take long, as opening a browser does."""
         asyncio.get_running_loop().set_exception_handler(_OutOfFiles())
         await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(BACKLOG)  # asyncio has one figure for both
         if self.started:
             threading.Thread(target=self._on_ready, daemon=True).start()
 
@@ -227,7 +231,7 @@ def run(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
+            backlog=ACCEPTED,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
