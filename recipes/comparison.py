@@ -19,7 +19,7 @@ from kadr.encoders import vectors
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
 from kadr.study import compare, train
-from kadr.types import Experts, Interval
+from kadr.types import Experts, Interval, Judges, Space
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))

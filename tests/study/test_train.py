@@ -30,7 +30,7 @@ from kadr.matcher.relevance import Relevance
 from kadr.study import encoded
 from kadr.study.train import Config, Trained, fit_alignment, gather, split, train
 from kadr.study.train import learn as learn_head
-from kadr.types import Dataset, Judgement, Label
+from kadr.types import Dataset, Judgement, Judges, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 
