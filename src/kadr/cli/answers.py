@@ -156,14 +156,8 @@ def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
     What is copied is what was indexed: a copy with another digest is taken away again.
     """
     wanted = list(dict.fromkeys(photos))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        count = sum(_copy(photo, folder) for photo in wanted)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise KadrError(
-            f"{folder}: photos can't be copied there ({reason}). Name another folder."
-        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    count = sum(_copy(photo, folder) for photo in wanted)
     note(f"{'1 photo was' if count == 1 else f'{count:,} photos were'} copied to {folder}")
 
 

@@ -1,6 +1,5 @@
 """Commands that look into a photo library: search, similar, duplicates."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli import answers
-from kadr.cli.console import hint, load_policy, print_json, progress, say, warn
+from kadr.cli.console import hint, load_policy, print_json, progress, read_text, say, warn
 from kadr.cli.options import (
     HOW,
     FilterOptions,
@@ -224,13 +223,9 @@ def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
         return [queries.parse(words)]
     if words:
         raise KadrError("Give queries on the command line or in a file, not both.")
-    name = "standard input" if str(file) == "-" else str(file)
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KadrError(f"{name}: can't be read ({error}). Name a text file in UTF-8.") from error
-    expressions = queries.read(text.splitlines())
+    expressions = queries.read(read_text(file).splitlines())
     if not expressions:
+        name = "standard input" if str(file) == "-" else file
         raise KadrError(f"{name} holds no query. Write one a line.")
     return expressions
 
