@@ -339,7 +339,8 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
         kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
     told = json.loads(kadr("audit", "verify", "--json").stdout)
     assert (told["lines"], told["problems"]) == (2, [])
-    early = json.loads(kadr("audit", "show", "--json").stdout)["entries"][0]["hash"]
+    first = json.loads(kadr("audit", "show", "--json").stdout)["entries"][0]
+    early, digest = first["hash"], first["facts"]["photo"]
     assert kadr("audit", "verify", "--contains", early).stdout.endswith(f"{told['last']}\n")
     assert "no entry has the hash" in kadr("audit", "verify", "--contains", "ab", code=1).stdout
     with closing(sqlite3.connect(store.path)) as base, base:
@@ -347,7 +348,8 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
     result = kadr("audit", "verify", code=1)
     assert result.stdout.splitlines() == [
         "entry 2: was changed",
-        f"Problems: 1. Entries: 2, the last one's hash: {told['last']}",
+        f"{digest}: the decision isn't the log's",
+        f"Problems: 2. Entries: 1, the last one's hash: {early}",
     ]
     place = store.path
     assert "Problems" in kadr("audit", "--library", place, "verify", code=1).stdout

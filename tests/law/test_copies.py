@@ -170,7 +170,7 @@ def test_a_person_decides_about_copies(library: Library) -> None:
     assert names_hidden(library) == {"original", *CHANGES} - {"grey"}
     review.decide(library.store, digest, ALLOW, HIDE)
     assert names_hidden(library) == set(), "with the photo, its copies are seen again"
-    review.decide(library.store, other, replace(HIDE, who="b"), ALLOW)
+    review.decide(library.store, other, replace(HIDE, who="b", why="a child"), ALLOW)
     assert copy in hidden(library.store, LAW, [original, copy])
 
 
@@ -242,7 +242,7 @@ def test_what_is_visible_is_what_the_verdict_shows(
             policy,
             known[n],
             ruled[n],
-            held=any(suspect(of) for copy, of in pairs if copy == n != of),
+            copies=any(suspect(of) for copy, of in pairs if copy == n != of),
         )
         for n in everything
     }

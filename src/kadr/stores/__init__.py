@@ -403,7 +403,8 @@ class Store(Protocol):
     def entries(self, *events: str) -> Iterator[Entry]:
         """The audit log, or its entries of these events, in order.
 
-        What the library hasn't sealed is left out, where the key is there to tell.
+        What was changed is left out, and, where the key is there to tell, what the library hasn't
+        sealed.
         """
         ...
 
