@@ -683,6 +683,7 @@ class Children:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, pause: float = 0.0, gate: Path | None = None) -> subprocess.Popen[str]:
+        paths = str(PLUGINS), os.environ.get("PYTHONPATH")
         child = subprocess.Popen(
             [
                 *(sys.executable, "-W", "error", "-c", CHILD),
@@ -690,7 +691,7 @@ class Children:
             ],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         self.started.append(child)
         assert self.says(child) == "ready"

@@ -149,8 +149,8 @@ def index_command(
     there.
     """
     from kadr.cli import indexing
-    from kadr.library.ingest import check
     from kadr.library.library import Library, resolved
+    from kadr.photos.folders import check
 
     chosen = [resolved(folder) for folder in folders or ()]
     for folder in chosen:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexResult
+    from kadr.photos.folders import Entry
 
 
 class Library:
@@ -125,12 +126,13 @@ class Library:
 
     # Folders.
 
-    def index(
+    def index(  # noqa: PLR0913 - options by name
         self,
         folders: Sequence[Path] = (),
         *,
         prune: bool = False,
         retry: bool = False,
+        reread: bool = False,
         reencode: bool = False,
         callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
@@ -144,6 +146,7 @@ class Library:
             folders: to add or to look at again.
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
+            reread: read again what all files say of themselves; nothing is encoded for it.
             reencode: encode all photos again where they were encoded by another encoder.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
@@ -153,12 +156,14 @@ class Library:
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
         from kadr.library import ingest
+        from kadr.photos.folders import check
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
         if not chosen:
             raise LibraryError("The library knows no folder yet. Name one: kadr index FOLDER")
-        for folder in folders:
-            ingest.check(resolved(folder))
+        for folder in chosen if folders else ():
+            if folder not in self.folders:  # a disk may be unplugged
+                check(folder)
         with self._store.writing(on_wait):
             self._log_policy()
             model = str(self._model.resolve()) if self._model else self._store.meta("model")
@@ -167,7 +172,11 @@ class Library:
                 self._store.add_folder(folder)
             assessing = replace(callbacks or ingest.IndexCallbacks(), kept=self._assess)
             result = ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
+                self._store,
+                self.matcher,
+                chosen,
+                ingest.IndexOptions(prune=prune, retry=retry, reread=reread),
+                assessing,
             )
             self._assess(self._due())
             return result
@@ -215,6 +224,35 @@ class Library:
     def folders(self) -> tuple[Path, ...]:
         """The folders that were indexed."""
         return self._store.folders()
+
+    @property
+    def excluded(self) -> Mapping[Path, Sequence[str]]:
+        """Patterns of what is left out, by the folder that they were given for."""
+        return self._store.excluded()
+
+    def exclude(self, folder: Path, patterns: Sequence[str]) -> None:
+        """Leave out, from the next indexing on, what patterns as in .gitignore match below a folder.
+
+        They replace those given for this folder before; none: nothing is left out but what always
+        is (`kadr.photos.ignore`).
+
+        Raises:
+            DataError: a pattern means nothing.
+        """
+        from kadr.photos.ignore import compiled
+
+        compiled(patterns)
+        with self._store.writing():
+            self._store.exclude(resolved(folder), patterns)
+
+    def ignored(self) -> "Iterator[Entry]":
+        """What indexing leaves out below the folders: ignored, of no supported format, unreadable.
+
+        A folder that isn't there is passed over.
+        """
+        from kadr.library.changes import left_out
+
+        return left_out(self._store)
 
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
@@ -380,7 +418,7 @@ class Library:
             except OSError as error:
                 yield f"{path}: can't be read ({error.strerror or error})"
             else:
-                if not same and (status.st_size, status.st_mtime_ns) == (size, modified):
+                if not same and files.stamp(status) == (size, modified):
                     yield f"{path}: its content changed without a trace; a copy may be better"
                 elif not same:
                     yield f"{path}: changed since it was indexed. Run kadr index."

@@ -6,8 +6,9 @@ leaves a library that can be read.
 
 from kadr.stores.sqlite.files import FileTables
 from kadr.stores.sqlite.photos import PhotoTables
+from kadr.stores.sqlite.preferences import PreferenceTables
 from kadr.stores.sqlite.records import RecordTables
 
 
-class SqliteStore(FileTables, PhotoTables, RecordTables):
+class SqliteStore(FileTables, PhotoTables, RecordTables, PreferenceTables):
     """One library file, opened. Not for several threads at once."""

@@ -40,6 +40,12 @@ CREATE TABLE audit (
 CREATE INDEX audit_events ON audit (event)
 """
 
+_PREFERENCES = """
+CREATE TABLE exclusions (folder BLOB NOT NULL, pattern TEXT NOT NULL);
+CREATE TABLE distinct_photos (
+    first BLOB, second BLOB, PRIMARY KEY (first, second)) WITHOUT ROWID
+"""
+
 
 def _photos(run: Run, _path: Path) -> None:
     _script(run, _SCHEMA)
@@ -50,7 +56,11 @@ def _audit(run: Run, path: Path) -> None:
     takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"))
 
 
-STEPS = (_photos, _audit)
+def _preferences(run: Run, _path: Path) -> None:
+    _script(run, _PREFERENCES)
+
+
+STEPS = (_photos, _audit, _preferences)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 
