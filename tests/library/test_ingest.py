@@ -293,8 +293,9 @@ class TestGone:
                 assert library.index(prune=True) == IndexResult(absent=(run.folder,))
             assert library.totals().photos == 3
             assert library.search("red").hits == ()
+            assert library.index([run.folder]) == IndexResult(absent=(run.folder,))
             with pytest.raises(DataError, match="no such folder"):
-                library.index([run.folder])
+                library.index([tmp_path / "none"])
         away.rename(run.folder)
         assert run() == IndexResult(files=3, unchanged=3)
         assert len(run.names()) == 3
@@ -568,7 +569,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 14;\n" + _schema()
+            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 17;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()

@@ -1,7 +1,7 @@
 """Indexing on the command line: progress, result, and watching folders."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +11,12 @@ import typer
 
 from kadr.cli.console import Stage, hint, print_json, printable, progress
 from kadr.errors import DataError, LibraryError
+from kadr.photos import kinds
+from kadr.photos.folders import check as check_folder
 
 if TYPE_CHECKING:
     from kadr.library.ingest import IndexCallbacks, IndexResult
     from kadr.library.library import Library
-
-QUIET = 500
-"""Milliseconds without a change before a watched folder is indexed again."""
-PATIENCE = 3000
-"""Milliseconds after which it is indexed although changes go on."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,26 @@ class Indexing:
 
     prune: bool = False
     retry: bool = False
+    reread: bool = False
     reencode: bool = False
     as_json: bool = False
+
+
+def check(library: Path, folders: Sequence[Path]) -> None:
+    """Check folders before a library is made for nothing; those that it knows may be unplugged.
+
+    Raises:
+        DataError: a folder that it doesn't know isn't there.
+    """
+    from kadr.library.library import Library
+
+    known: tuple[Path, ...] = ()
+    if library.exists():
+        with Library.open(library, create=False) as opened:
+            known = opened.folders
+    for folder in folders:
+        if folder not in known:
+            check_folder(folder)
 
 
 def index(library: "Library", folders: Sequence[Path], how: Indexing) -> "IndexResult":
@@ -43,22 +58,27 @@ def follow(library: "Library", folders: Sequence[Path], how: Indexing) -> None:
     """Index folders, then whatever changes in them, until stopped.
 
     Raises:
-        LibraryError: the folders can't be watched.
+        LibraryError: the library is gone.
     """
-    there = [folder for folder in folders if folder.is_dir()]
-    changes = _changes(there, library.path)
-    next(changes)  # from here on nothing is missed
-    index(library, folders, how)
-    count = "1 folder" if len(there) == 1 else f"{len(there)} folders"
-    typer.echo(f"Following {count}. Ctrl-C stops.", err=True)
+    from kadr.library.watch import watch
+
     again = Indexing(prune=how.prune, as_json=how.as_json)
-    for paths in changes:
-        touched = _touched(paths, there)
-        if touched:
-            with suppress(DataError):  # it is gone by now, which is the next change
-                result, seconds = _index(library, touched, again)
-                if result.files != result.unchanged or result.gone or result.pruned:
-                    _report(library, result, seconds, again)
+    watched = watch(folders, library.path, library.rules, _say)
+    next(watched)  # from here on nothing is missed
+    index(library, folders, how)
+    count = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+    typer.echo(f"Following {count}. Ctrl-C stops.", err=True)
+    for changed in watched:
+        if not library.path.exists():
+            raise LibraryError(f"{library.path} is gone. Bring it back, and run kadr index again.")
+        with suppress(DataError):  # it is gone by now, which is the next change
+            result, seconds = _index(library, changed, again)
+            if result.files != result.unchanged or result.gone or result.pruned:
+                _report(library, result, seconds, again)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"kadr: {printable(text)}", err=True)
 
 
 def _index(
@@ -70,6 +90,7 @@ def _index(
             folders,
             prune=how.prune,
             retry=how.retry,
+            reread=how.reread,
             reencode=how.reencode,
             callbacks=_callbacks(stage),
             on_wait=_say_waiting,
@@ -109,8 +130,8 @@ def _report(library: "Library", result: "IndexResult", seconds: float, how: Inde
         _print(library.path, result, seconds)
     for folder in result.absent:
         typer.echo(
-            f"kadr: {printable(folder)} isn't there or is empty, as a disk that isn't mounted is. "
-            "What the library knows of it was kept; kadr library remove forgets it.",
+            f"kadr: {printable(folder)} isn't there, is empty or can't be read, as a disk that is "
+            "unplugged. What the library knows of it was kept; kadr library remove forgets it.",
             err=True,
         )
 
@@ -119,6 +140,7 @@ def _print(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
         "new": result.encoded,
         "renamed, moved or copied": result.known,
+        "read again": result.reread,
         "unchanged": result.unchanged,
         "no longer there": result.gone if not result.pruned else 0,
         "forgotten": result.pruned,
@@ -127,6 +149,11 @@ def _print(library: Path, result: "IndexResult", seconds: float) -> None:
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
     typer.echo(f"{printable(library)}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
+    if result.unsupported:
+        typer.echo(f"Can't be read, so left out: {_by_group(result.unsupported)}")
+    if result.ignored:
+        reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.ignored.items()))
+        typer.echo(f"Ignored: {', '.join(reasons)}. kadr library ignored lists them.")
     if result.skipped:
         hint("What was skipped, and why: kadr library problems")
     if result.gone and not result.pruned:
@@ -135,40 +162,14 @@ def _print(library: Path, result: "IndexResult", seconds: float) -> None:
         hint("Now search: kadr search what you look for")
 
 
-def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
-    """Paths that changed, without the library's own files; the first set is empty and immediate."""
-    from watchfiles import watch
-
-    if not folders:
-        raise LibraryError("No folder of the library is there, so none can be followed.")
-    own = library.resolve()
-    try:
-        for changes in watch(
-            *folders,
-            watch_filter=None,
-            debounce=PATIENCE,
-            step=QUIET,
-            rust_timeout=QUIET,
-            yield_on_timeout=True,
-            raise_interrupt=True,
-            ignore_permission_denied=True,
-        ):
-            paths = {Path(path) for _, path in changes}
-            yield {p for p in paths if not (p.parent == own.parent and p.name.startswith(own.name))}
-    except (OSError, RuntimeError) as error:
-        raise LibraryError(
-            f"The folders can't be followed ({error}). Linux allows more with sysctl "
-            "fs.inotify.max_user_watches; or run kadr index now and then."
-        ) from error
-
-
-def _touched(paths: Iterable[Path], folders: Sequence[Path]) -> list[Path]:
-    """The folders to index again: the nearest that exist, none inside another."""
-    parents = set()
-    for path in paths:
-        parent = path.parent
-        while not parent.is_dir() and parent != parent.parent:
-            parent = parent.parent
-        if any(parent.is_relative_to(folder) for folder in folders):
-            parents.add(parent)
-    return sorted(p for p in parents if not any(q in parents for q in p.parents))
+def _by_group(unsupported: Mapping[str, int]) -> str:
+    """Such as "6 RAW (3 CR2, 2 NEF, 1 ARW), 1 video (1 MP4)"."""
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for format_, count in sorted(unsupported.items(), key=lambda item: (-item[1], item[0])):
+        kind = kinds.by_name(f"x.{format_}")
+        groups.setdefault(kind.group if kind else "other", []).append((format_, count))
+    return ", ".join(
+        f"{sum(count for _, count in formats):,} {group}"
+        f" ({', '.join(f'{count:,} {format_}' for format_, count in formats)})"
+        for group, formats in groups.items()
+    )

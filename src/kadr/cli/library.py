@@ -78,6 +78,29 @@ def problems_command(
     raise typer.Exit(1 if problems else 0)
 
 
+@app.command("ignored")
+def ignored_command(
+    context: typer.Context, library: LibraryOption = None, as_json: JsonFlag = False
+) -> None:
+    """List what indexing leaves out below the library's folders, and why.
+
+    Hidden and system folders, links to folders, what a .kadrignore or --exclude matches, and files
+    of formats that can't be read, such as RAW and video. A folder stands for all that is in it.
+    """
+    from kadr.library.library import Library
+
+    with Library.open(library or context.obj.library, create=False) as opened:
+        entries, patterns = list(opened.ignored()), opened.excluded
+    if as_json or context.obj.as_json:
+        left_out = [{"path": one.path, "why": one.met, "reason": one.reason} for one in entries]
+        print_json({"ignored": left_out, "excluded": patterns})
+        return
+    for one in entries:
+        typer.echo(f"{printable(one.path)}: {printable(one.reason)}")
+    for folder, lines in patterns.items():
+        typer.echo(f"{printable(folder)} --exclude {printable(' '.join(lines))}")
+
+
 @app.command("remove")
 def remove_command(
     context: typer.Context,

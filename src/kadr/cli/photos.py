@@ -130,8 +130,23 @@ def index_command(
     retry: Annotated[
         bool, typer.Option("--retry", help="Read again what could not be read.")
     ] = False,
+    reread: Annotated[
+        bool,
+        typer.Option(
+            "--reread", help="Read again what files say of themselves: dates, places, words."
+        ),
+    ] = False,
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Encode all photos again, where --model is another.")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", help="Leave out what this pattern matches, as in .gitignore; remembered."
+        ),
+    ] = None,
+    no_exclude: Annotated[
+        bool, typer.Option("--no-exclude", help="Forget the patterns remembered before.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
@@ -144,20 +159,24 @@ def index_command(
 
     Only what is new or changed is read: renamed, moved and copied photos cost no decoding, and a
     run with nothing to do takes a moment. Stopped by Ctrl-C, it goes on where it was. Photos are
-    never changed, and never leave this machine. Hidden files and folders, links to folders, and
-    files that aren't named as photos are passed over. Exits 1 where a folder of the library isn't
-    there.
+    never changed, and never leave this machine. Hidden and system folders, links to folders, and
+    what --exclude or a file .kadrignore matches are left out; kadr library ignored lists them.
+    Exits 1 where a folder of the library isn't there.
     """
     from kadr.cli import indexing
-    from kadr.library.library import Library, resolved
-    from kadr.photos.folders import check
+    from kadr.library.library import Library, default_path, resolved
+    from kadr.photos.ignore import compiled
 
     chosen = [resolved(folder) for folder in folders or ()]
-    for folder in chosen:
-        check(folder)  # before a library is made for nothing
-    how = indexing.Indexing(prune=prune, retry=retry, reencode=reencode, as_json=as_json)
+    indexing.check(library or default_path(), chosen)
+    compiled(exclude or ())
+    how = indexing.Indexing(prune, retry, reread, reencode, as_json)
     rules = load_policy(policy, country)
     with Library.open(library, model=model, policy=rules, create=bool(chosen)) as opened:
+        if exclude or no_exclude:
+            for folder in chosen or opened.folders:
+                kept = () if no_exclude else opened.excluded.get(folder, ())
+                opened.exclude(folder, (*kept, *(exclude or ())))
         if watch:
             indexing.follow(opened, chosen or opened.folders, how)
         outcome = indexing.index(opened, chosen, how)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexResult
     from kadr.photos.folders import Entry
+    from kadr.photos.ignore import Rules
 
 
 class Library:
@@ -231,7 +232,7 @@ class Library:
         return self._store.excluded()
 
     def exclude(self, folder: Path, patterns: Sequence[str]) -> None:
-        """Leave out, from the next indexing on, what patterns as in .gitignore match below a folder.
+        """Leave out what patterns as in .gitignore match below a folder, from the next indexing on.
 
         They replace those given for this folder before; none: nothing is left out but what always
         is (`kadr.photos.ignore`).
@@ -244,6 +245,12 @@ class Library:
         compiled(patterns)
         with self._store.writing():
             self._store.exclude(resolved(folder), patterns)
+
+    def rules(self, folder: Path) -> "Rules":
+        """What indexing leaves out below a folder."""
+        from kadr.library.changes import rules_for
+
+        return rules_for(self._store, folder)
 
     def ignored(self) -> "Iterator[Entry]":
         """What indexing leaves out below the folders: ignored, of no supported format, unreadable.
