@@ -186,7 +186,7 @@ def print_groups(groups: Sequence["Group"]) -> None:
         typer.echo("No duplicates")
     elif sys.stdout.isatty():
         files = sum(len(group_paths(group)) for group in groups)
-        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")
+        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints those that are spare.")
 
 
 def group_paths(group: "Group") -> list[Path]:
@@ -202,6 +202,7 @@ def group_as_json(group: "Group") -> list[dict[str, Any]]:
             "width": photo.facts.width,
             "height": photo.facts.height,
             "digest": photo.digest,
+            "spare": path in group.spare,
         }
         for photo in group.photos
         for path in photo.paths

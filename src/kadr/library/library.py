@@ -371,10 +371,21 @@ class Library:
         return replace(answer, hits=tuple(hits))
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
-        """Groups of photos that are equal or nearly so, the biggest photo of each first."""
+        """Groups of photos that are copies of one another, the one to keep first."""
         from kadr.library.duplicates import find_duplicates
 
         return find_duplicates(self._store, self._policy, on_progress)
+
+    def set_distinct(self, photos: Sequence[Path], *, distinct: bool = True) -> None:
+        """Remember that photos, by their files, are no duplicates; or take that back.
+
+        Raises:
+            LibraryError: one isn't in the library.
+        """
+        from kadr.library import duplicates
+
+        with self._store.writing():
+            duplicates.set_distinct(self._store, photos, distinct=distinct)
 
     def _search(self) -> Searcher:
         if self._searcher is None:
