@@ -207,13 +207,8 @@ def print_groups(groups: Sequence["Group"]) -> None:
     if not groups:
         say("No duplicates")
     elif sys.stdout.isatty():
-        files = sum(len(group_paths(group)) for group in groups)
-        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")
-
-
-def group_paths(group: "Group") -> list[Path]:
-    """All paths of a group, the biggest photo's first."""
-    return [path for photo in group.photos for path in photo.paths]
+        files = sum(len(photo.paths) for group in groups for photo in group.photos)
+        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints those that are spare.")
 
 
 def group_as_json(group: "Group") -> list[dict[str, Any]]:
@@ -224,6 +219,7 @@ def group_as_json(group: "Group") -> list[dict[str, Any]]:
             "width": photo.facts.width,
             "height": photo.facts.height,
             "digest": photo.digest,
+            "spare": path in group.spare,
         }
         for photo in group.photos
         for path in photo.paths

@@ -22,7 +22,15 @@ def state(file: Path | int) -> tuple[int, int] | None:
         status = os.stat(file)  # noqa: PTH116 - of a descriptor too
     except OSError:
         return None
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    return stamp(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def stamp(status: os.stat_result) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of what was asked for.
+
+    Times before 1677 and after 2262, which no 64 bits of nanoseconds hold, are brought to there.
+    """
+    return status.st_size, min(max(status.st_mtime_ns, -(2**63)), 2**63 - 1)
 
 
 def digest(source: Path | IO[bytes] | bytes) -> str:
