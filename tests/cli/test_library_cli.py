@@ -145,7 +145,7 @@ def test_unmounted_disk_empties_no_library(
     index(photos)
     away = photos.rename(tmp_path / "away")
     result = kadr("index", "--prune", code=1)
-    assert f"{photos} isn't there or is empty" in one_line(result)
+    assert f"{photos} isn't there, is empty" in one_line(result)
     assert "kadr library remove" in result.stderr
     assert index("--prune", code=1) == {"absent": [str(photos)]}
     photos.mkdir()  # an empty mount point
