@@ -5,8 +5,9 @@ what the files show now, and a spare one has nothing that the kept one lacks.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,19 +21,17 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.library import likeness
-from kadr.library.keeping import Version, keeps_all, rank, version
+from kadr.library.keeping import Companions, Version, keeps_all, rank, version
 from kadr.library.likeness import Appearance, Appearances
 from kadr.photos import files, images
 from kadr.stores import Store, Stored, rounded
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Called with the photos compared and their total."""
-Pair: TypeAlias = tuple[int, int, int]
-"""Two places in a list of photos, and how the first is turned to look like the second."""
+Pairs: TypeAlias = NDArray[np.int64]
+"""Rows [n, 3] of two photos, and how the first is turned to look like the second."""
 ROWS = 256
 """Photos compared with all others at once."""
-EVEN = 4
-"""Bits of 16 by which the even frequencies of turned copies differ at most."""
 WHOLE = 2**16
 """A side at which no photo is decoded smaller than it is."""
 
@@ -85,18 +84,21 @@ def _find(store: Store, policy: Policy, on_progress: OnProgress | None) -> list[
     hidden = verdict.hidden(store, policy, numbers.tolist())
     shown = np.array([number not in hidden for number in numbers.tolist()], np.bool_)
     numbers, hashes = numbers[shown], hashes[shown]
-    candidates = [
-        (int(numbers[left]), int(numbers[right]), how)
-        for left, right, how in _candidates(store, numbers, hashes, on_progress)
-    ]
+    candidates = _candidates(store, numbers, hashes, on_progress)
+    candidates[:, :2] = numbers[candidates[:, :2]]
     paths = store.present(numbers.tolist())
     several = {number for number, of in paths.items() if len(of) > 1}
-    wanted = several.union(*((left, right) for left, right, _ in candidates))
-    photos = store.stored({n: _apart(store, paths[n]) for n in sorted(wanted & paths.keys())})
+    wanted = several.union(np.unique(candidates[:, :2]).tolist()) & paths.keys()
+    photos = store.stored({number: _apart(store, paths[number]) for number in sorted(wanted)})
     photos = {number: photo for number, photo in photos.items() if photo.paths}
     edges = _copies(photos, candidates, store.distinct())
-    groups = [_group([photos[n] for n in clique]) for clique in _cliques(sorted(photos), edges)]
-    groups = [group for group in groups if sum(len(photo.paths) for photo in group.photos) > 1]
+    cliques = ([photos[n] for n in clique] for clique in _cliques(sorted(photos), edges))
+    companions = Companions()
+    groups = [
+        _group(clique, companions)
+        for clique in cliques
+        if sum(len(photo.paths) for photo in clique) > 1
+    ]
     return sorted(groups, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
 
 
@@ -117,10 +119,10 @@ def _apart(store: Store, paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(sorted(by_inode.values()))
 
 
-def _group(photos: Sequence[Stored]) -> Group:
+def _group(photos: Sequence[Stored], companions: Companions) -> Group:
     """A group in order, and what of it is spare."""
     versions: Mapping[Path, Version] = {
-        path: version(photo, path) for photo in photos for path in photo.paths
+        path: version(photo, path, companions) for photo in photos for path in photo.paths
     }
     ordered = []
     for photo in photos:
@@ -144,93 +146,55 @@ def _candidates(
     numbers: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     on_progress: OnProgress | None,
-) -> list[Pair]:
+) -> Pairs:
     """Pairs of places among `numbers` that are alike (`likeness.alike`)."""
     parts = [(photos, rounded(rows)) for photos, rows in store.every_vector()]
     if not parts or not len(numbers):
-        return []
+        return np.empty((0, 3), np.int64)
     kept = np.isin(np.concatenate([photos for photos, _ in parts]), numbers)
     vectors = np.concatenate([bytes_ for _, (_, bytes_) in parts])[kept]
-    inverse = 1 / np.linalg.norm(vectors.astype(np.float32), axis=1).clip(1e-6)
-    turned = likeness.turned(hashes)
-    even = [_even(hashes), _even(turned[3])]
+    lengths = np.linalg.norm(vectors.astype(np.float32), axis=1).clip(1e-6)
     least = min(cosine for _, cosine in likeness.ALIKE)
-    pairs: list[Pair] = []
+    pairs = [likeness.turned_pairs(hashes)]
     for start in range(0, len(vectors), ROWS):
         block = slice(start, start + ROWS)
-        dots = simsimd.cdist(vectors[block], vectors[start:], metric="dot", out_dtype="f32")
-        cosines = np.asarray(dots) * inverse[block, None]
-        cosines *= inverse[None, start:]
-        left, right = np.nonzero(cosines >= least)
+        products = simsimd.cdist(vectors[block], vectors[start:], metric="dot", out_dtype="f32")
+        dots: NDArray[np.float32] = np.asarray(products)
+        near = np.flatnonzero(dots >= np.outer(least * lengths[block], lengths[start:]))
+        left, right = np.divmod(near, dots.shape[1])
         later = right > left
-        left, right = left[later], right[later]
-        near = likeness.upright(hashes[start + left], hashes[start + right], cosines[left, right])
-        upright = set(
-            zip((left[near] + start).tolist(), (right[near] + start).tolist(), strict=True)
-        )
-        pairs += [(*pair, 0) for pair in upright]
-        pairs += [pair for pair in _turned(hashes, turned, even, start) if pair[:2] not in upright]
+        cosines = dots[left[later], right[later]]
+        left, right = left[later] + start, right[later] + start
+        cosines /= lengths[left] * lengths[right]
+        alike = likeness.upright(hashes[left], hashes[right], cosines)
+        left, right = left[alike], right[alike]
+        pairs.append(np.column_stack([left, right, np.zeros_like(left)]))
         if on_progress:
             on_progress(min(start + ROWS, len(vectors)), len(vectors))
-    return pairs
-
-
-def _turned(
-    hashes: NDArray[np.uint64],
-    turned: NDArray[np.uint64],
-    even: Sequence[NDArray[np.uint16]],
-    start: int,
-) -> list[Pair]:
-    """Pairs of a block's photos with later ones whose hashes are close once one is turned."""
-    near = [
-        np.bitwise_count(signs[start : start + ROWS, None] ^ even[0][None, start:]) <= EVEN
-        for signs in even
-    ]
-    left, right = np.nonzero(near[0] | near[1])
-    later = right > left
-    left, right = left[later] + start, right[later] + start
-    bits = np.bitwise_count(turned[:, left] ^ hashes[right])
-    how, close = bits.argmin(axis=0) + 1, bits.min(axis=0) <= likeness.TURNED
-    chosen = (left[close].tolist(), right[close].tolist(), how[close].tolist())
-    return list(zip(*chosen, strict=True))
-
-
-def _even(hashes: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """The 16 bits of hashes that are even frequencies both ways: a mirror keeps their signs."""
-    bits = np.unpackbits(hashes.astype(">u8").view(np.uint8).reshape(-1, 8, 1), axis=2)
-    even = np.packbits(bits[:, ::2, ::2].reshape(-1, 16), axis=1)
-    return np.ascontiguousarray(even).view(np.uint16).reshape(-1)
+    return np.concatenate(pairs)
 
 
 # Copies, by what the files show.
 
 
 def _copies(
-    photos: Mapping[int, Stored], candidates: Sequence[Pair], distinct: set[tuple[str, str]]
+    photos: Mapping[int, Stored], candidates: Pairs, distinct: set[tuple[str, str]]
 ) -> dict[tuple[int, int], float]:
     """Those pairs that are copies, and how surely."""
-    pairs = [
-        (left, right, how)
-        for left, right, how in candidates
-        if left in photos and right in photos
-        and not _are_distinct(photos[left], photos[right], distinct)
-    ]  # fmt: skip
-    among = sorted({number for left, right, _ in pairs for number in (left, right)})
+    there = np.isin(candidates[:, :2], np.array(sorted(photos), np.int64)).all(axis=1)
+    among = np.unique(candidates[there, :2])
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        shown = list(pool.map(_appearance, (photos[number].paths[0] for number in among)))
+        shown = list(pool.map(_appearance, (photos[n].paths[0] for n in among.tolist())))
     looks = Appearances([one or Appearance.empty() for one in shown])
-    place = {number: at for at, number in enumerate(among) if shown[at] is not None}
-    empty = {n for n in place if looks.busy[place[n]] < likeness.PLACES}
-    equal = _pixels({n: photos[n] for n in empty})
+    places = np.searchsorted(among, candidates[there, :2])
+    copies = looks.copies(np.column_stack([places, candidates[there, 2]]))
+    empty = among[looks.busy < likeness.PLACES].tolist()
     edges = {}
-    for left, right, how in pairs:
-        if left in empty and right in empty:
-            sure = float(equal.get(left, left) == equal.get(right, right))
-        elif left in place and right in place:
-            sure = looks.same(place[left], place[right], how)
-        else:
-            continue
-        if sure:
+    for left, right, sure in [
+        *((int(among[left]), int(among[right]), sure) for left, right, sure in copies),
+        *((left, right, 1.0) for left, right in _equal({n: photos[n] for n in empty})),
+    ]:
+        if not _are_distinct(photos[left], photos[right], distinct):
             edges[min(left, right), max(left, right)] = sure
     return edges
 
@@ -251,20 +215,19 @@ def _appearance(path: Path) -> Appearance | None:
         return None
 
 
-def _pixels(photos: Mapping[int, Stored]) -> dict[int, object]:
-    """What all pixels of photos are; equal for equal ones. Of those that may have an equal one."""
+def _equal(photos: Mapping[int, Stored]) -> Iterator[tuple[int, int]]:
+    """Pairs of photos whose pixels are all equal."""
     sizes: dict[tuple[int, int], list[int]] = {}
     for number, photo in photos.items():
         sizes.setdefault((photo.facts.width, photo.facts.height), []).append(number)
-    found: dict[int, object] = {}
     for numbers in sizes.values():
+        equal: dict[str, list[int]] = {}
         for number in numbers if len(numbers) > 1 else ():
-            try:
+            with suppress(ImageError):
                 whole = images.decode(photos[number].paths[0], WHOLE)
-            except ImageError:
-                continue
-            found[number] = whole.size, files.digest(whole.tobytes())
-    return found
+                equal.setdefault(files.digest(whole.tobytes()), []).append(number)
+        for together in equal.values():
+            yield from combinations(together, 2)
 
 
 # Groups of which every pair are copies.

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,37 @@ class Version:
     companion: bool
 
 
-def version(photo: Stored, path: Path) -> Version:
+class Companions:
+    """Which photos have a RAW or a video of the same name beside them; lists each folder once."""
+
+    def __init__(self) -> None:
+        self._stems: dict[Path, set[str]] = {}
+
+    def has(self, path: Path) -> bool:
+        """Whether a file has one."""
+        if path.parent not in self._stems:
+            self._stems[path.parent] = set(_stems(path.parent))
+        return path.stem in self._stems[path.parent]
+
+
+def _stems(folder: Path) -> Iterator[str]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return
+    for name in names:
+        kind = kinds.by_name(name)
+        if kind is not None and kind.group in {"RAW", "video"}:
+            yield Path(name).stem
+
+
+def version(photo: Stored, path: Path, companions: Companions) -> Version:
     """A file of a photo that is there."""
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return Version(path, photo.facts, size, _has_companion(path))
+    return Version(path, photo.facts, size, companions.has(path))
 
 
 def rank(one: Version) -> tuple[object, ...]:
@@ -69,19 +94,4 @@ def keeps_all(kept: Version, other: Version) -> bool:
         and (said.camera is not None or lost.camera is None)
         and (said.latitude is not None or lost.latitude is None)
         and set(lost.texts) <= set(said.texts)
-    )
-
-
-def _has_companion(path: Path) -> bool:
-    try:
-        with os.scandir(path.parent) as listing:
-            names = [entry.name for entry in listing if entry.name.startswith(path.stem)]
-    except OSError:
-        return False
-    return any(
-        name != path.name
-        and Path(name).stem == path.stem
-        and (kind := kinds.by_name(name)) is not None
-        and kind.group in {"RAW", "video"}
-        for name in names
     )

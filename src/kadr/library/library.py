@@ -523,6 +523,6 @@ def default_path() -> Path:
 def resolved(folder: Path) -> Path:
     """The one name of a folder, whichever way it was reached."""
     try:
-        return folder.expanduser().resolve()
+        return files.spelled(folder.expanduser().resolve())
     except (OSError, RuntimeError) as error:
         raise LibraryError(f"{folder}: can't be followed ({error}). Name another.") from error

@@ -5,7 +5,7 @@ show, place by place: a solid colour, a gradient, a blank scan or a dark screen 
 show for that, and pages of text differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -80,6 +80,59 @@ def upright(left: Bits, right: Bits, cosines: Floats) -> NDArray[np.bool_]:
     return near
 
 
+def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
+    """Pairs of photos [n, 3] whose hashes are close once the first is turned, and how.
+
+    A mirror keeps the signs of frequencies that are even both ways, and keeps or turns all those
+    that are odd both ways. So of two turned copies either the first or the others are nearly the
+    same: photos are looked up by them, not compared each with each. One of a hundred copies is
+    missed.
+    """
+    both = hashes, _transposed(hashes)
+    even = [_class(one, 0) for one in both]
+    odd = [_class(one, 1) for one in both]
+    keys = [(one, even[0]) for one in even]
+    keys += [(one ^ flip, odd[0]) for one in odd for flip in (np.uint16(0), np.uint16(0xFFFF))]
+    ways = turned(hashes)
+    found = [np.empty((0, 3), np.int64)]
+    for left_keys, right_keys in keys:
+        order = np.argsort(right_keys, kind="stable")
+        starts = np.concatenate([[0], np.bincount(right_keys, minlength=2**16).cumsum()])
+        for mask in _CLOSE:
+            left, right = _lookup(left_keys ^ mask, order, starts)
+            bits = np.bitwise_count(ways[:, left] ^ hashes[right])
+            close = bits.min(axis=0, initial=64) <= TURNED
+            if close.any():
+                how = bits[:, close].argmin(axis=0) + 1
+                found.append(np.column_stack([left[close], right[close], how]))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+_CLOSE = [
+    np.uint16(mask) for mask in range(2**16) if mask.bit_count() <= 2
+]  # that differ in two bits at most
+
+
+def _lookup(
+    keys: NDArray[np.uint16], order: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of keys, and the later places in `order` that have the same key."""
+    first = starts[keys]
+    counts = starts[keys.astype(np.int64) + 1] - first
+    left = np.repeat(np.arange(len(keys)), counts)
+    within = np.arange(len(left)) - np.repeat(counts.cumsum() - counts, counts)
+    right = order[np.repeat(first, counts) + within]
+    later = right > left
+    return left[later], right[later]
+
+
+def _class(hashes: Bits, odd: int) -> NDArray[np.uint16]:
+    """The 16 bits of hashes whose frequencies are even both ways, or odd both ways."""
+    raw = hashes.astype(">u8").view(np.uint8).reshape(-1, 8, 1)
+    bits = np.unpackbits(raw, axis=2)[:, odd::2, odd::2].reshape(-1, 16)
+    return np.ascontiguousarray(np.packbits(bits, axis=1)).view(np.uint16).reshape(-1)
+
+
 def _transposed(hashes: Bits) -> Bits:
     """Matrices of 8x8 bits with rows and columns exchanged (Hacker's Delight, 7-3)."""
     x = hashes.astype(np.uint64)
@@ -122,20 +175,26 @@ class Appearances:
         self.busy: NDArray[np.intp] = (energy > BUSY).sum(axis=1)
         """How many of its 64 places show something, by photo."""
 
-    def same(self, left: int, right: int, how: int) -> float:
-        """How surely two photos are copies, 0 (they aren't) to 1; the left one is turned `how`.
+    def copies(self, pairs: NDArray[np.int64]) -> Iterator[tuple[int, int, float]]:
+        """Those of the pairs that are copies, and how surely: 0 to 1.
 
-        0 also where one of them shows too little.
+        Args:
+            pairs: [n, 3]: two photos, and how the first is turned. A pair of which one shows too
+                little is no copy.
         """
-        if min(self.busy[left], self.busy[right]) < PLACES:
-            return 0.0
+        chosen = pairs[(self.busy[pairs[:, :2]] >= PLACES).all(axis=1)]
+        for left, right, how in chosen.tolist():
+            sure = self.same(left, right, how)
+            if sure:
+                yield left, right, sure
+
+    def same(self, left: int, right: int, how: int) -> float:
+        """How surely two photos are copies, 0 (they aren't) to 1; the left one is turned `how`."""
         one, other = unturned(self._details[left], how), self._details[right]
         whole, share = _agreement(one, other)
         if whole >= SAME[0] and share >= SAME[1]:
             return whole
-        if how:
-            return 0.0
-        return max(self._cut(left, right), self._cut(right, left))
+        return 0.0 if how else max(self._cut(left, right), self._cut(right, left))
 
     def _cut(self, whole: int, part: int) -> float:
         """How surely one photo is a part of another."""
@@ -193,11 +252,12 @@ def _places(details: Floats) -> Floats:
     return np.asarray(cut.transpose(0, 1, 3, 2, 4).reshape(-1, count * count, BLOCK * BLOCK))
 
 
-def _detail(picture: Floats, radius: int = 6) -> Floats:
+def _detail(picture: Floats, radius: int = 6) -> NDArray[np.float32]:
     """A picture less its local mean: neither brightness nor gradients are left."""
     padded = np.pad(picture, radius, mode="edge").astype(np.float64)
     side = 2 * radius + 1
-    return (picture - _sums(padded, side) / side**2).astype(np.float32)
+    less: NDArray[np.float32] = (picture - _sums(padded, side) / side**2).astype(np.float32)
+    return less
 
 
 def _sums(picture: Floats, side: int) -> Floats:
