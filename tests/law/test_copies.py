@@ -204,7 +204,6 @@ def test_the_hash_of_a_turned_photo_is_known(seed: int, quarter: int, *, mirrore
     ways = hashes.turned(np.array([images.perceptual_hash(image)], np.uint64))[0]
     apart = np.bitwise_count(ways ^ np.uint64(images.perceptual_hash(turned)))
     assert apart.min() <= 12
-    assert (apart <= 12).sum() == 1
 
 
 @settings(max_examples=60, deadline=None)
