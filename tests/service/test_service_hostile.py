@@ -26,8 +26,8 @@ import pytest
 from PIL import Image
 
 from kadr.service import keys
-from kadr.service.file_names import SUFFIXES, safe_name
 from kadr.service.config import SCOPES
+from kadr.service.file_names import SUFFIXES, safe_name
 from services import (
     HIDDEN_BY_PERSON,
     HIDDEN_BY_WORDS,
