@@ -22,7 +22,7 @@ class FolderNames:
             name, number = unicodedata.normalize("NFC", text(root.name)) or "/", 1
             while name in self._roots:
                 number += 1
-                name = f"{text(root.name)} ({number})"
+                name = unicodedata.normalize("NFC", f"{text(root.name)} ({number})")
             self._roots[name] = root
 
     def name(self, folder: Path) -> str:

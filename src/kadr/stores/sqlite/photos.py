@@ -115,7 +115,7 @@ class PhotoTables(VectorTables, RecordTables):
             rows = self.read(f"{statement} AND texts LIKE ?", (f"%{word}%",))
         else:
             rows = self.read(statement)
-        return [(number, tuple(json.loads(texts))) for number, texts in rows]
+        return [(number, tuple(filter(None, json.loads(texts)))) for number, texts in rows]
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
