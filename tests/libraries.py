@@ -187,7 +187,7 @@ def assert_same(one: Content, other: Content) -> None:
     assert one.files == other.files
     assert one.folders == other.folders
     assert one.meta.keys() == other.meta.keys()
-    own = {"model", "ids"}  # where the matcher lies, and a key that each library draws
+    own = {"model", "ids"}  # a path, and a secret
     assert {k: v for k, v in one.meta.items() if k not in own} == {
         k: v for k, v in other.meta.items() if k not in own
     }

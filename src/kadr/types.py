@@ -130,8 +130,9 @@ class PhotoFacts:
     `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
     "avif" or "heic". `width` and `height` are pixels of the upright photo as it is stored. `taken`
     is ISO 8601 to the second in the camera's local time: when the photo was taken, else digitised,
-    else changed. `latitude` in [-90, 90] and `longitude` in [-180, 180] are degrees north and east
-    (WGS 84), both or neither.
+    else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude` in
+    [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
+    where the file holds words about the photo that are broken, or more than are read.
     """
 
     kind: str
@@ -142,6 +143,7 @@ class PhotoFacts:
     latitude: float | None
     longitude: float | None
     texts: tuple[str, ...] = ()
+    texts_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,8 @@ class Hit:
 
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
-    further files of the same content.
+    further files of the same content. `named`: the texts in the photo's file hold all words of the
+    query, so it matches whatever its probability.
     """
 
     image: ImageFile
@@ -284,6 +287,7 @@ class Hit:
     copies: tuple[Path, ...] = ()
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,7 @@ def test_photos_are_checked_for_presence_and_on_request_decoded(tiny: Path) -> N
 def test_a_photo_with_too_many_pixels_is_not_decoded(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 2000)
+    monkeypatch.setattr(images, "MAX_DRAFTED_PIXELS", 2000)
     with pytest.raises(DataError, match=r"can't be read .*64x48 pixels are more than are read"):
         dataset.load(tiny, check_photos=True)
 

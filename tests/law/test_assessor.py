@@ -1,6 +1,7 @@
 """Layers joined: what each adds, when faces are looked for, and what happens where one fails."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 from PIL import Image
 
 from kadr.law import assessor, policy, scene
+from kadr.law.assess import texts
 from kadr.law.assessor import Assessor, age_evidence, joined, lemmas
 from kadr.law.verdict import verdict
+from kadr.stores import Stored
+from kadr.types import PhotoFacts
 
 ENCODER = scene.load().encoder
 EVIDENCE = scene.load().evidence
@@ -198,3 +202,22 @@ def test_each_photo_is_assessed_alone() -> None:
         assert one.words == other.words
         assert one.probability == pytest.approx(other.probability)
     assert assessor.lemmas([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "child"),
+    [
+        ("Kids/2024/IMG.jpg", True),
+        ("Kids/2024/05/raw/IMG.jpg", True),
+        ("2024/наши дети/день/IMG.jpg", True),
+        ("2024/trip/IMG.jpg", False),
+    ],
+)
+def test_every_folder_below_the_indexed_one_is_read(
+    path: str, *, child: bool, tmp_path: Path
+) -> None:
+    """Those above aren't: a home called kids says nothing of the photos."""
+    root = tmp_path / "kids" / "Pictures"
+    photo = Stored(1, "", PhotoFacts("jpeg", 1, 1, None, None, None, None), 0, (root / path,))
+    assert bool(lemmas(texts(photo, [root]))) == child
+    assert lemmas(texts(photo, [tmp_path / "kids"])) != ()

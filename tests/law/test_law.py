@@ -18,12 +18,12 @@ from kadr.law.verdict import verdict
 from kadr.library import ranking
 from kadr.library.catalogue import Catalogue
 from kadr.library.duplicates import find_duplicates
-from kadr.library.queries import parse
+from kadr.library.queries import Expression, Part, parse
 from kadr.library.search import Page, Searcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import images
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
-from kadr.types import Answer, Assessment, Filters, PhotoFacts, Ruling, Vectors, Verdict
+from kadr.types import Answer, Assessment, Filters, PhotoFacts, Picture, Ruling, Vectors, Verdict
 from libraries import assess, colour_matcher, digest, engine, fill, new_file, paint
 
 UNDER_16, NONE = PRESETS["under-16"], PRESETS["none"]
@@ -165,14 +165,40 @@ def test_a_hidden_photo_is_no_query(scorer: Matcher, store: Store, tmp_path: Pat
     )
     (number,) = store.numbers([key])
     searcher = Searcher(scorer, store, UNDER_16)
-    for probability, refused in ((1.0, True), (0.0, False)):
-        assess(store, {number: probability})
-        found = [
-            searcher.similar(photo, Page()),
-            *searcher.answers([(parse([str(photo)]), Page())]),
-        ]
-        assert [answer.notice == UNDER_16.disclaimer() for answer in found] == [refused] * 2
-        assert [bool(answer.hits) for answer in found] == [not refused] * 2
+    assess(store, {number: 1.0})
+    by_file = [
+        searcher.similar(photo, Page(COUNT)),
+        *searcher.answers([(parse([str(photo)]), Page(COUNT))]),
+    ]
+    hidden = Expression((Part(1.0, None, number),), "")
+    by_number = [searcher.similar(number, Page()), *searcher.answers([(hidden, Page())])]
+    assert [(answer.refused, answer.notice) for answer in by_number] == [
+        (True, UNDER_16.disclaimer())
+    ] * 2
+    assert all(not answer.refused for answer in by_file), "what the library hides isn't told"
+    store.forget([photo])
+    assert searcher.similar(photo, Page(COUNT)) == replace(by_file[0], withheld=None)
+    assert searcher.answers([(parse([str(photo)]), Page(COUNT))]) == [
+        replace(by_file[1], withheld=None)
+    ]
+
+
+def test_a_picture_of_a_child_is_no_query(scorer: Matcher, store: Store, tmp_path: Path) -> None:
+    """It is refused as the words are, by the file, in a sum, and as what others are like."""
+    from libraries import paint
+
+    child, dog = paint(tmp_path / "child.png", 1), paint(tmp_path / "dog.png", 2)
+
+    def refuses(picture: Picture | Path) -> bool:
+        return picture == child
+
+    searcher = Searcher(scorer, store, UNDER_16, refuses)
+    for line in (str(child), f"red + 0.1:{child}", f"red - {child}"):
+        (answer,) = searcher.answers([(parse([line]), Page())])
+        assert (answer.hits, answer.notice) == ((), UNDER_16.disclaimer())
+    assert searcher.similar(child, Page()).refused
+    assert searcher.similar(dog, Page()).hits
+    assert searcher.answers([(parse([str(dog)]), Page())])[0].hits
 
 
 def _open(path: Path) -> Image.Image:

@@ -6,6 +6,7 @@ python tests/photos/test_fuzz_images.py fuzz FOLDER COUNT
 
 import io
 import json
+import os
 import random
 import struct
 import subprocess
@@ -21,6 +22,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from calls import Calls
 from kadr.data.drawn.dice import Dice
 from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
@@ -183,22 +185,6 @@ def write_corpus(folder: Path, photos: Sequence[bytes], count: int, seed: int) -
         (folder / name).write_bytes(damage(file, dice))
 
 
-class Calls:
-    """Counts the calls of functions within a `with`: work that doesn't depend on the clock."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __enter__(self) -> None:
-        sys.setprofile(self._tell)
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    def _tell(self, _frame: object, event: str, _argument: object) -> None:
-        self.count += event in {"call", "c_call"}
-
-
 def judge(folder: Path) -> dict[str, Any]:
     """Reads every file: what became of it, the most calls a byte, the growth of this process."""
     outcomes: Counter[str] = Counter()
@@ -241,6 +227,7 @@ def judged_apart(folder: Path, seconds: float) -> dict[str, Any]:
     """In a process of its own, so that a crash, a hang or a hunger for memory is seen."""
     run = subprocess.run(
         [sys.executable, "-W", "error", __file__, "judge", str(folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=seconds,

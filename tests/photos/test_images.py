@@ -384,8 +384,8 @@ def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
     assert reasons == {
         "empty.jpg": "the file is empty",
         "text.jpg": none,
-        "script.jpg": none,
-        "film.heic": none,
+        "script.jpg": "a document: PostScript",
+        "film.heic": "a video: MP4",
         "folder.jpg": "not a file",
         "pipe.jpg": "not a file",
         "gone.jpg": "No such file or directory",

@@ -1,7 +1,8 @@
 """Flow: photos of a library -> assessments on record, from their texts, vectors and faces."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
@@ -40,7 +41,7 @@ def assess(
         copies: finds changed copies; one that has looked at the library before needn't do so again.
         read: opens a photo where its faces are looked for.
     """
-    copies = copies or CopyFinder(store)
+    copies, roots = copies or CopyFinder(store), store.folders()
     for start in range(0, len(photos), BATCH):
         numbers, vectors = store.vectors(photos[start : start + BATCH])
         known = store.stored(store.present(numbers.tolist()))
@@ -50,10 +51,11 @@ def assess(
             continue
         before = store.assessments([photo.id for photo in there])
         assessments = assessor.assess(
-            [texts(photo) for photo in there],
+            [texts(photo, roots) for photo in there],
             vectors[rows],
             [partial(_opened, read, photo) for photo in there],
             [before[p.id].faces if p.id in before else None for p in there],
+            [not photo.facts.texts_complete for photo in there],
         )
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:
@@ -66,7 +68,20 @@ def _opened(read: Reader, photo: Stored) -> "Image.Image":
     return read(photo.paths[0], FACE_SIDE, photo.digest)[0]
 
 
-def texts(photo: Stored) -> list[str]:
-    """All that is written about a photo: names of its files and their folders, and inside them."""
-    names = [name for path in photo.paths for name in (path.stem, path.parent.name)]
+def texts(photo: Stored, roots: Sequence[Path]) -> list[str]:
+    """All that is written about a photo: names of its files and folders, and inside the files.
+
+    Of folders, the indexed one (`roots`) and those below it: what lies above isn't about photos.
+    """
+    names = [
+        name
+        for path in photo.paths
+        for name in (path.stem, *(folder.name for folder in _folders(path, roots)))
+    ]
     return list(dict.fromkeys([*names, *photo.facts.texts]))
+
+
+def _folders(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
+    """The folders that hold a file, up to the indexed one; its own where none was indexed."""
+    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+    return (folder for folder in path.parents if folder.is_relative_to(root))

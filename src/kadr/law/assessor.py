@@ -6,6 +6,7 @@ then no better than "review".
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -74,6 +75,7 @@ class Assessor:
         vectors: Vectors,
         pictures: "Sequence[Picture] | None" = None,
         faces: Sequence[tuple[float, ...] | None] | None = None,
+        unread: Sequence[bool] | None = None,
     ) -> list[Assessment]:
         """Assess photos.
 
@@ -84,6 +86,8 @@ class Assessor:
                 where photos can't be had: the faces are then a layer that failed.
             faces: of each photo, what another assessor saw in it. It counts where this one doesn't
                 look: no name or policy makes a face unseen.
+            unread: of each photo, whether there are words that couldn't be read: the words are then
+                a layer that failed.
 
         Raises:
             ValueError: the arguments are of different lengths.
@@ -91,9 +95,14 @@ class Assessor:
         scenes = self._scenes(vectors)
         opened = [None] * len(texts) if pictures is None else pictures
         known = [None] * len(texts) if faces is None else faces
-        return [
+        missing = [False] * len(texts) if unread is None else unread
+        assessments = [
             self._one(said, seen, picture, ages)
             for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
+        ]
+        return [
+            replace(one, failed=("words", *one.failed)) if more else one
+            for one, more in zip(assessments, missing, strict=True)
         ]
 
     def _scenes(self, vectors: Vectors) -> list[float | None]:

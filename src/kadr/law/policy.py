@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from kadr.errors import PolicyError
+from kadr.law import requests
 from kadr.law.words import Finding, Vocabulary, find
 from kadr.types import Dataset, Label, Query
 
@@ -114,8 +115,17 @@ def preset(name: str) -> Policy:
 
 
 def refuses(policy: Policy, query_text: str) -> tuple[Finding, ...]:
-    """What in a search's text asks for what the policy hides; empty where the search may run."""
-    return named(policy, query_text) if policy.refuses_queries else ()
+    """What in a search's text asks for what the policy hides; empty where the search may run.
+
+    A query is read more strictly than a photo's texts (`kadr.law.requests`), but where the policy
+    knows the brief's words alone.
+    """
+    if not (policy.hides_children and policy.refuses_queries):
+        return ()
+    findings = named(policy, query_text)
+    if findings or policy.vocabulary == "brief":
+        return findings
+    return requests.find(query_text, policy.age)
 
 
 def named(policy: Policy, text: str) -> tuple[Finding, ...]:

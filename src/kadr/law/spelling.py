@@ -29,9 +29,7 @@ def lemma(token: str, forms: Mapping[str, str]) -> str | None:
 
 def is_slip(token: str, form: str) -> bool:
     """Whether a word is as close to a form as a misspelling."""
-    forgiven = (
-        0 if len(form) < SHORTEST else 2 if len(form) >= LONG and token[:2] == form[:2] else 1
-    )
+    forgiven = 2 if len(form) >= LONG and token[:2] == form[:2] else int(len(form) >= SHORTEST)
     return abs(len(token) - len(form)) <= forgiven and _distance(token, form) <= forgiven
 
 

@@ -51,12 +51,21 @@ def find(text: str, vocabulary: Vocabulary = "wide") -> tuple[Finding, ...]:
 
     `brief` knows words only. The exceptions (kid gloves, baby goat) hold for both vocabularies.
     """
-    table = _table()
-    readable = table.exceptions.sub("|", plain(text))
+    table, readable = _table(), without_exceptions(text)
     findings = list(_words(readable, table, vocabulary))
     if vocabulary == "wide":
         findings += _phrases(readable, table)
     return tuple(finding for _, finding in sorted(findings, key=lambda item: item[0]))
+
+
+def without_exceptions(text: str) -> str:
+    """The text in plain form, a bar in place of what looks like a child and isn't (kid gloves)."""
+    return _table().exceptions.sub("|", plain(text))
+
+
+def forms() -> Mapping[str, str]:
+    """Every listed form, and its lemma."""
+    return _table().forms
 
 
 def names_child(text: str, vocabulary: Vocabulary = "wide") -> bool:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,6 +64,8 @@ class Catalogue:
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
+        if filters is not None and filters.folder is not None:
+            filters = replace(filters, folder=self._store.spelled(filters.folder))
         order, photos = self._newest(filters or Filters()), list[Stored]()
         for start in range(cursor, len(order), BATCH):
             part = order[start : start + BATCH].tolist()

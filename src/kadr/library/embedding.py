@@ -101,7 +101,7 @@ def _encoded(encoder: ImageEncoder, sources: Sequence[Path | Picture]) -> list[V
     held = [_vectors.get(one) if isinstance(one, Picture) else None for one in sources]
     known = [kept[1] if kept and kept[0] == encoder.name else None for kept in held]
     missing = [one for one, vector in zip(sources, known, strict=True) if vector is None]
-    fresh = encoder.encode([encoder.prepare(_photo(one, encoder.size)) for one in missing])
+    fresh = encoder.encode([encoder.prepare(opened(one, encoder.size)) for one in missing])
     for one, vector in zip(missing, fresh, strict=True):
         if isinstance(one, Picture):
             _vectors[one] = encoder.name, vector
@@ -109,7 +109,12 @@ def _encoded(encoder: ImageEncoder, sources: Sequence[Path | Picture]) -> list[V
     return [next(made) if vector is None else vector for vector in known]
 
 
-def _photo(source: Path | Picture, size: int) -> "Image.Image":
+def opened(source: Path | Picture, size: int) -> "Image.Image":
+    """A picture, decoded so that its shorter side has `size` pixels, where it has so many.
+
+    Raises:
+        ImageError: it can't be read.
+    """
     if isinstance(source, Picture):
         from PIL import Image
 

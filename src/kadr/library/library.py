@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Self
 
 from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
-from kadr.law.policy import Policy
+from kadr.law.policy import Policy, refuses
 from kadr.law.verdict import verdict
 from kadr.library import queries
 from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.photos import reader
+from kadr.photos import files, reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Totals, open_store
 from kadr.types import (
@@ -393,23 +393,25 @@ class Library:
         """
         return self._search().score(picture, texts)
 
-    def refuses(self, picture: Picture) -> bool:
-        """Whether the policy refuses a picture at hand as a query: the machine sees a child in it.
+    def refuses(self, query: str | Picture | Path) -> bool:
+        """Whether the policy refuses a text, or a picture of the visitor's, as a query.
 
-        The library's photos and rulings are left aside: an answer to somebody's picture must not
-        tell whether the library hides it.
+        A picture is refused where the machine alone would hide it. The library's photos and rulings
+        are left aside: an answer to somebody's picture must not tell whether the library hides it.
+
+        Raises:
+            ImageError: the picture can't be read.
         """
+        if isinstance(query, str):
+            return bool(refuses(self._policy, query))
         if not (self._policy.hides_children and self._policy.refuses_queries):
             return False
-        from PIL import Image
+        from kadr.law.assess import FACE_SIDE
+        from kadr.library.embedding import encoded, opened
 
-        from kadr.library.embedding import encoded
-
-        (assessment,) = self._assessor.assess(
-            [picture.texts],
-            encoded(self.matcher, self._store, [picture]),
-            [lambda: Image.fromarray(picture.pixels)],
-        )
+        texts = query.texts if isinstance(query, Picture) else (query.stem,)
+        vectors = encoded(self.matcher, self._store, [query])
+        (assessment,) = self._assessor.assess([texts], vectors, [lambda: opened(query, FACE_SIDE)])
         return verdict(self._policy, assessment, None) == "hide"
 
     def explain(self, text: str, photo: int) -> tuple[Score, Explanation]:
@@ -521,7 +523,10 @@ def default_path() -> Path:
 
 
 def resolved(folder: Path) -> Path:
-    """The one name of a folder, whichever way it was reached."""
+    """The one name of a folder, whichever way it was reached, and in whichever form it was typed.
+
+    The same name may be written in Unicode's form NFC or, as macOS does, in NFD.
+    """
     try:
         return files.spelled(folder.expanduser().resolve())
     except (OSError, RuntimeError) as error:

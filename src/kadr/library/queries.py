@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,17 @@ _PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else 
 class Part:
     """A text or a picture (the other is None); weight is finite, not 0, negative if subtracted.
 
-    A picture is a file, a picture at hand, or the number of a photo of the library.
+    A picture is a file, a picture at hand, or the number of a photo of the library. A text is in
+    Unicode's form NFC, however it was typed.
     """
 
     weight: float
     text: str | None
     picture: Path | Picture | int | None
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            object.__setattr__(self, "text", unicodedata.normalize("NFC", self.text))
 
 
 @dataclass(frozen=True, slots=True)

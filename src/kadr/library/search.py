@@ -56,9 +56,9 @@ class Searcher:
         matcher: Matcher,
         store: Store,
         policy: Policy,
-        refuses_picture: Callable[[Picture], bool] = lambda _picture: False,
+        refuses_picture: Callable[[Picture | Path], bool] = lambda _picture: False,
     ) -> None:
-        """`refuses_picture` tells whether the policy refuses a picture at hand as a query."""
+        """`refuses_picture` says whether the policy refuses a picture as a query."""
         self._refuses_picture = refuses_picture
         self._matcher = matcher
         self._store = store
@@ -73,7 +73,9 @@ class Searcher:
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
             selections = {page.filters: self._select(page.filters) for _, page in requests}
             return [
-                self._answer(embeddings[query], page, selections[page.filters])
+                self._answer(
+                    embeddings[query], page, selections[page.filters], words=query.text or ""
+                )
                 if query in embeddings
                 else self._refusal(page.language)
                 for query, page in requests
@@ -81,9 +83,9 @@ class Searcher:
 
     def similar(self, picture: Path | int, page: Page) -> Answer:
         """Photos like a picture, or like a photo of the library; see `Library.similar`."""
-        known = self._known(picture)
-        if known is not None and self._hidden([known]):
+        if self._refuses(picture):
             return self._refusal(page.language)
+        known = self._known(picture)
         source = picture if known is None else known
         with _one_blas_thread():
             vector = embed_pictures(self._matcher, self._store, [source])[source]
@@ -109,16 +111,19 @@ class Searcher:
         return Answer((), self._policy.disclaimer(language), refused=True)
 
     def _known(self, picture: Path | int) -> int | None:
-        """The library's photo with this picture's content."""
+        """The library's photo with this picture's content; a hidden one is as good as none."""
         if isinstance(picture, int):
             return picture
         file = files.identify(picture, picture.parent)
-        return self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        number = self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        return None if number is None or self._hides(number) else number
 
-    def _hidden(self, photos: Sequence[int]) -> set[int]:
-        return verdict.hidden(self._store, self._policy, photos)
+    def _hides(self, photo: int) -> bool:
+        return bool(verdict.hidden(self._store, self._policy, [photo]))
 
     def _select(self, filters: Filters | None) -> Selection:
+        if filters is not None and filters.folder is not None:
+            filters = replace(filters, folder=self._store.spelled(filters.folder))
         return self._ranker.select(filters, self._shown().photos)
 
     def _shown(self) -> Visible:
@@ -129,20 +134,19 @@ class Searcher:
         return self._visible[1]
 
     def _refused(self, query: Expression) -> bool:
-        """Whether a query asks for what the policy hides, by a word or by a hidden photo."""
-        if not self._policy.hides_children:
-            return False
-        for part in query.parts:
-            if part.text is not None and refuses(self._policy, part.text):
-                return True
-            if isinstance(part.picture, Picture):
-                if self._refuses_picture(part.picture):
-                    return True
-            elif part.picture is not None:
-                known = self._known(part.picture)
-                if known is not None and self._hidden([known]):
-                    return True
-        return False
+        """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
+        return any(
+            refuses(self._policy, part.text or "")
+            if part.picture is None
+            else self._refuses(part.picture)
+            for part in query.parts
+        )
+
+    def _refuses(self, picture: PictureSource) -> bool:
+        """Whether a picture is no query: a hidden photo, or one of the visitor's with a child."""
+        if isinstance(picture, int):
+            return self._hides(picture)
+        return self._refuses_picture(picture)
 
     def _answer(
         self,
@@ -150,6 +154,7 @@ class Searcher:
         page: Page,
         selection: Selection,
         without: frozenset[int] = frozenset(),
+        words: str = "",
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -162,7 +167,7 @@ class Searcher:
             return Answer((), notice, withheld=withheld)
         hits: list[Ranked] = []
         following = None
-        for ranked in self._ranker.rank(query, selection, page.cursor):
+        for ranked in self._ranker.rank(query, selection, page.cursor, words):
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:
@@ -183,7 +188,7 @@ class Searcher:
 
 def _matches(best: Ranked, at_least: float | None) -> bool:
     stands_out = best.stands_out or at_least is not None
-    return (best.hit.probability or 0.0) >= _least(at_least) and stands_out
+    return best.hit.named or ((best.hit.probability or 0.0) >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:
@@ -203,7 +208,8 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
 def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
-    return answer.matches and (hit.probability is None or least is None or hit.probability >= least)
+    sure = hit.probability is None or least is None or hit.probability >= least
+    return answer.matches and (sure or hit.named)
 
 
 def _nothing(cursor: int, *, filtered: bool) -> str:

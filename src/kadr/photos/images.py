@@ -3,7 +3,8 @@
 import io
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Lock
 from typing import IO
@@ -12,11 +13,18 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kadr.errors import ImageError
-from kadr.photos import facts, formats, pixels
+from kadr.photos import colours, endings, exif, facts, formats, frames, jpeg, pixels
+from kadr.photos.spliced import SMALL
 from kadr.types import PhotoFacts
 
-MAX_PIXELS = 178_956_970
-"""A photo with more pixels than this is refused before its pixels are read (about 179 MP)."""
+MAX_PIXELS = 2**28
+"""A photo with more pixels than this is refused before its pixels are read (268 MP: 1.1 GB)."""
+
+MAX_DRAFTED_PIXELS = 2**30
+"""As many may a JPEG have that isn't progressive: it is decoded at a reduced size."""
+
+MAX_COPIED_PIXELS = 178_956_970
+"""As many may a photo have in a format whose decoder holds several copies."""
 
 MAX_BYTES = 2**30
 """A larger file is refused unread; some decoders read the whole file into memory."""
@@ -27,6 +35,8 @@ SCANS = 20
 # Pillow's memory comes in blocks; glibc gives those over 32 MiB back as soon as they are free, and
 # keeps a thread's smaller ones: several threads would each go on holding a giant.
 Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
+
+_COPIED = frozenset({"WEBP", "AVIF", "HEIF"})
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,8 +55,10 @@ def decode(path: Path, size: int) -> Image.Image:
 
     JPEGs are decoded at a reduced size where that loses nothing, and whatever has more than
     `pixels.KEPT_PIXELS` is reduced. Transparency becomes white, 16-bit samples become 8-bit, the
-    first frame of an animation is taken. Threads may decode at the same time: those whose photos
-    together have more than `MAX_PIXELS` wait for one another.
+    first frame of an animation that shows something is taken, and colours are in sRGB.
+
+    Threads may decode at the same time: those whose photos together have more than `MAX_PIXELS`
+    wait for one another.
 
     Raises:
         ImageError: the file is missing, empty, truncated, too large or no photo.
@@ -62,39 +74,64 @@ def read(
     Args:
         source: a file, or what one holds.
         size: as for `decode`.
-        most_pixels: a photo with more is refused; None: MAX_PIXELS.
+        most_pixels: a photo with more is refused; None: MAX_PIXELS, and more where little is held.
 
     Raises:
         ImageError: as for `decode`; broken facts are None and no error.
     """
     formats.silence_decoders()
+    task = _Task(size, most_pixels, "" if isinstance(source, bytes) else source.name)
     try:
-        with ExitStack() as work, _open(source) as file:
-            return _read(file, size, work, MAX_PIXELS if most_pixels is None else most_pixels)
+        return _read_or_mend(source, task)
     except ImageError:
         raise
     except Exception as error:  # a hostile file makes a decoder raise anything
         raise ImageError(f"not a readable photo ({_reason(error)})") from error
 
 
-def _read(
-    file: IO[bytes], size: int, work: ExitStack, most_pixels: int
-) -> tuple[Image.Image, PhotoFacts]:
-    image = formats.open_image(file)
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """How a file is to be read: see `read`; `name` is the file's."""
+
+    size: int
+    most_pixels: int | None
+    name: str
+
+
+def _read_or_mend(source: Path | bytes, task: _Task) -> tuple[Image.Image, PhotoFacts]:
+    """The photo, in spite of some missing bytes at its end."""
     try:
-        _check_work(image, most_pixels)
+        with _open(source) as file:
+            return _read(file, task)
+    except ImageError:
+        raise
+    except Exception:
+        with _open(source) as file:
+            mended = endings.mend(file, lambda padded: _read(padded, task))
+        if mended is None:
+            raise
+        return mended
+
+
+def _read(file: IO[bytes], task: _Task) -> tuple[Image.Image, PhotoFacts]:
+    image, metadata = formats.open_image(file)
+    try:
+        _check_work(image, task.most_pixels)
         stored = image.size
-        work.enter_context(_pixels_in_work.take(_draft(image, size)))
-        image.load()
-        if not isinstance(image, JpegImageFile):
-            stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
-        kind, tags, texts = formats.KINDS[image.format or ""], facts.exif(image), facts.texts(image)
-        orientation = facts.orientation(tags)
-        photo = pixels.to_rgb(image, size)
-        if orientation not in _UPRIGHT:
-            return photo, facts.read(tags, kind, stored, texts)
-        upright = stored if orientation < 5 else stored[::-1]
-        return photo.transpose(_UPRIGHT[orientation]), facts.read(tags, kind, upright, texts)
+        with _pixels_in_work.take(_draft(image, task.size)):
+            image.load()
+            if not isinstance(image, JpegImageFile):
+                stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
+            tags = exif.read(image)
+            frames.seek_shown(image, MAX_PIXELS)
+            profile = metadata.icc or (colours.adobe_rgb() if exif.is_adobe_rgb(tags) else b"")
+            photo = pixels.to_rgb(image, task.size, profile)
+            orientation = exif.orientation(tags)
+            if orientation in _UPRIGHT:
+                photo = photo.transpose(_UPRIGHT[orientation])
+                stored = stored if orientation < 5 else stored[::-1]
+            kind = formats.KINDS[image.format or ""]
+            return photo, facts.read(tags, metadata, kind, stored, name=task.name)
     finally:
         image.close()  # its pixels go before another's come
 
@@ -149,29 +186,24 @@ def _open(source: Path | bytes) -> IO[bytes]:
         raise ImageError("not a readable photo (the file is empty)")
     if status.st_size > MAX_BYTES:
         raise ImageError(f"{status.st_size / 1e9:.1f} GB are more than are read")
+    if status.st_size <= SMALL:
+        return io.BytesIO(source.read_bytes())
     return source.open("rb")
 
 
-def _check_work(image: Image.Image, most_pixels: int) -> None:
+def _check_work(image: Image.Image, most_pixels: int | None) -> None:
     """Refuses what would take too much memory or too long."""
     area = image.width * image.height
-    if area > most_pixels:
-        raise ImageError(f"{image.width}x{image.height} pixels are more than are read")
-    scans = _scans(image)
-    if scans * area > SCANS * most_pixels:
-        raise ImageError(f"{image.width}x{image.height} pixels in {scans} scans are too many")
-
-
-def _scans(image: Image.Image) -> int:
-    """How often a progressive JPEG is gone over, at most; 1 for all else."""
-    if not (isinstance(image, JpegImageFile) and image.info.get("progressive")):
-        return 1
-    assert image.fp is not None
-    start = image.fp.tell()
-    image.fp.seek(0)
-    scans = image.fp.read().count(b"\xff\xda")
-    image.fp.seek(start)
-    return scans
+    most = MAX_PIXELS if most_pixels is None else most_pixels
+    passes = jpeg.scans(image) if isinstance(image, JpegImageFile) else 1
+    if isinstance(image, JpegImageFile) and passes == 1 and most_pixels is None:
+        most = MAX_DRAFTED_PIXELS
+    elif image.format in _COPIED:
+        most = min(most, MAX_COPIED_PIXELS)
+    if area > most:
+        raise ImageError(f"{image.width}x{image.height} pixels are more than are read ({most:,})")
+    if passes * area > SCANS * most:
+        raise ImageError(f"{image.width}x{image.height} pixels in {passes} scans are too many")
 
 
 def _draft(image: Image.Image, size: int) -> int:
@@ -180,12 +212,12 @@ def _draft(image: Image.Image, size: int) -> int:
     if isinstance(image, JpegImageFile):  # not a HEIC, whose draft is a thumbnail of anything
         image.draft("RGB", (size, size))
         return whole if image.info.get("progressive") else image.width * image.height
-    copies = 2 if image.format in {"WEBP", "AVIF", "HEIF"} else 1
+    copies = 2 if image.format in _COPIED else 1
     return whole * copies
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError | SyntaxError):
         return "its bytes are no photo, or damaged at the start"
     if isinstance(error, Image.DecompressionBombError):
         return "more pixels than are read"

@@ -1,4 +1,4 @@
-"""Files beside photos that kadr doesn't read: RAW, video, documents; by name and first bytes."""
+"""Files that kadr doesn't read (RAW, video, documents), by their names and first bytes."""
 
 import os
 from dataclasses import dataclass

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from kadr.photos import colours
 
 KEPT_PIXELS = 20_000_000
 """A photo that is decoded to more pixels than this is reduced before it is handed on."""
@@ -13,18 +17,48 @@ KEPT_PIXELS = 20_000_000
 BAND = 2**22
 """Pixels that change their mode at a time, so that a giant isn't held in three modes at once."""
 
+FLOAT_WHITE = 2.0
+"""Floats up to this are shares of white, some a little above 1."""
+PHOTOMETRIC = 262
+"""TIFF's tag that tells whether 0 is black or (0) white."""
 
-def to_rgb(image: Image.Image, size: int) -> Image.Image:
-    """Any mode to 8-bit RGB, and a giant to a smaller photo."""
+
+def to_rgb(image: Image.Image, size: int, profile: bytes = b"") -> Image.Image:
+    """Any mode to 8-bit RGB in sRGB, and a giant to a smaller photo.
+
+    Args:
+        image: its pixels read.
+        size: a giant's shorter side is left twice as long.
+        profile: its colour profile.
+    """
     factor = _reduction(image, size)
+    space = _space(image.mode)
+    convert = colours.to_srgb(profile, space)
+    if convert is None and space == "LAB":
+        convert = colours.lab_to_srgb()
     if factor == 1 and image.mode == "RGB" and not image.has_transparency_data:
-        return image.copy()  # a photo that holds neither its file nor its decoder
-    white = _white(image)
+        # copied: a photo that holds neither its file nor its decoder
+        return convert(image) if convert else image.copy()
+    scale = _scale(image)
     canvas = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
     for top, band in _bands(image, factor):
-        part = _flatten(band, white)
-        canvas.paste(part.reduce(factor) if factor > 1 else part, (0, top // factor))
+        part = convert(band) if convert and space in _WHOLE else _flatten(band, scale)
+        part = part.reduce(factor) if factor > 1 else part
+        if convert and space not in _WHOLE:
+            part = convert(part.convert(space))
+        canvas.paste(part, (0, top // factor))
     return canvas
+
+
+_WHOLE = frozenset({"CMYK", "LAB"})
+"""Spaces that only a profile takes to RGB as they look."""
+
+
+def _space(mode: str) -> str:
+    """What a profile of a photo in this mode speaks of."""
+    if mode in _WHOLE:
+        return mode
+    return "L" if mode in {"L", "LA", "La"} or _is_wide(mode) else "RGB"
 
 
 def _reduction(image: Image.Image, size: int) -> int:
@@ -42,12 +76,14 @@ def _bands(image: Image.Image, factor: int) -> Iterator[tuple[int, Image.Image]]
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _flatten(image: Image.Image, white: float) -> Image.Image:
-    """Any mode to 8-bit RGB; `white` is the wide sample that becomes 255."""
-    if _has_wide_samples(image):
-        grey = np.clip(_samples(image) * (255.0 / white), 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+def _flatten(image: Image.Image, scale: "_Scale") -> Image.Image:
+    """Any mode to 8-bit RGB."""
+    if _is_wide(image.mode):
+        grey = np.clip(_samples(image) * (255.0 / scale.white), 0, 255).astype(np.uint8)
+        return Image.fromarray(255 - grey if scale.inverted else grey).convert("RGB")
     if image.has_transparency_data:
+        if image.mode in {"La", "RGBa"}:  # colours that are multiplied with their opacity
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image)
@@ -55,16 +91,28 @@ def _flatten(image: Image.Image, white: float) -> Image.Image:
     return image.convert("RGB")
 
 
-def _has_wide_samples(image: Image.Image) -> bool:
-    return image.mode.startswith(("I", "F"))  # 16 or 32 bits: convert() would clip them to white
+def _is_wide(mode: str) -> bool:
+    return mode.startswith(("I", "F"))  # 16 or 32 bits: convert() would clip them to white
 
 
-def _white(image: Image.Image) -> float:
-    """The sample that is white: 65535 where any is more than 8 bits can hold, else 255."""
-    if not _has_wide_samples(image):
-        return 255.0
-    bright = any(_samples(band).max(initial=0.0) > 255 for _, band in _bands(image, 1))
-    return 65535.0 if bright else 255.0
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The wide sample that becomes 255, and whether it is black in truth."""
+
+    white: float
+    inverted: bool
+
+
+def _scale(image: Image.Image) -> _Scale:
+    """By the brightest sample: no format tells how many bits of a wide sample are used."""
+    if not _is_wide(image.mode):
+        return _Scale(255.0, inverted=False)
+    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == 0
+    brightest = max(float(_samples(band).max(initial=0.0)) for _, band in _bands(image, 1))
+    if image.mode == "F" and brightest <= FLOAT_WHITE:
+        return _Scale(1.0, inverted)
+    steps = (step for step in (255.0, 65535.0) if brightest <= step)
+    return _Scale(next(steps, brightest), inverted)
 
 
 def _samples(image: Image.Image) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """What folders are called outside: visitors never learn where a folder lies, and never say it."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class FolderNames:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots: dict[str, Path] = {}
         for root in sorted(roots):
-            name, number = text(root.name) or "/", 1
+            name, number = unicodedata.normalize("NFC", text(root.name)) or "/", 1
             while name in self._roots:
                 number += 1
                 name = f"{text(root.name)} ({number})"
@@ -37,7 +38,7 @@ class FolderNames:
         `NOWHERE` where there can't be one: a filter for it finds nothing, as one for a folder whose
         photos are all hidden. An error would tell them apart.
         """
-        root, *parts = name.split("/")
+        root, *parts = unicodedata.normalize("NFC", name).split("/")
         if root not in self._roots or any(
             part in {"", ".", ".."} or "\0" in part for part in parts
         ):

@@ -6,6 +6,7 @@ from mimetypes import guess_type
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from kadr.service.downloads import is_cached
 from kadr.service.problems import ProblemError
@@ -29,6 +30,10 @@ def router() -> APIRouter:
     @routes.get("/")
     async def _index(request: Request) -> Response:
         return _send(request, files[INDEX])
+
+    @routes.get("/review")
+    async def _review() -> Response:
+        return RedirectResponse("./?view=review")
 
     @routes.get("/web/{name}")
     async def _file(request: Request, name: str) -> Response:

@@ -1,6 +1,7 @@
 """Routes that add photos and delete what was added."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -98,9 +99,11 @@ def _uploaded(library: Library, folder: Path, digest: str) -> Path | None:
     """Where this content lies already among the uploads."""
     number = library.photo_number(digest)
     photo = None if number is None else library.catalogue.photo(number)
-    if photo is None or library.catalogue.open(photo) is None:
-        return None
-    return next((path for path in photo.paths if path.parent == folder and path.is_file()), None)
+    for path in () if photo is None else photo.paths:
+        with suppress(OSError):
+            if path.parent == folder and files.digest(path) == digest:
+                return path
+    return None
 
 
 def _added(

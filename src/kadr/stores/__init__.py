@@ -233,6 +233,10 @@ class Store(Protocol):
         """Drop the contents that lie nowhere. One whose file is merely missing stays."""
         ...
 
+    def spelled(self, folder: Path) -> Path:
+        """The folder as the library spells its name, in whichever Unicode form it was written."""
+        ...
+
     # Photos.
 
     def present(
@@ -272,6 +276,13 @@ class Store(Protocol):
         """Numbers of the photos that pass the filters: int64 [n], sorted, or the newest first.
 
         Some may lie nowhere any more.
+        """
+        ...
+
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some of those without the word are left out.
+
+        All that hold the word, in any case, are among them.
         """
         ...
 

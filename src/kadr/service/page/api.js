@@ -9,13 +9,18 @@ const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever p
 
 /** status 0: nobody answered. retryAfter: seconds. */
 export class ApiError extends Error {
-  /** @param {number} status @param {string} detail @param {number} [retryAfter] @param {string} [type] */
-  constructor(status, detail, retryAfter = 2, type = "") {
+  /**
+   * @param {number} status
+   * @param {string} detail
+   * @param {{retryAfter?: number, type?: string, errors?: {where: string, what: string}[]}} [more]
+   */
+  constructor(status, detail, { retryAfter = 2, type = "", errors = [] } = {}) {
     super(detail);
     this.status = status;
     this.detail = detail;
     this.retryAfter = retryAfter;
     this.type = type; // of the problem (RFC 9457)
+    this.errors = errors;
   }
 }
 
@@ -114,7 +119,8 @@ async function call(path, options) {
 
 function refusal(status, answer, retryAfter, path = "") {
   if (status === 401 && path !== "/session") asks.forKey();
-  return new ApiError(status, answer?.detail ?? "", Number(retryAfter) || 2, answer?.type);
+  const { detail = "", type, errors } = answer ?? {};
+  return new ApiError(status, detail, { retryAfter: Number(retryAfter) || 2, type, errors });
 }
 
 function parsed(text) {

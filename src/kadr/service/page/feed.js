@@ -20,6 +20,8 @@ import { percent, say } from "./texts.js";
  * @property {(summary: string) => void} summarise
  */
 
+/** Characters that the service takes in a text; it answers longer ones with an error in English. */
+const LONGEST = 300;
 const BROWSED = 200;
 const SEARCHED = 40;
 /** Answers to go back to at once. */
@@ -156,6 +158,7 @@ export class Feed {
   async #page(cursor, signal) {
     const { like, picture, filters } = this.state;
     const q = finished(this.state.q);
+    if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
     if (!q && like === null && !picture) {
       const found = await api.photos({ ...filters, n: BROWSED, cursor }, signal);
       return { ...found, hits: found.photos.map((photo) => ({ kind: "photo", photo, probability: null, similarity: null, matches: true })) };

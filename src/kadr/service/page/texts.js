@@ -163,6 +163,7 @@ const TEXTS = {
   tooMany: ["Too many requests. It will be asked again in a moment.", "Слишком много запросов. Запрос скоро повторится сам."],
   offline: ["The service can't be reached. Trying again; check that kadr serve runs.", "Сервис не отвечает. Пробуем ещё раз; проверьте, что kadr serve запущен."],
   forbidden: ["This key doesn't allow that. Ask for one with the scope.", "Этот ключ такого не разрешает. Попросите ключ с нужным правом."],
+  tooLong: ["A search has at most {most} characters. Shorten this one.", "В запросе может быть не больше {most} знаков. Сократите его."],
   tooLarge: ["This file is too large. Choose a smaller one.", "Файл слишком большой. Выберите поменьше."],
   noPicture: ["This is no picture that can be read. Try a JPEG or PNG.", "Эту картинку прочитать не удалось. Попробуйте JPEG или PNG."],
   broken: ["Something went wrong in the service. Try again; its log tells more.", "В сервисе что-то сломалось. Попробуйте ещё раз; подробности в его журнале."],

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -74,7 +75,7 @@ class Connection:
             self._migrate(version)
         run("PRAGMA synchronous=NORMAL")
         run("PRAGMA temp_store=MEMORY")
-        self._base.create_function("folded", 1, _folded, deterministic=True)
+        self._base.create_function("folded", 1, folded, deterministic=True)
 
     def _migrate(self, version: int) -> None:
         if self.readonly:
@@ -278,9 +279,9 @@ def _lenient(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def _folded(text: str | None) -> str | None:
-    """In one case; SQLite's lower() knows that of ASCII alone."""
-    return text and text.casefold()
+def folded(text: str | None) -> str | None:
+    """In one case and one Unicode form; SQLite's lower() knows ASCII alone."""
+    return text and unicodedata.normalize("NFC", text.casefold())
 
 
 def _nothing() -> None:

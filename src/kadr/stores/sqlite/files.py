@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.stores.sqlite.statements import MARK
-from kadr.types import Skipped
+from kadr.types import PhotoFacts, Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
     "(version != '')", "0"
@@ -215,6 +216,19 @@ class FileTables(VectorTables, LogTable):
         """Every file that isn't missing: its photo, and its path in the file system's bytes."""
         return self.read("SELECT photo, path FROM files WHERE NOT missing")
 
+    def spelled(self, folder: Path) -> Path:
+        """The folder as the library spells its name, in whichever Unicode form it was written."""
+        if self.read("SELECT 1 FROM files WHERE path >= ? AND path < ? LIMIT 1", below(folder)):
+            return folder
+        wanted = [unicodedata.normalize("NFC", part) for part in folder.parts]
+        if all(part.isascii() for part in wanted):
+            return folder
+        for (path,) in self.read("SELECT path FROM files"):
+            start = path_of(path).parts[: len(wanted)]
+            if [unicodedata.normalize("NFC", part) for part in start] == wanted:
+                return Path(*start)
+        return folder
+
     def digest_at(self, *paths: Path) -> str | None:
         """The hex digest of the photo that lies, or lay, at one of these paths."""
         statement = "SELECT digest FROM files f JOIN photos p ON p.id = f.photo WHERE path IN ({})"
@@ -232,8 +246,15 @@ def _said(photo: NewPhoto) -> tuple[object, ...]:
              facts.latitude, facts.longitude) if facts else (None,) * 7
         ),
         None if photo.hash is None else _signed(photo.hash),
-        json.dumps(facts.texts) if facts and facts.texts else None,
+        _texts(facts),
     )  # fmt: skip
+
+
+def _texts(facts: PhotoFacts | None) -> str | None:
+    """Texts as their column holds them: a list in JSON, which ends with null where words lack."""
+    if facts is None or (not facts.texts and facts.texts_complete):
+        return None
+    return json.dumps([*facts.texts, *([] if facts.texts_complete else [None])])
 
 
 def _signed(number: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kadr.stores.sqlite.connection import folded
 from kadr.stores.sqlite.paths import below
 from kadr.types import Filters, Floats
 
@@ -27,7 +28,7 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
         inside = "SELECT photo FROM files WHERE path >= ? AND path < ? AND NOT missing"
         clauses.append((f"p.id IN ({inside})", below(filters.folder)))
     if filters.camera is not None:
-        clauses.append(("instr(folded(p.camera), ?)", (filters.camera.casefold(),)))
+        clauses.append(("instr(folded(p.camera), ?)", (folded(filters.camera),)))
     if filters.near is not None:
         clauses.append(("p.latitude IS NOT NULL AND p.longitude IS NOT NULL", ()))
     if filters.kind is not None:

@@ -46,8 +46,12 @@ class PhotoTables(VectorTables, RecordTables):
         for row in self.among(statement, list(paths)):
             number, digest, mark, texts = row[:4]
             kind, width, height, taken, camera, *place = row[4:]
-            said = tuple(json.loads(texts)) if texts else ()
-            facts = PhotoFacts(kind, width, height, taken, camera, place[0], place[1], said)
+            said = json.loads(texts) if texts else []
+            complete = None not in said  # see _texts in files
+            facts = PhotoFacts(
+                kind, width, height, taken, camera, place[0], place[1],
+                tuple(text for text in said if text is not None), complete,
+            )  # fmt: skip
             photos[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
         return photos
 
@@ -103,6 +107,15 @@ class PhotoTables(VectorTables, RecordTables):
         latitude, longitude, kilometres = filters.near
         places = np.array([row[1:] for row in rows], np.float64)
         return numbers[distance(places, latitude, longitude) <= kilometres]
+
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some without the word are left out."""
+        statement = "SELECT id, texts FROM photos WHERE texts IS NOT NULL AND encoded"
+        if word.isascii() and word.isalnum():  # other letters are escaped there, in their case
+            rows = self.read(f"{statement} AND texts LIKE ?", (f"%{word}%",))
+        else:
+            rows = self.read(statement)
+        return [(number, tuple(json.loads(texts))) for number, texts in rows]
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""

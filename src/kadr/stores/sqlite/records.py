@@ -54,9 +54,8 @@ class RecordTables(Connection):
     def suspected(self, least: float) -> list[int]:
         """Photos that a person hides, or whose assessment is at least so probable."""
         rows = self.read(
-            "SELECT photo FROM assessments WHERE probability >= ? UNION"
-            " SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest"
-            " WHERE r.verdict = 'hide'",
+            "SELECT photo FROM assessments WHERE probability >= ? UNION SELECT p.id"
+            " FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict = 'hide'",
             (least,),
         )
         return [number for (number,) in rows]
