@@ -10,6 +10,7 @@ from kadr.cli.audit import opened
 from kadr.cli.console import hint, load_policy, note, print_json, printable, say, warn
 from kadr.cli.options import LAW, CountryOption, JsonFlag, LibraryOption, inherited
 from kadr.cli.outputs import check_file
+from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.law.review import Doubt
