@@ -55,12 +55,17 @@ def test_the_line_that_names_the_separator_is_no_header() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "has no columns image and text"),
-        (b"image\na.jpg\n", "has no column text"),
-        (b"image,text,Image\na,b,c\n", "has no column image: the header must name image and text"),
-        (b'image,text\na,b\nc,"open\n', "row 3: unexpected end of data. Quote"),
-        (b"image,text\na,\xff\n", "row 2: bytes that are no text. Save the file as CSV UTF-8"),
-        (b"image,text\na\0,b\n", "row 2: bytes that are no text"),
+        (b"", "row 1: no column image or text"),
+        (b"image\na.jpg\n", "row 1: no column text"),
+        (
+            b"image,text,Image\na,b,c\n",
+            "no column image. The header must name image and text, each once",
+        ),
+        (
+            b'image,text\na,b\nc,"open\n',
+            "row 3: can't be read as UTF-8 CSV .unexpected end of data",
+        ),
+        (b"image,text\na,\xff\n", "row 2: can't be read as UTF-8 CSV .bytes that are no text"),
     ],
 )
 def test_what_is_no_table_is_said(content: bytes, words: str) -> None:
