@@ -47,6 +47,11 @@ def test_names_of_further_columns_stay_and_query_id_has_a_space() -> None:
     assert table.named(table.rows[0]) == {"query_id": "1", "My Note": "2"}
 
 
+def test_blank_lines_before_the_header_are_none() -> None:
+    table = tables.read(b"\n\r\nimage;text\n\na;b\n", "t.csv", ("image", "text"))
+    assert [(row.number, row.cells) for row in table.rows] == [(5, ("a", "b"))]
+
+
 def test_the_line_that_names_the_separator_is_no_header() -> None:
     table = tables.read(b"sep=;\r\nimage;text\r\na.jpg;1,5\r\n", "t.csv", ("image", "text"))
     assert [row.cells for row in table.rows] == [("a.jpg", "1,5")]

@@ -117,7 +117,8 @@ def read(content: bytes | str, name: str, required: Sequence[str]) -> Table:
         row = text.count("\n", 0, strange.start()) + 1
         raise _refused(name, row, "bytes that are no text")
     text = text.removeprefix("\ufeff")
-    sign = sign or separator(text.partition("\n")[0].rstrip("\r"), required)
+    first = next(filter(str.strip, io.StringIO(text)), "")
+    sign = sign or separator(first.rstrip("\r\n"), required)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     rows, number = list[Row](), 1
     try:
