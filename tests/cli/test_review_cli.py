@@ -310,7 +310,7 @@ def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
 def test_file_that_is_no_sheet_is_named(kadr: Shell, store: Store) -> None:
     assert "gone.csv: can't be read" in one_line(kadr("review", "import", "gone.csv", code=2))
     (kadr.home / "x.csv").write_bytes("вердикт".encode("cp1251"))
-    assert "x.csv, row 1: bytes that are no text" in one_line(
+    assert "x.csv, row 1: can't be read as UTF-8 CSV" in one_line(
         kadr("review", "import", "x.csv", code=2)
     )
     (kadr.home / "x.csv").write_text("a,b\n")

@@ -47,6 +47,11 @@ def test_names_of_further_columns_stay_and_query_id_has_a_space() -> None:
     assert table.named(table.rows[0]) == {"query_id": "1", "My Note": "2"}
 
 
+def test_blank_lines_before_the_header_are_none() -> None:
+    table = tables.read(b"\n\r\nimage;text\n\na;b\n", "t.csv", ("image", "text"))
+    assert [(row.number, row.cells) for row in table.rows] == [(5, ("a", "b"))]
+
+
 def test_the_line_that_names_the_separator_is_no_header() -> None:
     table = tables.read(b"sep=;\r\nimage;text\r\na.jpg;1,5\r\n", "t.csv", ("image", "text"))
     assert [row.cells for row in table.rows] == [("a.jpg", "1,5")]
@@ -55,12 +60,17 @@ def test_the_line_that_names_the_separator_is_no_header() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "has no columns image and text"),
-        (b"image\na.jpg\n", "has no column text"),
-        (b"image,text,Image\na,b,c\n", "has no column image: the header must name image and text"),
-        (b'image,text\na,b\nc,"open\n', "row 3: unexpected end of data. Quote"),
-        (b"image,text\na,\xff\n", "row 2: bytes that are no text. Save the file as CSV UTF-8"),
-        (b"image,text\na\0,b\n", "row 2: bytes that are no text"),
+        (b"", "row 1: no column image or text"),
+        (b"image\na.jpg\n", "row 1: no column text"),
+        (
+            b"image,text,Image\na,b,c\n",
+            "no column image. The header must name image and text, each once",
+        ),
+        (
+            b'image,text\na,b\nc,"open\n',
+            "row 3: can't be read as UTF-8 CSV .unexpected end of data",
+        ),
+        (b"image,text\na,\xff\n", "row 2: can't be read as UTF-8 CSV .bytes that are no text"),
     ],
 )
 def test_what_is_no_table_is_said(content: bytes, words: str) -> None:

@@ -570,3 +570,15 @@ def test_thumbnail_is_a_small_jpeg(tmp_path: Path) -> None:
     Image.new("RGB", (2000, 1000), "red").save(path)
     _, _, data = picture(path).partition("base64,")
     assert len(base64.b64decode(data)) < 5000
+
+
+def test_the_page_names_the_reason_beside_the_dash(tmp_path: Path) -> None:
+    made = evaluation()
+    first, *others = made.pair_figures
+    tied = replace(first, tau_c=Interval(math.nan, math.nan, math.nan))
+    unmeasured = {"query-disjoint head": "texts"}
+    html = page(
+        replace(made, pair_figures=(tied, *others), unmeasured=unmeasured), tmp_path / "p.html"
+    )
+    assert "– all scores, or all grades, are equal" in html
+    assert "New photos, texts new to the head: not measured, there are too few texts" in html

@@ -5,7 +5,6 @@ import math
 import re
 import string
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -89,17 +88,3 @@ def test_a_comparison_names_what_is_missing(language: Language) -> None:
     assert all(note in report.comparison_text(replace(made, rows=rows), language=language).replace("\n", " ")
                or len(note) > 110 for note in missing)  # fmt: skip
     assert not [note for note in build(made, say).legend if note.startswith("–")]
-
-
-def test_the_page_names_the_reason_beside_the_dash(tmp_path: Path) -> None:
-    from test_report import evaluation, page
-
-    made = evaluation()
-    first, *others = made.pair_figures
-    tied = replace(first, tau_c=Interval(NAN, NAN, NAN))
-    unmeasured = {"query-disjoint head": "texts"}
-    html = page(
-        replace(made, pair_figures=(tied, *others), unmeasured=unmeasured), tmp_path / "p.html"
-    )
-    assert "– all scores, or all grades, are equal" in html
-    assert "New photos, texts new to the head: not measured, there are too few texts" in html

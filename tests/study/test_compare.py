@@ -478,3 +478,16 @@ def test_jobs_change_no_figure(
 def test_search_tunes_the_head(drawn: Dataset, cache: VectorCache, tmp_path: Path) -> None:
     (row,) = compare(drawn, [replace(CONFIG, search=True)], cache, tmp_path).rows
     assert row.settings in heads.GRID["logistic"]
+
+
+def test_what_is_kept_is_json_without_nan(folder: Path) -> None:
+    """JSON has no NaN; null comes back as one."""
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    for path in folder.rglob("*.json"):
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    constant = next(row for row in flow.load(folder).baselines if row.name == "constant")
+    assert np.isnan(constant.validation)
+    assert np.isnan(constant.seen.tau_c.value)

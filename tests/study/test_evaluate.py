@@ -190,6 +190,25 @@ def test_heads_of_the_query_disjoint_set_saw_neither_image_nor_text(
     assert one.pairs == figures(found, "image-disjoint").pairs
 
 
+def test_sets_that_are_not_measured_have_a_reason(
+    scorer: Matcher, drawn: Dataset, cache: VectorCache
+) -> None:
+    """`scorer` fitted its joint space to this archive; nobody asked for test queries."""
+    without = replace(drawn, test_queries=())
+    found = evaluate(scorer, without, cache, policy=FREE)
+    assert found.unmeasured == {
+        "query-disjoint head": "fitted",
+        "published protocols": "fitted",
+        "test queries": "no_queries",
+    }
+    agreed = [replace(item, grade=1) for item in drawn.judgements]
+    alike = evaluate(
+        scorer, replace(drawn, judgements=tuple(agreed)), cache, policy=FREE, cross_validate=False
+    )
+    assert alike.unmeasured == {"image-disjoint": "alike"}
+    assert alike.pair_figures == ()
+
+
 def test_a_matcher_that_saw_every_photo_is_not_measured(drawn: Dataset, cache: VectorCache) -> None:
     every = train(drawn, replace(CONFIG, test_share=0), cache).matcher
     with pytest.raises(DataError, match="every judged image"):

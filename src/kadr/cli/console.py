@@ -90,6 +90,8 @@ def _undefined(record: dict[Any, Any]) -> dict[str, dict[str, str]]:
 
 
 def _holds_nan(value: Any) -> bool:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -185,6 +185,13 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     _say_unmeasured(evaluation.unmeasured)
 
 
+def not_held_out() -> str:
+    """Why training has no held-out figures, where it has none."""
+    from kadr.report import undefined
+
+    return undefined.reason("held_out", undefined.english())
+
+
 def _say_unmeasured(reasons: Mapping[str, str]) -> None:
     from kadr.report import undefined
 

@@ -118,9 +118,11 @@ def train_command(
         trained = train.train(archive, train.Config(**vars(options)), vectors, on_progress=report)
     matcher.save(trained.matcher, out)
     if as_json:
+        metrics = trained.matcher.manifest["metrics"]
         print_json({
             "out": str(out),
-            "metrics": trained.matcher.manifest["metrics"],
+            "metrics": metrics,
+            **({} if metrics else {"undefined": {"metrics": results.not_held_out()}}),
             "pairs": trained.matcher.manifest["pairs"],
             "law": asdict(trained.exclusions),
             "skipped": [p.message for p in archive.skipped] + list(trained.skipped),

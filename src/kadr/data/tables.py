@@ -17,6 +17,7 @@ from kadr.errors import DataError
 SEPARATORS = (",", ";", "\t", "|")
 UNREADABLE = re.compile(r"[\x00\udc80-\udcff]")
 """What `decode` leaves where bytes are no text."""
+_STRANGE = re.compile(r"[\udc80-\udcff]")
 
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _HINT = re.compile(r"sep=(?P<sign>[,;\t|])\r?(?:\n|$)")
@@ -73,6 +74,10 @@ def split(line: str, sign: str) -> list[str]:
     return line.split(sign)
 
 
+class HeaderError(DataError):
+    """A table's header doesn't name a column that is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row by its columns, and its line in the file. `cells` are as many as it has."""
@@ -104,14 +109,16 @@ def read(content: bytes | str, name: str, required: Sequence[str]) -> Table:
         required: columns that the header must name, each once, in any case and order.
 
     Raises:
-        DataError: a required column is missing, or the file is no such table.
+        HeaderError: a required column is missing.
+        DataError: the file is no such table.
     """
     text, sign = hinted(decode(content) if isinstance(content, bytes) else content)
-    if unreadable := UNREADABLE.search(text):
-        row = text.count("\n", 0, unreadable.start()) + 1
-        raise DataError(f"{name}, row {row}: bytes that are no text. Save the file as CSV UTF-8.")
+    if strange := _STRANGE.search(text):
+        row = text.count("\n", 0, strange.start()) + 1
+        raise _refused(name, row, "bytes that are no text")
     text = text.removeprefix("\ufeff")
-    sign = sign or separator(text.partition("\n")[0].rstrip("\r"), required)
+    first = next(filter(str.strip, io.StringIO(text)), "")
+    sign = sign or separator(first.rstrip("\r\n"), required)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     rows, number = list[Row](), 1
     try:
@@ -120,15 +127,19 @@ def read(content: bytes | str, name: str, required: Sequence[str]) -> Table:
                 rows.append(Row(number, tuple(cells)))
             number = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}, row {number}: {error}. Quote its cells properly.") from error
+        raise _refused(name, number, str(error)) from error
     header = tuple(_column(cell, required) for cell in (rows[0].cells if rows else ()))
     unclear = [column for column in required if header.count(column) != 1]
     if unclear:
-        raise DataError(
-            f"{name} has no column{'s' if len(unclear) > 1 else ''} {' and '.join(unclear)}: "
-            f"the header must name {' and '.join(required)}, each once."
+        raise HeaderError(
+            f"{name}, row 1: no column {' or '.join(sorted(unclear))}. The header must name "
+            f"{' and '.join(required)}, each once."
         )
     return Table(header, tuple(rows[1:]), sign)
+
+
+def _refused(name: str, row: int, why: str) -> DataError:
+    return DataError(f"{name}, row {row}: can't be read as UTF-8 CSV ({why}). Save it as such.")
 
 
 def _column(cell: str, required: Sequence[str]) -> str:

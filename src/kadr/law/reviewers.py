@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from kadr.data import tables
-from kadr.errors import DataError, KadrError
+from kadr.errors import KadrError
 from kadr.law import review
 from kadr.law.policy import Policy
 from kadr.law.review import Decision, Doubt, Outcome
@@ -89,8 +89,11 @@ class _Sheet:
     def read(self, sheet: bytes | str) -> None:
         try:
             table = tables.read(sheet, self.name, ("digest", "verdict"))
-        except DataError as error:
-            raise KadrError(f"{error} Fill in what kadr review export wrote.") from error
+        except tables.HeaderError as error:
+            raise KadrError(
+                f"{self.name} has no columns digest and verdict. Fill in what kadr review export "
+                "wrote."
+            ) from error
         for row in table.rows:
             cells = {tables.plain_name(key): cell for key, cell in table.named(row).items()}
             self._row(row.number, {key: tables.as_meant(cell) for key, cell in cells.items()})

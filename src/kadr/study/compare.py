@@ -452,7 +452,17 @@ def _ranked(
 
 
 def _write(path: Path, value: Any) -> None:
-    files.save(path, json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    text = json.dumps(_nulled(value), ensure_ascii=False, allow_nan=False)
+    files.save(path, text.encode("utf-8", "surrogatepass"))
+
+
+def _nulled(value: Any) -> Any:
+    """The same with null for NaN, which JSON doesn't know."""
+    if isinstance(value, dict):
+        return {key: _nulled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nulled(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _read(path: Path) -> tuple[Row, tuple[Pair, ...], Floats]:
@@ -471,15 +481,29 @@ def _row(table: Mapping[str, Any]) -> Row:
     def restored(kind: Any, part: Mapping[str, Any] | None) -> Any:
         if part is None:
             return None
-        return kind(**{k: Interval(**v) if isinstance(v, dict) else v for k, v in part.items()})
+        return kind(**{k: _interval(v) if isinstance(v, dict) else v for k, v in part.items()})
 
+    behind = table["behind"]
     return Row(
         **{
             **table,
+            "validation": _number(table["validation"]),
             "config": restored(Config, table["config"]),
             "seen": restored(PairFigures, table["seen"]),
             "unseen": restored(PairFigures, table["unseen"]),
             "retrieval": restored(RetrievalFigures, table["retrieval"]),
-            "behind": restored(Difference, table["behind"]),
+            "behind": None if behind is None else Difference(**_numbers(behind)),
         }
     )
+
+
+def _interval(part: Mapping[str, Any]) -> Interval:
+    return Interval(**_numbers(part))
+
+
+def _numbers(part: Mapping[str, Any]) -> dict[str, float]:
+    return {name: _number(value) for name, value in part.items()}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
