@@ -1,10 +1,10 @@
 """Charsets of texts, and how much of them is kept."""
 
 import pytest
-from blocks import record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import record
 from kadr.photos import exif, iptc, texts
 from kadr.photos.texts import Texts
 

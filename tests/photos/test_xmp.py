@@ -1,10 +1,10 @@
 """XMP as programs write it, and as attackers do."""
 
 import pytest
-from blocks import packet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import packet
 from kadr.photos import xmp
 
 
