@@ -23,7 +23,7 @@ HOW = {
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Image.Image]:
     scratch = tmp_path_factory.mktemp("scenes")
-    scenes.generate(scratch / "archive", images=8, seed=3)
+    scenes.generate(scratch / "archive", images=10, seed=3)
     return [images.decode(path, 256) for path in sorted((scratch / "archive").rglob("*.jpg"))]
 
 

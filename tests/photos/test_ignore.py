@@ -32,9 +32,11 @@ def photos(root: Path, *patterns: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "folder",
-    ["@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX"]
-    + [".Trash-1000", ".thumbnails", ".Spotlight-V100", "a.lrdata", "@Recycle"]
-    + ["X.photoslibrary/resources", "iPhoto Library/Previews"],
+    [
+        *("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
+        *("__MACOSX", ".Trash-1000", ".thumbnails", ".Spotlight-V100", "a.lrdata", "@Recycle"),
+        *("X.photoslibrary/resources", "iPhoto Library/Previews"),
+    ],
 )
 def test_system_folders_are_left_out(tmp_path: Path, folder: str) -> None:
     touch(tmp_path, "a.jpg", f"{folder}/b.jpg", f"in/{folder}/deep/c.jpg")

@@ -92,8 +92,8 @@ def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
     for one in (hashes, _transposed(hashes)):
         keys.append((_class(one, 0, 0), _class(hashes, 0, 0), 2))
         for odd in ((0, 1), (1, 0), (1, 1)):
-            for flip in (np.uint16(0), np.uint16(0xFFFF)):
-                keys.append((_class(one, *odd) ^ flip, _class(hashes, *odd), 1))
+            signs, sought = _class(one, *odd), _class(hashes, *odd)
+            keys += [(signs, sought, 1), (~signs, sought, 1)]
     ways = turned(hashes)
     found = [np.empty((0, 3), np.int64)]
     for left_keys, right_keys, most in keys:
