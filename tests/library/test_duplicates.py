@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from kadr.data import drawn as scenes
+from kadr.errors import LibraryError
+from kadr.library import duplicates
 from kadr.library.duplicates import Group
 from kadr.library.library import Library
 from kadr.stores import open_store
@@ -144,3 +149,119 @@ def test_links_to_a_file_are_no_copies_of_it(tmp_path: Path) -> None:
         library.index()
         (group,) = library.duplicates()
     assert [path.name for photo in group.photos for path in photo.paths] == ["m.png", "zz-copy.png"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="module")
+def scene(library: Library) -> Image.Image:
+    (folder,) = library.folders
+    with Image.open(folder / "05.jpg") as photo:
+        return photo.convert("RGB")
+
+
+def indexed(folder: Path) -> list[Group]:
+    with Library.open(folder.parent / "library.kadr") as library:
+        library.index([folder])
+        return library.duplicates()
+
+
+def camera(model: str = "", taken: str = "") -> Image.Exif:
+    exif = Image.Exif()
+    exif[272] = model
+    if taken:
+        exif.get_ifd(0x8769)[36867] = taken
+    return exif
+
+
+def spare(groups: list[Group]) -> list[str]:
+    return [path.name for group in groups for path in group.spare]
+
+
+def test_what_the_camera_wrote_is_kept(photos: Path, scene: Image.Image) -> None:
+    scene.save(photos / "IMG_1.jpg", quality=60, exif=camera("Pixel", "2024:05:06 07:08:09"))
+    scene.save(photos / "A (1).jpg", quality=97)
+    scene.resize((200, 150)).save(photos / "B.png")
+    (group,) = found = indexed(photos)
+    assert group.photos[0].paths[0].name == "IMG_1.jpg"
+    assert sorted(spare(found)) == ["A (1).jpg", "B.png"]
+
+
+def test_nothing_is_spare_that_has_what_the_kept_one_lacks(
+    photos: Path, scene: Image.Image
+) -> None:
+    scene.resize((200, 150)).save(photos / "small.jpg", exif=camera("Pixel"))
+    scene.save(photos / "big.jpg", quality=90)
+    found = indexed(photos)
+    assert names(found) == [["small.jpg", "big.jpg"]]
+    assert spare(found) == []
+
+
+def test_the_jpeg_of_a_raw_is_kept(photos: Path, scene: Image.Image) -> None:
+    scene.save(photos / "b.jpg", quality=90)
+    (photos / "b.CR2").touch()
+    scene.save(photos / "a.jpg", quality=95)
+    assert names(indexed(photos)) == [["b.jpg", "a.jpg"]]
+
+
+def test_two_shots_of_one_camera_are_no_copies(photos: Path, scene: Image.Image) -> None:
+    scene.save(photos / "a.jpg", exif=camera("Pixel", "2024:05:06 07:08:09"))
+    scene.save(photos / "b.jpg", exif=camera("Pixel", "2024:05:06 07:08:10"))
+    assert indexed(photos) == []
+
+
+def test_empty_pictures_are_copies_where_all_their_pixels_are_equal(photos: Path) -> None:
+    Image.new("RGB", (400, 300), "red").save(photos / "a.png")
+    Image.new("RGB", (400, 300), "red").save(photos / "b.bmp")
+    Image.new("RGB", (400, 300), "blue").save(photos / "c.png")
+    Image.new("RGB", (200, 150), "red").save(photos / "d.png")
+    assert [sorted(group) for group in names(indexed(photos))] == [["a.png", "b.bmp"]]
+
+
+def test_a_chain_is_no_group(photos: Path, library: Library, scene: Image.Image) -> None:
+    (folder,) = library.folders
+    with Image.open(folder / "06.jpg") as photo:
+        last = photo.convert("RGB")
+    for step in range(11):
+        Image.blend(scene, last, step / 10).save(photos / f"{step:02}.jpg", quality=92)
+    assert not any({"00.jpg", "10.jpg"} <= set(group) for group in names(indexed(photos)))
+
+
+@given(
+    st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]))
+)
+def test_every_pair_of_a_group_are_copies(pairs: set[tuple[int, int]]) -> None:
+    groups = duplicates._cliques(range(10), dict.fromkeys(pairs, 1.0))
+    assert sorted(photo for group in groups for photo in group) == list(range(10))
+    for group in groups:
+        assert all(tuple(sorted(pair)) in pairs for pair in combinations(group, 2))
+
+
+def test_a_file_that_changed_since_is_in_no_group(photos: Path, scene: Image.Image) -> None:
+    scene.save(photos / "a.png")
+    shutil.copy(photos / "a.png", photos / "b.png")
+    with Library.open(photos.parent / "library.kadr") as library:
+        library.index([photos])
+        (photos / "b.png").write_bytes(b"another")
+        assert library.duplicates() == []
+
+
+def test_what_a_person_calls_no_duplicates_is_remembered(photos: Path, scene: Image.Image) -> None:
+    scene.save(photos / "a.jpg", quality=90)
+    scene.save(photos / "b.jpg", quality=60)
+    with Library.open(photos.parent / "library.kadr") as library:
+        library.index([photos])
+        library.set_distinct([photos / "a.jpg", photos / "b.jpg"])
+        assert library.duplicates() == []
+        (photos / "b.jpg").rename(photos / "c.jpg")
+        library.index()
+        assert library.duplicates() == []
+        library.set_distinct([photos / "c.jpg", photos / "a.jpg"], distinct=False)
+        assert len(library.duplicates()) == 1
+        for wrong in (["a.jpg", "none.jpg"], ["a.jpg", "a.jpg"]):
+            with pytest.raises(LibraryError):
+                library.set_distinct([photos / name for name in wrong])

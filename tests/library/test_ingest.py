@@ -4,10 +4,12 @@ import hashlib
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ from kadr.library import ingest
 from kadr.library.ingest import QUEUE, IndexCallbacks, IndexResult
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.photos import images
+from kadr.photos import files, images
 from kadr.stores import open_store
 from kadr.types import PhotoFacts, Vectors
 from libraries import Content, assert_same, colour_matcher, content, engine, paint
@@ -756,3 +758,136 @@ def test_two_processes_take_turns(run: Run, children: Children, tmp_path: Path) 
     assert (first.wait(20), second.wait(20)) == (0, 0)
     run.check()
     assert_same(content(run.path), fresh(run))
+
+
+class TestOddValues:
+    @pytest.mark.parametrize("seconds", [-11644473600, -(2**40), 2**40, 10413792000])
+    def test_any_time_of_change_is_as_good_as_another(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, seconds: int
+    ) -> None:
+        """Most file systems here don't keep such a time, so it is told for them."""
+        photos(run.folder, 3)
+        stamp = files.stamp
+
+        def odd(status: os.stat_result) -> tuple[int, int]:
+            class Status:
+                st_size, st_mtime_ns = status.st_size, seconds * 10**9
+
+            return stamp(Status())  # type: ignore[arg-type]
+
+        monkeypatch.setattr(files, "stamp", odd)
+        assert run() == IndexResult(files=3, encoded=3)
+        assert run() == IndexResult(files=3, unchanged=3)
+        assert len(run.names()) == 3
+
+    def test_what_can_t_be_stored_is_skipped_alone(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        photos(run.folder, 5)
+        real = images.read
+
+        def read(path: Path, size: int) -> tuple[Image.Image, PhotoFacts]:
+            photo, facts = real(path, size)
+            return photo, replace(facts, camera="\udcff") if path.name == "0002.png" else facts
+
+        monkeypatch.setattr(images, "read", read)
+        assert run() == IndexResult(files=5, encoded=4, skipped=1)
+        assert "can't be stored" in run.problems()["0002.png"]
+        monkeypatch.undo()
+        assert run() == IndexResult(files=5, unchanged=4, encoded=1)
+
+    def test_one_that_breaks_the_encoder_is_skipped_alone(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        photos(run.folder, 3)
+        calls = iter([ValueError("odd"), None, None])
+
+        def fail(_photo: Image.Image) -> int:
+            error = next(calls)
+            if error:
+                raise error
+            return 0
+
+        monkeypatch.setattr(images, "perceptual_hash", fail)
+        assert run() == IndexResult(files=3, encoded=2, skipped=1)
+
+    def test_pipes_and_sockets_are_listed_and_never_opened(self, run: Run) -> None:
+        os.mkfifo(run.folder / "pipe.jpg")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(run.folder / "s.jpg"))
+            photos(run.folder, 1)
+            assert run() == IndexResult(files=3, encoded=1, skipped=2)
+        assert run.problems().keys() == {"pipe.jpg", "s.jpg"}
+
+    def test_a_root_that_can_t_be_read_ends_nothing(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shut, real = run.folder / "shut", os.scandir
+        photos(shut, 2)
+        photos(tmp_path / "open", 1, start=9)
+        run(shut)
+
+        def scandir(path: str) -> object:
+            if Path(path) == shut:
+                raise PermissionError(13, "Permission denied")
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        assert run(shut, tmp_path / "open") == IndexResult(files=1, encoded=1, absent=(shut,))
+        assert len(run.names()) == 3
+
+
+class TestLeftOut:
+    def test_it_is_counted_and_leaves_the_answers(self, run: Run) -> None:
+        photos(run.folder, 2)
+        photos(run.folder / "drafts", 2, start=5)
+        (run.folder / "a.CR2").touch()
+        assert run() == IndexResult(files=4, encoded=4, unsupported={"CR2": 1})
+        with run.library() as library:
+            library.exclude(run.folder, ["drafts/"])
+            assert library.index() == IndexResult(
+                files=2, unchanged=2, gone=2, ignored={"--exclude": 1}, unsupported={"CR2": 1}
+            )
+            left_out = {entry.path.name: entry.reason for entry in library.ignored()}
+            assert left_out == {"drafts": "--exclude", "a.CR2": "CR2"}
+            assert library.index([run.folder / "drafts"]).files == 0
+            library.exclude(run.folder, [])
+            assert library.index().unchanged == 4
+            library.exclude(run.folder, ["drafts/"])
+            library.remove(run.folder)
+            assert library.excluded == {}
+
+
+class TestReread:
+    def test_facts_are_read_again_and_nothing_is_encoded(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        paths = photos(run.folder, 3)
+        shutil.copy(paths[0], run.folder / "copy.png")
+        spoil(run.folder / "broken.jpg")
+        run()
+        real = images.read
+
+        def read(path: Path, size: int) -> tuple[Image.Image, PhotoFacts]:
+            photo, facts = real(path, size)
+            return photo, replace(facts, taken="2016-01-02T03:04:05")
+
+        monkeypatch.setattr(images, "read", read)
+        encoder = Counted()
+        with run.library(encoder) as library:
+            before = library.totals().photos
+            assert library.index(reread=True) == IndexResult(files=5, reread=4, skipped=1)
+            assert library.totals().photos == before
+            assert {taken for *_, taken in library.store.choices()} == {"2016-01-02T03:04:05"}
+        assert encoder.encoded == 0
+        run.check()
+
+
+def test_a_folder_in_the_other_form_of_unicode_is_the_same(run: Run) -> None:
+    composed = run.folder / unicodedata.normalize("NFC", "йод")
+    photos(composed, 2)
+    other = run.folder / unicodedata.normalize("NFD", "йод")
+    assert run(other) == IndexResult(files=2, encoded=2)
+    with run.library() as library:
+        assert library.folders == (composed,)
+        assert library.remove(other) == 2
