@@ -2,9 +2,9 @@
 
     python recipes/child_words.py
 
-Reads src/kadr/law/children.toml and simplemma's dictionaries (a development dependency), and
-takes a minute or two, for it compares their 1.5 million words with the forms. tests/law/test_words.py checks that the table in the repository is the one
-that this recipe writes.
+Reads src/kadr/law/children.toml and simplemma's dictionaries (a development dependency), and takes
+a minute or two, for it compares their 1.5 million words with the forms. tests/law/test_words.py
+checks that the table in the repository is the one that this recipe writes.
 """
 
 import json
@@ -65,9 +65,9 @@ def inflections(listed: Iterable[str], code: str) -> dict[str, str]:
     dictionary = DefaultDictionaryFactory().get_dictionary(code)
     wanted: dict[str, str] = {}
     for lemma in listed:
-        for spelling in (lemma, lemma.replace("ё", "е")):
-            wanted.setdefault(spelling, plain(lemma))
-            wanted.setdefault(dictionary.get(spelling) or spelling, plain(lemma))
+        for written in (lemma, lemma.replace("ё", "е")):
+            wanted.setdefault(written, plain(lemma))
+            wanted.setdefault(dictionary.get(written) or written, plain(lemma))
     found = {plain(form): wanted[lemma] for form, lemma in dictionary.items() if lemma in wanted}
     own = {plain(lemma): plain(lemma) for lemma in listed}
     return {form: lemma for form, lemma in (found | own).items() if " " not in form}
@@ -85,10 +85,10 @@ def neighbours(listed: Mapping[str, str]) -> list[str]:
         ):
             near[key].add(form)
     for code in LANGUAGES:
-        for word in DefaultDictionaryFactory().get_dictionary(code):
+        for written in DefaultDictionaryFactory().get_dictionary(code):
+            word = written.replace("ё", "е")
             if len(word) < spelling.SHORTEST - 1 or not word.isalpha() or not word.islower():
                 continue
-            word = word.replace("ё", "е")
             keys = (word, *_without_a_letter(word), word[:2])
             forms = {form for key in keys for form in near.get(key, ()) if form[0] == word[0]}
             if word not in listed and any(spelling.is_slip(word, form) for form in forms):
