@@ -83,10 +83,7 @@ def test_the_same_photo_uploaded_by_many_is_one(
     answers = at_once(20, lambda _: add(service, photo))
     assert {one.status_code for one in answers} == {201}
     assert len({one["id"] for answer in answers for one in answer.json()["added"]}) == 1
-    (digest,) = {one["digest"] for answer in answers for one in answer.json()["added"]}
-    assert [path.name for path in (home / "up").iterdir() if digest in path.name] == [
-        f"{digest}.jpg"
-    ]
+    assert [path.read_bytes() for path in (home / "up").iterdir()].count(photo) == 1
     assert not list((home / "up").glob(".*"))
 
 
@@ -276,7 +273,7 @@ def test_a_replaced_library_is_opened_anew(own: Path, tmp_path: Path) -> None:
         own.with_name("copy").replace(own)
         assert get(service, "/library").json()["photos"] != before
         hits = get(service, "/search", q="dog", n=200).json()["hits"]
-        assert len(hits) == 9
+        assert len(hits) == 5  # of 9, two are hidden and two in doubt
         assert "Traceback" not in service.written()
 
 
@@ -306,7 +303,7 @@ def test_two_services_of_one_library_agree(own: Path) -> None:
     with serving(own) as one, serving(own) as other:
         assert get(other, f"/photos/{shown}").status_code == 200
         with one.client() as client:
-            said = {"decision": "withdraw"}
+            said = {"decision": "withdraw", "why": "a second look"}
             assert client.post(f"{API}/review/{shown}", json=said).status_code == 200
             said = {"decision": "hide"}
             assert client.post(f"{API}/review/{shown}", json=said).json() == {"outcome": "ruled"}

@@ -8,6 +8,7 @@ from email.header import decode_header, make_header
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from kadr.errors import KadrError
 from kadr.photos import files
 
 SUFFIXES = {
@@ -89,6 +90,16 @@ def keep(folder: Path, name: str, content: bytes) -> Path:
     Raises:
         KadrError: nothing can be written there.
     """
+    try:
+        return _keep(folder, name, content)
+    except OSError as error:
+        raise KadrError(
+            f"{folder}: can't be written ({error.strerror or error}). "
+            "Free some space, or name another folder with --uploads."
+        ) from error
+
+
+def _keep(folder: Path, name: str, content: bytes) -> Path:
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
     folder.mkdir(parents=True, exist_ok=True)
     number = 1
