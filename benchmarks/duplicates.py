@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from kadr.encoders import ImageEncoder
-from kadr.library.duplicates import ALIKE
+from kadr.library.likeness import alike
 from kadr.matcher import bundle as matcher
 from kadr.photos import folders, images
 from kadr.types import Vectors
@@ -44,24 +44,16 @@ def main() -> None:
         cosines = (vectors[some] * others[0]).sum(axis=1)
         bits = np.bitwise_count(hashes[some] ^ others[1])
         far, near = np.percentile(bits, [50, 95]), np.percentile(cosines, [5, 50])
-        share = alike(cosines, bits).mean()
+        share = alike(hashes[some], others[1], cosines).mean()
         print(
             f"| {name} | {far[0]:.0f}, {far[1]:.0f} | {near[0]:.2f}, {near[1]:.2f} | {share:.0%} |"
         )
     left, right = np.triu_indices(len(photos), 1)
     cosines = (vectors @ vectors.T)[left, right]
-    bits = np.bitwise_count(hashes[left] ^ hashes[right])
     print(
-        f"\nDifferent photos told to be alike: {alike(cosines, bits).sum()} of {len(left):,} pairs"
+        f"\nDifferent photos told to be alike: "
+        f"{alike(hashes[left], hashes[right], cosines).sum()} of {len(left):,} pairs"
     )
-
-
-def alike(cosines: NDArray[np.floating], bits: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:
-    """Which pairs kadr calls near duplicates."""
-    near: NDArray[np.bool_] = np.zeros(len(bits), np.bool_)
-    for most, least in ALIKE:
-        near |= (bits <= most) & (cosines >= least)
-    return near
 
 
 def seen(encoder: ImageEncoder, photos: Sequence[Photo]) -> tuple[Vectors, NDArray[np.uint64]]:

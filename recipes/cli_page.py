@@ -24,9 +24,10 @@ HEAD = """# The command line
 Made by `python recipes/cli_page.py` from the commands themselves; a test compares the two.
 
 Exit codes: 0 all is well; 1 it ran, but found nothing or passed something over (each command says
-what); 2 wrong use or an expected error, named on stderr; 130 stopped by Ctrl+C. Results go to
-stdout, progress and problems to stderr. `kadr --install-completion` completes commands in your
-shell.
+what); 2 wrong use or an error, named on stderr in one line; 130 stopped by Ctrl+C. Results go to
+stdout, progress and problems to stderr; what they quote is escaped where it could command a
+terminal. `KADR_TRACEBACK=1` shows where an unexpected error came from. `kadr --install-completion`
+completes commands in your shell.
 """
 NAMES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
 HIDDEN = {"--install-completion", "--show-completion"}

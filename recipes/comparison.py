@@ -19,7 +19,7 @@ from kadr.encoders import vectors
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Features
 from kadr.study import compare, train
-from kadr.types import Experts, Interval
+from kadr.types import Experts, Interval, Judges, Space
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))
@@ -39,7 +39,7 @@ def encoders() -> list[train.Config]:
         for image, text in product(IMAGES, TEXTS)
     ]
     tuned = [replace(config, search=True) for config in pairs]
-    mini = [replace(base, alignment=space, search=True) for space in get_args(train.Space)]
+    mini = [replace(base, alignment=space, search=True) for space in get_args(Space)]
     others = [config for config in pairs if config != base]
     return [
         *tuned,
@@ -55,7 +55,7 @@ def label_choices() -> list[train.Config]:
     return [
         train.Config(policy=policy, judges=judges, experts=experts)
         for policy, judges, experts in product(
-            ("none", "under-16"), get_args(train.Judges), get_args(Experts)
+            ("none", "under-16"), get_args(Judges), get_args(Experts)
         )
         if judges != "crowd" or experts == "majority"
     ]

@@ -277,7 +277,8 @@ class Hit:
 
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
-    further files of the same content.
+    further files of the same content. `named`: the texts in the photo's file hold all words of the
+    query, so it matches whatever its probability.
     """
 
     image: ImageFile
@@ -286,6 +287,7 @@ class Hit:
     copies: tuple[Path, ...] = ()
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

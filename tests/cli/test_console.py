@@ -59,7 +59,9 @@ def test_letters_of_all_languages_stay(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_all_is_printed_in_one_place() -> None:
-    direct = re.compile(r"\btyper\.(echo|secho)\(|(?<!\.)\bprint\(|std(out|err)\.(buffer\.)?write\(")
+    direct = re.compile(
+        r"\btyper\.(echo|secho)\(|(?<!\.)\bprint\(|std(out|err)\.(buffer\.)?write\("
+    )
     found = {
         path.name for path in CLI.glob("*.py") if direct.search(path.read_text(encoding="utf-8"))
     }

@@ -206,7 +206,7 @@ def test_a_file_is_told_from_a_folder_that_is_missing(
     run: Callable[..., tuple[int, str, str]], wrong: Path
 ) -> None:
     photo = wrong / "photos" / "red.png"
-    said = f"kadr: {photo} is a file. Name the folder that holds it: kadr index {photo.parent}\n"
+    said = f"kadr: {photo}: a file, not a folder. Name the folder that holds it.\n"
     assert run("index", "photos/red.png", "--library", "new.kadr") == (2, "", said)
     assert not Path("new.kadr").exists()
 

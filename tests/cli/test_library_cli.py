@@ -145,7 +145,7 @@ def test_unmounted_disk_empties_no_library(
     index(photos)
     away = photos.rename(tmp_path / "away")
     result = kadr("index", "--prune", code=1)
-    assert f"{photos} isn't there or is empty" in one_line(result)
+    assert f"{photos} isn't there, is empty" in one_line(result)
     assert "kadr library remove" in result.stderr
     assert index("--prune", code=1) == {"absent": [str(photos)]}
     photos.mkdir()  # an empty mount point
@@ -651,6 +651,19 @@ def test_what_changed_since_it_was_indexed_is_not_opened(
     likeness = kadr("similar", other, "-n", "6", "--preview")
     assert changed.name not in likeness.stdout
     assert changed.name in kadr("search", "car", "-n", "6", "--at-least", "0").stdout
+
+
+def test_a_law_lists_no_path_of_what_changed(kadr: Shell, model: Path, photos: Path) -> None:
+    law = ("--policy", "under-16")
+    kadr("index", photos, "--model", model, *law)
+    changed, other, *_ = sorted(photos.iterdir())
+    kadr("review", "decide", changed, "allow", "--why", "a car", "--who", "Ann")
+    command = ("search", "car", "--at-least", "0", *law)
+    assert changed.name in kadr(*command).stdout
+    shutil.copy(other, changed)
+    result = kadr(*command, "--paths0", code=1)
+    assert result.stdout == ""
+    assert f"{changed} changed since it was indexed" in result.stderr
 
 
 def test_a_copy_stands_for_what_changed(

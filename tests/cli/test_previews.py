@@ -20,6 +20,7 @@ from PIL import Image
 
 from kadr.cli import previews
 from kadr.cli.previews import Protocol, show
+from kadr.photos import files
 
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 fcntl, struct, termios = (pytest.importorskip(name) for name in ("fcntl", "struct", "termios"))
@@ -145,6 +146,15 @@ def test_what_is_no_photo_prints_nothing(tmp_path: Path, protocol: Protocol) -> 
     for name in ("text.jpg", "pipe.jpg", "nowhere.jpg", ".", "a\0b.jpg"):
         assert not show(tmp_path / name, stream, protocol=protocol)
     assert stream.getvalue() == ""
+
+
+def test_only_what_was_indexed_is_shown(photo: Path) -> None:
+    stream, digest = io.StringIO(), files.digest(photo)
+    assert show(photo, stream, protocol="characters", digest=digest)
+    shown = stream.getvalue()
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    assert not show(photo, stream, protocol="characters", digest=digest)
+    assert stream.getvalue() == shown
 
 
 def test_nothing_goes_into_a_stream_that_is_no_terminal(photo: Path) -> None:

@@ -108,6 +108,23 @@ def test_undo_skip_help_and_the_end(kadr: Shell, store: Store) -> None:
     assert kadr("audit", "verify").stdout.startswith("The log is sound")
 
 
+def test_a_dispute_is_decided_with_a_reason(kadr: Shell, store: Store) -> None:
+    photo = review.find(store, str(kadr.home / "photos" / "c.png"))
+    review.decide(store, photo, review.ruling("allow", "Anna"))
+    review.decide(store, photo, review.ruling("hide", "Boris"))
+    result = typed(kadr, "h\nq\n", "--who", "Clara")
+    assert "disputed by Boris" in result.stdout
+    assert "needs a reason: write why" in result.stdout
+    assert "left as it is" in result.stdout
+    assert store.request(photo) is not None
+    result = kadr("review", "decide", photo, "withdraw", "--why", " ", "--who", "Clara", code=2)
+    assert "needs a reason" in one_line(result)
+    typed(kadr, "h\nu\nh\nq\n", "--who", "Clara", "--why", "she is 12")
+    assert decisions(store)["c.png"] == ("hide", "Clara", "she is 12")
+    assert store.request(photo) is None
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
 def test_somebody_else_was_faster(kadr: Shell, store: Store) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kadr.cli.main", "review", "--who", "Anna"],
@@ -293,7 +310,7 @@ def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
 def test_file_that_is_no_sheet_is_named(kadr: Shell, store: Store) -> None:
     assert "gone.csv: can't be read" in one_line(kadr("review", "import", "gone.csv", code=2))
     (kadr.home / "x.csv").write_bytes("вердикт".encode("cp1251"))
-    assert "x.csv isn't UTF-8" in one_line(kadr("review", "import", "x.csv", code=2))
+    assert "x.csv: can't be read" in one_line(kadr("review", "import", "x.csv", code=2))
     (kadr.home / "x.csv").write_text("a,b\n")
     assert "x.csv has no columns" in one_line(kadr("review", "import", "x.csv", code=2))
 
@@ -339,7 +356,8 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
         kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
     told = json.loads(kadr("audit", "verify", "--json").stdout)
     assert (told["lines"], told["problems"]) == (2, [])
-    early = json.loads(kadr("audit", "show", "--json").stdout)["entries"][0]["hash"]
+    first = json.loads(kadr("audit", "show", "--json").stdout)["entries"][0]
+    early, digest = first["hash"], first["facts"]["photo"]
     assert kadr("audit", "verify", "--contains", early).stdout.endswith(f"{told['last']}\n")
     assert "no entry has the hash" in kadr("audit", "verify", "--contains", "ab", code=1).stdout
     with closing(sqlite3.connect(store.path)) as base, base:
@@ -347,7 +365,8 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
     result = kadr("audit", "verify", code=1)
     assert result.stdout.splitlines() == [
         "entry 2: was changed",
-        f"Problems: 1. Entries: 2, the last one's hash: {told['last']}",
+        f"{digest}: the decision isn't the log's",
+        f"Problems: 2. Entries: 1, the last one's hash: {early}",
     ]
     place = store.path
     assert "Problems" in kadr("audit", "--library", place, "verify", code=1).stdout
@@ -360,8 +379,15 @@ def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: 
         kadr("review", "decide", "photos/a.png", "hide", "--why", "x", "--who", who)
     file = tmp_path / "log.jsonl"
     assert kadr("audit", "export", file).stderr == f"Entries in {file}: 2\n"
+    assert file.stat().st_mode & 0o077 == 0
     lines = file.read_bytes().splitlines(keepends=True)
     shown = json.loads(kadr("audit", "show", "--json").stdout)["entries"]
     assert [json.loads(line) for line in lines] == shown
     assert [chain.from_line(line) for line in lines] == list(store.entries())
     assert kadr("audit", "export", "-").stdout == file.read_text()
+    assert kadr("audit", "verify", "--log", file).stdout.startswith("The log is sound")
+    kadr("review", "decide", "photos/b.png", "hide", "--why", "x", "--who", "Anna")
+    assert kadr("audit", "verify", "--log", file).stdout.startswith("The log is sound")
+    file.write_bytes(lines[0] + lines[1].replace(b"Boris", b"Clara"))
+    assert "line 2: was changed" in kadr("audit", "verify", "--log", file, code=1).stdout
+    assert "can't be read" in one_line(kadr("audit", "verify", "--log", "none.jsonl", code=2))

@@ -144,6 +144,14 @@ def test_what_is_wrong_is_said(store: Store) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["time", "event", "facts", "previous"])
+def test_a_changed_entry_is_not_believed(store: Store, column: str) -> None:
+    """Though its hash and its seal are the library's."""
+    fill(store, 3)
+    execute(store, f"UPDATE audit SET {column} = '{{}}' WHERE sequence = 2")
+    assert [entry.sequence for entry in audit.entries(store)] == [1, 3]
+
+
 def forge(store: Store, event: str, facts: dict[str, object], seal: str = "") -> None:
     """Add an entry that fits the chain, and name it as the end, without knowing the key."""
     last = list(audit.entries(store))[-1]

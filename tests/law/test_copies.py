@@ -170,7 +170,7 @@ def test_a_person_decides_about_copies(library: Library) -> None:
     assert names_hidden(library) == {"original", *CHANGES} - {"grey"}
     review.decide(library.store, digest, ALLOW, HIDE)
     assert names_hidden(library) == set(), "with the photo, its copies are seen again"
-    review.decide(library.store, other, replace(HIDE, who="b", why="I know them"), ALLOW)
+    review.decide(library.store, other, replace(HIDE, who="b", why="a child"), ALLOW)
     assert copy in hidden(library.store, LAW, [original, copy])
 
 
@@ -204,7 +204,6 @@ def test_the_hash_of_a_turned_photo_is_known(seed: int, quarter: int, *, mirrore
     ways = hashes.turned(np.array([images.perceptual_hash(image)], np.uint64))[0]
     apart = np.bitwise_count(ways ^ np.uint64(images.perceptual_hash(turned)))
     assert apart.min() <= 12
-    assert (apart <= 12).sum() == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -242,7 +241,7 @@ def test_what_is_visible_is_what_the_verdict_shows(
             policy,
             known[n],
             ruled[n],
-            held=any(suspect(of) for copy, of in pairs if copy == n != of),
+            copies=any(suspect(of) for copy, of in pairs if copy == n != of),
         )
         for n in everything
     }

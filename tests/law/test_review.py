@@ -344,7 +344,7 @@ def test_decisions_outlast_names_pruning_and_models(tmp_path: Path) -> None:
         matcher = colour_matcher(seed)
         with closing(open_store(place, create=True)) as store, store.writing():
             ingest.adopt(store, matcher, "")
-            ingest.ingest(store, matcher, [photos], prune=prune)
+            ingest.ingest(store, matcher, [photos], ingest.IndexOptions(prune=prune))
 
     def shown() -> dict[str, str]:
         with closing(open_store(place)) as store:

@@ -293,8 +293,9 @@ class TestGone:
                 assert library.index(prune=True) == IndexResult(absent=(run.folder,))
             assert library.totals().photos == 3
             assert library.search("red").hits == ()
+            assert library.index([run.folder]) == IndexResult(absent=(run.folder,))
             with pytest.raises(DataError, match="no such folder"):
-                library.index([run.folder])
+                library.index([tmp_path / "none"])
         away.rename(run.folder)
         assert run() == IndexResult(files=3, unchanged=3)
         assert len(run.names()) == 3
@@ -568,7 +569,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 14;\n" + _schema()
+            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 20;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()
@@ -683,6 +684,7 @@ class Children:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, pause: float = 0.0, gate: Path | None = None) -> subprocess.Popen[str]:
+        paths = str(PLUGINS), os.environ.get("PYTHONPATH")
         child = subprocess.Popen(
             [
                 *(sys.executable, "-W", "error", "-c", CHILD),
@@ -690,7 +692,7 @@ class Children:
             ],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         self.started.append(child)
         assert self.says(child) == "ready"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,11 @@ def test_read_passes_over_blank_lines_and_comments() -> None:
 def test_read_names_the_line() -> None:
     with pytest.raises(KadrError, match=r"^Line 3: Nothing follows the \+"):
         read(["dog\n", "\n", "cat +\n"])
+
+
+def test_letters_with_marks_are_the_same_however_they_were_typed() -> None:
+    composed, apart = (unicodedata.normalize(form, "чёрный йорк + café") for form in ("NFC", "NFD"))
+    assert composed != apart
+    assert [part.text for part in parse([apart]).parts] == ["чёрный йорк", "café"]
+    assert parse([apart]).parts == parse([composed]).parts
+    assert Part(1.0, apart, None) == Part(1.0, composed, None)

@@ -1,8 +1,10 @@
 """Searching: candidates by similarity, order by probability, pages, and what the law refuses."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -15,14 +17,14 @@ from kadr.encoders import load_text_encoder
 from kadr.errors import ImageError, LibraryError
 from kadr.law.policy import PRESETS, Policy
 from kadr.library import ranking
-from kadr.library.library import Library
+from kadr.library.library import Library, resolved
 from kadr.library.queries import Expression, Part, parse
 from kadr.library.ranking import CANDIDATES
-from kadr.library.search import Page, Searcher, check_encoder
+from kadr.library.search import Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
 from kadr.types import Answer, Filters, Vectors
-from libraries import FACTS, colour_matcher, digest, fill, new_file, paint, vectors_of
+from libraries import FACTS, assess, colour_matcher, digest, fill, new_file, paint, vectors_of
 
 FREE, LAW = PRESETS["none"], PRESETS["under-16"]
 ENCODER = "fake-colour-grid-4x4"
@@ -504,6 +506,58 @@ class TestPictures:
         assert names(answer)[0] in {"04.png", "copy.png"}
 
 
+class TestWrittenTexts:
+    """What somebody wrote into a photo's file finds it, whatever it shows."""
+
+    @pytest.fixture
+    def titled(self, scorer: Matcher, store: Store, tmp_path: Path) -> Store:
+        """Thirty photos; the ninth and the last have texts."""
+        texts = {8: ("Anna's WEDDING", "Свадьба в мае"), 29: ("wedding",)}
+        vectors = random_vectors(30)
+        paths = fill(store, vectors, scorer, tmp_path)
+        for row, said in texts.items():
+            facts = replace(FACTS, texts=said)
+            store.keep([NewPhoto(digest(paths[row]), None, facts, 0, vectors[row])], [])
+        return store
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("wedding", {"00008.jpg", "00029.jpg"}),
+            ("Wedding, Anna", {"00008.jpg"}),
+            ("свадьба", {"00008.jpg"}),
+            ("в МАЕ", {"00008.jpg"}),
+            ("wed", set()),
+            ("a red wedding", set()),
+        ],
+    )
+    def test_photos_with_all_words_come_first_and_match(
+        self, scorer: Matcher, titled: Store, query: str, found: set[str]
+    ) -> None:
+        answer = ask(searcher(scorer, titled), query, at_least=1.0)
+        named = {hit.image.path.name for hit in answer.hits if hit.named}
+        assert named == found
+        assert {hit.image.path.name for hit in answer.hits[: len(found)]} == found
+        assert answer.matches == bool(found) or not answer.hits
+        assert all(is_match(answer, hit) == hit.named for hit in answer.hits)
+
+    def test_pages_and_filters_keep_the_order(self, scorer: Matcher, titled: Store) -> None:
+        with patch.object(ranking, "CANDIDATES", 4):
+            found = searcher(scorer, titled)
+            order = whole(found, "wedding")
+            assert set(order[:2]) == {"00008.jpg", "00029.jpg"}
+            assert sorted(order) == [f"{n:05}.jpg" for n in range(30)]
+            assert paged(found, "wedding", 3) == order
+            assert whole(found, "wedding", filters=Filters(kind="jpeg")) == order
+            assert whole(found, "wedding", filters=Filters(kind="png")) == []
+
+    def test_a_hidden_photo_s_texts_find_nothing(self, scorer: Matcher, titled: Store) -> None:
+        assess(titled, {9: 1.0})
+        answer = ask(searcher(scorer, titled, LAW), "wedding", 30)
+        assert [hit.image.path.name for hit in answer.hits if hit.named] == ["00029.jpg"]
+        assert "00008.jpg" not in names(answer)
+
+
 class TestExplained:
     def test_each_hit_has_its_words(self, library: Library) -> None:
         answer = library.search("red dog", 5)
@@ -609,3 +663,23 @@ def test_every_photo_has_two_russian_queries() -> None:
     photos = [query_id.partition("#")[0] for query_id, _ in lines]
     assert len({query_id for query_id, _ in lines}) == len(lines) == 200
     assert all(photos.count(photo) == 2 for photo in photos)
+
+
+def test_folders_and_cameras_are_compared_in_one_unicode_form(
+    scorer: Matcher, store: Store, tmp_path: Path
+) -> None:
+    forms: list[Literal["NFC", "NFD"]] = ["NFC", "NFD"]
+    for form, other in (forms, reversed(forms)):
+        folder = tmp_path / form / unicodedata.normalize(form, "Фойе café")
+        (path,) = fill(store, random_vectors(1), scorer, folder)
+        facts = replace(FACTS, camera=unicodedata.normalize(form, "Ёлка-М"))
+        store.keep([NewPhoto(digest(path), None, facts, 0, random_vectors(1)[0])], [])
+        asked = Filters(
+            folder=tmp_path / form / unicodedata.normalize(other, "Фойе café"),
+            camera=unicodedata.normalize(other, "ёлка"),
+        )
+        (hit,) = ask(searcher(scorer, store), filters=asked).hits
+        assert hit.image.path == path
+        assert resolved(asked.folder or tmp_path) == folder
+    nowhere = Filters(folder=tmp_path / "Фойе")
+    assert ask(searcher(scorer, store), filters=nowhere).hits == ()

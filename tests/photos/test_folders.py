@@ -82,8 +82,8 @@ def test_scan_takes_no_folder_for_a_photo(tmp_path: Path) -> None:
 
 def test_scan_of_no_folder_says_so(tmp_path: Path) -> None:
     touch(tmp_path, "file.jpg")
-    for path in (tmp_path / "none", tmp_path / "file.jpg"):
-        with pytest.raises(DataError, match="no such folder"):
+    for path, what in ((tmp_path / "none", "no such folder"), (tmp_path / "file.jpg", "a file")):
+        with pytest.raises(DataError, match=what):
             list(folders.scan(path))
 
 

@@ -472,6 +472,25 @@ def test_sheet_of_a_refused_search_shows_its_notice(tmp_path: Path, suffix: str)
         assert "No photo was found." in silent.read_text("utf-8")
 
 
+@pytest.mark.parametrize("suffix", [".html", ".png"])
+def test_a_sheet_ends_with_the_disclaimer_where_photos_are_hidden(
+    tmp_path: Path, photos: dict[str, Path], suffix: str
+) -> None:
+    """Once, after the photos, however many there are; so it tells nothing of those hidden."""
+    free, withheld, none = (tmp_path / f"{name}{suffix}" for name in ("free", "withheld", "none"))
+    found = answer(list(photos.values()))
+    write_sheet("a dog", found, free)
+    write_sheet("a dog", replace(found, withheld=DISCLAIMERS["en"]), withheld)
+    write_sheet("a dog", Answer((), "No photo.", withheld=DISCLAIMERS["en"]), none)
+    assert free.read_bytes() != withheld.read_bytes()
+    if suffix == ".html":
+        assert DISCLAIMERS["en"] not in free.read_text("utf-8")
+        for path in (withheld, none):
+            text = path.read_text("utf-8")
+            assert text.count(DISCLAIMERS["en"]) == 1
+            assert text.index(DISCLAIMERS["en"]) > text.rfind("<img")
+
+
 def test_sheet_of_unknown_suffix_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(KadrError, match=r"sheet\.gif: a contact sheet ends in \.html") as caught:
         write_sheet("a dog", Answer(()), tmp_path / "sheet.gif")

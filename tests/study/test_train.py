@@ -28,9 +28,9 @@ from kadr.matcher.bundle import MANIFEST, WEIGHTS
 from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Relevance
 from kadr.study import encoded
-from kadr.study.train import Config, Judges, Trained, fit_alignment, gather, split, train
+from kadr.study.train import Config, Trained, fit_alignment, gather, split, train
 from kadr.study.train import learn as learn_head
-from kadr.types import Dataset, Judgement, Label
+from kadr.types import Dataset, Judgement, Judges, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 

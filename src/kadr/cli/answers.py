@@ -156,14 +156,8 @@ def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
     What is copied is what was indexed: a copy with another digest is taken away again.
     """
     wanted = list(dict.fromkeys(photos))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        count = sum(_copy(photo, folder) for photo in wanted)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise KadrError(
-            f"{folder}: photos can't be copied there ({reason}). Name another folder."
-        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    count = sum(_copy(photo, folder) for photo in wanted)
     note(f"{'1 photo was' if count == 1 else f'{count:,} photos were'} copied to {folder}")
 
 
@@ -213,13 +207,8 @@ def print_groups(groups: Sequence["Group"]) -> None:
     if not groups:
         say("No duplicates")
     elif sys.stdout.isatty():
-        files = sum(len(group_paths(group)) for group in groups)
-        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints all but the best of each.")
-
-
-def group_paths(group: "Group") -> list[Path]:
-    """All paths of a group, the biggest photo's first."""
-    return [path for photo in group.photos for path in photo.paths]
+        files = sum(len(photo.paths) for group in groups for photo in group.photos)
+        hint(f"{len(groups):,} groups, {files:,} files. --paths0 prints those that are spare.")
 
 
 def group_as_json(group: "Group") -> list[dict[str, Any]]:
@@ -230,6 +219,7 @@ def group_as_json(group: "Group") -> list[dict[str, Any]]:
             "width": photo.facts.width,
             "height": photo.facts.height,
             "digest": photo.digest,
+            "spare": path in group.spare,
         }
         for photo in group.photos
         for path in photo.paths

@@ -11,7 +11,6 @@ import typer
 from kadr.cli.console import note, print_bytes, print_json, say
 from kadr.cli.options import JsonFlag, LibraryOption
 from kadr.cli.outputs import check_file
-from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.stores import Store
@@ -58,7 +57,7 @@ def verify_command(
     """
     from kadr.law import audit, proof
 
-    exported = None if log is None else _read(log)
+    exported = None if log is None else log.read_bytes()
     with opened(library) as store, store.reading():
         problems, hashes = proof.verify(store), [entry.hash for entry in audit.entries(store)]
         if exported is not None:
@@ -74,14 +73,6 @@ def verify_command(
         known = f", the last one's hash: {last}" if last else ""
         say(*problems, f"{state}. Entries: {len(hashes):,}{known}")
     raise typer.Exit(1 if problems else 0)
-
-
-def _read(log: Path) -> bytes:
-    try:
-        return log.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise KadrError(f"{log}: can't be read ({reason}). Name a log.") from error
 
 
 @app.command("show")

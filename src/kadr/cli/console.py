@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from kadr.cli.settings import Settings
+from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.encoders.vectors import VectorCache
@@ -93,6 +94,20 @@ def print_bytes(data: bytes) -> None:
     """Print bytes as they are."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def read_text(file: Path) -> str:
+    """A text file in UTF-8; - is standard input.
+
+    Raises:
+        KadrError: it can't be read.
+    """
+    is_stdin = str(file) == "-"
+    try:
+        return sys.stdin.read() if is_stdin else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        name = "standard input" if is_stdin else file
+        raise KadrError(f"{name}: can't be read ({error}). Name a text file in UTF-8.") from error
 
 
 class Progress(Protocol):

@@ -1,8 +1,7 @@
 """kadr index: progress, result, and watching folders."""
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from kadr.library.ingest import IndexCallbacks, IndexResult
     from kadr.library.library import Library
 
-QUIET = 500
-"""Milliseconds without a change before a watched folder is indexed again."""
-PATIENCE = 3000
-"""Milliseconds after which it is indexed although changes go on."""
-
 
 @dataclass(frozen=True)
 class IndexOptions:
@@ -34,6 +28,12 @@ class IndexOptions:
     retry: Annotated[bool, typer.Option("--retry", help="Read again what could not be read.")] = (
         False
     )
+    reread: Annotated[
+        bool,
+        typer.Option(
+            "--reread", help="Read again what files say of themselves: dates, places, words."
+        ),
+    ] = False
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Encode all photos again, where --model is another.")
     ] = False
@@ -49,6 +49,13 @@ def index_command(
     library: LibraryOption = None,
     model: LibraryModelOption = None,
     options: IndexOptions,
+    exclude: Annotated[
+        tuple[str, ...],
+        typer.Option(help="Leave out what this pattern matches, as in .gitignore; remembered."),
+    ] = (),
+    no_exclude: Annotated[
+        bool, typer.Option("--no-exclude", help="Forget the patterns remembered before.")
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
     ] = False,
@@ -59,17 +66,22 @@ def index_command(
 
     Only what is new or changed is read: renamed, moved and copied photos cost no decoding, and a
     run with nothing to do takes a moment. Stopped by Ctrl-C, it goes on where it was. Photos are
-    never changed, and never leave this machine. Hidden files and folders, links to folders, and
-    files that aren't named as photos are passed over. Exits 1 where a folder of the library isn't
-    there.
+    never changed, and never leave this machine. Hidden and system folders, links to folders, and
+    what --exclude or a file .kadrignore matches are left out; kadr library ignored lists them.
+    Exits 1 where a folder of the library isn't there.
     """
-    from kadr.library.library import Library, resolved
+    from kadr.library.library import Library, default_path, resolved
+    from kadr.photos.ignore import compiled
 
     chosen = [resolved(folder) for folder in folders or ()]
-    for folder in chosen:
-        _check(folder)  # before a library is made for nothing
+    _check(library or default_path(), chosen)
+    compiled(exclude)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
+        if exclude or no_exclude:
+            for folder in chosen or opened.folders:
+                kept = () if no_exclude else opened.excluded.get(folder, ())
+                opened.exclude(folder, (*kept, *exclude))
         if watch:
             _follow(opened, chosen or opened.folders, options, as_json=as_json)
         result, seconds = _index(opened, chosen, options)
@@ -77,13 +89,22 @@ def index_command(
     raise typer.Exit(1 if result.absent else 0)
 
 
-def _check(folder: Path) -> None:
-    if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
-        raise DataError(
-            f"{folder} is a file. Name the folder that holds it: kadr index {folder.parent}"
-        )
-    if not os.path.isdir(folder):  # noqa: PTH112
-        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
+def _check(library: Path, folders: Sequence[Path]) -> None:
+    """Check folders before a library is made for nothing; those that it knows may be unplugged.
+
+    Raises:
+        DataError: a folder that it doesn't know isn't there.
+    """
+    from kadr.library.library import Library
+    from kadr.photos.folders import check
+
+    known: tuple[Path, ...] = ()
+    if library.exists():
+        with Library.open(library, create=False) as opened:
+            known = opened.folders
+    for folder in folders:
+        if folder not in known:
+            check(folder)
 
 
 def _follow(
@@ -92,21 +113,23 @@ def _follow(
     """Index folders, then whatever changes in them, until stopped.
 
     Raises:
-        LibraryError: the folders can't be watched.
+        LibraryError: the library is gone.
     """
-    there = [folder for folder in folders if folder.is_dir()]
-    changes = _changes(there, library.path)
-    next(changes)  # from here on nothing is missed
+    from kadr.library.watch import watch
+
+    watched = watch(folders, library.path, library.rules, warn)
+    next(watched)  # from here on nothing is missed
     _print(library, *_index(library, folders, options), as_json=as_json)
-    note(f"Following {'1 folder' if len(there) == 1 else f'{len(there)} folders'}. Ctrl-C stops.")
+    count = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
+    note(f"Following {count}. Ctrl-C stops.")
     again = IndexOptions(prune=options.prune)
-    for paths in changes:
-        touched = _touched(paths, there)
-        if touched:
-            with suppress(DataError):  # it is gone by now, which is the next change
-                result, seconds = _index(library, touched, again)
-                if result.files != result.unchanged or result.gone or result.pruned:
-                    _print(library, result, seconds, as_json=as_json)
+    for changed in watched:
+        if not library.path.exists():
+            raise LibraryError(f"{library.path} is gone. Bring it back, and run kadr index again.")
+        with suppress(DataError):  # it is gone by now, which is the next change
+            result, seconds = _index(library, changed, again)
+            if result.files != result.unchanged or result.gone or result.pruned:
+                _print(library, result, seconds, as_json=as_json)
 
 
 def _index(
@@ -147,7 +170,7 @@ def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json
         _print_counts(library.path, result, seconds)
     for folder in result.absent:
         warn(
-            f"{folder} isn't there or is empty, as a disk that isn't mounted is. "
+            f"{folder} isn't there, is empty or can't be read, as a disk that is unplugged. "
             "What the library knows of it was kept; kadr library remove forgets it."
         )
 
@@ -156,6 +179,7 @@ def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
         "new": result.encoded,
         "renamed, moved or copied": result.known,
+        "read again": result.reread,
         "unchanged": result.unchanged,
         "no longer there": result.gone if not result.pruned else 0,
         "forgotten": result.pruned,
@@ -164,6 +188,11 @@ def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
     say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
+    if result.unsupported:
+        say(f"Can't be read, so left out: {_by_group(result.unsupported)}")
+    if result.ignored:
+        reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.ignored.items()))
+        say(f"Ignored: {', '.join(reasons)}. kadr library ignored lists them.")
     if result.skipped:
         hint("What was skipped, and why: kadr library problems")
     if result.gone and not result.pruned:
@@ -172,40 +201,16 @@ def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
         hint("Now search: kadr search what you look for")
 
 
-def _changes(folders: Sequence[Path], library: Path) -> Iterator[set[Path]]:
-    """Paths that changed, without the library's own files; the first set is empty and immediate."""
-    from watchfiles import watch
+def _by_group(unsupported: Mapping[str, int]) -> str:
+    """Such as "6 RAW (3 CR2, 2 NEF, 1 ARW), 1 video (1 MP4)"."""
+    from kadr.photos import kinds
 
-    if not folders:
-        raise LibraryError("No folder of the library is there, so none can be followed.")
-    own = library.resolve()
-    try:
-        for changes in watch(
-            *folders,
-            watch_filter=None,
-            debounce=PATIENCE,
-            step=QUIET,
-            rust_timeout=QUIET,
-            yield_on_timeout=True,
-            raise_interrupt=True,
-            ignore_permission_denied=True,
-        ):
-            paths = {Path(path) for _, path in changes}
-            yield {p for p in paths if not (p.parent == own.parent and p.name.startswith(own.name))}
-    except (OSError, RuntimeError) as error:
-        raise LibraryError(
-            f"The folders can't be followed ({error}). Linux allows more with sysctl "
-            "fs.inotify.max_user_watches; or run kadr index now and then."
-        ) from error
-
-
-def _touched(paths: Iterable[Path], folders: Sequence[Path]) -> list[Path]:
-    """The folders to index again: the nearest that exist, none inside another."""
-    parents = set()
-    for path in paths:
-        parent = path.parent
-        while not parent.is_dir() and parent != parent.parent:
-            parent = parent.parent
-        if any(parent.is_relative_to(folder) for folder in folders):
-            parents.add(parent)
-    return sorted(p for p in parents if not any(q in parents for q in p.parents))
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for format_, count in sorted(unsupported.items(), key=lambda item: (-item[1], item[0])):
+        kind = kinds.by_name(f"x.{format_}")
+        groups.setdefault(kind.group if kind else "other", []).append((format_, count))
+    return ", ".join(
+        f"{sum(count for _, count in formats):,} {group}"
+        f" ({', '.join(f'{count:,} {format_}' for format_, count in formats)})"
+        for group, formats in groups.items()
+    )

@@ -56,6 +56,25 @@ def problems_command(library: LibraryOption = None, as_json: JsonFlag = False) -
     raise typer.Exit(1 if problems else 0)
 
 
+@app.command("ignored")
+def ignored_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
+    """List what indexing leaves out below the library's folders, and why.
+
+    Hidden and system folders, links to folders, what a .kadrignore or --exclude matches, and files
+    of formats that can't be read, such as RAW and video. A folder stands for all that is in it.
+    """
+    from kadr.library.library import Library
+
+    with Library.open(library, create=False) as opened:
+        entries, patterns = list(opened.ignored()), opened.excluded
+    if as_json:
+        left_out = [{"path": one.path, "why": one.met, "reason": one.reason} for one in entries]
+        print_json({"ignored": left_out, "excluded": patterns})
+        return
+    say(*(f"{one.path}: {one.reason}" for one in entries))
+    say(*(f"{folder} --exclude {' '.join(lines)}" for folder, lines in patterns.items()))
+
+
 @app.command("remove")
 def remove_command(
     folder: Annotated[Path, typer.Argument(help="The folder to forget; its photos stay.")],

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kadr.cli.audit import opened
-from kadr.cli.console import hint, load_policy, note, print_json, printable, say, warn
+from kadr.cli.console import hint, load_policy, note, print_json, printable, read_text, say, warn
 from kadr.cli.options import LAW, CountryOption, JsonFlag, LibraryOption, inherited
 from kadr.cli.outputs import check_file
-from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.law.review import Doubt
@@ -114,13 +113,7 @@ def import_command(
     from kadr.cli.session import OUTCOMES
     from kadr.law import reviewers
 
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise KadrError(f"{file}: can't be read ({reason}). Name a sheet.") from error
-    except UnicodeDecodeError as error:
-        raise KadrError(f"{file} isn't UTF-8. Save it as CSV UTF-8.") from error
+    text = read_text(file)
     with opened(library) as store:
         imported = reviewers.from_csv(store, text, printable(file), _user(who))
     if as_json:

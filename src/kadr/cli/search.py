@@ -1,6 +1,5 @@
 """Commands that look into a photo library: search, similar, duplicates."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli import answers
-from kadr.cli.console import hint, load_policy, print_json, progress, say, warn
+from kadr.cli.console import hint, load_policy, print_json, progress, read_text, say, warn
 from kadr.cli.options import (
     HOW,
     FilterOptions,
@@ -176,19 +175,30 @@ def similar_command(
 @grouped
 def duplicates_command(
     *,
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="With --distinct: photos that are no duplicates.")
+    ] = None,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Remember that these photos are no duplicates.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take --distinct back for them.")] = False,
     library: LibraryOption = None,
     paths0: Paths0Flag = False,
     law: LawOptions,
     as_json: JsonFlag = False,
 ) -> None:
-    """List groups of photos that are the same or nearly so; the biggest of each comes first.
+    """List groups of photos that are copies: resized, recompressed, turned, a little cut.
 
-    Nothing is deleted. --paths0 prints all but the first of each group. Exits 1 where there are
-    none.
+    Nothing is deleted. The one to keep comes first: as the camera wrote it, then the biggest.
+    --paths0 prints those that are spare, of which nothing would be lost: each shows what the first
+    shows, in no more pixels, and its file says no more. Exits 1 where there is no group.
     """
     from kadr.library.library import Library
 
     _check_output(OutputOptions(paths0=paths0), as_json=as_json)
+    if photos or distinct:
+        _remember_distinct(library, photos or [], distinct=distinct, undo=undo)
+        return
     policy = load_policy(law.policy, law.country)
     with Library.open(library, policy=policy, create=False) as opened, progress() as report:
         groups = opened.duplicates(partial(report, "compared"))
@@ -196,10 +206,23 @@ def duplicates_command(
         shown = [answers.group_as_json(group) for group in groups]
         print_json({"policy": policy.name, "groups": shown})
     elif paths0:
-        answers.print_raw(p for group in groups for p in answers.group_paths(group)[1:])
+        answers.print_raw(path for group in groups for path in group.spare)
     else:
         answers.print_groups(groups)
     raise typer.Exit(0 if groups else 1)
+
+
+def _remember_distinct(
+    library: Path | None, photos: Sequence[Path], *, distinct: bool, undo: bool
+) -> None:
+    from kadr.library.library import Library, resolved
+
+    if not distinct:
+        raise KadrError("Photos are named with --distinct only: kadr duplicates --distinct A B")
+    with Library.open(library, create=False) as opened:
+        opened.set_distinct([resolved(photo) for photo in photos], distinct=not undo)
+    what = "They may be duplicates again" if undo else "Remembered: no duplicates of one another"
+    say(f"{what} ({len(photos)} photos).")
 
 
 def _check_output(output: OutputOptions, *, as_json: bool) -> None:
@@ -224,13 +247,9 @@ def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
         return [queries.parse(words)]
     if words:
         raise KadrError("Give queries on the command line or in a file, not both.")
-    name = "standard input" if str(file) == "-" else str(file)
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KadrError(f"{name}: can't be read ({error}). Name a text file in UTF-8.") from error
-    expressions = queries.read(text.splitlines())
+    expressions = queries.read(read_text(file).splitlines())
     if not expressions:
+        name = "standard input" if str(file) == "-" else file
         raise KadrError(f"{name} holds no query. Write one a line.")
     return expressions
 

@@ -180,7 +180,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
 
     app = create_app(service)  # errors are reported before anything listens
     if service.uploads is not None:
-        _make(service.uploads)
+        service.uploads.mkdir(parents=True, exist_ok=True)
     listening = server.listen(host, port)
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - it is compared
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
@@ -199,15 +199,6 @@ def _show(address: str) -> bool:
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         return False
     return webbrowser.open(address)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KadrError(
-            f"{folder}: can't be made ({error.strerror or error}). Name another folder."
-        ) from error
 
 
 def _anonymous(

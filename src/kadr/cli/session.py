@@ -85,24 +85,40 @@ class Session:
             say(_KEYS)
 
     def _decide(self, decision: "Decision") -> None:
-        from kadr.law import review
+        from kadr.law.review import MissingReasonError
 
-        doubt = self.doubts[self.place]
-        ruling = review.ruling(decision, self.who, self.why)
-        outcome = review.decide(self.store, doubt.digest, ruling, over=doubt.ruling)
-        say(f"  {decision}" + ("" if outcome == "ruled" else f": {OUTCOMES[outcome]}"))
+        outcome: Outcome | None
+        try:
+            outcome = self._rule(decision, self.why)
+        except MissingReasonError as error:
+            say(f"  {error}")
+            why = _reason()
+            outcome = self._rule(decision, why) if why else None
+        told = "left as it is" if outcome is None else decision
+        say(f"  {told}" + (f": {OUTCOMES[outcome]}" if outcome not in {"ruled", None} else ""))
         if outcome == "ruled":
             self.decided.append(self.place)
         self.place += 1
 
+    def _rule(self, decision: "Decision", why: str) -> "Outcome":
+        from kadr.law import review
+
+        doubt = self.doubts[self.place]
+        ruling = review.ruling(decision, self.who, why)
+        return review.decide(self.store, doubt.digest, ruling, over=doubt.ruling)
+
     def _undo(self) -> None:
         from kadr.law import review
+        from kadr.law.review import NoDecisionError, OvertakenError
 
         if not self.decided:
             say("Nothing to undo")
             return
         self.place = self.decided.pop()
-        review.undo(self.store, self.doubts[self.place], self.who)
+        try:
+            review.undo(self.store, self.doubts[self.place], self.who)
+        except (NoDecisionError, OvertakenError) as error:
+            say(f"  {error}")
 
 
 def _key() -> str:
@@ -114,6 +130,17 @@ def _key() -> str:
         return typer.getchar().lower().translate(_CYRILLIC)
     except (EOFError, KeyboardInterrupt):  # what was decided is kept
         return "q"
+
+
+def _reason() -> str:
+    """A line of the terminal; nothing where nobody is there to write one."""
+    if not sys.stdin.isatty():
+        return ""
+    try:
+        why: str = typer.prompt("  Why", default="", show_default=False)
+    except typer.Abort:
+        return ""
+    return why.strip()
 
 
 def _lines(doubt: "Doubt") -> list[str]:

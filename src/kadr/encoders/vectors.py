@@ -144,7 +144,7 @@ def identify(
         except OSError as error:
             skipped.append(Skipped(path, f"can't be read: {error.strerror or error}"))
             continue
-        state = (status.st_size, status.st_mtime_ns)
+        state = photo_files.stamp(status)
         if where in known and known[where][:2] == state:
             files.append(ImageFile(path.relative_to(root).as_posix(), known[where][2], path))
             continue

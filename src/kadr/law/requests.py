@@ -37,7 +37,7 @@ _UNDER = (
     rf"(?:not|no) (?:older|more) than {_NUMBER}(?: {_YEARS}(?: (?:old|of age))?)?",
     rf"(?:under|below|before) the age of {_NUMBER}",
     rf"(?:under|below|up to|<) {_NUMBER} {_YEARS}",
-    rf"{_PEOPLE} (?:\w+ ){{0,2}}(?:under|below|up to|<) {_NUMBER}\b",
+    rf"{_PEOPLE} (?:up to|<) {_NUMBER}{_MORE}",
     rf"(?:under|below) {_NUMBER}{_MORE}",
     rf"under {_NUMBER}s",
     rf"(?:младше|моложе|юнее|не старше|меньше чем|не достиг[а-я]+) {_NUMBER}(?: {_LET})?",
@@ -46,7 +46,7 @@ _UNDER = (
 )
 _AGED = (
     rf"{_NUMBER} {_YEARS}(?: olds?| of age| young)",
-    rf"{_NUMBER} ?(?:yo|y o|y / o)s?",
+    rf"{_NUMBER} ?(?:yos?|y o|y / o|y \. o(?: \.)?)",
     rf"(?:aged?|ages) (?:of |from |between )?{_NUMBER}(?! (?:feet|meters|metres))",
     rf"between {_NUMBER} and \w+ {_YEARS}",
     rf"{_NUMBER} (?:to|or|and|-|–) \w+ {_YEARS}(?: olds?| of age)",

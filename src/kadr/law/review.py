@@ -39,6 +39,10 @@ class NoDecisionError(KadrError):
     """A decision was to be taken back where nobody has decided."""
 
 
+class OvertakenError(KadrError):
+    """A decision was to be undone that another person has replaced since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A photo that a person must look at: where it lies, what is known of it, who asked."""
@@ -237,12 +241,13 @@ def undo(store: Store, doubt: Doubt, who: str) -> None:
     """Take one's own decision about a doubt back, as if it hadn't been made; the log keeps both.
 
     Raises:
-        KadrError: there is none, or it is another person's by now.
+        NoDecisionError: there is none.
+        OvertakenError: it is another person's by now.
     """
     with store.durable():
         standing = _standing(store, doubt.digest)
         if standing.who != _name(who):
-            raise KadrError("Somebody else has decided since, so nothing can be undone.")
+            raise OvertakenError("Somebody else has decided since, so nothing can be undone.")
         _withdraw(store, doubt.digest, standing, {"who": standing.who, "why": "", "undo": True})
 
 

@@ -12,7 +12,12 @@ from kadr.types import Assessment, Filters, Ruling, Verdict
 
 
 def verdict(
-    policy: Policy, assessment: Assessment | None, ruling: Ruling | None, *, held: bool = False
+    policy: Policy,
+    assessment: Assessment | None,
+    ruling: Ruling | None,
+    *,
+    copies: bool = False,
+    disputed: bool = False,
 ) -> Verdict:
     """What a policy makes of a photo.
 
@@ -23,16 +28,17 @@ def verdict(
         policy: the law.
         assessment: what the layers say of the photo.
         ruling: what a person decided about it.
-        held: it is disputed, or a near duplicate of a photo that the policy hides.
+        copies: it is a near duplicate of a photo that the policy hides.
+        disputed: people disagree about it, and nobody has decided yet.
     """
     if not policy.hides_children:
         return "show"
     if ruling is not None:
-        shown: Verdict = "review" if held else "show"
-        return shown if ruling.verdict == "allow" else "hide"
+        allowed: Verdict = "review" if disputed else "show"
+        return allowed if ruling.verdict == "allow" else "hide"
     if assessment is not None and assessment.probability >= policy.hide:
         return "hide"
-    return "review" if held or _is_open(policy, assessment) else "show"
+    return "review" if copies or disputed or _is_open(policy, assessment) else "show"
 
 
 def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
@@ -77,7 +83,13 @@ def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int
     assessed, ruled = store.assessments(photos), store.rulings(photos)
     kept = hidden(store, policy, photos)
     return {
-        photo: verdict(policy, assessed.get(photo), ruled.get(photo), held=photo in kept)
+        photo: verdict(
+            policy,
+            assessed.get(photo),
+            ruled.get(photo),
+            copies=photo in kept,
+            disputed=photo in kept,
+        )
         for photo in photos
     }
 

@@ -1,9 +1,15 @@
-"""Flow: library -> groups of photos that show the same, copies and near ones; deletes nothing."""
+"""Flow: library -> groups of photos that are copies of one another; deletes nothing.
+
+Whoever deletes what is spare loses nothing: each photo of a group is compared with every other, by
+what the files show now, and a spare one has nothing that the kept one lacks.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,25 +17,34 @@ import numpy as np
 import simsimd
 from numpy.typing import NDArray
 
+from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy
+from kadr.library import likeness
+from kadr.library.keeping import Companions, Version, keeps_all, rank, version
+from kadr.library.likeness import Appearance, Appearances
+from kadr.photos import files, images
 from kadr.stores import Store, Stored, rounded
 
-ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
-"""Two photos are near duplicates where their perceptual hashes differ in at most so many bits and
-the cosine of their image vectors is at least this, by any of the pairs: the same photo in other
-colours, cut or shifted a little, mirrored (docs/results.md)."""
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Called with the photos compared and their total."""
+Pairs: TypeAlias = NDArray[np.int64]
+"""Rows [n, 3] of two photos, and how the first is turned to look like the second."""
 ROWS = 256
 """Photos compared with all others at once."""
+WHOLE = 2**16
+"""A side at which no photo is decoded smaller than it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Photos that show the same: the biggest first, in pixels, then the one with most copies."""
+    """Photos that are copies of one another, the one to keep first.
+
+    `spare` are paths of which each may be deleted while the first path is kept.
+    """
 
     photos: tuple[Stored, ...]
+    spare: tuple[Path, ...] = ()
 
 
 def find_duplicates(
@@ -46,82 +61,199 @@ def find_duplicates(
         return _find(store, policy, on_progress)
 
 
+def set_distinct(store: Store, photos: Sequence[Path], *, distinct: bool = True) -> None:
+    """Remember that photos are no duplicates of one another, or take that back.
+
+    Raises:
+        LibraryError: one isn't in the library.
+    """
+    digests = []
+    for path in photos:
+        digest = store.digest_at(path)
+        if digest is None:
+            raise LibraryError(f"{path}: not in the library. Name a photo that is: kadr duplicates")
+        digests.append(digest)
+    pairs = [pair for pair in combinations(digests, 2) if pair[0] != pair[1]]
+    if not pairs:
+        raise LibraryError("Name two different photos or more that are no duplicates.")
+    store.set_distinct(pairs, distinct=distinct)
+
+
 def _find(store: Store, policy: Policy, on_progress: OnProgress | None) -> list[Group]:
     numbers, hashes = store.hashes()
     hidden = verdict.hidden(store, policy, numbers.tolist())
     shown = np.array([number not in hidden for number in numbers.tolist()], np.bool_)
     numbers, hashes = numbers[shown], hashes[shown]
-    pairs = _near(store, numbers, hashes, on_progress)
-    member = _components(len(numbers), pairs)
-    sizes = np.bincount(member, minlength=1)
-    present = store.present(numbers.tolist())
-    several = {number for number, paths in present.items() if len(paths) > 1}
-    wanted = {n: present[n] for n, m in zip(numbers.tolist(), member.tolist(), strict=True)
-              if n in present and (sizes[m] > 1 or n in several)}  # fmt: skip
-    photos = store.stored({number: _apart(paths) for number, paths in wanted.items()})
-    groups: dict[int, list[Stored]] = {}
-    for number, group in zip(numbers.tolist(), member.tolist(), strict=True):
-        if number in photos and photos[number].paths:
-            groups.setdefault(group, []).append(photos[number])
-    ordered = [Group(tuple(sorted(group, key=_size))) for group in groups.values()]
-    several_files = [group for group in ordered if sum(len(p.paths) for p in group.photos) > 1]
-    return sorted(several_files, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
+    candidates = _candidates(store, numbers, hashes, on_progress)
+    candidates[:, :2] = numbers[candidates[:, :2]]
+    paths = store.present(numbers.tolist())
+    several = {number for number, of in paths.items() if len(of) > 1}
+    wanted = several.union(np.unique(candidates[:, :2]).tolist()) & paths.keys()
+    photos = store.stored({number: _apart(store, paths[number]) for number in sorted(wanted)})
+    photos = {number: photo for number, photo in photos.items() if photo.paths}
+    edges = _copies(photos, candidates, store.distinct())
+    cliques = ([photos[n] for n in clique] for clique in _cliques(sorted(photos), edges))
+    companions = Companions()
+    groups = [
+        _group(clique, companions)
+        for clique in cliques
+        if sum(len(photo.paths) for photo in clique) > 1
+    ]
+    return sorted(groups, key=lambda group: (-len(group.photos), group.photos[0].paths[0]))
 
 
-def _apart(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Paths of different files: of several links to one file, one that is no symbolic link.
+def _apart(store: Store, paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Paths of different files that are as they were indexed.
 
-    Else whoever deletes all but the first of a group deletes the file, and keeps a link to nothing.
+    Of several links to one file one is left, if possible no symbolic link: else whoever deletes all
+    but the first of a group deletes the file, and keeps a link to nothing.
     """
     by_inode: dict[tuple[int, int], Path] = {}
     for path in sorted(paths, key=lambda one: (os.path.islink(one), one)):  # noqa: PTH114
-        with suppress(OSError):
+        try:
             status = path.stat()
+        except OSError:
+            continue
+        if files.stamp(status) == store.state(path):
             by_inode.setdefault((status.st_dev, status.st_ino), path)
     return tuple(sorted(by_inode.values()))
 
 
-def _size(photo: Stored) -> tuple[int, int, str]:
-    return -photo.facts.width * photo.facts.height, -len(photo.paths), str(photo.paths[0])
+def _group(photos: Sequence[Stored], companions: Companions) -> Group:
+    """A group in order, and what of it is spare."""
+    versions: Mapping[Path, Version] = {
+        path: version(photo, path, companions) for photo in photos for path in photo.paths
+    }
+    ordered = []
+    for photo in photos:
+        best = sorted(photo.paths, key=lambda path: rank(versions[path]))
+        ordered.append((rank(versions[best[0]]), best, photo))
+    ordered.sort(key=lambda one: (one[0], -len(one[1]), str(one[1][0])))
+    kept, *others = (path for _, best, _ in ordered for path in best)
+    spare = tuple(path for path in others if keeps_all(versions[kept], versions[path]))
+    whole = (
+        Stored(photo.id, photo.digest, photo.facts, photo.hash, tuple(best))
+        for _, best, photo in ordered
+    )
+    return Group(tuple(whole), spare)
 
 
-def _near(
+# Candidates, by what the library holds.
+
+
+def _candidates(
     store: Store,
     numbers: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     on_progress: OnProgress | None,
-) -> NDArray[np.intp]:
-    """Pairs [n, 2] of places among `numbers` that are near duplicates."""
+) -> Pairs:
+    """Pairs of places among `numbers` that are alike (`likeness.alike`)."""
     parts = [(photos, rounded(rows)) for photos, rows in store.every_vector()]
     if not parts or not len(numbers):
-        return np.empty((0, 2), np.intp)
+        return np.empty((0, 3), np.int64)
     kept = np.isin(np.concatenate([photos for photos, _ in parts]), numbers)
     vectors = np.concatenate([bytes_ for _, (_, bytes_) in parts])[kept]
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1).clip(1e-6)
-    pairs = []
+    least = min(cosine for _, cosine in likeness.ALIKE)
+    pairs = [likeness.turned_pairs(hashes)]
     for start in range(0, len(vectors), ROWS):
         block = slice(start, start + ROWS)
-        dots = simsimd.cdist(vectors[block], vectors[start:], metric="dot", out_dtype="f32")
-        cosines = np.asarray(dots) / lengths[block, None] / lengths[None, start:]
-        left, right = np.nonzero(cosines >= min(cosine for _, cosine in ALIKE))
+        products = simsimd.cdist(vectors[block], vectors[start:], metric="dot", out_dtype="f32")
+        dots: NDArray[np.float32] = np.asarray(products)
+        near = np.flatnonzero(dots >= np.outer(least * lengths[block], lengths[start:]))
+        left, right = np.divmod(near, dots.shape[1])
         later = right > left
-        left, right = left[later], right[later]
-        bits = np.bitwise_count(hashes[start + left] ^ hashes[start + right])
-        likeness = cosines[left, right]
-        near = np.zeros(len(left), np.bool_)
-        for most, least in ALIKE:
-            near |= (bits <= most) & (likeness >= least)
-        pairs.append(np.stack([left[near], right[near]], axis=1) + start)
+        cosines = dots[left[later], right[later]]
+        left, right = left[later] + start, right[later] + start
+        cosines /= lengths[left] * lengths[right]
+        alike = likeness.upright(hashes[left], hashes[right], cosines)
+        left, right = left[alike], right[alike]
+        pairs.append(np.column_stack([left, right, np.zeros_like(left)]))
         if on_progress:
             on_progress(min(start + ROWS, len(vectors)), len(vectors))
     return np.concatenate(pairs)
 
 
-def _components(count: int, pairs: NDArray[np.intp]) -> NDArray[np.int32]:
-    """The group of each of `count` places that pairs join."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+# Copies, by what the files show.
 
-    ones = np.ones(len(pairs), np.int8)
-    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+
+def _copies(
+    photos: Mapping[int, Stored], candidates: Pairs, distinct: set[tuple[str, str]]
+) -> dict[tuple[int, int], float]:
+    """Those pairs that are copies, and how surely."""
+    there = np.isin(candidates[:, :2], np.array(sorted(photos), np.int64)).all(axis=1)
+    among = np.unique(candidates[there, :2])
+    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
+        shown = list(pool.map(_appearance, (photos[n].paths[0] for n in among.tolist())))
+    looks = Appearances([one or Appearance.empty() for one in shown])
+    places = np.searchsorted(among, candidates[there, :2])
+    copies = looks.copies(np.column_stack([places, candidates[there, 2]]))
+    empty = among[looks.busy < likeness.PLACES].tolist()
+    edges = {}
+    for left, right, sure in [
+        *((int(among[left]), int(among[right]), sure) for left, right, sure in copies),
+        *((left, right, 1.0) for left, right in _equal({n: photos[n] for n in empty})),
+    ]:
+        if not _are_distinct(photos[left], photos[right], distinct):
+            edges[min(left, right), max(left, right)] = sure
+    return edges
+
+
+def _are_distinct(one: Stored, other: Stored, distinct: set[tuple[str, str]]) -> bool:
+    """Whether a person called them no duplicates, or one camera took them at different moments."""
+    if (min(one.digest, other.digest), max(one.digest, other.digest)) in distinct:
+        return True
+    moments = one.facts.taken, other.facts.taken
+    same_camera = one.facts.camera is not None and one.facts.camera == other.facts.camera
+    return same_camera and None not in moments and moments[0] != moments[1]
+
+
+def _appearance(path: Path) -> Appearance | None:
+    try:
+        return likeness.appearance(images.decode(path, 4 * likeness.SIDE))
+    except ImageError:
+        return None
+
+
+def _equal(photos: Mapping[int, Stored]) -> Iterator[tuple[int, int]]:
+    """Pairs of photos whose pixels are all equal."""
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for number, photo in photos.items():
+        sizes.setdefault((photo.facts.width, photo.facts.height), []).append(number)
+    for numbers in sizes.values():
+        equal: dict[str, list[int]] = {}
+        for number in numbers if len(numbers) > 1 else ():
+            with suppress(ImageError):
+                whole = images.decode(photos[number].paths[0], WHOLE)
+                equal.setdefault(files.digest(whole.tobytes()), []).append(number)
+        for together in equal.values():
+            yield from combinations(together, 2)
+
+
+# Groups of which every pair are copies.
+
+
+def _cliques(photos: Sequence[int], edges: Mapping[tuple[int, int], float]) -> list[list[int]]:
+    """Photos in groups, the surest pairs first: a group grows while all its pairs are edges.
+
+    Complete linkage, as D. Defays' (1977); a set is a whole number, a bit for each photo.
+    """
+    bit = {photo: 1 << place for place, photo in enumerate(photos)}
+    near = dict.fromkeys(photos, 0)
+    for left, right in edges:
+        near[left] |= bit[right]
+        near[right] |= bit[left]
+    group = {photo: [photo] for photo in photos}
+    members = {photo: bit[photo] for photo in photos}
+    common = {photo: near[photo] | bit[photo] for photo in photos}
+    for left, right in sorted(edges, key=lambda pair: (-edges[pair], pair)):
+        one, other = group[left], group[right]
+        first, second = one[0], other[0]
+        if one is other or members[second] & ~common[first]:
+            continue
+        one += other
+        members[first] |= members[second]
+        common[first] &= common[second]
+        for photo in other:
+            group[photo] = one
+    return [list(one) for one in {id(one): one for one in group.values()}.values()]

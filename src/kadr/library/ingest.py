@@ -5,20 +5,21 @@ threads ahead of the model; each batch is one transaction, so an interrupted run
 """
 
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
+from kadr.library.changes import ScannedFile, find_changes
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, folders, hashes, images, reader
+from kadr.photos import files, hashes, images, reader
 from kadr.photos.reader import Reader
-from kadr.stores import FileState, NewFile, NewPhoto, Store
+from kadr.stores import NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
 QUEUE = 3 * BATCH
@@ -28,34 +29,54 @@ PASSED = 512
 
 
 @dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How to index.
+
+    `prune`: forget the files that are gone; else they only leave the answers. `retry`: read again
+    what couldn't be decoded. `reread`: read again what the files of known photos say of themselves.
+    """
+
+    prune: bool = False
+    retry: bool = False
+    reread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class IndexResult:
     """What indexing did, counted in files.
 
     `encoded` contents were decoded and went through the model; `known` files are new paths of
-    contents that the library already had (renamed, copied, back again); `gone` files are no longer
-    there; `pruned` files were forgotten; `skipped` files can't be read or are no photos; `absent`
-    folders weren't there at all, so nothing was concluded about their files.
+    contents that the library already had (renamed, copied, back again); `reread` files were read
+    again and not encoded; `gone` files are no longer there, or are left out by now; `pruned` files
+    were forgotten; `skipped` files can't be read or are no photos; `absent` folders weren't there
+    at all, so nothing was concluded about their files. `ignored` counts files and folders that
+    were left out, by the reason; `unsupported` counts files by their format, such as "CR2".
     """
 
     files: int = 0
     unchanged: int = 0
     encoded: int = 0
     known: int = 0
+    reread: int = 0
     skipped: int = 0
     gone: int = 0
     pruned: int = 0
     absent: tuple[Path, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    unsupported: Mapping[str, int] = field(default_factory=dict)
 
     def plus(self, other: "IndexResult") -> "IndexResult":
         """Both together."""
+        sums = {
+            one.name: getattr(self, one.name) + getattr(other, one.name)
+            for one in fields(self)
+            if one.name not in {"ignored", "unsupported"}
+        }
         return IndexResult(
-            *(
-                getattr(self, name) + getattr(other, name)
-                for name in (
-                    "files", "unchanged", "encoded", "known", "skipped", "gone", "pruned", "absent"
-                )
-            )
-        )  # fmt: skip
+            **sums,
+            ignored=dict(Counter(self.ignored) + Counter(other.ignored)),
+            unsupported=dict(Counter(self.unsupported) + Counter(other.unsupported)),
+        )
 
 
 OnProgress: TypeAlias = Callable[[int, int, int], None]
@@ -81,12 +102,6 @@ class IndexCallbacks:
     kept: OnKept = _silent
     read: Reader = reader.read
     """Opens photos."""
-
-
-def check(folder: Path) -> None:
-    """Raises DataError where a folder isn't there or can't be listed."""
-    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a parent is shut
-        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
 
 
 def adopt(store: Store, matcher: Matcher, model: str, *, reencode: bool = False) -> None:
@@ -123,10 +138,8 @@ def fit(store: Store, matcher: Matcher) -> None:
 def ingest(
     store: Store,
     matcher: Matcher,
-    folders: Sequence[Path],
-    *,
-    prune: bool = False,
-    retry: bool = False,
+    roots: Sequence[Path],
+    options: IndexOptions | None = None,
     callbacks: IndexCallbacks | None = None,
 ) -> IndexResult:
     """Bring the library in step with folders.
@@ -134,104 +147,58 @@ def ingest(
     Args:
         store: the library, `writing` held, of this matcher (`adopt`).
         matcher: encodes.
-        folders: absolute; below them everything is compared, beside them nothing is touched.
-        prune: forget the files that are gone; else they only leave the answers.
-        retry: read again what couldn't be decoded.
+        roots: absolute; below them everything is compared, beside them nothing is touched. What
+            the library knows of one that isn't there, or can't be read, is kept.
+        options: how to index.
         callbacks: report progress and each file that is skipped.
 
     Raises:
-        DataError: a folder can't be read at all.
         LibraryError: the library can't be written.
     """
-    callbacks = callbacks or IndexCallbacks()
+    options, callbacks = options or IndexOptions(), callbacks or IndexCallbacks()
     result = IndexResult()
-    for folder in folders:
-        if not os.path.isdir(folder):  # noqa: PTH112
+    for folder in roots:
+        try:
+            scanned = _bring_in_step(store, matcher, folder, options, callbacks)
+        except DataError:
             result = result.plus(IndexResult(absent=(folder,)))
             continue
-        scanned = _bring_in_step(store, matcher, folder, retry=retry, callbacks=callbacks)
         result = result.plus(scanned)
-        if prune and not scanned.files and store.states(folder):  # as an empty mount point looks
+        if options.prune and not scanned.files and store.states(folder):  # as an empty mount point
             result = result.plus(IndexResult(absent=(folder,)))
-        elif prune:
+        elif options.prune:
             result = result.plus(IndexResult(pruned=store.prune(folder)))
     store.sweep()
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _ScannedFile:
-    """A file as it is now."""
-
-    path: Path
-    size: int
-    modified: int
-    digest: bytes | None = None
-    problem: str | None = None
-
-    def row(self) -> NewFile:
-        return NewFile(self.path, self.size, self.modified, self.digest, self.problem)
-
-
 def _bring_in_step(
-    store: Store, matcher: Matcher, folder: Path, *, retry: bool, callbacks: IndexCallbacks
+    store: Store,
+    matcher: Matcher,
+    folder: Path,
+    options: IndexOptions,
+    callbacks: IndexCallbacks,
 ) -> IndexResult:
     states = store.states(folder)
-    closed: list[bytes] = []
-
-    def on_unreadable(path: Path, reason: str) -> None:
-        closed.append(os.fsencode(path) + os.sep.encode())
-        callbacks.skip(path, reason)
-
-    seen: set[bytes] = set()
-    changed: list[_ScannedFile] = []
-    back: list[bytes] = []
-    broken = 0
-    for file in _walk(folder, on_unreadable):
-        path = os.fsencode(file.path)
-        seen.add(path)
-        state = states.get(path)
-        if _same(state, file, retry=retry):
-            assert state is not None
-            broken += state.broken
-            if state.missing:
-                back.append(path)
-        else:
-            changed.append(file)
-    # A folder that can't be read says nothing of the files in it.
-    gone = [
-        path
-        for path, state in states.items()
-        if path not in seen and not state.missing and not path.startswith(tuple(closed))
-    ]
+    changes = find_changes(store, folder, states, retry=options.retry, reread=options.reread)
+    for one in changes.skipped:
+        callbacks.skip(one.path, one.reason)
+    gone = changes.gone(states)
     store.mark(gone, missing=True)
-    store.mark(back, missing=False)
-    unchanged = len(seen) - len(changed)
-    steps = _decoded(store, changed, partial(_decode, matcher, callbacks.read), retry=retry)
+    store.mark(changes.back, missing=False)
+    unchanged = len(changes.seen) - len(changes.changed)
+    steps = _decoded(store, changes.changed, partial(_decode, matcher, callbacks.read), options)
     batches = _kept(store, matcher, _batches(steps), callbacks)
-    added = _count(store, batches, (unchanged, unchanged + len(changed)), callbacks)
-    return replace(added, files=len(seen), unchanged=unchanged - broken, gone=len(gone)).plus(
-        IndexResult(skipped=broken)
-    )
-
-
-def _walk(folder: Path, on_unreadable: OnSkip) -> Iterator[_ScannedFile]:
-    for path in folders.scan(folder, on_unreadable):
-        try:
-            status = path.stat()
-        except OSError as error:
-            yield _ScannedFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield _ScannedFile(path, status.st_size, status.st_mtime_ns)
-
-
-def _same(state: FileState | None, file: _ScannedFile, *, retry: bool) -> bool:
-    return (
-        state is not None
-        and (state.size, state.modified) == (file.size, file.modified)
-        and state.settled
-        and not (retry and state.broken)
+    total = unchanged + len(changes.changed)
+    added = _count(store, batches, (unchanged, total), callbacks, changes.same)
+    return replace(
+        added,
+        files=len(changes.seen),
+        unchanged=unchanged - changes.broken,
+        skipped=added.skipped + changes.broken,
+        gone=len(gone),
+        ignored=dict(changes.ignored),
+        unsupported=dict(changes.unsupported),
     )
 
 
@@ -246,9 +213,18 @@ class _Decoded:
     parts: tuple[int, ...]
 
 
-_Step: TypeAlias = tuple[_ScannedFile, _Decoded | str | None]
+@dataclass(frozen=True, slots=True)
+class _Reread:
+    """What is said of a content that is encoded already."""
+
+    digest: bytes
+    facts: PhotoFacts
+    hash: int
+
+
+_Step: TypeAlias = tuple[ScannedFile, _Decoded | _Reread | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
-_Decode: TypeAlias = Callable[[_ScannedFile], _Step]
+_Decode: TypeAlias = Callable[[ScannedFile, "type[_Decoded] | type[_Reread]"], _Step]
 
 
 def _kept(
@@ -257,31 +233,59 @@ def _kept(
     """Encode batches and store them."""
     for batch in batches:
         pixels = [step for _, step in batch if isinstance(step, _Decoded)]
-        store.keep(
-            [*_encode(matcher, pixels), *_broken(batch)],
-            [file.row() for file, _ in batch],
-        )
-        callbacks.kept(store.numbers(file.digest for file, _ in batch if file.digest is not None))
-        yield batch
+        stored = _store(store, batch, [*_encode(matcher, pixels), *_broken(batch)])
+        callbacks.kept(store.numbers(file.digest for file, _ in stored if file.digest is not None))
+        yield stored
+
+
+def _store(store: Store, batch: list[_Step], photos: list[NewPhoto]) -> list[_Step]:
+    """Store a batch; a file whose values can't be stored is refused, and ends nothing."""
+    reread = [
+        NewPhoto(step.digest, facts=step.facts, hash=step.hash)
+        for _, step in batch
+        if isinstance(step, _Reread)
+    ]
+    try:
+        store.update_facts(reread)
+        store.keep(photos, [file.row() for file, _ in batch])
+    except (ValueError, OverflowError) as error:
+        if len(batch) == 1:
+            file = batch[0][0].refused(f"can't be stored ({error})")
+            store.keep([], [file.row()])
+            return [(file, None)]
+        return [
+            stored
+            for step in batch
+            for stored in _store(store, [step], [p for p in photos if p.digest == step[0].digest])
+        ]
+    return batch
 
 
 def _count(
-    store: Store, batches: Iterable[list[_Step]], span: tuple[int, int], callbacks: IndexCallbacks
+    store: Store,
+    batches: Iterable[list[_Step]],
+    span: tuple[int, int],
+    callbacks: IndexCallbacks,
+    same: set[bytes],
 ) -> IndexResult:
     """Count what was stored, and report it; `span`: how many are done already, and the total."""
-    done = skipped = encoded = 0
+    done = skipped = encoded = reread = 0
     before, total = span
     callbacks.progress(before, 0, total)
     for batch in batches:
-        for file, _ in batch:
+        for file, step in batch:
             problem = file.problem or (file.digest and store.problem(file.digest))
             if problem:
                 skipped += 1
                 callbacks.skip(file.path, problem)
-        encoded += sum(isinstance(step, _Decoded) for _, step in batch)
+            elif isinstance(step, _Decoded):
+                encoded += 1
+            else:
+                reread += os.fsencode(file.path) in same
         done += len(batch)
         callbacks.progress(before + done, skipped, total)
-    return IndexResult(encoded=encoded, skipped=skipped, known=done - encoded - skipped)
+    known = done - encoded - skipped - reread
+    return IndexResult(encoded=encoded, skipped=skipped, reread=reread, known=known)
 
 
 def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
@@ -301,52 +305,64 @@ def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
 
 
 def _decoded(
-    store: Store, changed: Iterable[_ScannedFile], decode_new: _Decode, *, retry: bool
+    store: Store, changed: Iterable[ScannedFile], decode_new: _Decode, options: IndexOptions
 ) -> Iterator[_Step]:
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
 
-    def needed(file: _ScannedFile) -> tuple[_ScannedFile, bool]:
+    def needed(file: ScannedFile) -> tuple[ScannedFile, type[_Decoded] | type[_Reread] | None]:
         digest = file.digest
         if digest is None or digest in met:
-            return file, False
-        if store.settled(digest) and not (retry and store.problem(digest)):
-            return file, False
+            return file, None
+        wanted: type[_Decoded] | type[_Reread] = _Decoded
+        if store.settled(digest):
+            broken = store.problem(digest) is not None
+            if not (options.retry if broken else options.reread):
+                return file, None
+            wanted = _Decoded if broken else _Reread
         met.add(digest)
-        return file, True
+        return file, wanted
 
-    def decode(item: tuple[_ScannedFile, bool]) -> _Step:
+    def decode(item: tuple[ScannedFile, type[_Decoded] | type[_Reread] | None]) -> _Step:
         file, wanted = item
-        return decode_new(file) if wanted else (file, None)
+        return (file, None) if wanted is None else decode_new(file, wanted)
 
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         hashed = in_order(pool, _identify, changed, QUEUE)
         yield from in_order(pool, decode, map(needed, hashed), QUEUE)
 
 
-def _identify(file: _ScannedFile) -> _ScannedFile:
+def _identify(file: ScannedFile) -> ScannedFile:
     """The file with the digest of its content, and with the size and time it had then."""
     if file.problem is not None:
         return file
     try:
         with file.path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
+            size, modified = files.stamp(os.fstat(stream.fileno()))
             digest = bytes.fromhex(files.digest(stream))
     except OSError as error:
         return replace(file, problem=f"can't be read: {error.strerror or error}")
-    return _ScannedFile(file.path, status.st_size, status.st_mtime_ns, digest)
+    return ScannedFile(file.path, size, modified, digest)
 
 
-def _decode(matcher: Matcher, read: Reader, file: _ScannedFile) -> _Step:
+def _decode(
+    matcher: Matcher, read: Reader, file: ScannedFile, wanted: type[_Decoded] | type[_Reread]
+) -> _Step:
     assert file.digest is not None
     encoder = matcher.image_encoder
-    step: _Decoded | str
+    step: _Decoded | _Reread | str | None
     try:
         photo, facts = read(file.path, encoder.size)
-        pixels, mark = encoder.prepare(photo), images.perceptual_hash(photo)
-        step = _Decoded(file.digest, pixels, facts, mark, hashes.part_hashes(photo))
+        mark = images.perceptual_hash(photo)
+        if wanted is _Reread:
+            step = _Reread(file.digest, facts, mark)
+        else:
+            parts = hashes.part_hashes(photo)
+            step = _Decoded(file.digest, encoder.prepare(photo), facts, mark, parts)
     except ImageError as error:
-        step = str(error)
+        step = None if wanted is _Reread else str(error)
+    except Exception as error:  # noqa: BLE001 - one odd photo ends no indexing
+        step = None if wanted is _Reread else f"not a readable photo ({error})"
     if files.state(file.path) != (file.size, file.modified):
         return replace(file, digest=None, problem="changed while it was being read"), None
     return file, step

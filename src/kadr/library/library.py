@@ -9,7 +9,6 @@ For example:
 """
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -26,7 +25,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.photos import reader
+from kadr.photos import files, reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Totals, open_store
 from kadr.types import (
@@ -50,6 +49,8 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexResult
+    from kadr.photos.folders import Entry
+    from kadr.photos.ignore import Rules
 
 
 class Library:
@@ -146,12 +147,13 @@ class Library:
 
     # Folders.
 
-    def index(
+    def index(  # noqa: PLR0913 - options by name
         self,
         folders: Sequence[Path] = (),
         *,
         prune: bool = False,
         retry: bool = False,
+        reread: bool = False,
         reencode: bool = False,
         callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
@@ -165,6 +167,7 @@ class Library:
             folders: to add or to look at again.
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
+            reread: read again what all files say of themselves; nothing is encoded for it.
             reencode: encode all photos again where they were encoded by another encoder.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
@@ -175,12 +178,14 @@ class Library:
         """
         from kadr.law.copies import CopyFinder
         from kadr.library import ingest
+        from kadr.photos.folders import check
 
         chosen = [resolved(folder) for folder in folders] or list(self.folders)
         if not chosen:
             raise LibraryError("The library knows no folder yet. Name one: kadr index FOLDER")
-        for folder in folders:
-            ingest.check(resolved(folder))
+        for folder in chosen if folders else ():
+            if folder not in self.folders:  # a disk may be unplugged
+                check(folder)
         with self._store.writing(on_wait):
             self._log_policy()
             model = str(self._model.resolve()) if self._model else self._store.meta("model")
@@ -190,7 +195,11 @@ class Library:
             assess = partial(self._assess, copies=CopyFinder(self._store))
             assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
             result = ingest.ingest(
-                self._store, self.matcher, chosen, prune=prune, retry=retry, callbacks=assessing
+                self._store,
+                self.matcher,
+                chosen,
+                ingest.IndexOptions(prune=prune, retry=retry, reread=reread),
+                assessing,
             )
             assess(self._due())
             return result
@@ -238,6 +247,41 @@ class Library:
     def folders(self) -> tuple[Path, ...]:
         """The folders that were indexed."""
         return self._store.folders()
+
+    @property
+    def excluded(self) -> Mapping[Path, Sequence[str]]:
+        """Patterns of what is left out, by the folder that they were given for."""
+        return self._store.excluded()
+
+    def exclude(self, folder: Path, patterns: Sequence[str]) -> None:
+        """Leave out what patterns as in .gitignore match below a folder, from the next indexing on.
+
+        They replace those given for this folder before; none: nothing is left out but what always
+        is (`kadr.photos.ignore`).
+
+        Raises:
+            DataError: a pattern means nothing.
+        """
+        from kadr.photos.ignore import compiled
+
+        compiled(patterns)
+        with self._store.writing():
+            self._store.exclude(resolved(folder), patterns)
+
+    def rules(self, folder: Path) -> "Rules":
+        """What indexing leaves out below a folder."""
+        from kadr.library.changes import rules_for
+
+        return rules_for(self._store, folder)
+
+    def ignored(self) -> "Iterator[Entry]":
+        """What indexing leaves out below the folders: ignored, of no supported format, unreadable.
+
+        A folder that isn't there is passed over.
+        """
+        from kadr.library.changes import left_out
+
+        return left_out(self._store)
 
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
@@ -406,10 +450,21 @@ class Library:
         return lambda size: self._read(path, size, digest)[0]
 
     def duplicates(self, on_progress: Callable[[int, int], None] | None = None) -> "list[Group]":
-        """Groups of photos that are equal or nearly so, the biggest photo of each first."""
+        """Groups of photos that are copies of one another, the one to keep first."""
         from kadr.library.duplicates import find_duplicates
 
         return find_duplicates(self._store, self._policy, on_progress)
+
+    def set_distinct(self, photos: Sequence[Path], *, distinct: bool = True) -> None:
+        """Remember that photos, by their files, are no duplicates; or take that back.
+
+        Raises:
+            LibraryError: one isn't in the library.
+        """
+        from kadr.library import duplicates
+
+        with self._store.writing():
+            duplicates.set_distinct(self._store, photos, distinct=distinct)
 
     def _search(self) -> Searcher:
         if self._searcher is None:
@@ -468,13 +523,8 @@ def default_path() -> Path:
 
 
 def resolved(folder: Path) -> Path:
-    """The one name of a folder, whichever way it was reached, and in whichever form it was typed.
-
-    The same name may be written in Unicode's form NFC or, as macOS does, in NFD.
-    """
+    """The one name of a folder, whichever way it was reached, in whichever Unicode form."""
     try:
-        path = folder.expanduser()
-        forms = (Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))
-        return next((one for one in (path, *forms) if one.is_dir()), path).resolve()
+        return files.spelled(folder.expanduser().resolve())
     except (OSError, RuntimeError) as error:
         raise LibraryError(f"{folder}: can't be followed ({error}). Name another.") from error

@@ -3,7 +3,9 @@
 import itertools
 import math
 import os
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +26,8 @@ STANDING, PER_DECADE, MEASURED = -0.635, 0.167, (100, 8000)
 """Nothing matches where the best photo stands out less than STANDING + PER_DECADE * log10(photos),
 measured with so many photos, and taken as that beyond: it is so for 0.2 % of the sentences and
 6.5 % of the single words whose photo is there (docs/results.md)."""
+_ABOVE = 2.5
+"""What lifts a cosine above all others."""
 LOOK = 32
 """Photos whose paths are asked for at once."""
 
@@ -61,6 +65,7 @@ class _Chunk:
     probabilities: Floats | None
     cosines: Floats
     standings: Vectors
+    named: frozenset[int] = frozenset()
 
 
 class Ranker:
@@ -82,16 +87,23 @@ class Ranker:
             photos = np.intersect1d(photos, visible, assume_unique=True)
         return Selection(filters, photos)
 
-    def rank(self, query: Embedding, selection: Selection, cursor: int) -> Iterator[Ranked]:
-        """Photos that lie somewhere, best first, from a place in the order on."""
+    def rank(
+        self, query: Embedding, selection: Selection, cursor: int, words: str = ""
+    ) -> Iterator[Ranked]:
+        """Photos that lie somewhere, best first, from a place in the order on.
+
+        Before all others come those whose own texts hold all the `words`.
+        """
         numbered, scores = self._scored(query.vector)
+        named = self._named(words)
+        scores = np.where(np.isin(numbered, named), scores + _ABOVE, scores) if named else scores
         rows = None if selection.photos is None else _rows(numbered, selection.photos)
         least = _standing_limit(len(scores) if rows is None else len(rows))
         for number in itertools.count(cursor // CANDIDATES):
             photos = numbered[_chunk(scores, rows, number)]
             if not len(photos):
                 return
-            chunk = self._ranked(query, photos)
+            chunk = self._ranked(query, photos, named)
             stands_out = number > 0 or bool(chunk.standings.max(initial=-math.inf) >= least)
             first = number * CANDIDATES
             for place, hit in self._hits(chunk, max(cursor - first, 0), selection):
@@ -107,11 +119,20 @@ class Ranker:
                 if hit is None:
                     continue
                 if chunk.probabilities is not None:
-                    hit = replace(hit, probability=float(chunk.probabilities[place]))
+                    probability = float(chunk.probabilities[place])
+                    hit = replace(hit, probability=probability, named=number in chunk.named)
                 yield place, hit
 
-    def _ranked(self, query: Embedding, photos: NDArray[np.int64]) -> _Chunk:
-        """Photos by probability, or by similarity where there is none.
+    def _named(self, words: str) -> list[int]:
+        """Photos whose own texts hold all the words."""
+        wanted = _tokens(words)
+        if not wanted:
+            return []
+        texts = self._store.texts(max(wanted, key=len))
+        return [photo for photo, said in texts if wanted <= _tokens(" ".join(said))]
+
+    def _ranked(self, query: Embedding, photos: NDArray[np.int64], named: Sequence[int]) -> _Chunk:
+        """Photos by probability, or by similarity where there is none; those named first.
 
         Those whose vectors are gone are left at the end, so that places stay what they are.
         """
@@ -127,13 +148,14 @@ class Ranker:
         else:
             pair = query.text.take(np.zeros(len(known), dtype=np.intp))
             probabilities, cosines = self._matcher.pairs(side, pair)
-            best = np.argsort(-probabilities, kind="stable")
+            first = np.isin(known, named)
+            best = np.lexsort((-probabilities, ~first))
             probabilities = probabilities[best]
             standings = standing_out(side.joint, query.text.joint)[0][best]
         there = set(known.tolist())
         gone = [number for number in photos.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
-        return _Chunk(order, probabilities, cosines[best], standings)
+        return _Chunk(order, probabilities, cosines[best], standings, frozenset(named))
 
     def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Side:
         """The photos' side of pairs.
@@ -169,6 +191,12 @@ class Ranker:
             )
         self._scan, self._changes = self._store.scan(), changes
         return self._scan.photos, _scores(self._scan, vector)
+
+
+def _tokens(text: str) -> frozenset[str]:
+    """A text's words, in one case and one Unicode form."""
+    folded = unicodedata.normalize("NFC", text.casefold()).replace("ё", "е")
+    return frozenset(re.findall(r"[^\W_]+", folded))
 
 
 def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.intp]:

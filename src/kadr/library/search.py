@@ -73,7 +73,9 @@ class Searcher:
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
             selections = {page.filters: self._select(page.filters) for _, page in requests}
             return [
-                self._answer(embeddings[query], page, selections[page.filters])
+                self._answer(
+                    embeddings[query], page, selections[page.filters], words=query.text or ""
+                )
                 if query in embeddings
                 else self._refusal(page.language)
                 for query, page in requests
@@ -152,6 +154,7 @@ class Searcher:
         page: Page,
         selection: Selection,
         without: frozenset[int] = frozenset(),
+        words: str = "",
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -164,7 +167,7 @@ class Searcher:
             return Answer((), notice, withheld=withheld)
         hits: list[Ranked] = []
         following = None
-        for ranked in self._ranker.rank(query, selection, page.cursor):
+        for ranked in self._ranker.rank(query, selection, page.cursor, words):
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:
@@ -185,7 +188,7 @@ class Searcher:
 
 def _matches(best: Ranked, at_least: float | None) -> bool:
     stands_out = best.stands_out or at_least is not None
-    return (best.hit.probability or 0.0) >= _least(at_least) and stands_out
+    return best.hit.named or ((best.hit.probability or 0.0) >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:
@@ -205,7 +208,8 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
 def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
-    return answer.matches and (hit.probability is None or least is None or hit.probability >= least)
+    sure = hit.probability is None or least is None or hit.probability >= least
+    return answer.matches and (sure or hit.named)
 
 
 def _nothing(cursor: int, *, filtered: bool) -> str:

@@ -24,7 +24,7 @@ def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) 
         except OSError as error:
             yield f"{path}: can't be read ({error.strerror or error})"
         else:
-            if not same and (status.st_size, status.st_mtime_ns) == (size, modified):
+            if not same and files.stamp(status) == (size, modified):
                 yield f"{path}: its content changed without a trace; a copy may be better"
             elif not same:
                 yield f"{path}: changed since it was indexed. Run kadr index."

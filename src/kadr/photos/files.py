@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import unicodedata
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -22,7 +23,32 @@ def state(file: Path | int) -> tuple[int, int] | None:
         status = os.stat(file)  # noqa: PTH116 - of a descriptor too
     except OSError:
         return None
-    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    return stamp(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def stamp(status: os.stat_result) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of what was asked for.
+
+    Times before 1677 and after 2262, which no 64 bits of nanoseconds hold, are brought to there.
+    """
+    return status.st_size, min(max(status.st_mtime_ns, -(2**63)), 2**63 - 1)
+
+
+def spelled(path: Path) -> Path:
+    """A path as it is written on disk, where accents may be signs of their own (NFC or NFD)."""
+    if os.path.lexists(path) or str(path).isascii():
+        return path
+    parent = spelled(path.parent)
+    exact = parent / path.name
+    if os.path.lexists(exact):
+        return exact
+    try:
+        names = sorted(os.listdir(parent))  # noqa: PTH208
+    except OSError:
+        return exact
+    wanted = unicodedata.normalize("NFC", path.name)
+    same = (name for name in names if unicodedata.normalize("NFC", name) == wanted)
+    return parent / next(same, path.name)
 
 
 def digest(source: Path | IO[bytes] | bytes) -> str:

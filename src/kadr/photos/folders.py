@@ -1,45 +1,114 @@
-"""Folders of photos: which of their files may be photos."""
+"""Folders of photos: a walk through what is below one."""
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from kadr.errors import DataError
+from kadr.photos import kinds
+from kadr.photos.ignore import FILE, LINK, MARK, Levels, Rules
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff"}
     | {".bmp", ".avif", ".heic", ".heif", ".hif"}
 )
 
+Met: TypeAlias = Literal["photo", "ignored", "unsupported", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder that a walk met, and why it isn't a photo to read.
+
+    `reason` is the rule by which it is ignored, the format that isn't supported (such as "CR2"), or
+    what the system says of a folder that can't be listed. Ignored folders stand for all in them.
+    """
+
+    path: Path
+    met: Met
+    reason: str = ""
+
 
 def scan(folder: Path, on_unreadable: Callable[[Path, str], None] | None = None) -> Iterator[Path]:
     """Paths of the photos below a folder, in a stable order.
 
-    Hidden files and folders are skipped, and links to folders aren't followed, so loops of links do
-    no harm. `on_unreadable` is called with each subfolder that can't be listed, and the reason.
+    `ignore.Rules` says what is left out. `on_unreadable` is called with each subfolder that can't
+    be listed, and the reason.
 
     Raises:
         DataError: the folder doesn't exist or can't be read.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a parent is shut
-        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
-    waiting = [os.fspath(folder)]  # os.walk() recurses, and fails 1,000 folders deep
+    for entry in walk(folder, Rules(folder)):
+        if entry.met == "photo":
+            yield entry.path
+        elif entry.met == "unreadable" and on_unreadable is not None:
+            on_unreadable(entry.path, entry.reason)
+
+
+def walk(folder: Path, rules: Rules) -> Iterator[Entry]:
+    """What is below a folder, in a stable order; nothing below what `rules` ignore.
+
+    Links to folders aren't followed, so loops of links do no harm.
+
+    Raises:
+        DataError: the folder doesn't exist or can't be read.
+    """
+    check(folder)
+    root = os.fspath(folder)
+    waiting = [(root, rules.above(folder))]  # os.walk() recurses, and fails 1,000 folders deep
     while waiting:
-        parent = waiting.pop()
+        parent, inherited = waiting.pop()
         try:
             with os.scandir(parent) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
+            names = {entry.name for entry in entries}
+            levels = rules.inside(parent, inherited, has_file=FILE in names)
         except OSError as error:
             reason = error.strerror or str(error)
-            if parent == os.fspath(folder):
+            if parent == root:
                 hint = "Check its permissions."
                 raise DataError(f"{folder}: can't be read ({reason}). {hint}") from error
-            if on_unreadable is not None:
-                on_unreadable(Path(parent), reason)
+            yield Entry(Path(parent), "unreadable", reason)
             continue
-        seen = [entry for entry in entries if not entry.name.startswith(".")]
-        yield from (Path(entry.path) for entry in seen if _may_be_photo(entry))
-        waiting += [entry.path for entry in reversed(seen) if _is_folder(entry)]
+        if parent != rules.root and MARK in names and rules.obeys_mark(parent, levels):
+            yield Entry(Path(parent), "ignored", MARK)
+            continue
+        subfolders = []
+        for entry in entries:
+            is_folder = _is_folder(entry)
+            found = _judge(entry, rules, levels, is_folder=is_folder)
+            if found is not None:
+                yield found
+            elif is_folder:
+                subfolders.append((entry.path, levels))
+        waiting += reversed(subfolders)
+
+
+def check(folder: Path) -> None:
+    """Raises DataError where a folder isn't there."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a parent is shut
+        if os.path.isfile(folder):  # noqa: PTH113
+            raise DataError(f"{folder}: a file, not a folder. Name the folder that holds it.")
+        raise DataError(f"{folder}: no such folder. Name a folder that holds photos.")
+
+
+def _judge(
+    entry: os.DirEntry[str], rules: Rules, levels: Levels, *, is_folder: bool
+) -> Entry | None:
+    """What a walk says of an entry; None for folders to walk into, and what is of no interest."""
+    is_photo = os.path.splitext(entry.name)[1].lower() in SUFFIXES  # noqa: PTH122
+    linked = not is_folder and _is_link(entry) and os.path.isdir(entry.path)  # noqa: PTH112
+    if not is_folder and not is_photo and not linked:
+        kind = kinds.by_name(entry.name)
+        if kind is None or rules.reason(entry.path, levels, is_folder=False):
+            return None
+        return Entry(Path(entry.path), "unsupported", kind.format)
+    reason = rules.reason(entry.path, levels, is_folder=is_folder or linked)
+    if reason or linked:
+        return Entry(Path(entry.path), "ignored", reason or LINK)
+    return Entry(Path(entry.path), "photo") if is_photo and not is_folder else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -49,6 +118,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _may_be_photo(entry: os.DirEntry[str]) -> bool:
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
-    return suffix in SUFFIXES and not os.path.isdir(entry.path)  # noqa: PTH112
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink()
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kadr.errors import ImageError
-from kadr.photos import colours, endings, exif, facts, formats, frames, jpeg, pixels
+from kadr.photos import colours, endings, exif, facts, formats, frames, hashes, jpeg, pixels
 from kadr.photos.spliced import SMALL
 from kadr.types import PhotoFacts
 
@@ -142,10 +142,7 @@ def perceptual_hash(image: Image.Image) -> int:
     The pHash of N. Krawetz ("Looks Like It", 2011): signs of low frequencies about their median.
     Compare two by the number of bits in which they differ, 0 to 64.
     """
-    import imagehash  # brings scipy.fftpack
-
-    small = image.reduce(max(1, min(image.size) // 128))  # imagehash reduces a large photo slowly
-    return int(str(imagehash.phash(small)), 16)
+    return hashes.perceptual_hash(image)
 
 
 class _PixelsInWork:

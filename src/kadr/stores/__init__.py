@@ -209,6 +209,10 @@ class Store(Protocol):
         """
         ...
 
+    def update_facts(self, photos: Sequence[NewPhoto]) -> None:
+        """Keep other facts and perceptual hashes of contents that are known; all else stays."""
+        ...
+
     def prune(self, folder: Path | None = None) -> int:
         """Forget the missing files, below a folder or all; returns how many."""
         ...
@@ -275,6 +279,13 @@ class Store(Protocol):
         """
         ...
 
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some of those without the word are left out.
+
+        All that hold the word, in any case, are among them.
+        """
+        ...
+
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
         ...
@@ -320,6 +331,27 @@ class Store(Protocol):
 
         Numbers [n], perceptual hashes [n, PARTS] (all the whole's where those of parts aren't
         known), encoder vectors [n, dim].
+        """
+        ...
+
+    # What a person decided about folders and duplicates.
+
+    def excluded(self) -> dict[Path, tuple[str, ...]]:
+        """Patterns of what is left out, in order, by the folder that they were given for."""
+        ...
+
+    def exclude(self, folder: Path, patterns: Sequence[str]) -> None:
+        """Leave out these below a folder from now on, in place of what was left out before."""
+        ...
+
+    def distinct(self) -> set[tuple[str, str]]:
+        """Pairs of contents that a person called no duplicates: hex digests, the lesser first."""
+        ...
+
+    def set_distinct(self, pairs: Iterable[tuple[str, str]], *, distinct: bool) -> None:
+        """Call pairs of contents, by hex digest, no duplicates; or take that back.
+
+        It holds for contents, wherever they lie, and also after they were forgotten.
         """
         ...
 
@@ -407,7 +439,8 @@ class Store(Protocol):
     def entries(self, *events: str) -> Iterator[Entry]:
         """The audit log, or its entries of these events, in order.
 
-        What the library hasn't sealed is left out, where the key is there to tell.
+        What was changed is left out, and, where the key is there to tell, what the library hasn't
+        sealed.
         """
         ...
 

@@ -6,7 +6,8 @@ leaves a library that can be read.
 
 from kadr.stores.sqlite.files import FileTables
 from kadr.stores.sqlite.photos import PhotoTables
+from kadr.stores.sqlite.preferences import PreferenceTables
 
 
-class SqliteStore(FileTables, PhotoTables):
+class SqliteStore(FileTables, PhotoTables, PreferenceTables):
     """One library file, opened. Not for several threads at once."""

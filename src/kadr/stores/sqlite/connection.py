@@ -37,6 +37,7 @@ class Connection:
             raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
         self._within = False  # a transaction that writes
         self._openings = 0
+        self._access: opening.Access = "write"
         self._sealer = Sealer(None if path == MEMORY else path.with_name(path.name + ".audit.key"))
         try:
             if create:
@@ -266,8 +267,9 @@ class Connection:
                 "run it again."
             )
         if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+            what = "opened" if self.readonly else "opened for writing"
             return LibraryError(
-                f"{self.path}: can't be opened ({text}). Check the permissions of the file and its "
+                f"{self.path}: can't be {what} ({text}). Check the permissions of the file and its "
                 "folder, or name another with --library."
             )
         return LibraryError(

@@ -117,8 +117,17 @@ class FileTables(VectorTables, LogTable):
             for file in files:
                 self._keep_file(file)
 
+    def update_facts(self, photos: Sequence[NewPhoto]) -> None:
+        """Keep other facts and perceptual hashes of contents that are known; all else stays."""
+        with self.transaction() as run:
+            for photo in photos:
+                run(
+                    "UPDATE photos SET kind = ?, width = ?, height = ?, taken = ?, camera = ?,"
+                    " latitude = ?, longitude = ?, hash = ?, texts = ? WHERE digest = ?",
+                    (*_said(photo), photo.digest),
+                )
+
     def _keep_photo(self, photo: NewPhoto) -> int:
-        facts = photo.facts
         row = self._base.execute(
             "INSERT INTO photos (digest, encoded, problem, kind, width, height, taken, camera,"
             " latitude, longitude, hash, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -131,14 +140,9 @@ class FileTables(VectorTables, LogTable):
                 photo.digest,
                 photo.vector is not None,
                 photo.problem,
-                *(
-                    (facts.kind, facts.width, facts.height, facts.taken, facts.camera,
-                     facts.latitude, facts.longitude) if facts else (None,) * 7
-                ),
-                None if photo.hash is None else _signed(photo.hash),
-                _texts(facts),
+                *_said(photo),
             ),
-        ).fetchone()  # fmt: skip
+        ).fetchone()
         return int(row[0])
 
     def _keep_file(self, file: NewFile) -> None:
@@ -175,6 +179,8 @@ class FileTables(VectorTables, LogTable):
             raise LibraryError(f"{folder} isn't in the library. Its folders: {names}.")
         with self.transaction() as run:
             run("DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
+                (os.fsencode(folder), *inside))  # fmt: skip
+            run("DELETE FROM exclusions WHERE folder = ? OR (folder >= ? AND folder < ?)",
                 (os.fsencode(folder), *inside))  # fmt: skip
             return self._forget("path >= ? AND path < ?", inside)
 
@@ -229,6 +235,19 @@ class FileTables(VectorTables, LogTable):
         among = ", ".join("?" * len(paths))
         rows = self.read(statement.format(among), [os.fsencode(path) for path in paths])
         return str(rows[0][0].hex()) if rows else None
+
+
+def _said(photo: NewPhoto) -> tuple[object, ...]:
+    """Facts, hash and texts of a photo, as the columns hold them."""
+    facts = photo.facts
+    return (
+        *(
+            (facts.kind, facts.width, facts.height, facts.taken, facts.camera,
+             facts.latitude, facts.longitude) if facts else (None,) * 7
+        ),
+        None if photo.hash is None else _signed(photo.hash),
+        _texts(facts),
+    )  # fmt: skip
 
 
 def _texts(facts: PhotoFacts | None) -> str | None:

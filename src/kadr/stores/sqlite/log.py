@@ -29,7 +29,8 @@ class LogTable(Connection):
     def entries(self, *events: str) -> Iterator[Entry]:
         """The audit log, or its entries of these events, in order.
 
-        What the library hasn't sealed is left out, where the key is there to tell.
+        What was changed is left out, and, where the key is there to tell, what the library hasn't
+        sealed.
         """
         for entry, sealed in self._sealed(*events):
             if sealed is not False:
@@ -43,7 +44,7 @@ class LogTable(Connection):
             problems += [
                 f"entry {entry.sequence}: isn't the library's own"
                 for entry, sealed in rows
-                if sealed is False
+                if sealed is False and chain.is_sound(entry)
             ]
             last = rows[-1][0] if rows else None
             end = is_end(self._base.execute, self._sealer, last)
@@ -59,7 +60,7 @@ class LogTable(Connection):
         return problems
 
     def _sealed(self, *events: str) -> Iterator[tuple[Entry, bool | None]]:
-        """Entries, and whether the library sealed them; None where that can't be told."""
+        """Entries, and whether they are as the library sealed them; None: that can't be told."""
         among = f"AND event IN ({', '.join('?' * len(events))})" if events else ""
         columns = ENTRIES.replace(" FROM", ", seal FROM")
         statement = f"{columns} WHERE sequence > ? {among} ORDER BY sequence LIMIT {_PAGE}"
@@ -67,5 +68,5 @@ class LogTable(Connection):
         while rows := self.read(statement, (last, *events)):
             for *row, seal in rows:
                 entry = to_entry(row)
-                yield entry, self._sealer.verify(entry.hash, seal)
+                yield entry, chain.is_sound(entry) and self._sealer.verify(entry.hash, seal)
             last = rows[-1][0]

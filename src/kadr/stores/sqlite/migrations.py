@@ -64,6 +64,12 @@ CREATE INDEX copies_of ON copies (digest);
 CREATE TABLE parts (photo INTEGER PRIMARY KEY REFERENCES photos (id), hashes BLOB NOT NULL)
 """
 
+_PREFERENCES = """
+CREATE TABLE exclusions (folder BLOB NOT NULL, pattern TEXT NOT NULL);
+CREATE TABLE distinct_photos (
+    first BLOB, second BLOB, PRIMARY KEY (first, second)) WITHOUT ROWID
+"""
+
 
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
@@ -79,7 +85,11 @@ def _copies(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _COPIES)
 
 
-STEPS = (_photos, _record, _copies)
+def _preferences(run: Run, _path: Path, _sealer: Sealer) -> None:
+    _script(run, _PREFERENCES)
+
+
+STEPS = (_photos, _record, _copies, _preferences)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

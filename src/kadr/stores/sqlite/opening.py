@@ -12,7 +12,7 @@ Access: TypeAlias = Literal["write", "read", "frozen"]
 """`read`: others may write meanwhile. `frozen`: nobody does, so the file alone is read."""
 PRIVATE = 0o600
 """Libraries hold texts and places: only their owner may read them, unless the owner decides."""
-_BESIDE = ("", "-wal", "-shm", ".lock", ".audit.jsonl")
+_BESIDE = ("", "-wal", "-shm", ".lock", ".audit.jsonl", ".audit.jsonl.lock")
 
 
 def access(path: Path) -> Access:

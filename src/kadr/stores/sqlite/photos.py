@@ -108,6 +108,15 @@ class PhotoTables(VectorTables, RecordTables):
         places = np.array([row[1:] for row in rows], np.float64)
         return numbers[distance(places, latitude, longitude) <= kilometres]
 
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some without the word are left out."""
+        statement = "SELECT id, texts FROM photos WHERE texts IS NOT NULL AND encoded"
+        if word.isascii() and word.isalnum():  # other letters are escaped there, in their case
+            rows = self.read(f"{statement} AND texts LIKE ?", (f"%{word}%",))
+        else:
+            rows = self.read(statement)
+        return [(number, tuple(filter(None, json.loads(texts)))) for number, texts in rows]
+
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
         return self.read("SELECT id, kind, camera, taken FROM photos WHERE encoded")

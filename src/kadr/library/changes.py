@@ -1,0 +1,158 @@
+"""What changed below a folder since it was indexed: by size and time of change, nothing is read."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kadr.errors import DataError
+from kadr.photos import files, folders
+from kadr.photos.folders import Entry
+from kadr.photos.ignore import Rules
+from kadr.stores import FileState, NewFile, Store
+from kadr.types import Skipped
+
+
+def rules_for(store: Store, folder: Path) -> Rules:
+    """What is left out below a folder: by the library's folder that holds it, else by itself."""
+    roots = [root for root in store.folders() if folder.is_relative_to(root)]
+    return Rules(roots[0] if roots else folder, store.excluded())
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """A file as it is now."""
+
+    path: Path
+    size: int
+    modified: int
+    digest: bytes | None = None
+    problem: str | None = None
+
+    def row(self) -> NewFile:
+        """As a library keeps it."""
+        return NewFile(self.path, self.size, self.modified, self.digest, self.problem)
+
+    def refused(self, problem: str) -> "ScannedFile":
+        """The same file, not read for a reason that may be gone the next time."""
+        return ScannedFile(self.path, -1, -1, problem=problem)
+
+
+@dataclass
+class Changes:
+    """What a walk through a folder finds, compared with what the library knows."""
+
+    seen: set[bytes] = field(default_factory=set)
+    changed: list[ScannedFile] = field(default_factory=list)
+    same: set[bytes] = field(default_factory=set)
+    """Paths that didn't change, though they may be read again."""
+    back: list[bytes] = field(default_factory=list)
+    broken: int = 0
+    closed: list[bytes] = field(default_factory=list)
+    """Folders that can't be listed: nothing is concluded about the files in them."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Those folders, and files of patterns that can't be understood."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
+
+    def gone(self, states: Mapping[bytes, FileState]) -> list[bytes]:
+        """Paths that were there."""
+        closed = tuple(self.closed)
+        return [
+            path
+            for path, state in states.items()
+            if path not in self.seen and not state.missing and not path.startswith(closed)
+        ]
+
+
+def find_changes(
+    store: Store, folder: Path, states: Mapping[bytes, FileState], *, retry: bool, reread: bool
+) -> Changes:
+    """Compare what is below a folder with what the library knows of it.
+
+    Args:
+        store: the library.
+        folder: absolute.
+        states: what the library knows of the paths below it.
+        retry: what couldn't be decoded counts as changed.
+        reread: so does everything else.
+
+    Raises:
+        DataError: the folder isn't there or can't be read.
+    """
+    rules, changes = rules_for(store, folder), Changes()
+    for entry in _walk(folder, rules):
+        if entry.met == "photo":
+            _compare(changes, _file(entry.path), states, retry=retry, reread=reread)
+        elif entry.met == "unreadable":
+            changes.closed.append(os.fsencode(entry.path) + os.sep.encode())
+            changes.skipped.append(Skipped(entry.path, entry.reason))
+        else:
+            (changes.ignored if entry.met == "ignored" else changes.unsupported)[entry.reason] += 1
+    changes.skipped += [Skipped(path, reason) for path, reason in rules.problems]
+    return changes
+
+
+def left_out(store: Store) -> Iterator[Entry]:
+    """What is left out below the library's folders, as far as they are there."""
+    for folder in store.folders():
+        with suppress(DataError):
+            rules = rules_for(store, folder)
+            yield from (entry for entry in _walk(folder, rules) if entry.met != "photo")
+            yield from (Entry(path, "unreadable", reason) for path, reason in rules.problems)
+
+
+def _walk(folder: Path, rules: Rules) -> Iterator[Entry]:
+    try:
+        reason = rules.excludes(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: can't be read ({error.strerror or error}).") from error
+    if reason is not None:
+        folders.check(folder)
+        yield Entry(folder, "ignored", reason)
+    else:
+        yield from folders.walk(folder, rules)
+
+
+def _compare(
+    changes: Changes,
+    file: ScannedFile,
+    states: Mapping[bytes, FileState],
+    *,
+    retry: bool,
+    reread: bool,
+) -> None:
+    path = os.fsencode(file.path)
+    changes.seen.add(path)
+    state = states.get(path)
+    if state is None or not _same(state, file, retry=retry):
+        changes.changed.append(file)
+        return
+    if state.missing:
+        changes.back.append(path)
+    if reread and not state.broken:
+        changes.same.add(path)
+        changes.changed.append(file)
+    else:
+        changes.broken += state.broken
+
+
+def _file(path: Path) -> ScannedFile:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return ScannedFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        return ScannedFile(path, -1, -1, problem="no file but a pipe, a socket or a device")
+    return ScannedFile(path, *files.stamp(status))
+
+
+def _same(state: FileState, file: ScannedFile, *, retry: bool) -> bool:
+    return (
+        (state.size, state.modified) == (file.size, file.modified)
+        and state.settled
+        and not (retry and state.broken)
+    )

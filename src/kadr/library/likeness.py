@@ -1,0 +1,268 @@
+"""Step: two photos -> whether they are copies of one another, resized, recompressed, turned or cut.
+
+`alike` names candidates, by what a library holds of them. `Appearances` compares what candidates
+show, place by place: a solid colour, a gradient, a blank scan or a dark screen has too little to
+show for that, and pages of text differ.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
+"""Two photos are alike where their perceptual hashes differ in at most so many bits and the cosine
+of their image vectors is at least this, by any of the pairs (docs/results.md)."""
+TURNED = 12
+"""So are those whose hashes differ in at most so many bits once one is turned or mirrored; an image
+vector isn't the same then."""
+
+SIDE = 64
+"""Pixels of a side of what is compared."""
+BLOCK = 8
+"""Pixels of a side of a place."""
+BUSY = 3.0
+"""Grey levels of 256 by which the pixels of a place must differ for it to show something."""
+PLACES = 12
+"""A photo of fewer such places, of the 64, shows too little to be compared."""
+SAME = (0.93, 0.85)
+"""Correlation of all of two copies, and the share of the places that must correlate too."""
+CUT = (0.75, 0.60)
+"""The same for a copy that was cut: its pixels fall between those of the whole."""
+PLACE = 0.7
+"""Correlation of a place in two copies."""
+SCALES = (61, 58, 55, 51)
+"""Sides of a cut copy within the whole's `SIDE`."""
+
+Bits: TypeAlias = NDArray[np.uint64]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+_ODD_COLUMNS, _ODD_ROWS = 0x5555555555555555, 0x00FF00FF00FF00FF
+
+
+def turned(hashes: Bits) -> Bits:
+    """Perceptual hashes [7, n] of photos [n] if they were mirrored and turned in every way.
+
+    A mirror turns the sign of each odd frequency, a turn exchanges rows and columns (up to bits
+    close to the median of all frequencies).
+    """
+    columns, rows = np.uint64(_ODD_COLUMNS), np.uint64(_ODD_ROWS)
+    across = _transposed(hashes)
+    flips = [np.uint64(0), columns, rows, columns ^ rows]
+    return np.stack([*(hashes ^ flip for flip in flips[1:]), *(across ^ flip for flip in flips)])
+
+
+def unturned(picture: Floats, how: int) -> Floats:
+    """A picture [side, side], mirrored and turned as row `how` - 1 of `turned`; 0: as it is."""
+    across, flip = divmod(how, 4)
+    turned_ = picture.T if across else picture
+    return turned_[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
+
+
+def alike(left: Bits, right: Bits, cosines: Floats) -> NDArray[np.bool_]:
+    """Which pairs of photos may be copies of one another: by hashes [n], [n] and cosines [n].
+
+    Two hashes of 64 bits and the cosine of two image vectors are all that a library needs to hold.
+    """
+    bits = np.bitwise_count(turned(left) ^ right[None]).min(axis=0)
+    return np.asarray(upright(left, right, cosines) | (bits <= TURNED))
+
+
+def upright(left: Bits, right: Bits, cosines: Floats) -> NDArray[np.bool_]:
+    """Which pairs are alike as they are, neither turned nor mirrored."""
+    bits = np.bitwise_count(left ^ right)
+    near = np.zeros(np.broadcast(bits, cosines).shape, np.bool_)
+    for most, least in ALIKE:
+        near |= (bits <= most) & (cosines >= least)
+    return near
+
+
+def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
+    """Pairs of photos [n, 3] whose hashes are close once the first is turned, and how.
+
+    A mirror keeps the signs of frequencies that are even both ways, and keeps or turns all those
+    that are odd both ways. So of two turned copies either the first or the others are nearly the
+    same: photos are looked up by them, not compared each with each. One of a hundred copies is
+    missed.
+    """
+    both = hashes, _transposed(hashes)
+    even = [_class(one, 0) for one in both]
+    odd = [_class(one, 1) for one in both]
+    keys = [(one, even[0]) for one in even]
+    keys += [(one ^ flip, odd[0]) for one in odd for flip in (np.uint16(0), np.uint16(0xFFFF))]
+    ways = turned(hashes)
+    found = [np.empty((0, 3), np.int64)]
+    for left_keys, right_keys in keys:
+        order = np.argsort(right_keys, kind="stable")
+        starts = np.concatenate([[0], np.bincount(right_keys, minlength=2**16).cumsum()])
+        for mask in _CLOSE:
+            left, right = _lookup(left_keys ^ mask, order, starts)
+            bits = np.bitwise_count(ways[:, left] ^ hashes[right])
+            close = bits.min(axis=0, initial=64) <= TURNED
+            if close.any():
+                how = bits[:, close].argmin(axis=0) + 1
+                found.append(np.column_stack([left[close], right[close], how]))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+_CLOSE = [
+    np.uint16(mask) for mask in range(2**16) if mask.bit_count() <= 2
+]  # that differ in two bits at most
+
+
+def _lookup(
+    keys: NDArray[np.uint16], order: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of keys, and the later places in `order` that have the same key."""
+    first = starts[keys]
+    counts = starts[keys.astype(np.int64) + 1] - first
+    left = np.repeat(np.arange(len(keys)), counts)
+    within = np.arange(len(left)) - np.repeat(counts.cumsum() - counts, counts)
+    right = order[np.repeat(first, counts) + within]
+    later = right > left
+    return left[later], right[later]
+
+
+def _class(hashes: Bits, odd: int) -> NDArray[np.uint16]:
+    """The 16 bits of hashes whose frequencies are even both ways, or odd both ways."""
+    raw = hashes.astype(">u8").view(np.uint8).reshape(-1, 8, 1)
+    bits = np.unpackbits(raw, axis=2)[:, odd::2, odd::2].reshape(-1, 16)
+    return np.ascontiguousarray(np.packbits(bits, axis=1)).view(np.uint16).reshape(-1)
+
+
+def _transposed(hashes: Bits) -> Bits:
+    """Matrices of 8x8 bits with rows and columns exchanged (Hacker's Delight, 7-3)."""
+    x = hashes.astype(np.uint64)
+    for shift, mask in (
+        (7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0),
+    ):  # fmt: skip
+        t = (x ^ (x >> np.uint64(shift))) & np.uint64(mask)
+        x = x ^ t ^ (t << np.uint64(shift))
+    return x
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a photo shows, small: grey uint8 [128, 128], its sides made equal."""
+
+    grey: NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls) -> "Appearance":
+        """Of a photo that shows nothing."""
+        return cls(np.zeros((2 * SIDE, 2 * SIDE), np.uint8))
+
+
+def appearance(photo: Image.Image) -> Appearance:
+    """What an RGB photo shows."""
+    side, grey = 2 * SIDE, photo.convert("L")
+    sharp = Image.Resampling.BOX if min(grey.size) >= 2 * side else Image.Resampling.BICUBIC
+    return Appearance(np.asarray(grey.resize((side, side), sharp), np.uint8))
+
+
+class Appearances:
+    """What some photos show, ready to be compared."""
+
+    def __init__(self, photos: Sequence[Appearance]) -> None:
+        self._photos = photos
+        self._details = np.empty((len(photos), SIDE, SIDE), np.float32)
+        for number, photo in enumerate(photos):
+            self._details[number] = _detail(_small(photo))
+        energy = _places(self._details).std(axis=2)
+        self.busy: NDArray[np.intp] = (energy > BUSY).sum(axis=1)
+        """How many of its 64 places show something, by photo."""
+
+    def copies(self, pairs: NDArray[np.int64]) -> Iterator[tuple[int, int, float]]:
+        """Those of the pairs that are copies, and how surely: 0 to 1.
+
+        Args:
+            pairs: [n, 3]: two photos, and how the first is turned. A pair of which one shows too
+                little is no copy.
+        """
+        chosen = pairs[(self.busy[pairs[:, :2]] >= PLACES).all(axis=1)]
+        for left, right, how in chosen.tolist():
+            sure = self.same(left, right, how)
+            if sure:
+                yield left, right, sure
+
+    def same(self, left: int, right: int, how: int) -> float:
+        """How surely two photos are copies, 0 (they aren't) to 1; the left one is turned `how`."""
+        one, other = unturned(self._details[left], how), self._details[right]
+        whole, share = _agreement(one, other)
+        if whole >= SAME[0] and share >= SAME[1]:
+            return whole
+        return 0.0 if how else max(self._cut(left, right), self._cut(right, left))
+
+    def _cut(self, whole: int, part: int) -> float:
+        """How surely one photo is a part of another."""
+        box = _box(self._details[whole], self._photos[part])
+        picture = Image.fromarray(self._photos[whole].grey)
+        found = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+        one = _detail(np.asarray(found, np.float32))
+        correlation, share = _agreement(one, self._details[part])
+        return correlation if correlation >= CUT[0] and share >= CUT[1] else 0.0
+
+
+def _box(detail: Floats, part: Appearance) -> tuple[float, float, float, float]:
+    """Where a part lies best in the whole, in pixels of `Appearance.grey`; of a few sizes."""
+    from scipy.fft import irfft2, rfft2
+
+    best, box = -1.0, (0.0, 0.0, 2.0 * SIDE, 2.0 * SIDE)
+    spectrum = rfft2(detail)
+    for side in SCALES:
+        reduced = Image.fromarray(part.grey).resize((side, side), Image.Resampling.BOX)
+        small = _detail(np.asarray(reduced, np.float32))
+        padded = np.zeros((SIDE, SIDE), np.float32)
+        padded[:side, :side] = small
+        free = SIDE - side + 1
+        product = irfft2(spectrum * np.conj(rfft2(padded)), (SIDE, SIDE))[:free, :free]
+        energy = _sums(detail * detail, side) * (small * small).sum()
+        likeness = product / np.sqrt(np.maximum(energy, 1e-3))
+        top, left = np.unravel_index(int(likeness.argmax()), likeness.shape)
+        if likeness[top, left] > best:
+            best = float(likeness[top, left])
+            box = (2.0 * left, 2.0 * top, 2.0 * (left + side), 2.0 * (top + side))
+    return box
+
+
+def _agreement(one: Floats, other: Floats) -> tuple[float, float]:
+    """Correlation of two details, and the share of their places that correlate."""
+    whole = float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-6))
+    if whole < CUT[0]:
+        return whole, 0.0
+    left, right = _places(one[None])[0], _places(other[None])[0]
+    left, right = left - left.mean(axis=1)[:, None], right - right.mean(axis=1)[:, None]
+    spread = left.std(axis=1), right.std(axis=1)
+    busy = np.maximum(*spread) > BUSY
+    likeness = (left * right).mean(axis=1) / np.maximum(spread[0] * spread[1], 1e-6)
+    return whole, float((likeness[busy] > PLACE).mean()) if busy.any() else 0.0
+
+
+def _small(photo: Appearance) -> Floats:
+    return photo.grey.reshape(SIDE, 2, SIDE, 2).astype(np.float32).mean(axis=(1, 3))
+
+
+def _places(details: Floats) -> Floats:
+    """Pictures [n, 64, 64] as places [n, 64, 64]."""
+    count = SIDE // BLOCK
+    cut = details.reshape(-1, count, BLOCK, count, BLOCK)
+    return np.asarray(cut.transpose(0, 1, 3, 2, 4).reshape(-1, count * count, BLOCK * BLOCK))
+
+
+def _detail(picture: Floats, radius: int = 6) -> NDArray[np.float32]:
+    """A picture less its local mean: neither brightness nor gradients are left."""
+    padded = np.pad(picture, radius, mode="edge").astype(np.float64)
+    side = 2 * radius + 1
+    less: NDArray[np.float32] = (picture - _sums(padded, side) / side**2).astype(np.float32)
+    return less
+
+
+def _sums(picture: Floats, side: int) -> Floats:
+    """Sums of all squares of this side."""
+    total = np.pad(picture.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    return np.asarray(
+        total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    )
