@@ -7,7 +7,7 @@ import pytest
 
 from kadr.service.folder_names import NOWHERE, FolderNames
 
-NFC, NFD = (normalize(form, "Été") for form in ("NFC", "NFD"))  # type: ignore[arg-type]
+NFC, NFD = (normalize(form, "Été") for form in ("NFC", "NFD"))
 
 
 def test_a_folder_is_named_from_the_indexed_one() -> None:
