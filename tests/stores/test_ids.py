@@ -26,6 +26,11 @@ def test_every_number_has_an_id_and_every_id_a_number(secret: bytes, number: int
         assert back(other) == number
 
 
+@given(SECRETS, st.integers(2**BITS + 1, 2**63) | st.integers(-(2**63), 0))
+def test_what_is_no_id_is_nobodys(secret: bytes, id_: int) -> None:
+    assert IdCipher(secret).decrypt(id_) == 0
+
+
 @given(SECRETS)
 def test_ids_follow_no_order(secret: bytes) -> None:
     ids = np.array([IdCipher(secret).encrypt(number) for number in range(1, 501)], np.float64)

@@ -31,7 +31,9 @@ class IdCipher:
         return (left << _HALF | right) + 1
 
     def decrypt(self, id_: int) -> int:
-        """The number of an id, both in [1, 2^52]."""
+        """The number of an id, both in [1, 2^52]; 0, which no photo has, for what is no id."""
+        if not 1 <= id_ <= 1 << BITS:
+            return 0
         left, right = divmod(id_ - 1, 1 << _HALF)
         for place in reversed(range(_ROUNDS)):
             left, right = right ^ self._round(place, left), left
