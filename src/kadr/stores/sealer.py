@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import os
-import secrets
 from pathlib import Path
 
 _BYTES = 32
@@ -18,7 +17,7 @@ class Sealer:
     def __init__(self, path: Path | None) -> None:
         """Name the key's file; None: a key that nobody keeps."""
         self._path = path
-        self._key = None if path else secrets.token_bytes(_BYTES)
+        self._key = None if path else os.urandom(_BYTES)
 
     def seal(self, text: str) -> str:
         """The seal of a text; makes the key where there is none.
@@ -52,7 +51,7 @@ class Sealer:
 
     def _make(self) -> bytes:
         assert self._path is not None
-        key = secrets.token_bytes(_BYTES)
+        key = os.urandom(_BYTES)
         self._path.unlink(missing_ok=True)  # one that is no key
         descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:

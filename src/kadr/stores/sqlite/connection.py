@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kadr.errors import LibraryError, ReadOnlyError
-from kadr.photos import files
 from kadr.stores import MEMORY
 from kadr.stores.sealer import Sealer
 from kadr.stores.sqlite import opening
@@ -53,7 +52,7 @@ class Connection:
 
     def _open(self, *, create: bool = False) -> None:
         self._access = opening.access(self.path)
-        self._stamp = self._state()
+        self._stamp = self._state() if self.readonly else None
         self._base = opening.connect(self.path, self._access)
         self._openings += 1
         run = self._base.execute
@@ -88,8 +87,10 @@ class Connection:
             migrate(self._base.execute, self.path, self._sealer)
         opening.make_private(self.path)
 
-    def _state(self) -> tuple[int, int] | None:
-        return None if self.path == MEMORY else files.state(self.path)
+    def _state(self) -> tuple[int, int]:
+        """Size and time of change of the file."""
+        status = self.path.stat()
+        return status.st_size, status.st_mtime_ns
 
     def _is_empty(self) -> bool:
         return self._base.execute("SELECT 1 FROM sqlite_master").fetchone() is None
@@ -159,12 +160,12 @@ class Connection:
 
     def _thaw(self) -> None:
         """Open the file anew where somebody who may write has changed it."""
-        if self._state() != self._stamp or opening.access(self.path) != "frozen":
-            self._base.close()
-            try:
+        try:
+            if self._state() != self._stamp or opening.access(self.path) != "frozen":
+                self._base.close()
                 self._open()
-            except (OSError, sqlite3.Error) as error:
-                raise self._broken(error) from error
+        except (OSError, sqlite3.Error) as error:
+            raise self._broken(error) from error
 
     def _check_writable(self) -> None:
         if self.readonly:

@@ -1,10 +1,9 @@
 """The tables, made by numbered steps: a new library takes them all, an older one those it lacks."""
 
-import secrets
+import os
 from pathlib import Path
 
 from kadr.stores.sealer import Sealer
-from kadr.stores.sqlite import takeover
 from kadr.stores.sqlite.statements import IDS, MARK, RULING_MARK, Run, put_note
 
 APPLICATION = 0x6B616472
@@ -76,8 +75,10 @@ def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
 
 
 def _record(run: Run, path: Path, sealer: Sealer) -> None:
+    from kadr.stores.sqlite import takeover  # no search pays for it
+
     _script(run, _RECORD)
-    put_note(run, IDS, secrets.token_hex(32))
+    put_note(run, IDS, os.urandom(32).hex())
     takeover.take_over(run, path.with_name(path.name + ".audit.jsonl"), sealer)
 
 
