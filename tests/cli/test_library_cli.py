@@ -851,7 +851,9 @@ def test_similar_leaves_the_photo_itself_out(shelf: Shell, tmp_path: Path) -> No
     )
 
 
-def test_duplicates_are_grouped_the_one_to_keep_first(kadr: Shell, shelf: Shell, model: Path) -> None:
+def test_duplicates_are_grouped_the_one_to_keep_first(
+    kadr: Shell, shelf: Shell, model: Path
+) -> None:
     shown = shelf("duplicates", "--json").stdout
     group = next(
         group

@@ -84,7 +84,6 @@ def test_a_system_that_reports_nothing_is_looked_at_now_and_then(
 ) -> None:
     def fail(*_folders: Path, **_options: object) -> Iterator[set[object]]:
         raise OSError("limit reached")
-        yield set()
 
     monkeypatch.setattr("watchfiles.watch", fail)
     monkeypatch.setattr(watching, "RESCAN", 0)

@@ -238,7 +238,7 @@ def _agreement(one: Floats, other: Floats) -> tuple[float, float]:
 
 
 def _small(photo: Appearance) -> Floats:
-    return photo.grey.reshape(SIDE, 2, SIDE, 2).astype(np.float32).mean(axis=(1, 3))
+    return np.asarray(photo.grey.reshape(SIDE, 2, SIDE, 2).astype(np.float32).mean(axis=(1, 3)))
 
 
 def _places(details: Floats) -> Floats:
