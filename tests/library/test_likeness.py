@@ -105,3 +105,17 @@ def test_hashes_are_turned_and_back(number: int) -> None:
     assert likeness.turned(ways[3])[3] == one  # rows and columns exchanged, twice
     assert all(likeness.turned(ways[k])[k] == one for k in range(3))
     assert likeness.alike(ways[5], one, np.zeros(1)).all()
+
+
+def test_photos_that_show_nothing_are_near_to_none() -> None:
+    """Ever so many dark frames have hashes of few bits, each close to each, turned or not."""
+    assert len(likeness.turned_pairs(np.arange(2000, dtype=np.uint64))) == 0
+
+
+def test_equal_hashes_are_looked_up_once() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.integers(0, 2**63, 40, dtype=np.uint64)
+    other = likeness.turned(one)[2]
+    pairs = likeness.turned_pairs(np.concatenate([one, other, other]))
+    expected = {(n, n + 40) for n in range(40)} | {(n, n + 80) for n in range(40)}
+    assert expected <= {(left, right) for left, right, _ in pairs.tolist()}

@@ -181,31 +181,36 @@ def _copies(
     photos: Mapping[int, Stored], candidates: Pairs, distinct: set[tuple[str, str]]
 ) -> dict[tuple[int, int], float]:
     """Those pairs that are copies, and how surely."""
-    there = np.isin(candidates[:, :2], np.array(sorted(photos), np.int64)).all(axis=1)
-    among = np.unique(candidates[there, :2])
+    pairs = candidates[np.isin(candidates[:, :2], np.array(sorted(photos), np.int64)).all(axis=1)]
+    pairs = pairs[~_shots(photos, pairs)]  # a thousand frames of a series are a million pairs
+    among = np.unique(pairs[:, :2])
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         shown = list(pool.map(_appearance, (photos[n].paths[0] for n in among.tolist())))
     looks = Appearances([one or Appearance.empty() for one in shown])
-    places = np.searchsorted(among, candidates[there, :2])
-    copies = looks.copies(np.column_stack([places, candidates[there, 2]]))
+    places = np.searchsorted(among, pairs[:, :2])
+    copies = looks.copies(np.column_stack([places, pairs[:, 2]]))
     empty = among[looks.busy < likeness.PLACES].tolist()
     edges = {}
     for left, right, sure in [
         *((int(among[left]), int(among[right]), sure) for left, right, sure in copies),
         *((left, right, 1.0) for left, right in _equal({n: photos[n] for n in empty})),
     ]:
-        if not _are_distinct(photos[left], photos[right], distinct):
+        ends = photos[left].digest, photos[right].digest
+        if (min(ends), max(ends)) not in distinct:
             edges[min(left, right), max(left, right)] = sure
     return edges
 
 
-def _are_distinct(one: Stored, other: Stored, distinct: set[tuple[str, str]]) -> bool:
-    """Whether a person called them no duplicates, or one camera took them at different moments."""
-    if (min(one.digest, other.digest), max(one.digest, other.digest)) in distinct:
-        return True
-    moments = one.facts.taken, other.facts.taken
-    same_camera = one.facts.camera is not None and one.facts.camera == other.facts.camera
-    return same_camera and None not in moments and moments[0] != moments[1]
+def _shots(photos: Mapping[int, Stored], pairs: Pairs) -> NDArray[np.bool_]:
+    """Which pairs one camera took at different moments: two shots, no copies."""
+    numbers, places = np.unique(pairs[:, :2], return_inverse=True)
+    facts = [photos[number].facts for number in numbers.tolist()]
+    known = np.array([one.camera is not None and one.taken is not None for one in facts], np.bool_)
+    _, cameras = np.unique([one.camera or "" for one in facts], return_inverse=True)
+    _, moments = np.unique([one.taken or "" for one in facts], return_inverse=True)
+    left, right = places.reshape(-1, 2).T
+    same_camera = known[left] & known[right] & (cameras[left] == cameras[right])
+    return np.asarray(same_camera & (moments[left] != moments[right]))
 
 
 def _appearance(path: Path) -> Appearance | None:

@@ -20,6 +20,11 @@ TURNED = 12
 """So are those whose hashes differ in at most so many bits once one is turned or mirrored; an image
 vector isn't the same then."""
 
+TELLING = (16, 48)
+"""Bits that are set in the hash of a photo that shows something: half of the 64, more or less."""
+AT_ONCE = 2**22
+"""Pairs of hashes that are compared at once."""
+
 SIDE = 64
 """Pixels of a side of what is compared."""
 BLOCK = 8
@@ -86,8 +91,24 @@ def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
     A mirror keeps or turns all signs of a class of frequencies (even or odd down, even or odd
     across), so in one of the four classes two turned copies are nearly the same or nearly opposite.
     Photos are looked up by that, not compared each with each: copies of up to 8 different bits are
-    all found, of 10 nine in ten.
+    all found, of 10 nine in ten. A hash with few bits set, or few unset, is a nearly empty photo's:
+    it would be near to many, and tells nothing.
     """
+    bits = np.bitwise_count(hashes)
+    told = np.flatnonzero((bits >= TELLING[0]) & (bits <= TELLING[1]))
+    different, member = np.unique(hashes[told], return_inverse=True)
+    codes = np.unique(np.concatenate([*_turned_codes(different), np.empty(0, np.int64)]))
+    left, right = np.divmod(codes, max(len(different), 1))
+    left, right = _members(left, right, member)
+    left, right = told[np.minimum(left, right)], told[np.maximum(left, right)]
+    if not len(left):
+        return np.empty((0, 3), np.int64)
+    how = np.bitwise_count(turned(hashes[left]) ^ hashes[right]).argmin(axis=0) + 1
+    return np.column_stack([left, right, how]).astype(np.int64)
+
+
+def _turned_codes(hashes: Bits) -> Iterator[NDArray[np.int64]]:
+    """Pairs of different hashes that are close once one is turned, each as left * n + right."""
     keys = []
     for one in (hashes, _transposed(hashes)):
         keys.append((_class(one, 0, 0), _class(hashes, 0, 0), 2))
@@ -95,31 +116,52 @@ def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
             signs, sought = _class(one, *odd), _class(hashes, *odd)
             keys += [(signs, sought, 1), (~signs, sought, 1)]
     ways = turned(hashes)
-    found = [np.empty((0, 3), np.int64)]
     for left_keys, right_keys, most in keys:
         order = np.argsort(right_keys, kind="stable")
         starts = np.concatenate([[0], np.bincount(right_keys, minlength=2**16).cumsum()])
         for mask in (np.uint16(one) for one in range(2**16) if one.bit_count() <= most):
-            left, right = _lookup(left_keys ^ mask, order, starts)
-            bits = np.bitwise_count(ways[:, left] ^ hashes[right])
-            close = bits.min(axis=0, initial=64) <= TURNED
-            if close.any():
-                how = bits[:, close].argmin(axis=0) + 1
-                found.append(np.column_stack([left[close], right[close], how]))
-    return np.unique(np.concatenate(found), axis=0)
+            for left, right in _lookup(left_keys ^ mask, order, starts):
+                bits = np.bitwise_count(ways[:, left] ^ hashes[right]).min(axis=0, initial=64)
+                close = bits <= TURNED
+                yield np.unique(left[close] * len(hashes) + right[close])
+
+
+def _members(
+    left: NDArray[np.int64], right: NDArray[np.int64], member: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of hashes as pairs of photos, of which `member` tells the hash."""
+    order = np.argsort(member, kind="stable")
+    counts = np.bincount(member, minlength=1)
+    starts = counts.cumsum() - counts
+    repeats = counts[left] * counts[right]
+    within = np.arange(repeats.sum()) - np.repeat(repeats.cumsum() - repeats, repeats)
+    left, right = np.repeat(left, repeats), np.repeat(right, repeats)
+    first, second = np.divmod(within, counts[right])
+    one, other = order[starts[left] + first], order[starts[right] + second]
+    apart = (left != right) | (one < other)
+    return one[apart], other[apart]
 
 
 def _lookup(
     keys: NDArray[np.uint16], order: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of keys, and the later places in `order` that have the same key."""
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places of keys, and the places from there on that `order` has under the same key."""
     first = starts[keys]
     counts = starts[keys.astype(np.int64) + 1] - first
-    left = np.repeat(np.arange(len(keys)), counts)
-    within = np.arange(len(left)) - np.repeat(counts.cumsum() - counts, counts)
-    right = order[np.repeat(first, counts) + within]
-    later = right > left
-    return left[later], right[later]
+    total = counts.cumsum()
+    begin = 0
+    while begin < len(keys):
+        before = total[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(total, before + AT_ONCE, side="right")))
+        block = slice(begin, end)
+        left = np.repeat(np.arange(begin, end), counts[block])
+        within = np.arange(len(left)) - np.repeat(
+            total[block] - counts[block] - before, counts[block]
+        )
+        right = order[np.repeat(first[block], counts[block]) + within]
+        later = right >= left
+        yield left[later], right[later]
+        begin = end
 
 
 def _class(hashes: Bits, down: int, across: int) -> NDArray[np.uint16]:
