@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kadr.errors import KadrError
 from kadr.photos.folders import SUFFIXES as SCANNED
 from kadr.service.file_names import LONGEST, SUFFIXES, keep, safe_name, sent_name
 
@@ -124,6 +125,6 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
         raise OSError("No space left on device")
 
     monkeypatch.setattr("kadr.photos.files.save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(KadrError, match="No space"):
         keep(tmp_path, "a.jpg", b"new")
     assert list(tmp_path.iterdir()) == []
