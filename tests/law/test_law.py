@@ -18,6 +18,7 @@ from kadr.law.verdict import verdict
 from kadr.library import ranking
 from kadr.library.catalogue import Catalogue
 from kadr.library.duplicates import find_duplicates
+from kadr.library.library import Library
 from kadr.library.queries import Expression, Part, parse
 from kadr.library.search import Page, Searcher
 from kadr.matcher.bundle import Matcher
@@ -206,15 +207,21 @@ def _open(path: Path) -> Image.Image:
 
 
 def test_hidden_photos_are_in_no_group_of_duplicates(scorer: Matcher, tmp_path: Path) -> None:
-    with_twins = np.repeat(random_vectors(3), 3, axis=0)
-    store = open_store(tmp_path / "twins.kadr", create=True)
-    fill(store, with_twins, scorer, tmp_path / "twins")
-    assert [len(group.photos) for group in find_duplicates(store, UNDER_16)] == [9]
-    assess(store, dict.fromkeys((1, 2, 4), 1.0))
-    (group,) = find_duplicates(store, UNDER_16)
-    assert sorted(photo.id for photo in group.photos) == [3, 5, 6, 7, 8, 9]
-    assert len(find_duplicates(store, NONE)[0].photos) == 9
-    store.close()
+    cells = np.random.default_rng(4).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    picture = Image.fromarray(cells).resize((320, 240), Image.Resampling.BICUBIC)
+    for quality in (95, 90, 85, 80):
+        picture.save(tmp_path / f"{quality}.jpg", quality=quality)
+    with Library.open(tmp_path / "twins.kadr", model=scorer, policy=UNDER_16) as library:
+        library.index([tmp_path])
+        store = library.store
+        assess(store, dict.fromkeys(range(1, 5), 0.0))
+        with store.transaction() as run:  # type: ignore[attr-defined]
+            run("DELETE FROM copies")
+        assert [len(group.photos) for group in find_duplicates(store, UNDER_16)] == [4]
+        assess(store, dict.fromkeys((1, 2), 1.0))
+        (group,) = find_duplicates(store, UNDER_16)
+        assert sorted(photo.id for photo in group.photos) == [3, 4]
+        assert len(find_duplicates(store, NONE)[0].photos) == 4
 
 
 @settings(

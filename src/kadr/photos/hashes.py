@@ -5,11 +5,15 @@ are compared by the number of bits in which they differ. The values are those of
 ImageHash, in a quarter of its time.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from kadr.types import Floats
+
+if TYPE_CHECKING:  # comparing hashes needs no decoders
+    from PIL import Image
 
 SIDE, LOW = 32, 8
 _COSINES = np.cos(np.pi * (2 * np.arange(SIDE)[None] + 1) * np.arange(LOW)[:, None] / (2 * SIDE))
@@ -19,12 +23,14 @@ _APART, _MOSTLY, _LEAST = 12, 0.5, 0.15
 """Grey levels apart from the ground; share of a line that is; share of the whole for a picture."""
 
 
-def part_hashes(image: Image.Image) -> tuple[int, ...]:
+def part_hashes(image: "Image.Image") -> tuple[int, ...]:
     """Seven hashes: of a photo, its quarters, its middle, and the picture within a plain frame.
 
     So a photo is known again in a collage of four, cut by a quarter a side, and in a screenshot.
     A part without content has the hash 0.
     """
+    from PIL import Image
+
     grey = image.convert("L").resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX)
     levels = np.asarray(grey, np.float64)
     fine, half = _means(levels, 2), SIDE // 2
@@ -34,8 +40,10 @@ def part_hashes(image: Image.Image) -> tuple[int, ...]:
     return tuple(map(_hash, (_means(fine, 2), *quarters, np.asarray(within, np.float64))))
 
 
-def perceptual_hash(image: Image.Image) -> int:
+def perceptual_hash(image: "Image.Image") -> int:
     """The hash of a photo as a whole, reduced by a better filter than its parts."""
+    from PIL import Image
+
     small = image.reduce(max(1, min(image.size) // 128)).convert("L")
     resized = small.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return _bits(np.asarray(resized, np.float64))
