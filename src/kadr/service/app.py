@@ -34,7 +34,7 @@ def create_app(service: Service) -> FastAPI:
     """
     networks(service.proxies)  # says what isn't one
     authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
-    rate = Rate(service.rate) if service.rate else None
+    rate = None if service.rate is None else Rate(service.rate)
     if service.model is not None:
         matcher.read_manifest(service.model)
     create = service.uploads is not None
