@@ -6,6 +6,8 @@ For example:
         library.index([Path("photos")])
         for hit in library.search("a dog runs on the beach").hits:
             print(f"{hit.probability:.0%}  {hit.image.path}")
+
+The file is long because the whole interface for Python is one class; what its methods do is elsewhere.
 """
 
 import os

@@ -2,6 +2,8 @@
 
 A *photo* is a content, by its digest; a *file* is a path where it lies. A renamed or copied file is
 another path of a photo that is known already.
+
+The file is long because `Store` lists all that an engine must do, a docstring for each.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
