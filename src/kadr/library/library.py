@@ -7,7 +7,7 @@ For example:
         for hit in library.search("a dog runs on the beach").hits:
             print(f"{hit.probability:.0%}  {hit.image.path}")
 
-The file is long because the whole interface for Python is one class; what its methods do is elsewhere.
+The file is long because the interface for Python is one class; its methods only compose.
 """
 
 import os
