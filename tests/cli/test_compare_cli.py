@@ -95,5 +95,5 @@ def test_bad_choices_are_refused_before_anything_is_written(
 def test_out_that_is_a_file_is_spared(kadr: Shell, data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     result = kadr("compare", data, "--out", tmp_path / "mine", *FAKES, *CHOICES, code=2)
-    assert "can't be written" in one_line(result)
+    assert "mine is a file. Name a folder." in one_line(result)
     assert (tmp_path / "mine").read_text() == "mine"

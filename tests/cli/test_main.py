@@ -177,7 +177,7 @@ def test_check_refuses_an_archive_that_is_too_broken(kadr: Shell, tmp_path: Path
     [
         ("ExpertAnnotations.tsv", b"", "ExpertAnnotations.tsv is empty"),
         ("train_dataset.csv", b"image,query_id\n", "the header must name query_text"),
-        ("test_queries.csv", "|query_id".encode("utf-16"), "test_queries.csv is UTF-16"),
+        ("test_queries.csv", "|query_id".encode("utf-16"), "the header must name query_text"),
         ("CrowdAnnotations.tsv", None, "lacks CrowdAnnotations.tsv"),
     ],
 )

@@ -392,4 +392,6 @@ def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: 
     assert kadr("audit", "verify", "--log", file).stdout.startswith("The log is sound")
     file.write_bytes(lines[0] + lines[1].replace(b"Boris", b"Clara"))
     assert "line 2: was changed" in kadr("audit", "verify", "--log", file, code=1).stdout
-    assert "can't be read" in one_line(kadr("audit", "verify", "--log", "none.jsonl", code=2))
+    assert "none.jsonl: No such file" in one_line(
+        kadr("audit", "verify", "--log", "none.jsonl", code=2)
+    )

@@ -105,6 +105,7 @@ def test_what_is_gone_is_not_counted(store: Store) -> None:
 def test_only_a_file_that_is_as_it_was_indexed_is_opened(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"as it was")
+    store.add_folder(tmp_path)
     status = path.stat()
     file = replace(new_file(path, "a", status.st_mtime_ns), size=status.st_size)
     store.keep([new_photo("a")], [file])

@@ -228,11 +228,11 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_failed_write_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = written(study(), tmp_path)
 
-    def full(self: Path, data: bytes) -> int:
+    def full(*_arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", full)
+        patched.setattr("kadr.photos.files.os.open", full)
         with pytest.raises(KadrError, match="No space left"):
             report.write_comparison(one(), tmp_path)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text("utf-8"))))

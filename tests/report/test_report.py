@@ -544,12 +544,13 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "sheet.html"
     path.write_text("old")
 
-    def full(self: Path, data: bytes) -> int:
+    def full(*_arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(KadrError, match="No space left"):
-        write_sheet("a dog", Answer(()), path)
+    with monkeypatch.context() as patched:
+        patched.setattr("kadr.photos.files.os.open", full)
+        with pytest.raises(KadrError, match="No space left"):
+            write_sheet("a dog", Answer(()), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

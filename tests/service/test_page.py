@@ -355,11 +355,12 @@ def test_hidden_photos_leave_one_card_with_the_disclaimer_and_nothing_else(
 def hidden_numbers(service: Running) -> list[int]:
     store = open_store(service.library)
     try:
-        photos = [number for number, path in store.paths() if SECRET.encode() in path]
+        numbers = [number for number, path in store.paths() if SECRET.encode() in path]
+        photos = [store.public_id(number) for number in numbers if number is not None]
     finally:
         store.close()
     assert len(photos) == 2
-    return [number for number in photos if number is not None]
+    return photos
 
 
 def test_a_query_for_children_gets_the_disclaimer_alone(visitor: Visitor) -> None:

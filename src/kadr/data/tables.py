@@ -23,6 +23,7 @@ _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _HINT = re.compile(r"sep=(?P<sign>[,;\t|])\r?(?:\n|$)")
 """The line that some spreadsheets put before the header."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _FORMULA = frozenset("=+-@＝＋－＠")
 _QUOTES = frozenset("\"'")
 
@@ -189,7 +190,7 @@ def as_meant(cell: str) -> str:
 
 def _formulas(text: str, separator: str) -> Iterator[int]:
     """Where a formula would begin. An apostrophe before it leaves it where it is."""
-    ends = {";", "|", "\t", "\r", "\n"} | ({","} - {separator})
+    ends = {";", "|", "\t", *_LINE_ENDS} | ({","} - {separator})
     cell, fresh = True, True  # nothing but spaces and quotes since a cell's, the text's beginning
     for at, letter in enumerate(text):
         if (cell and letter in _FORMULA) or (fresh and letter in "\t\r\n"):
