@@ -1152,7 +1152,7 @@ def test_a_phone_needs_no_sideways_scroll(
     visitor: Visitor, ask: Callable[..., Any], locale: str, screens: tuple[str, ...]
 ) -> None:
     photo = photos_of(ask("/search", q=MATCHING))[0]
-    page = visitor.page(**PHONE, locale=locale)
+    page = visitor.page(**PHONE, locale=locale, reduced_motion="reduce")
     for screen in screens:
         arrive(visitor, page, screen, photo)
         wide = page.evaluate(
