@@ -1118,6 +1118,7 @@ SCREENS = {
 
 def arrive(visitor: Visitor, page: Page, screen: str, photo: int) -> None:
     """Go to a screen, and bring onto it all that can be there."""
+    page.mouse.move(0, 0)  # a pointer that rests on a photo makes it say why it is there
     page.goto(visitor.address + SCREENS[screen].replace("PHOTO", str(photo)))
     if screen == "viewer":
         expect(page.locator("#viewer .bar")).to_be_visible()
@@ -1168,7 +1169,10 @@ def test_a_phone_needs_no_sideways_scroll(
         )
         assert cut == [], screen
         if screen in {"browsing", "viewer"}:
+            # axe takes what is scrolled out of the viewer's panel for text on the page below.
+            page.set_viewport_size({"width": 360, "height": 1600})
             assert violations(page) == []
+            page.set_viewport_size({"width": 360, "height": 740})
 
 
 def test_whoever_wants_no_motion_gets_none(visitor: Visitor) -> None:
