@@ -215,7 +215,7 @@ def test_hidden_photos_are_in_no_group_of_duplicates(scorer: Matcher, tmp_path: 
         library.index([tmp_path])
         store = library.store
         assess(store, dict.fromkeys(range(1, 5), 0.0))
-        with store.transaction() as run:  # type: ignore[attr-defined]
+        with engine(store).transaction() as run:
             run("DELETE FROM copies")
         assert [len(group.photos) for group in find_duplicates(store, UNDER_16)] == [4]
         assess(store, dict.fromkeys((1, 2), 1.0))

@@ -91,8 +91,8 @@ class CopyFinder:
             near |= _same(self._hashes[copies, part], self._hashes[sources, of])
         if self._by_vectors:
             near |= _alike(self._vectors[copies], self._vectors[sources])
-        content = _content(self._hashes[:, _WHOLE])
-        return near & content[copies][:, None] & content[sources]
+        content = [_content(self._hashes[rows, _WHOLE]) for rows in (copies, sources)]
+        return near & content[0][:, None] & content[1]
 
 
 def _same(copies: NDArray[np.uint64], sources: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kadr.photos import hashes as perceptual
+
 ALIKE = ((10, 0.60), (18, 0.88), (64, 0.965))
 """Two photos are alike where their perceptual hashes differ in at most so many bits and the cosine
 of their image vectors is at least this, by any of the pairs (docs/results.md)."""
@@ -45,19 +47,10 @@ SCALES = (61, 58, 55, 51)
 Bits: TypeAlias = NDArray[np.uint64]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
-_ODD_COLUMNS, _ODD_ROWS = 0x5555555555555555, 0x00FF00FF00FF00FF
-
 
 def turned(hashes: Bits) -> Bits:
-    """Perceptual hashes [7, n] of photos [n] if they were mirrored and turned in every way.
-
-    A mirror turns the sign of each odd frequency, a turn exchanges rows and columns (up to bits
-    close to the median of all frequencies).
-    """
-    columns, rows = np.uint64(_ODD_COLUMNS), np.uint64(_ODD_ROWS)
-    across = _transposed(hashes)
-    flips = [np.uint64(0), columns, rows, columns ^ rows]
-    return np.stack([*(hashes ^ flip for flip in flips[1:]), *(across ^ flip for flip in flips)])
+    """Perceptual hashes [7, n] of photos [n] if they were mirrored and turned in every way."""
+    return np.ascontiguousarray(perceptual.turned(hashes)[:, 1:].T)
 
 
 def unturned(picture: Floats, how: int) -> Floats:
@@ -110,7 +103,7 @@ def turned_pairs(hashes: Bits) -> NDArray[np.int64]:
 def _turned_codes(hashes: Bits) -> Iterator[NDArray[np.int64]]:
     """Pairs of different hashes that are close once one is turned, each as left * n + right."""
     keys = []
-    for one in (hashes, _transposed(hashes)):
+    for one in (hashes, perceptual.transposed(hashes)):
         keys.append((_class(one, 0, 0), _class(hashes, 0, 0), 2))
         for odd in ((0, 1), (1, 0), (1, 1)):
             signs, sought = _class(one, *odd), _class(hashes, *odd)
@@ -169,17 +162,6 @@ def _class(hashes: Bits, down: int, across: int) -> NDArray[np.uint16]:
     raw = hashes.astype(">u8").view(np.uint8).reshape(-1, 8, 1)
     bits = np.unpackbits(raw, axis=2)[:, down::2, across::2].reshape(-1, 16)
     return np.ascontiguousarray(np.packbits(bits, axis=1)).view(np.uint16).reshape(-1)
-
-
-def _transposed(hashes: Bits) -> Bits:
-    """Matrices of 8x8 bits with rows and columns exchanged (Hacker's Delight, 7-3)."""
-    x = hashes.astype(np.uint64)
-    for shift, mask in (
-        (7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0),
-    ):  # fmt: skip
-        t = (x ^ (x >> np.uint64(shift))) & np.uint64(mask)
-        x = x ^ t ^ (t << np.uint64(shift))
-    return x
 
 
 @dataclass(frozen=True)
