@@ -16,12 +16,10 @@ from typing import get_args
 from results import show
 
 from kadr import report
-from kadr.data import dataset
+from kadr.data import Experts, Judges, dataset
 from kadr.encoders import vectors
-from kadr.matcher.heads import Classifier
-from kadr.matcher.relevance import Features
+from kadr.matcher import Classifier, Features, Space
 from kadr.study import compare, train
-from kadr.types import Experts, Judges, Space
 
 LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 IMAGES = ("mini", *LITES, "+".join(LITES))

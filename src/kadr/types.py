@@ -17,21 +17,11 @@ Floats: TypeAlias = NDArray[np.float64]
 Pixels: TypeAlias = NDArray[np.uint8]
 """An RGB picture, upright: uint8 [height, width, 3]."""
 
-Experts: TypeAlias = Literal["majority", "median", "mean", "dawid-skene"]
-"""How the grades of several experts become one."""
-
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""
 
 GRADES = (1, 2, 3, 4)
 """What an expert may say of a pair, from no to yes."""
-
-Judges: TypeAlias = Literal["both", "experts", "crowd"]
-"""Whose judgements are learned from."""
-
-Space: TypeAlias = Literal["shipped", "fitted"]
-"""The joint space of the `mini` pair: the shipped one, learned on 6,900 photos, or one fitted to
-the training fold, better where the pictures are no photos. Other pairs are always fitted."""
 
 
 @dataclass(frozen=True, slots=True)

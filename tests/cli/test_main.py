@@ -593,3 +593,21 @@ def test_interrupt_keeps_what_was_encoded(kadr: Shell, tmp_path: Path) -> None:
     assert line == "kadr: stopped. What was encoded is kept; run it again to go on."
     assert 0 < cached(cache) < 200
     assert not out.exists()
+
+
+def test_help_is_shown_without_numpy(kadr: Shell) -> None:
+    code = (
+        "import sys\n"
+        "from kadr.cli.main import main\n"
+        "try: main()\n"
+        "finally: print('numpy' in sys.modules)"
+    )
+    for command in ((), ("search",), ("train",), ("keys", "add")):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *command, "--help"],
+            env=kadr.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout.splitlines()[-1] == "False", command

@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from kadr.errors import MissingExtraError
-from kadr.matcher import heads
-from kadr.matcher.heads import Classifier, Head, Linear, Trees
+from kadr.matcher import Classifier, heads
+from kadr.matcher.heads import Head, Linear, Trees
 from kadr.types import Floats, Vectors
 
 WIDTH = 12

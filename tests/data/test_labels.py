@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judgements import counts, grade_lists, judgement_tables, panel, unanimous_pairs, vote_tables
-from kadr.data import agreement, labels
+from kadr.data import Experts, agreement, labels
 from kadr.data.labels import BetaPrior
-from kadr.types import Dataset, Experts, Judgement, Label, Votes
+from kadr.types import Dataset, Judgement, Label, Votes
 
 PRIOR = BetaPrior(0.2, 1.8)
 RULES: tuple[Experts, ...] = ("majority", "median", "mean")

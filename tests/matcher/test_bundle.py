@@ -18,10 +18,9 @@ import pytest
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.mini import IMAGE_WEIGHTS, MiniImages
 from kadr.errors import BundleError, KadrError
-from kadr.matcher import alignment, heads, relevance
+from kadr.matcher import Classifier, alignment, heads, relevance
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import MANIFEST, WEIGHTS, Matcher
-from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Embeddings, Examples
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

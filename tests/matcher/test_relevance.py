@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from kadr.matcher import alignment, heads, relevance
+from kadr.matcher import Classifier, Features, alignment, heads, relevance
 from kadr.matcher.alignment import Joint
-from kadr.matcher.heads import Classifier, Settings
+from kadr.matcher.heads import Settings
 from kadr.matcher.relevance import Embeddings, Examples, Relevance
 from kadr.types import Floats, Label, Vectors
 
@@ -97,9 +97,7 @@ def test_one_seed_one_relevance() -> None:
 
 @pytest.mark.parametrize("features", ["aligned", "concat"])
 @pytest.mark.parametrize("size", [1e3, 1e9])
-def test_probability_stays_open_far_from_what_was_seen(
-    features: relevance.Features, size: float
-) -> None:
+def test_probability_stays_open_far_from_what_was_seen(features: Features, size: float) -> None:
     fitted = relevance.fit(pairs(600, 1)[0], features=features)
     rng = np.random.default_rng(3)
     far = side(50, rng)
@@ -178,7 +176,7 @@ def test_concatenation_can_t_say_match_and_alignment_can() -> None:
 
     train, fresh = xor(1), xor(2)
     area = {}
-    for features in get_args(relevance.Features):
+    for features in get_args(Features):
         fitted = relevance.fit(train, features=features)
         area[features] = roc_auc_score(
             fresh.verdicts, fitted.probability(fresh.images, fresh.texts)
@@ -239,9 +237,9 @@ def cross_fitted(examples: Examples, fitted: Relevance, settings: Settings) -> f
 GRID: tuple[Settings, ...] = ({"C": 1e-6}, {"C": 1e-3}, {"C": 0.3})
 
 
-@pytest.mark.parametrize("features", get_args(relevance.Features))
+@pytest.mark.parametrize("features", get_args(Features))
 def test_grid_takes_the_setting_that_ranks_fresh_groups_best(
-    features: relevance.Features,
+    features: Features,
 ) -> None:
     examples, _ = pairs(400, 1, steepness=3)
     blind = examples.verdicts.copy()

@@ -15,22 +15,21 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import GroupShuffleSplit
 
-from kadr.data import dataset
+from kadr.data import Judges, dataset
 from kadr.data import drawn as scenes
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
 from kadr.law import policy as law
+from kadr.matcher import Classifier, heads
 from kadr.matcher import bundle as matcher
-from kadr.matcher import heads
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MANIFEST, WEIGHTS
-from kadr.matcher.heads import Classifier
 from kadr.matcher.relevance import Relevance
 from kadr.study import encoded
 from kadr.study.train import Config, Trained, fit_alignment, gather, split, train
 from kadr.study.train import learn as learn_head
-from kadr.types import Dataset, Judgement, Judges, Label
+from kadr.types import Dataset, Judgement, Label
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 

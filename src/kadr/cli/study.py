@@ -24,11 +24,9 @@ from kadr.cli.console import (
 from kadr.cli.data import DataArgument, MaxBrokenOption
 from kadr.cli.options import CacheOption, JsonFlag, LanguageOption, ModelOption, Preset, grouped
 from kadr.cli.outputs import check_file, check_folder
+from kadr.data import Experts, Judges
 from kadr.errors import KadrError
-from kadr.matcher import SEED
-from kadr.matcher.heads import Classifier
-from kadr.matcher.relevance import Features
-from kadr.types import Experts, Judges, Space
+from kadr.matcher import SEED, Classifier, Features, Space
 
 if TYPE_CHECKING:
     from kadr.study.compare import Comparison

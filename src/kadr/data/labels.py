@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, log_expit
 
-from kadr.data import dawid_skene
-from kadr.types import GRADES, Experts, Floats, Judgement, Label, Pair, Votes
+from kadr.data import Experts, dawid_skene
+from kadr.types import GRADES, Floats, Judgement, Label, Pair, Votes
 
 RELEVANT_GRADE = 3
 """A pair is relevant where the median expert grades it at least 3."""

@@ -3,15 +3,15 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import MissingExtraError
+from kadr.matcher import Classifier
 from kadr.types import Floats, Vectors
 
-Classifier: TypeAlias = Literal["logistic", "boosting", "mlp"]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 Settings: TypeAlias = Mapping[str, float]

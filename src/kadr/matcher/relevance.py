@@ -7,17 +7,16 @@ the crowd does.
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.matcher import SEED, heads
+from kadr.matcher import SEED, Classifier, Features, heads
 from kadr.matcher.alignment import NEAREST, POWER, Joint
-from kadr.matcher.heads import Classifier, Head, Settings
+from kadr.matcher.heads import Head, Settings
 from kadr.types import Floats, Label, Vectors
 
-Features: TypeAlias = Literal["aligned", "concat"]
 FOLDS = 5
 POWERS = (1.5, 3.0, 4.5)
 """Weights of the joint space's directions, one cosine each: low powers find, high powers grade."""

@@ -5,9 +5,10 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from kadr.types import Interval
+if TYPE_CHECKING:  # the command line takes its languages from here, and starts without numpy
+    from kadr.types import Interval
 
 Language: TypeAlias = Literal["en", "ru"]
 
@@ -65,14 +66,14 @@ class Wording:
         text = self.number(100 * share, digits)
         return text if text == MISSING else f"{text}{space}%"
 
-    def span(self, interval: Interval) -> str:
+    def span(self, interval: "Interval") -> str:
         """Only the bounds: [low, high]; empty where they are undefined."""
         if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
             return ""
         comma = "; " if self._comma else ", "
         return f"[{self.number(interval.low)}{comma}{self.number(interval.high)}]"
 
-    def interval(self, interval: Interval) -> str:
+    def interval(self, interval: "Interval") -> str:
         """Value [low, high]."""
         return f"{self.number(interval.value)} {self.span(interval)}".rstrip()
 

@@ -14,22 +14,22 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.data import labels
+from kadr.data import Experts, Judges, labels
 from kadr.data.dataset import own_image
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache
 from kadr.errors import DataError, KadrError
 from kadr.law import policy as law
-from kadr.matcher import alignment, heads, relevance
+from kadr.matcher import Classifier, Features, Space, alignment, heads, relevance
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
-from kadr.matcher.heads import Classifier, Settings
-from kadr.matcher.relevance import Embeddings, Examples, Features, Relevance
+from kadr.matcher.heads import Settings
+from kadr.matcher.relevance import Embeddings, Examples, Relevance
 from kadr.metrics import calibration, ranking
 from kadr.study import encoded
 from kadr.study.encoded import Encoded, Progress, silent
 from kadr.study.protocols import SEED
-from kadr.types import Dataset, Experts, Floats, Judges, Label, Pair, Space
+from kadr.types import Dataset, Floats, Label, Pair
 
 FEWEST_VERDICTS = 50
 """Below this many expert verdicts of either kind, calibration looks at all labels."""
