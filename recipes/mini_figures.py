@@ -26,7 +26,7 @@ from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
 from kadr.metrics import calibration, ranking, resampling
-from kadr.study import evaluate, figures
+from kadr.study import evaluate, figures, protocols
 from kadr.types import Dataset, Floats, Interval, Vectors
 
 RUSSIAN = Path(__file__).parents[1] / "tests" / "russian_queries.txt"
@@ -71,9 +71,9 @@ def main() -> None:
     found = evaluate.evaluate(mini, archive, cache, policy=policy.PRESETS["under-16"])
     named, cross = {item.name: item for item in found.pair_figures}, found.cross_validated
     assert cross is not None
-    for name in ("image-disjoint", "query-disjoint head"):
+    for name in (protocols.IMAGE_DISJOINT, protocols.QUERY_DISJOINT_HEAD):
         row(f"expert ROC-AUC, {name}", show(named[name].roc_auc))
-    error = named["image-disjoint"].expected_calibration_error
+    error = named[protocols.IMAGE_DISJOINT].expected_calibration_error
     row("ECE, held-out annotated pairs", show(error))
     row("Flickr8k-Expert tau-c, 5-fold", show(cross.tau_c))
     row("Flickr8k-CF tau-b, 5-fold", show(cross.tau_b))

@@ -12,7 +12,7 @@ from kadr.data import dataset
 from kadr.encoders import vectors
 from kadr.law import policy
 from kadr.matcher import bundle as matcher
-from kadr.study import evaluate, train
+from kadr.study import evaluate, protocols, train
 from kadr.types import Interval
 
 VARIANTS = {
@@ -44,8 +44,9 @@ def main() -> None:
 def cells(found: evaluate.Evaluation) -> list[str]:
     """One row of the table."""
     figures = {item.name: item for item in found.pair_figures}
-    all_images, no_queries = figures["image-disjoint"], figures["query-disjoint head"]
-    legal = figures["image-disjoint, after the law"]
+    all_images = figures[protocols.IMAGE_DISJOINT]
+    no_queries = figures[protocols.QUERY_DISJOINT_HEAD]
+    legal = figures[protocols.IMAGE_DISJOINT + protocols.AFTER_LAW]
     retrieval, cross = found.retrieval[0], found.cross_validated
     assert cross is not None
     return [

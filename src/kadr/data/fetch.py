@@ -1,7 +1,6 @@
 """The annotated archive on the web -> a folder on disk; nothing half done is left behind."""
 
 import errno
-import hashlib
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ import httpx
 
 from kadr.data.unzip import check_space, megabytes, unzip
 from kadr.errors import DataError
+from kadr.photos import files
 
 ARCHIVE_URL = "https://code.s3.yandex.net/datasets/dsplus_integrated_project_4.zip"
 KEY_FILE = "train_dataset.csv"
@@ -123,8 +123,7 @@ def _restart(staging: Path, url: str, validator: str = "") -> None:
 def _check_digest(path: Path, sha256: str | None) -> None:
     if sha256 is None:
         return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.digest(path)
     if digest != sha256.lower():
         raise DataError(f"the download's SHA-256 is {digest}, not {sha256}: check the address")
 

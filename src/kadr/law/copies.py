@@ -73,11 +73,16 @@ class CopyFinder:
     def _read(self) -> None:
         """Read the photos that came since."""
         last = int(self._photos[-1]) if len(self._photos) else 0
-        for photos, marks, vectors in self._store.fingerprints(last):
-            bytes_ = rounded(vectors)[1]
-            self._photos = np.concatenate([self._photos, photos])
-            self._hashes = np.concatenate([self._hashes, marks])
-            self._vectors = np.concatenate([self._vectors.reshape(-1, bytes_.shape[1]), bytes_])
+        pages = [
+            (photos, marks, rounded(vectors)[1])
+            for photos, marks, vectors in self._store.fingerprints(last)
+        ]
+        if not pages:
+            return
+        photos, marks, vectors = zip(*pages, strict=True)
+        self._photos = np.concatenate([self._photos, *photos])
+        self._hashes = np.concatenate([self._hashes, *marks])
+        self._vectors = np.concatenate([self._vectors.reshape(-1, vectors[0].shape[1]), *vectors])
 
     def _rows(self, photos: Collection[int]) -> NDArray[np.intp]:
         return np.flatnonzero(np.isin(self._photos, np.array(list(photos), np.int64)))

@@ -85,9 +85,9 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
 def _doubts(
     store: Store, policy: Policy, numbers: Sequence[int], asked: Mapping[int | None, Request]
 ) -> Iterator[Doubt]:
-    assessed, ruled = store.assessments(numbers), store.rulings(numbers)
     judged = verdicts(store, policy, numbers)
     waiting = [one for one in numbers if one in asked or judged[one] == "review"]
+    assessed, ruled = store.assessments(waiting), store.rulings(waiting)
     for photo in store.stored(store.present(waiting)).values():
         number = photo.id
         known = assessed.get(number), ruled.get(number), asked.get(number)

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kadr.law import verdict
 from kadr.law.policy import Policy
+from kadr.library.filters import spelled
 from kadr.photos import files
 from kadr.stores import Store, Stored
 from kadr.types import Filters
@@ -64,12 +65,11 @@ class Catalogue:
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
-        if filters is not None and filters.folder is not None:
-            filters = replace(filters, folder=self._store.spelled(filters.folder))
-        order, photos = self._newest(filters or Filters()), list[Stored]()
+        wanted = spelled(self._store, filters)
+        order, photos = self._newest(wanted), list[Stored]()
         for start in range(cursor, len(order), BATCH):
             part = order[start : start + BATCH].tolist()
-            seen = self._seen(part, filters.folder if filters else None)
+            seen = self._seen(part, wanted.folder)
             for place, number in enumerate(part, start):
                 if number not in seen:
                     continue

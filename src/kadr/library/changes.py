@@ -22,31 +22,12 @@ def rules_for(store: Store, folder: Path) -> Rules:
     return Rules(roots[0] if roots else folder, store.excluded())
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedFile:
-    """A file as it is now."""
-
-    path: Path
-    size: int
-    modified: int
-    digest: bytes | None = None
-    problem: str | None = None
-
-    def row(self) -> NewFile:
-        """As a library keeps it."""
-        return NewFile(self.path, self.size, self.modified, self.digest, self.problem)
-
-    def refused(self, problem: str) -> "ScannedFile":
-        """The same file, not read for a reason that may be gone the next time."""
-        return ScannedFile(self.path, -1, -1, problem=problem)
-
-
 @dataclass
 class Changes:
     """What a walk through a folder finds, compared with what the library knows."""
 
     seen: set[bytes] = field(default_factory=set)
-    changed: list[ScannedFile] = field(default_factory=list)
+    changed: list[NewFile] = field(default_factory=list)
     same: set[bytes] = field(default_factory=set)
     """Paths that didn't change, though they may be read again."""
     back: list[bytes] = field(default_factory=list)
@@ -119,7 +100,7 @@ def _walk(folder: Path, rules: Rules) -> Iterator[Entry]:
 
 def _compare(
     changes: Changes,
-    file: ScannedFile,
+    file: NewFile,
     states: Mapping[bytes, FileState],
     *,
     retry: bool,
@@ -140,17 +121,17 @@ def _compare(
         changes.broken += state.broken
 
 
-def _file(path: Path) -> ScannedFile:
+def _file(path: Path) -> NewFile:
     try:
         status = path.stat()
     except OSError as error:
-        return ScannedFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
+        return NewFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        return ScannedFile(path, -1, -1, problem="no file but a pipe, a socket or a device")
-    return ScannedFile(path, *files.stamp(status))
+        return NewFile(path, -1, -1, problem="no file but a pipe, a socket or a device")
+    return NewFile(path, *files.stamp(status))
 
 
-def _same(state: FileState, file: ScannedFile, *, retry: bool) -> bool:
+def _same(state: FileState, file: NewFile, *, retry: bool) -> bool:
     return (
         (state.size, state.modified) == (file.size, file.modified)
         and state.settled

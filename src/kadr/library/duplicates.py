@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
@@ -131,11 +131,8 @@ def _group(photos: Sequence[Stored], companions: Companions) -> Group:
     ordered.sort(key=lambda one: (one[0], -len(one[1]), str(one[1][0])))
     kept, *others = (path for _, best, _ in ordered for path in best)
     spare = tuple(path for path in others if keeps_all(versions[kept], versions[path]))
-    whole = (
-        Stored(photo.id, photo.digest, photo.facts, photo.hash, tuple(best))
-        for _, best, photo in ordered
-    )
-    return Group(tuple(whole), spare)
+    whole = tuple(replace(photo, paths=tuple(best)) for _, best, photo in ordered)
+    return Group(whole, spare)
 
 
 # Candidates, by what the library holds.

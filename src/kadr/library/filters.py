@@ -3,10 +3,12 @@
 import contextlib
 import math
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.stores import Store
 from kadr.types import Filters
 
 KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
@@ -117,3 +119,10 @@ def format_of(text: str) -> str:
 def _shown(text: str) -> str:
     """A text on one line, not too long, in quotes."""
     return repr(text if len(text) <= 80 else text[:80] + "…")
+
+
+def spelled(store: Store, filters: Filters | None) -> Filters:
+    """The filters, their folder as the library spells its name; None asks for nothing."""
+    if filters is None or filters.folder is None:
+        return filters or Filters()
+    return replace(filters, folder=store.spelled(filters.folder))

@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
-from kadr.library.changes import ScannedFile, find_changes
+from kadr.library.changes import find_changes
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, hashes, images, reader
 from kadr.photos.reader import Reader
-from kadr.stores import NewPhoto, Store
+from kadr.stores import NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
 
 QUEUE = 3 * BATCH
@@ -222,9 +222,9 @@ class _Reread:
     hash: int
 
 
-_Step: TypeAlias = tuple[ScannedFile, _Decoded | _Reread | str | None]
+_Step: TypeAlias = tuple[NewFile, _Decoded | _Reread | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
-_Decode: TypeAlias = Callable[[ScannedFile, "type[_Decoded] | type[_Reread]"], _Step]
+_Decode: TypeAlias = Callable[[NewFile, "type[_Decoded] | type[_Reread]"], _Step]
 
 
 def _kept(
@@ -247,11 +247,12 @@ def _store(store: Store, batch: list[_Step], photos: list[NewPhoto]) -> list[_St
     ]
     try:
         store.update_facts(reread)
-        store.keep(photos, [file.row() for file, _ in batch])
+        store.keep(photos, [file for file, _ in batch])
     except (ValueError, OverflowError) as error:
         if len(batch) == 1:
-            file = batch[0][0].refused(f"can't be stored ({error})")
-            store.keep([], [file.row()])
+            # Size and time of no file: it is read again, for the reason may be gone by then.
+            file = NewFile(batch[0][0].path, -1, -1, problem=f"can't be stored ({error})")
+            store.keep([], [file])
             return [(file, None)]
         return [
             stored
@@ -305,12 +306,12 @@ def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
 
 
 def _decoded(
-    store: Store, changed: Iterable[ScannedFile], decode_new: _Decode, options: IndexOptions
+    store: Store, changed: Iterable[NewFile], decode_new: _Decode, options: IndexOptions
 ) -> Iterator[_Step]:
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
 
-    def needed(file: ScannedFile) -> tuple[ScannedFile, type[_Decoded] | type[_Reread] | None]:
+    def needed(file: NewFile) -> tuple[NewFile, type[_Decoded] | type[_Reread] | None]:
         digest = file.digest
         if digest is None or digest in met:
             return file, None
@@ -323,7 +324,7 @@ def _decoded(
         met.add(digest)
         return file, wanted
 
-    def decode(item: tuple[ScannedFile, type[_Decoded] | type[_Reread] | None]) -> _Step:
+    def decode(item: tuple[NewFile, type[_Decoded] | type[_Reread] | None]) -> _Step:
         file, wanted = item
         return (file, None) if wanted is None else decode_new(file, wanted)
 
@@ -332,7 +333,7 @@ def _decoded(
         yield from in_order(pool, decode, map(needed, hashed), QUEUE)
 
 
-def _identify(file: ScannedFile) -> ScannedFile:
+def _identify(file: NewFile) -> NewFile:
     """The file with the digest of its content, and with the size and time it had then."""
     if file.problem is not None:
         return file
@@ -342,11 +343,11 @@ def _identify(file: ScannedFile) -> ScannedFile:
             digest = bytes.fromhex(files.digest(stream))
     except OSError as error:
         return replace(file, problem=f"can't be read: {error.strerror or error}")
-    return ScannedFile(file.path, size, modified, digest)
+    return NewFile(file.path, size, modified, digest)
 
 
 def _decode(
-    matcher: Matcher, read: Reader, file: ScannedFile, wanted: type[_Decoded] | type[_Reread]
+    matcher: Matcher, read: Reader, file: NewFile, wanted: type[_Decoded] | type[_Reread]
 ) -> _Step:
     assert file.digest is not None
     encoder = matcher.image_encoder

@@ -198,10 +198,7 @@ def _picture(text: str) -> Path | None:
 
 
 def _ends_like_a_photo(text: str) -> bool:
-    suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122
-    if not suffix:
-        return False
-    return suffix in folders.SUFFIXES
+    return os.path.splitext(text)[1].lower() in folders.SUFFIXES  # noqa: PTH122
 
 
 def _shown(text: str) -> str:

@@ -14,6 +14,7 @@ from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.law.verdict import Visible
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
+from kadr.library.filters import spelled
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker, Selection
 from kadr.matcher.bundle import Matcher
@@ -71,7 +72,8 @@ class Searcher:
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
-            selections = {page.filters: self._select(page.filters) for _, page in requests}
+            asked = {page.filters for _, page in requests}
+            selections = {filters: self._select(filters) for filters in asked}
             return [
                 self._answer(
                     embeddings[query], page, selections[page.filters], words=query.text or ""
@@ -122,9 +124,7 @@ class Searcher:
         return bool(verdict.hidden(self._store, self._policy, [photo]))
 
     def _select(self, filters: Filters | None) -> Selection:
-        if filters is not None and filters.folder is not None:
-            filters = replace(filters, folder=self._store.spelled(filters.folder))
-        return self._ranker.select(filters, self._shown().photos)
+        return self._ranker.select(spelled(self._store, filters), self._shown().photos)
 
     def _shown(self) -> Visible:
         """What the policy shows of the library as it is now."""

@@ -57,6 +57,7 @@ def adobe_rgb() -> bytes:
     return head.ljust(128, b"\0") + table + data
 
 
+@cache
 def lab_to_srgb() -> ToSrgb | None:
     """For photos in CIE L*a*b*."""
     return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(), "LAB")

@@ -56,12 +56,13 @@ def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     ordered = tuple(scope for scope in SCOPES if scope in scopes)
     with _turn(path):
-        if any(one.name.casefold() == name.strip().casefold() for one in read(path)):
+        known = read(path)
+        if any(one.name.casefold() == name.strip().casefold() for one in known):
             raise KadrError(
                 f"There is a key named {name.strip()!r}. The record tells people apart by the names"
                 " of their keys: choose another, or remove that one first."
             )
-        _write(path, [*read(path), Key(public, name.strip(), ordered, _hash(secret), moment)])
+        _write(path, [*known, Key(public, name.strip(), ordered, _hash(secret), moment)])
     return f"kadr_{public}_{secret}"
 
 

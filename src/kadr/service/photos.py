@@ -1,4 +1,4 @@
-"""Routes over photos: to see, to list, to add and delete."""
+"""Routes over photos: to see and to list."""
 
 from typing import Annotated, Literal
 
@@ -24,13 +24,11 @@ from kadr.service.visitors import needs
 
 router = APIRouter(tags=["photos"])
 
-SUFFIXES = {"jpeg": ".jpg", "tiff": ".tif"}
-"""Of uploads, where the kind isn't its own suffix."""
 Side = Annotated[
     Literal["320", "640", "1600"] | None,
     Query(description="Pixels of the longer side, at most. Without it: the file as it is."),
 ]
-READ, WRITE = [needs("read")], [needs("write")]
+READ = [needs("read")]
 
 
 @router.get(

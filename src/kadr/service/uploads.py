@@ -19,6 +19,7 @@ from kadr.service.shapes import AddedShape, SkippedShape
 from kadr.service.upload_form import UploadRoute
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
+from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"], route_class=UploadRoute, dependencies=[needs("write")])
 
@@ -95,10 +96,14 @@ def _keeper(number: int, folder: Path, name: str, content: bytes) -> Callable[[L
     return save
 
 
+def _by_digest(library: Library, digest: str) -> Stored | None:
+    number = library.photo_number(digest)
+    return None if number is None else library.catalogue.photo(number)
+
+
 def _uploaded(library: Library, folder: Path, digest: str) -> Path | None:
     """Where this content lies already among the uploads."""
-    number = library.photo_number(digest)
-    photo = None if number is None else library.catalogue.photo(number)
+    photo = _by_digest(library, digest)
     for path in () if photo is None else photo.paths:
         with suppress(OSError):
             if path.parent == folder and files.digest(path) == digest:
@@ -109,19 +114,18 @@ def _uploaded(library: Library, folder: Path, digest: str) -> Path | None:
 def _added(
     library: Library, request: Request, kept: Sequence[_Kept], skipped: Sequence[SkippedShape]
 ) -> AddedShape:
-    catalogue, render = library.catalogue, renderer(request, library)
-    numbers, failed = list[int](), list[SkippedShape]()
+    render = renderer(request, library)
+    added, failed = dict[int, Stored](), list[SkippedShape]()
     for one in kept:
-        number = library.photo_number(one.digest)
-        if number is None or catalogue.photo(number) is None:
+        photo = _by_digest(library, one.digest)
+        if photo is None:
             failed.append(_failed(library, one))
         else:
-            numbers.append(number)
-    shown = [number for number in dict.fromkeys(numbers) if not catalogue.hides(number)]
-    photos = [photo for number in shown if (photo := catalogue.photo(number))]
+            added[photo.id] = photo
+    shown = [photo for photo in added.values() if not library.catalogue.hides(photo.id)]
     return AddedShape(
-        added=[render.photo(photo) for photo in photos],
-        withheld=len(set(numbers)) - len(shown),
+        added=[render.photo(photo) for photo in shown],
+        withheld=len(added) - len(shown),
         skipped=sorted([*skipped, *failed], key=lambda one: one.file),
     )
 

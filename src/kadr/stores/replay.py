@@ -7,9 +7,6 @@ from typing import Any
 
 from kadr.types import Request, Ruling
 
-EVENTS = ("ruled", "seconded", "disputed", "withdrawn", "appealed")
-"""What the state depends on."""
-
 
 @dataclass(slots=True)
 class Replay:

@@ -53,10 +53,8 @@ class Sealer:
         assert self._path is not None
         key = os.urandom(_BYTES)
         self._path.unlink(missing_ok=True)  # one that is no key
-        descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = create_private(self._path)
         try:
-            if hasattr(os, "fchmod"):  # whatever the umask
-                os.fchmod(descriptor, 0o600)
             os.write(descriptor, key)
             os.fsync(descriptor)
         finally:
@@ -68,3 +66,15 @@ class Sealer:
 def _bytes(text: object) -> bytes:
     """Of whatever a stranger may have put into a column of texts."""
     return str(text).encode("utf-8", "backslashreplace")
+
+
+def create_private(path: Path) -> int:
+    """Make a file that is its owner's alone, whatever the umask; its descriptor.
+
+    Raises:
+        OSError: it is there already, or can't be made.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, 0o600)
+    return descriptor

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from kadr.stores import MEMORY
+from kadr.stores.sealer import create_private
 
 Access: TypeAlias = Literal["write", "read", "frozen"]
 """`read`: others may write meanwhile. `frozen`: nobody does, so the file alone is read."""
@@ -52,7 +53,4 @@ def make_private(path: Path) -> None:
 def _make_private(path: Path) -> None:
     """Make an empty file that is its owner's whatever the umask, where there is none."""
     with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE)
-        if hasattr(os, "fchmod"):
-            os.fchmod(descriptor, PRIVATE)
-        os.close(descriptor)
+        os.close(create_private(path))
