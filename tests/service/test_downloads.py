@@ -16,6 +16,7 @@ from kadr.matcher import bundle as matcher
 from kadr.photos import files
 from kadr.service.app import create_app
 from kadr.service.config import SCOPES, Service
+from kadr.service.decoder import Decoder
 from kadr.stores import NewFile, open_store
 from libraries import colour_matcher, paint
 
@@ -175,6 +176,24 @@ def test_a_copy_that_takes_too_long_is_refused_with_its_reason(model: Path, tmp_
         assert "takes more than 0.001 s to decode" in answer.json()["detail"]
         assert "without size" in answer.json()["detail"]
         assert client.get(address).status_code == 200
+
+
+def test_a_photo_that_goes_while_its_copy_is_made_is_gone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bitmap(tmp_path / "photos" / "a.bmp", 1)
+    index(tmp_path / "l.kadr", model, tmp_path / "photos")
+    made = Decoder.thumbnail
+
+    async def late(self: Decoder, *arguments: Any) -> bytes:
+        path.unlink()
+        return await made(self, *arguments)
+
+    monkeypatch.setattr(Decoder, "thumbnail", late)
+    with serving(tmp_path / "l.kadr", model) as client:
+        answer = client.get(only(client), params={"size": "320"})
+        assert answer.status_code == 404
+        assert "changed or is gone" in answer.json()["detail"]
 
 
 def test_a_giant_has_a_copy(model: Path, tmp_path: Path) -> None:

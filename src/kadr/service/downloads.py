@@ -156,6 +156,8 @@ async def _thumbnail(held: Resources, digest: str, opened: OpenedPhoto, side: in
     try:
         content = await held.decoder.thumbnail(opened.path, digest, side)
     except ImageError as error:
+        if files.state(opened.path) != opened.state:
+            raise _changed() from error  # since it was opened
         raise ProblemError(
             422, f"No smaller copy: the photo {error}. Ask for the file itself, without size."
         ) from error
