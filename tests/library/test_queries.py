@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kadr.errors import KadrError
@@ -157,14 +157,18 @@ def test_any_words_are_a_query_or_refused(words: list[str]) -> None:
 
 
 @given(TEXTS)
+@example("\N{CJK COMPATIBILITY IDEOGRAPH-2F800}")
 def test_what_is_quoted_is_taken_as_it_is(text: str) -> None:
-    assert parse([f'"{text}"']).text == text.strip()
+    assert parse([f'"{text}"']).text == unicodedata.normalize("NFC", text.strip())
 
 
 @given(st.lists(st.tuples(TEXTS, st.sampled_from("+-"), st.sampled_from([0.25, 1, 3])), min_size=1))
 def test_sums_of_quoted_parts(parts: list[tuple[str, str, float]]) -> None:
     line = " ".join(f'{sign} {weight}:"{text}"' for text, sign, weight in [("x", "+", 1), *parts])
-    expected = [(text.strip(), weight if sign == "+" else -weight) for text, sign, weight in parts]
+    expected = [
+        (unicodedata.normalize("NFC", text.strip()), weight if sign == "+" else -weight)
+        for text, sign, weight in parts
+    ]
     assert [(part.text, part.weight) for part in parse([line]).parts] == [("x", 1), *expected]
 
 
