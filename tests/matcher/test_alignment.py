@@ -114,3 +114,19 @@ def test_constant_dimensions_do_no_harm() -> None:
     images, texts = planted(300, 1)
     images[:, :10], texts[:, :5] = 1.0, 0.0
     assert recall(alignment.fit(images, texts), images, texts) > 0.9
+
+
+def test_canonical_directions_make_both_sides_white_and_meet_in_pairs() -> None:
+    images, texts = (side - side.mean(0) for side in planted(600, 1))
+    x, y = images.astype(np.float64), texts.astype(np.float64)
+    covariances = (x.T @ x / 600, y.T @ y / 600, x.T @ y / 600)
+    left, right, correlations = alignment.canonical(
+        *covariances, 8, image_ridge=1e-9, text_ridge=1e-9
+    )
+    assert left.shape == (IMAGE_DIM, 8)
+    assert right.shape == (TEXT_DIM, 8)
+    np.testing.assert_allclose(left.T @ covariances[0] @ left, np.eye(8), atol=1e-5)
+    np.testing.assert_allclose(right.T @ covariances[1] @ right, np.eye(8), atol=1e-5)
+    np.testing.assert_allclose(left.T @ covariances[2] @ right, np.diag(correlations), atol=1e-5)
+    assert (np.diff(correlations) <= 0).all()
+    assert ((correlations > 0) & (correlations <= 1)).all()

@@ -22,10 +22,10 @@ from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
 similarity, then the next 250. So pages follow one order, however far one reads."""
-STANDING, PER_DECADE, MEASURED = -0.635, 0.167, (100, 8000)
+STANDING, PER_DECADE, MEASURED = -0.42, 0.1, (100, 5600)
 """Nothing matches where the best photo stands out less than STANDING + PER_DECADE * log10(photos),
-measured with so many photos, and taken as that beyond: it is so for 0.2 % of the sentences and
-6.5 % of the single words whose photo is there (docs/results.md)."""
+measured with so many photos, and taken as that beyond: it is so for at most 0.2 % of the sentences
+and at most 6.5 % of the single words whose photo is there (docs/labbook.md)."""
 _ABOVE = 2.5
 """What lifts a cosine above all others."""
 LOOK = 32

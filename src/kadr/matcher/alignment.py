@@ -128,16 +128,15 @@ def fit(
     image_mean, text_mean = images.mean(0), texts.mean(0)
     x, x_basis = _within_span((images - image_mean).astype(np.float64))
     y, y_basis = _within_span((texts - text_mean).astype(np.float64))
-    x_white = _whitener(x.T @ x / len(x), image_ridge * x.shape[1] / images.shape[1])
-    y_white = _whitener(y.T @ y / len(y), text_ridge * y.shape[1] / texts.shape[1])
-    left, correlations, right = np.linalg.svd(
-        x_white @ (x.T @ y / len(x)) @ y_white, full_matrices=False
+    x_map, y_map, correlations = canonical(
+        x.T @ x / len(x),
+        y.T @ y / len(y),
+        x.T @ y / len(x),
+        min(dim, max(1, len(x) - 1)),
+        image_ridge=image_ridge * x.shape[1] / images.shape[1],
+        text_ridge=text_ridge * y.shape[1] / texts.shape[1],
     )
-    dim = min(dim, len(correlations), max(1, len(x) - 1))
-    left, right = _fix_signs(
-        x_basis @ (x_white @ left[:, :dim]), y_basis @ (y_white @ right[:dim].T)
-    )
-    correlations = np.clip(correlations[:dim], 1e-3, 1)
+    left, right = _fix_signs(x_basis @ x_map, y_basis @ y_map)
     weights = correlations ** (POWER / 2)
     image_map = (left * weights).astype(np.float32)
     text_map = (right * weights).astype(np.float32)
@@ -151,6 +150,28 @@ def fit(
         _project(texts[rows], text_mean, text_map),
         correlations.astype(np.float32),
     )
+
+
+def canonical(
+    images: Floats, texts: Floats, both: Floats, dim: int, *, image_ridge: float, text_ridge: float
+) -> tuple[Floats, Floats, Floats]:
+    """Canonical directions of centred rows, from their covariances.
+
+    Args:
+        images: covariance of the images' side, float64 [image dim, image dim].
+        texts: the same of the texts' side.
+        both: [image dim, text dim], between them.
+        dim: how many directions; fewer where a side has fewer.
+        image_ridge: added to the covariance, as a share of its mean eigenvalue.
+        text_ridge: the same for texts.
+
+    Returns:
+        Directions [image dim, dim] and [text dim, dim], and their correlations [dim] in (0, 1].
+    """
+    x_white, y_white = _whitener(images, image_ridge), _whitener(texts, text_ridge)
+    left, correlations, right = np.linalg.svd(x_white @ both @ y_white, full_matrices=False)
+    kept = np.clip(correlations[:dim], 1e-3, 1)
+    return x_white @ left[:, :dim], y_white @ right[:dim].T, kept
 
 
 def _project(vectors: Vectors, mean: Vectors, linear: Vectors) -> Vectors:

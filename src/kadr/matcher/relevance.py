@@ -20,12 +20,12 @@ from kadr.types import Floats, Label, Vectors
 FOLDS = 5
 POWERS = (1.5, 3.0, 4.5)
 """Weights of the joint space's directions, one cosine each: low powers find, high powers grade."""
-HUBNESS = 0.4
+HUBNESS = 0.5
 """How much of a photo's density is taken off its cosines. A photo that is near to many texts turns
 up for all of them (a hub: Radovanovic et al. 2010), but few judged pairs show it, so the head can't
 learn this by itself. Chosen on development photos (docs/labbook.md)."""
 DENSE = len(POWERS) + len(NEAREST)
-COSINE_SCALE = 5.0
+COSINE_SCALE = 10.0
 """How freely the head may use the cosines and the density, beside single dimensions."""
 COMPONENTS = 256
 """Sides wider than this are concatenated by so many principal components."""
