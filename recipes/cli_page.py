@@ -41,7 +41,8 @@ def page() -> str:
 def _command(command: Any, path: str) -> Iterator[str]:
     yield f"## `{path}`\n"
     yield f"{_sentence(command.help)}\n"
-    children = getattr(command, "commands", {})
+    names = command.list_commands(None) if hasattr(command, "list_commands") else []
+    children = {name: command.get_command(None, name) for name in names}
     if children:
         yield "| Command | |\n|---|---|"
         for name, child in children.items():

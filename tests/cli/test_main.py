@@ -19,8 +19,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from archives import write_archive
+from kadr.cli.main import COMMANDS, app
 from shell import DISCLAIMER, FAKES, RUN, Result, Shell, one_line
 
 
@@ -611,3 +614,33 @@ def test_help_is_shown_without_numpy(kadr: Shell) -> None:
             check=True,
         )
         assert result.stdout.splitlines()[-1] == "False", command
+
+
+def test_a_command_is_built_without_the_others(kadr: Shell) -> None:
+    code = (
+        "import sys\n"
+        "from kadr.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(*(name for name in sys.modules if name.startswith('kadr.cli.')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "search", "--help"],
+        env=kadr.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = result.stdout.splitlines()[-1].split()
+    assert "kadr.cli.search" in loaded
+    assert not {f"kadr.cli.{name}" for name in ("study", "serve", "audit", "demo")} & set(loaded)
+
+
+def test_every_command_is_listed_and_found() -> None:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    context = group.make_context("kadr", [], resilient_parsing=True)
+    names = group.list_commands(context)
+    assert names == list(COMMANDS)
+    found = [group.get_command(context, name) for name in names]
+    assert [command.name for command in found if command] == names
+    assert group.get_command(context, "nothing") is None

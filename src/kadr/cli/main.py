@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
-from kadr.cli import audit, data, demo, indexing, keys, library, review, search, serve, study
 from kadr.cli.console import printable, say, warn
 from kadr.cli.failures import TRACEBACK, explained
 from kadr.cli.options import LAW
@@ -18,10 +19,41 @@ from kadr.errors import KadrError
 
 INTERRUPTED = 130
 PHOTOS, RESEARCH = "Your photos", "A matcher of your own"
+COMMANDS = {
+    "index": ("indexing.index_command", PHOTOS),
+    "search": ("search.search_command", PHOTOS),
+    "similar": ("search.similar_command", PHOTOS),
+    "duplicates": ("search.duplicates_command", PHOTOS),
+    "serve": ("serve.serve_command", PHOTOS),
+    "train": ("study.train_command", RESEARCH),
+    "evaluate": ("study.evaluate_command", RESEARCH),
+    "compare": ("study.compare_command", RESEARCH),
+    "score": ("study.score_command", RESEARCH),
+    "demo": ("demo.demo_command", RESEARCH),
+    "library": ("library.app", PHOTOS),
+    "keys": ("keys.app", PHOTOS),
+    "review": ("review.app", LAW),
+    "audit": ("audit.app", LAW),
+    "data": ("data.app", RESEARCH),
+}
+"""Where in this package each command, or group of commands, is written, and its panel in --help."""
 
 
 class _Group(TyperGroup):
-    """The commands. What a wrong command line holds is quoted safely."""
+    """The commands. What a wrong command line holds is quoted safely.
+
+    A command is built when it is called or listed: all of them together take longer to import than
+    a search does.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = dict.fromkeys(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = _built(cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _quoted():
@@ -50,27 +82,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for name, photo_command in (
-    ("index", indexing.index_command),
-    ("search", search.search_command),
-    ("similar", search.similar_command),
-    ("duplicates", search.duplicates_command),
-    ("serve", serve.serve_command),
-):
-    app.command(name, rich_help_panel=PHOTOS)(photo_command)
-for name, research_command in (
-    ("train", study.train_command),
-    ("evaluate", study.evaluate_command),
-    ("compare", study.compare_command),
-    ("score", study.score_command),
-    ("demo", demo.demo_command),
-):
-    app.command(name, rich_help_panel=RESEARCH)(research_command)
-app.add_typer(library.app, name="library", rich_help_panel=PHOTOS)
-app.add_typer(keys.app, name="keys", rich_help_panel=PHOTOS)
-app.add_typer(review.app, name="review", rich_help_panel=LAW)
-app.add_typer(audit.app, name="audit", rich_help_panel=LAW)
-app.add_typer(data.app, name="data", rich_help_panel=RESEARCH)
+
+
+def _built(name: str) -> Any:
+    where, panel = COMMANDS[name]
+    module, attribute = where.split(".")
+    written = getattr(import_module(f"kadr.cli.{module}"), attribute)
+    alone = typer.Typer()
+    if isinstance(written, typer.Typer):
+        alone.add_typer(written, name=name, rich_help_panel=panel)
+    else:
+        alone.command(name, rich_help_panel=panel)(written)
+        alone.callback()(_root)  # else the one command would stand for the group
+    return typer.main.get_group(alone).commands[name]
 
 
 def main() -> None:
