@@ -17,7 +17,6 @@ intervals. `--epochs 0` leaves out fine-tuning: an hour less, and about 0.03 les
 """
 
 import argparse
-import csv
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -192,8 +191,7 @@ def lessons(
 
 def labelled(folder: Path, classes: Sequence[mini_classes.Named]) -> list[PhotoSet]:
     """A photo of each ImageNet class, and photos of things; none of those kept for development."""
-    with (folder / "labels.tsv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["part"] == "train"]
+    rows = [row for row in mini_classes.table(folder / "labels.tsv") if row["part"] == "train"]
     of_class = [row for row in rows if row["image"].startswith("imagenet/")]
     of_thing = [row for row in rows if not row["image"].startswith("imagenet/")]
     things = {named.label: named for named in mini_classes.read(mini_classes.THINGS)}
@@ -327,10 +325,12 @@ def ship_texts(
     """Write the text tower."""
     english, russian = mini_texts.read_pairs()
     labels = [*classes, *mini_classes.read(mini_classes.THINGS)]
-    known = [encode(label.names, cache) for label in labels]
-    asked = [encode(label.russian, cache) for label in labels]
-    for label, nearest in zip(labels, mini_texts.nearest_names(known, asked), strict=True):
-        english += [label.names[place] for place in nearest]
+    names = [name for label in labels for name in (*label.names, *label.russian)]
+    vector = dict(zip(names, encode(names, cache), strict=True))
+    for label in labels:
+        # Sentence vectors are of one space for all languages: which name does this one translate?
+        own = np.stack([vector[name] for name in label.names])
+        english += [label.names[(own @ vector[name]).argmax()] for name in label.russian]
         russian += label.russian
     languages = {
         "en": views.language(teacher.text_mean, teacher.text_map),

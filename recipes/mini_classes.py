@@ -5,6 +5,7 @@ other names (wider ones too: a goldfish is a fish), its Russian names, and a cap
 could give such a photo.
 """
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def article(name: str) -> str:
     if name[0].isupper() or (name.endswith("s") and not name.endswith("ss")):
         return name
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab-separated table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def _parts(text: str) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from mini_children import photos
+from mini_classes import table
 from numpy.typing import NDArray
 from results import show
 
@@ -146,12 +147,6 @@ def words(
     there = np.arange(len(found)) < len(present)
     area = resampling.bootstrap(lambda i: ranking.roc_auc(most[i], there[i]), np.arange(len(found)))
     row(f"words: AUROC of the best probability, {len(absent)} that nothing fits", show(area))
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    """Rows of a tab-separated table."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def both(left: Embeddings, right: Embeddings) -> Embeddings:

@@ -79,16 +79,6 @@ def read_pairs(path: Path = PAIRS) -> tuple[list[str], list[str]]:
     return [english for english, _ in pairs], [russian for _, russian in pairs]
 
 
-def nearest_names(
-    names: Sequence[Vectors], russian_names: Sequence[Vectors]
-) -> list[NDArray[np.intp]]:
-    """For each label, which of its names each of its Russian names translates.
-
-    Both are sentence vectors of unit length [names, 384]; they are of one space for all languages.
-    """
-    return [(theirs @ own.T).argmax(1) for own, theirs in zip(names, russian_names, strict=True)]
-
-
 def russian(texts: Sequence[str], sentences: Vectors, twins: Vectors) -> dict[str, NDArray[Any]]:
     """Arrays of the language, by kernel ridge regression of what the English twins mean.
 
