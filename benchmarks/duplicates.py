@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from kadr.encoders import ImageEncoder
 from kadr.library.likeness import alike
 from kadr.matcher import bundle as matcher
-from kadr.photos import folders, images
+from kadr.photos import folders, hashes, images
 from kadr.types import Vectors
 
 Photo = Image.Image
@@ -64,7 +64,7 @@ def seen(encoder: ImageEncoder, photos: Sequence[Photo]) -> tuple[Vectors, NDArr
     ]
     vectors = np.concatenate(parts)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors, np.array([images.perceptual_hash(photo) for photo in photos], np.uint64)
+    return vectors, np.array([hashes.perceptual_hash(photo) for photo in photos], np.uint64)
 
 
 def saved(photo: Photo, quality: int) -> Photo:

@@ -17,7 +17,7 @@ from kadr.law.policy import PRESETS
 from kadr.law.verdict import hidden, verdict, verdicts, visible
 from kadr.library.library import Library
 from kadr.matcher.bundle import Matcher
-from kadr.photos import hashes, images
+from kadr.photos import hashes
 from kadr.stores import MEMORY, open_store
 from kadr.types import Assessment, Filters, Ruling
 from libraries import assess, colour_matcher, fill, vectors_of
@@ -201,8 +201,8 @@ def test_plain_pictures_are_no_copies_of_each_other(library: Library, tmp_path: 
 def test_the_hash_of_a_turned_photo_is_known(seed: int, quarter: int, *, mirrored: bool) -> None:
     image = picture(seed, (96, 96))
     turned = (ImageOps.mirror(image) if mirrored else image).rotate(90 * quarter)
-    ways = hashes.turned(np.array([images.perceptual_hash(image)], np.uint64))[0]
-    apart = np.bitwise_count(ways ^ np.uint64(images.perceptual_hash(turned)))
+    ways = hashes.turned(np.array([hashes.perceptual_hash(image)], np.uint64))[0]
+    apart = np.bitwise_count(ways ^ np.uint64(hashes.perceptual_hash(turned)))
     assert apart.min() <= 12
 
 

@@ -32,7 +32,7 @@ from kadr.library import ingest
 from kadr.library.ingest import QUEUE, IndexCallbacks, IndexResult
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.photos import files, images
+from kadr.photos import files, hashes, images
 from kadr.stores import open_store
 from kadr.types import PhotoFacts, Vectors
 from libraries import Content, assert_same, colour_matcher, content, engine, paint
@@ -808,7 +808,7 @@ class TestOddValues:
                 raise error
             return 0
 
-        monkeypatch.setattr(images, "perceptual_hash", fail)
+        monkeypatch.setattr(hashes, "perceptual_hash", fail)
         assert run() == IndexResult(files=3, encoded=2, skipped=1)
 
     def test_pipes_and_sockets_are_listed_and_never_opened(self, run: Run) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from kadr.data import drawn as scenes
 from kadr.library import likeness
 from kadr.library.likeness import Appearances, appearance
-from kadr.photos import images
+from kadr.photos import hashes, images
 
 Ways = Image.Transpose
 HOW = {
@@ -32,14 +32,14 @@ def same(one: Image.Image, other: Image.Image, how: int = 0) -> bool:
     return bool(list(looks.copies(np.array([[0, 1, how]]))))
 
 
-def hashes(photos: list[Image.Image]) -> likeness.Bits:
-    return np.array([images.perceptual_hash(photo) for photo in photos], np.uint64)
+def marks(photos: list[Image.Image]) -> likeness.Bits:
+    return np.array([hashes.perceptual_hash(photo) for photo in photos], np.uint64)
 
 
 @pytest.mark.parametrize("way", list(Ways))
 def test_turned_and_mirrored_copies_are_found(photos: list[Image.Image], way: Ways) -> None:
     copies = [photo.transpose(way) for photo in photos]
-    found = likeness.turned_pairs(hashes([*photos, *copies])).tolist()
+    found = likeness.turned_pairs(marks([*photos, *copies])).tolist()
     expected = [[number, number + len(photos), HOW[way]] for number in range(len(photos))]
     assert sum(pair in found for pair in expected) >= 0.9 * len(photos)  # drawn ones are harder
     assert all(same(photo, copy, HOW[way]) for photo, copy in zip(photos, copies, strict=True))

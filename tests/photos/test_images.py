@@ -22,7 +22,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from kadr.errors import ImageError
-from kadr.photos import images, pixels
+from kadr.photos import hashes, images, pixels
 from kadr.types import PhotoFacts
 
 QUADRANTS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
@@ -447,12 +447,12 @@ def test_perceptual_hashes_are_near_for_copies_and_far_for_others(tmp_path: Path
     rough = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     photo = Image.fromarray(rough).resize((400, 300), Image.Resampling.BICUBIC)
     copies = [photo, photo.resize((200, 150)), images.decode(saved(tmp_path, photo, "a.jpg"), 224)]
-    first, *others = map(images.perceptual_hash, copies)
+    first, *others = map(hashes.perceptual_hash, copies)
     assert 0 <= first < 2**64
     assert all((first ^ other).bit_count() <= 6 for other in others)
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)
-    assert (first ^ images.perceptual_hash(Image.fromarray(noise))).bit_count() > 16
-    assert 0 <= images.perceptual_hash(Image.new("RGB", (64, 64))) < 2**64
+    assert (first ^ hashes.perceptual_hash(Image.fromarray(noise))).bit_count() > 16
+    assert 0 <= hashes.perceptual_hash(Image.new("RGB", (64, 64))) < 2**64
 
 
 def png(width: int, height: int) -> bytes:

@@ -17,7 +17,7 @@ from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.library.changes import find_changes
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, hashes, images, reader
+from kadr.photos import files, hashes, reader
 from kadr.photos.reader import Reader
 from kadr.stores import NewFile, NewPhoto, Store
 from kadr.types import PhotoFacts, Pixels
@@ -328,7 +328,8 @@ def _decoded(
         file, wanted = item
         return (file, None) if wanted is None else decode_new(file, wanted)
 
-    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
+    # More threads than cores would spend their time waiting for each other and for the model.
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
         hashed = in_order(pool, _identify, changed, QUEUE)
         yield from in_order(pool, decode, map(needed, hashed), QUEUE)
 
@@ -354,11 +355,12 @@ def _decode(
     step: _Decoded | _Reread | str | None
     try:
         photo, facts = read(file.path, encoder.size)
-        mark = images.perceptual_hash(photo)
+        grey = hashes.reduced(photo)
+        mark = hashes.perceptual_hash(grey)
         if wanted is _Reread:
             step = _Reread(file.digest, facts, mark)
         else:
-            parts = hashes.part_hashes(photo)
+            parts = hashes.part_hashes(grey)
             step = _Decoded(file.digest, encoder.prepare(photo), facts, mark, parts)
     except ImageError as error:
         step = None if wanted is _Reread else str(error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # comparing hashes needs no decoders
 Levels: TypeAlias = NDArray[np.floating[Any]]
 
 SIDE, LOW = 32, 8
+_REDUCED = 4 * SIDE
 _COSINES = np.cos(np.pi * (2 * np.arange(SIDE)[None] + 1) * np.arange(LOW)[:, None] / (2 * SIDE))
 _ODD_COLUMNS, _ODD_ROWS = 0x5555555555555555, 0x00FF00FF00FF00FF
 _FLAT = 2.0
@@ -32,13 +33,13 @@ def part_hashes(image: "Image.Image") -> tuple[int, ...]:
     """
     from PIL import Image
 
-    grey = image.convert("L").resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX)
+    grey = reduced(image).resize((4 * SIDE, 4 * SIDE), Image.Resampling.BOX)
     levels = np.asarray(grey, np.float32)
-    fine, half = _means(levels, 2), SIDE // 2
+    fine, half = _halved(levels), SIDE // 2
     corners = ((0, 0), (0, SIDE), (SIDE, 0), (SIDE, SIDE), (half, half))
     quarters = [fine[top : top + SIDE, left : left + SIDE] for top, left in corners]
     within = grey.resize((SIDE, SIDE), Image.Resampling.BOX, box=_within(levels))
-    parts = np.stack([_means(fine, 2), *quarters, np.asarray(within, np.float32)])
+    parts = np.stack([_halved(fine), *quarters, np.asarray(within, np.float32)])
     apart = parts.std(axis=(1, 2)) >= _FLAT
     return tuple(bits if flag else 0 for bits, flag in zip(_bits(parts), apart, strict=True))
 
@@ -47,9 +48,17 @@ def perceptual_hash(image: "Image.Image") -> int:
     """The hash of a photo as a whole, reduced by a better filter than its parts."""
     from PIL import Image
 
-    small = image.reduce(max(1, min(image.size) // 128)).convert("L")
-    resized = small.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    resized = reduced(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return _bits(np.asarray(resized, np.float64)[None])[0]
+
+
+def reduced(image: "Image.Image") -> "Image.Image":
+    """The photo in grey, its shorter side at most 255 pixels: all that a hash looks at.
+
+    A photo reduced once, for several hashes, has the same hashes.
+    """
+    grey_already = image.mode == "L" and min(image.size) < 2 * _REDUCED
+    return image if grey_already else image.reduce(max(1, min(image.size) // _REDUCED)).convert("L")
 
 
 def turned(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -74,11 +83,10 @@ def transposed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x
 
 
-def _means(levels: Levels, by: int) -> Levels:
-    """Means of squares of so many pixels a side."""
-    rows, columns = levels.shape
-    squares = levels.reshape(rows // by, by, columns // by, by)
-    return np.asarray(squares.mean(axis=(1, 3)))
+def _halved(levels: Levels) -> Levels:
+    """Means of squares of two pixels a side."""
+    pairs = levels[::2] + levels[1::2]
+    return (pairs[:, ::2] + pairs[:, 1::2]) / 4
 
 
 def _bits(levels: Levels) -> list[int]:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kadr.errors import ImageError
-from kadr.photos import colours, endings, exif, facts, formats, frames, hashes, jpeg, pixels
+from kadr.photos import colours, endings, exif, facts, formats, frames, jpeg, pixels
 from kadr.photos.spliced import SMALL
 from kadr.types import PhotoFacts
 
@@ -134,15 +134,6 @@ def _read(file: IO[bytes], task: _Task) -> tuple[Image.Image, PhotoFacts]:
             return photo, facts.read(tags, metadata, kind, stored, name=task.name)
     finally:
         image.close()  # its pixels go before another's come
-
-
-def perceptual_hash(image: Image.Image) -> int:
-    """64 bits that stay nearly the same where a photo is resized, recompressed or retouched.
-
-    The pHash of N. Krawetz ("Looks Like It", 2011): signs of low frequencies about their median.
-    Compare two by the number of bits in which they differ, 0 to 64.
-    """
-    return hashes.perceptual_hash(image)
 
 
 class _PixelsInWork:
