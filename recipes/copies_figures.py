@@ -69,7 +69,7 @@ def unrelated(library: Library, photos: Sequence[Picture]) -> None:
     shown = [number for number in numbers if assessed[number].probability < LAW.review]
     held = hidden(library.store, LAW, shown)
     beside = len(numbers) - len(shown)
-    print(f"\n{len(held)} of {len(shown)} unrelated photos are held back; {beside} more are hidden.")
+    print(f"\n{len(held)} of {len(shown)} unrelated photos held back, {beside} more hidden.")
 
 
 def development(data: Path) -> list[Path]:
