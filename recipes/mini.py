@@ -46,6 +46,7 @@ from kadr.encoders.mini import (
     prepare,
 )
 from kadr.matcher import bundle as matcher
+from kadr.matcher import reference_texts
 from kadr.matcher.alignment import Alignment
 from kadr.photos.images import decode
 from kadr.study import train
@@ -352,7 +353,9 @@ def shipped_space(
     seen = np.concatenate([tower.encode(list(batch)) for batch in batches])
     said = MiniTexts().encode(captions)
     same, nothing = np.eye(len(correlations), dtype=np.float32), np.zeros_like(correlations)
-    return Alignment(nothing, same, nothing, same, unit(seen), unit(said), correlations)
+    things = MiniTexts().encode(reference_texts.things())
+    space = Alignment(nothing, same, nothing, same, unit(seen), unit(said), correlations)
+    return space.with_things(things)
 
 
 def say(message: str) -> None:

@@ -58,17 +58,39 @@ def test_density_is_the_mean_over_the_nearest() -> None:
     np.testing.assert_allclose(joint.density, expected, atol=1e-5)
 
 
-def test_what_stands_out_is_compared_with_what_either_side_finds_anywhere() -> None:
+def test_what_stands_out_is_compared_with_what_else_an_image_might_show() -> None:
     images, texts = planted(300, 1)
-    fitted = alignment.fit(images, texts)
-    seen, said = fitted.images(images[:7]), fitted.texts(texts[:5])
-    found = alignment.standing_out(seen, said)
-    assert found.shape == (5, 7)
+    fitted = alignment.fit(images, texts).with_things(texts[:40])
+    seen, said = fitted.images(images[50:57]).vectors, fitted.texts(texts[50:51]).vectors[0]
+    found = alignment.standing_out(seen, said, fitted.thing_bank)
+    assert found.shape == (7,)
     assert found.dtype == np.float32
-    nearest = -np.sort(-(seen.vectors[3] @ fitted.text_bank.T))[: NEAREST[0]].mean()
-    usual = -np.sort(-(said.vectors[2] @ fitted.image_bank.T))[: NEAREST[0]].mean()
-    cosine = seen.vectors[3] @ said.vectors[2]
-    np.testing.assert_allclose(found[2, 3], 2 * cosine - nearest - usual, atol=1e-5)
+    scores = fitted.thing_bank @ seen[3]
+    rivals = scores[fitted.thing_bank @ said < alignment.SAME]
+    nearest = np.sort(rivals)[-alignment.RIVALS :].mean()
+    np.testing.assert_allclose(found[3], (seen[3] @ said - nearest) / scores.std(), atol=1e-4)
+
+
+def test_a_thing_does_not_rival_its_own_name() -> None:
+    things = np.eye(8, dtype=np.float32)
+    image = np.array([[0.9, 0.3, 0.3, 0, 0, 0, 0, 0]], np.float32)
+    image /= np.linalg.norm(image)
+    named = alignment.standing_out(image, things[0], things)
+    other = alignment.standing_out(image, things[1], things)
+    assert named[0] > 2 > other[0]
+
+
+@pytest.mark.parametrize("known", [0, alignment.RIVALS])
+def test_where_too_few_things_are_known_all_stand_out(known: int) -> None:
+    things = np.eye(8, dtype=np.float32)[:known]
+    image = np.eye(8, dtype=np.float32)[:2]
+    assert np.isinf(alignment.standing_out(image, image[0], things)).all()
+
+
+def test_things_without_a_word_of_their_own_are_one() -> None:
+    images, texts = planted(300, 1)
+    fitted = alignment.fit(images, texts).with_things(texts[[0, 1, 1, 1, 2]])
+    assert len(fitted.thing_bank) == 3
 
 
 def test_rows_are_independent_and_taken_in_order() -> None:

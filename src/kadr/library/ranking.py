@@ -22,10 +22,12 @@ from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
 similarity, then the next 250. So pages follow one order, however far one reads."""
-STANDING, PER_DECADE, MEASURED = -0.42, 0.1, (100, 5600)
-"""Nothing matches where the best photo stands out less than STANDING + PER_DECADE * log10(photos),
-measured with so many photos, and taken as that beyond: it is so for at most 0.2 % of the sentences
-and at most 6.5 % of the single words whose photo is there (docs/labbook.md)."""
+STANDING, PER_DECADE, MEASURED = -0.7, 0.85, (100, 8300)
+"""Nothing matches where none of the best photos stands out by STANDING among a hundred photos, by
+PER_DECADE more among ten times as many; measured with so many photos, and taken as that beyond. It
+is so for 5 % of the words that something fits, for 0.3 % of sentences at most (docs/labbook.md)."""
+LIKELIEST = 10
+"""Photos among which one must stand out, the first by probability."""
 _ABOVE = 2.5
 """What lifts a cosine above all others."""
 LOOK = 32
@@ -58,13 +60,13 @@ class Ranked:
 class _Chunk:
     """Candidates, best first, with their figures; photos whose vectors are gone come last.
 
-    `probabilities` is None where there are none. `standings` is how far each stands out.
+    `probabilities` is None where there are none. `standing` is how far the best stands out.
     """
 
     photos: NDArray[np.int64]
     probabilities: Floats | None
     cosines: Floats
-    standings: Vectors
+    standing: float
     named: frozenset[int] = frozenset()
 
 
@@ -104,7 +106,7 @@ class Ranker:
             if not len(photos):
                 return
             chunk = self._ranked(query, photos, named)
-            stands_out = number > 0 or bool(chunk.standings.max(initial=-math.inf) >= least)
+            stands_out = number > 0 or chunk.standing >= least
             first = number * CANDIDATES
             for place, hit in self._hits(chunk, max(cursor - first, 0), selection):
                 yield Ranked(first + place, hit, stands_out)
@@ -138,9 +140,9 @@ class Ranker:
         """
         known, vectors = self._store.vectors(photos.tolist())
         if not len(known):
-            return _Chunk(photos, None, np.zeros(len(photos)), np.empty(0, np.float32))
+            return _Chunk(photos, None, np.zeros(len(photos)), -math.inf)
         side = self._side(known, vectors)
-        standings = np.full(len(known), np.inf, np.float32)
+        standing = math.inf
         if query.text is None:
             probabilities = None
             cosines = (side.joint.vectors @ query.vector).astype(np.float64)
@@ -151,11 +153,16 @@ class Ranker:
             first = np.isin(known, named)
             best = np.lexsort((-probabilities, ~first))
             probabilities = probabilities[best]
-            standings = standing_out(side.joint, query.text.joint)[0][best]
+            standing = self._standing(side.joint.vectors[best[:LIKELIEST]], query.text)
         there = set(known.tolist())
         gone = [number for number in photos.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
-        return _Chunk(order, probabilities, cosines[best], standings, frozenset(named))
+        return _Chunk(order, probabilities, cosines[best], standing, frozenset(named))
+
+    def _standing(self, photos: Vectors, text: Embeddings) -> float:
+        """How far the best of these photos [n, dim of the joint space] stands out."""
+        things = self._matcher.alignment.thing_bank
+        return float(standing_out(photos, text.joint.vectors[0], things).max(initial=-math.inf))
 
     def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Embeddings:
         """The photos' side of pairs.
@@ -210,7 +217,7 @@ def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.
 def _standing_limit(photos: int) -> float:
     """How far the best of so many photos must stand out to be a match."""
     fewest, most = MEASURED
-    return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most))
+    return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most) / fewest)
 
 
 def _scores(scan: Scan, vector: Vectors) -> Vectors:

@@ -7,7 +7,8 @@ a similarity (Gong et al. 2014, "A Multi-View Embedding Space for Modeling Inter
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ BANK = 1000
 """How many matching pairs are kept to say how crowded a place of the joint space is."""
 NEAREST = (10, 100)
 """Density is the mean similarity to this many nearest of the other side's bank."""
+RIVALS = 5
+"""What else a photo might show: the names of things that are nearest to it."""
+SAME = 0.8
+"""Cosine of two texts from which they say the same."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Alignment:
 
     `image_map` is float32 [image dim, dim], `text_map` [text dim, dim]; means are subtracted first.
     `image_bank` and `text_bank` are float32 [bank, dim], unit length; `correlations` [dim].
+    `thing_bank` float32 [things, dim] are names of things (`with_things`), none where they are
+    unknown.
     """
 
     image_mean: Vectors
@@ -59,6 +66,7 @@ class Alignment:
     image_bank: Vectors
     text_bank: Vectors
     correlations: Vectors
+    thing_bank: Vectors = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     def images(self, vectors: Vectors, density: Vectors | None = None) -> Joint:
         """Image vectors [n, image dim] in the joint space.
@@ -78,6 +86,12 @@ class Alignment:
         joint = _project(vectors, self.text_mean, self.text_map)
         return Joint(joint, _density(joint, self.image_bank), self.correlations)
 
+    def with_things(self, vectors: Vectors) -> Self:
+        """The same, knowing what things are called: text vectors [things, text dim]."""
+        joint = _project(vectors, self.text_mean, self.text_map)
+        # To an encoder of words, all things that it has no word for are one.
+        return replace(self, thing_bank=np.unique(joint, axis=0))
+
     def digest(self) -> str:
         """Names the joint space of images: equal digests mean equal joint vectors."""
         found = hashlib.sha256(self.image_mean.tobytes())
@@ -86,24 +100,38 @@ class Alignment:
 
     def arrays(self) -> dict[str, Vectors]:
         """The arrays that `restore` takes."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def standing_out(images: Joint, texts: Joint) -> Vectors:
-    """How far each image's similarity to each text stands out: float32 [texts, images], [-4, 4].
+def standing_out(images: Vectors, text: Vectors, things: Vectors) -> Vectors:
+    """How far a text stands out from all else that each image might show: float32 [n].
 
-    Twice the cosine less what either side has with its nearest on average (cross-domain similarity
-    local scaling, Conneau et al. 2018). Unlike a probability it doesn't ask whether people would
-    call the pair a match, but whether it is a better one than such a text and such a photo find
-    anywhere: the largest of a collection tells best whether the photo that is meant is there.
+    The cosine less that of the image's `RIVALS` nearest things, those left out that the text names
+    itself, in standard deviations of the image's cosines with all things. A probability asks
+    whether people would call the pair a match; this asks whether the image isn't rather of
+    something else. The largest of a collection tells best whether what is meant is there. It looks
+    at no other image.
+
+    Args:
+        images: [n, dim], unit length, as the others.
+        text: [dim].
+        things: [things, dim]; fewer than `RIVALS` of them say nothing: all stand out infinitely.
     """
-    cosines = texts.vectors @ images.vectors.T
-    return np.asarray(2 * cosines - images.density[:, 0] - texts.density[:, :1], np.float32)
+    others = things @ text < SAME if len(things) else np.empty(0, np.bool_)
+    if np.count_nonzero(others) < RIVALS:
+        return np.full(len(images), np.inf, np.float32)
+    scores = images @ things.T
+    rivals = scores[:, others]
+    nearest = np.partition(rivals, -RIVALS, axis=1)[:, -RIVALS:].mean(axis=1)
+    spread = np.maximum(scores.std(axis=1), 1e-6)
+    return np.asarray((images @ text - nearest) / spread, np.float32)
 
 
 def restore(arrays: Mapping[str, Vectors]) -> Alignment:
     """The alignment whose `arrays` these are."""
-    return Alignment(**{field.name: arrays[field.name] for field in fields(Alignment)})
+    return Alignment(
+        **{one.name: arrays[one.name] for one in fields(Alignment) if one.name in arrays}
+    )
 
 
 def fit(

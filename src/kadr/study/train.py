@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 from kadr.data import Experts, Judges, labels
 from kadr.data.dataset import own_image
 from kadr.encoders import load_image_encoder, load_text_encoder
-from kadr.encoders.vectors import VectorCache
+from kadr.encoders.vectors import VectorCache, encode_texts
 from kadr.errors import DataError, KadrError
 from kadr.law import policy as law
-from kadr.matcher import Classifier, Features, Space, alignment, heads, relevance
+from kadr.matcher import (
+    Classifier,
+    Features,
+    Space,
+    alignment,
+    heads,
+    reference_texts,
+    relevance,
+)
 from kadr.matcher.alignment import Alignment
 from kadr.matcher.bundle import MINI, Matcher, load
 from kadr.matcher.heads import Settings
@@ -109,12 +117,15 @@ def train(
     report("head", 0, 1)
     learned = learn(lesson, both, config, aligned or partial(fit_alignment, config, both))
     report("head", 1, 1)
+    space = learned.alignment
+    if not len(space.thing_bank):
+        space = space.with_things(encode_texts(text_encoder, reference_texts.things(), cache))
     draft = Matcher(
         config.image_encoder,
         config.text_encoder,
         image_encoder,
         text_encoder,
-        learned.alignment,
+        space,
         learned.relevance,
     )
     manifest = {
