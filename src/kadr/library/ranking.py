@@ -74,7 +74,7 @@ class Ranker:
     """Ranks the photos of one library. It keeps what the next query needs too."""
 
     def __init__(self, matcher: Matcher, store: Store) -> None:
-        self._matcher = matcher
+        self.matcher = matcher
         self._store = store
         self._scan: Scan | None = None
         self._changes: tuple[int, int] | None = None
@@ -149,7 +149,7 @@ class Ranker:
             best = np.argsort(-cosines, kind="stable")
         else:
             pair = query.text.take(np.zeros(len(known), dtype=np.intp))
-            probabilities, cosines = self._matcher.pairs(side, pair)
+            probabilities, cosines = self.matcher.pairs(side, pair)
             first = np.isin(known, named)
             best = np.lexsort((-probabilities, ~first))
             probabilities = probabilities[best]
@@ -161,7 +161,7 @@ class Ranker:
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""
-        things = self._matcher.alignment.thing_bank
+        things = self.matcher.alignment.thing_bank
         return float(standing_out(photos, text.joint.vectors[0], things).max(initial=-math.inf))
 
     def _side(self, photos: NDArray[np.int64], vectors: Vectors) -> Embeddings:
@@ -175,7 +175,7 @@ class Ranker:
             more = np.full((missing, len(NEAREST)), np.nan, np.float32)
             self._densities = np.concatenate([self._densities, more])
         density = self._densities[photos]
-        side = self._matcher.images(vectors, density)
+        side = self.matcher.images(vectors, density)
         self._densities[photos] = density
         return side
 

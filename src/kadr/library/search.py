@@ -18,9 +18,10 @@ from kadr.library.filters import spelled
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker, Selection
 from kadr.matcher.bundle import Matcher
+from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files
 from kadr.stores import Store
-from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score
+from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -102,6 +103,7 @@ class Searcher:
             ImageError: the picture can't be read.
             LibraryError: there is no photo of that number.
         """
+        self._shown()
         with _one_blas_thread():
             image = self._matcher.images(encoded(self._matcher, self._store, [picture]))
             sides = image.take(np.zeros(len(texts), np.intp))
@@ -130,8 +132,17 @@ class Searcher:
         """What the policy shows of the library as it is now."""
         changes = self._store.changes()
         if self._visible is None or self._visible[0] != changes:
-            self._visible = changes, verdict.visible(self._store, self._policy)
+            visible = verdict.visible(self._store, self._policy)
+            self._matcher = self._matcher.among(lambda: self._sample(visible))
+            self._ranker.matcher = self._matcher
+            self._visible = changes, visible
         return self._visible[1]
+
+    def _sample(self, visible: Visible) -> Vectors:
+        """Vectors of photos that texts are asked of; those that are hidden change no figure."""
+        photos = self._store.matching(Filters()) if visible.photos is None else visible.photos
+        rows = np.linspace(0, len(photos) - 1, min(len(photos), PHOTOS)).astype(np.intp)
+        return self._store.vectors(photos[rows].tolist())[1]
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""

@@ -5,8 +5,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from kadr.encoders import (
     state,
 )
 from kadr.errors import BundleError
-from kadr.matcher import alignment, relevance, weights
+from kadr.matcher import alignment, null_scores, relevance, weights
 from kadr.matcher.alignment import Alignment
+from kadr.matcher.null_scores import NullScores
 from kadr.matcher.relevance import Embeddings, Relevance
 from kadr.photos import files
 from kadr.types import Floats, Vectors
@@ -40,14 +41,17 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Matcher:
-    """Scores photos against texts. `manifest` says how it was trained and on what."""
+    """Scores photos against texts. `manifest` says how it was trained and on what.
+
+    `relevance` learned from judgements, or does without any.
+    """
 
     image_spec: str
     text_spec: str
     image_encoder: ImageEncoder
     text_encoder: TextEncoder
     alignment: Alignment
-    relevance: Relevance
+    relevance: Relevance | NullScores
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def images(self, vectors: Vectors, density: Vectors | None = None) -> Embeddings:
@@ -57,6 +61,17 @@ class Matcher:
     def texts(self, vectors: Vectors) -> Embeddings:
         """Text encoder vectors [n, dim], ready for pairing."""
         return Embeddings(vectors, self.alignment.texts(vectors))
+
+    def among(self, photos: Callable[[], Vectors]) -> "Matcher":
+        """The same where texts are asked of these photos, image encoder vectors [n, dim].
+
+        They are asked for only if it makes a difference: if the matcher learned from no judgements.
+        """
+        if isinstance(self.relevance, Relevance):
+            return self
+        vectors = photos()
+        joint = self.alignment.images(vectors).vectors if len(vectors) else vectors
+        return replace(self, relevance=self.relevance.among(joint, self.alignment.text_bank))
 
     def pairs(self, images: Embeddings, texts: Embeddings) -> tuple[Floats, Floats]:
         """Probability and cosine similarity of image i with text i: float64 [n] each."""
@@ -116,12 +131,7 @@ def load(folder: Path = MINI) -> Matcher:
             images,
             texts,
             alignment.restore(_below(arrays, "alignment.")),
-            relevance.restore(
-                manifest["relevance"]["features"],
-                manifest["relevance"]["classifier"],
-                _below(arrays, "relevance."),
-                manifest["relevance"].get("settings", {}),
-            ),
+            _relevance(manifest["relevance"], _below(arrays, "relevance.")),
             manifest.get("training", {}),
         )
     except _BROKEN as error:
@@ -163,14 +173,28 @@ def _manifest(matcher: Matcher, folder: Path) -> str:
         "weights_digest": files.digest(folder / WEIGHTS),
         "image_encoder": _describe(image, matcher.image_encoder),
         "text_encoder": _describe(text, matcher.text_encoder),
-        "relevance": {
-            "features": matcher.relevance.features,
-            "classifier": matcher.relevance.classifier,
-            "settings": matcher.relevance.settings,
-        },
+        "relevance": _describe_relevance(matcher.relevance),
         "training": matcher.manifest,
     }
     return json.dumps(described, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _relevance(described: Mapping[str, Any], arrays: dict[str, Any]) -> Relevance | NullScores:
+    if described.get("judged") is False:
+        return null_scores.restore(arrays)
+    return relevance.restore(
+        described["features"], described["classifier"], arrays, described.get("settings", {})
+    )
+
+
+def _describe_relevance(found: Relevance | NullScores) -> dict[str, Any]:
+    if isinstance(found, NullScores):
+        return {"judged": False}
+    return {
+        "features": found.features,
+        "classifier": found.classifier,
+        "settings": found.settings,
+    }
 
 
 def _describe(spec: str, encoder: ImageEncoder | TextEncoder) -> dict[str, str | int]:

@@ -98,12 +98,7 @@ class Relevance:
 
     def table(self, images: Embeddings, texts: Embeddings) -> Floats:
         """Every text with every image: probabilities float64 [texts, images]."""
-        n = len(images.raw)
-        rows = [
-            self.probability(images, texts.take(np.full(n, number, dtype=np.intp)))
-            for number in range(len(texts.raw))
-        ]
-        return np.stack(rows) if rows else np.empty((0, n))
+        return each(self.probability, images, texts)
 
     def _standardised(self, images: Embeddings, texts: Embeddings) -> Vectors:
         raw = _FEATURES[self.features](images, texts, self.bases)
@@ -119,6 +114,18 @@ class Relevance:
         bases = {"image_basis": self.bases.image, "text_basis": self.bases.text}
         own |= {name: basis for name, basis in bases.items() if basis is not None}
         return own | {f"head.{name}": array for name, array in heads.arrays(self.head).items()}
+
+
+def each(
+    probability: Callable[[Embeddings, Embeddings], Floats], images: Embeddings, texts: Embeddings
+) -> Floats:
+    """What `probability` says of every text with every image: float64 [texts, images]."""
+    n = len(images.raw)
+    rows = [
+        probability(images, texts.take(np.full(n, number, dtype=np.intp)))
+        for number in range(len(texts.raw))
+    ]
+    return np.stack(rows) if rows else np.empty((0, n))
 
 
 def restore(

@@ -11,7 +11,8 @@ from kadr.errors import DataError
 from kadr.law import policy as law
 from kadr.matcher import relevance
 from kadr.matcher.bundle import Matcher
-from kadr.matcher.relevance import Examples
+from kadr.matcher.null_scores import NullScores
+from kadr.matcher.relevance import Examples, Relevance
 from kadr.metrics import calibration, ranking, resampling
 from kadr.metrics.calibration import Bin
 from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
@@ -227,8 +228,14 @@ def _learn(
     sides: Projected,
     part: Sequence[Label],
     verdicts: Mapping[Pair, bool],
-) -> relevance.Relevance:
-    """A head of the matcher's kind on other labels, under the matcher's calibration."""
+) -> Relevance | NullScores:
+    """A head of the matcher's kind on other labels, under the matcher's calibration.
+
+    One that learned from no label is the same without some.
+    """
+    known = matcher.relevance
+    if isinstance(known, NullScores):
+        return known
     head = relevance.fit(
         Examples(
             *sides.pick([(item.query, item.image) for item in part]),
@@ -237,12 +244,11 @@ def _learn(
             [item.image for item in part],
             np.full(len(part), np.nan),
         ),
-        features=matcher.relevance.features,
-        classifier=matcher.relevance.classifier,
-        grid=(matcher.relevance.settings,) if matcher.relevance.settings else (),
+        features=known.features,
+        classifier=known.classifier,
+        grid=(known.settings,) if known.settings else (),
         calibrate=False,
     )
-    known = matcher.relevance
     return replace(head, slope=known.slope, intercept=known.intercept)
 
 
@@ -266,7 +272,7 @@ def _without_their_queries(
     return protocols.score_by_folds(held, folds, lambda pair: pair[0], train)
 
 
-def _scorer(head: relevance.Relevance, sides: Projected) -> PairScorer:
+def _scorer(head: Relevance | NullScores, sides: Projected) -> PairScorer:
     return lambda pairs: head.probability(*sides.pick(pairs))
 
 
