@@ -16,9 +16,10 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from mini_children import photos
+from mini_children import photos, read_captions
 from mini_classes import table
 from numpy.typing import NDArray
 from results import show
@@ -26,6 +27,8 @@ from results import show
 from kadr.data import dataset, labels
 from kadr.encoders import vectors
 from kadr.law import policy
+from kadr.library.ranking import CANDIDATES, LIKELIEST, standing_limit
+from kadr.library.search import AT_LEAST
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.alignment import Joint
@@ -37,6 +40,18 @@ from kadr.types import Dataset, Floats, Interval, Vectors
 
 RUSSIAN = Path(__file__).parents[1] / "tests" / "russian_queries.txt"
 TOP = 10
+DRAWS = 6
+NOWHERE = {
+    "a washing machine": "washing machine", "a bowl of borscht": "borscht", "борщ": "borscht",
+    "a vacuum cleaner": "vacuum", "пылесос": "vacuum", "a passport": "passport",
+    "паспорт": "passport", "a lightning strike": "lightning", "молния": "lightning",
+    "a comet": "comet", "a birthday invitation": "invitation", "a fingerprint": "fingerprint",
+    "a crossword puzzle": "crossword", "a solar eclipse": "eclipse", "qwxz plomb": "plomb",
+    "a sewing machine": "sewing machine", "a hamster": "hamster", "хомяк": "hamster",
+    "an iguana": "iguana", "стиральная машина": "washing machine",
+}  # fmt: skip
+"""Absent things whose word stands in no caption of Flickr8k either, and that word."""
+Flags: TypeAlias = NDArray[np.bool_]
 
 
 def main() -> None:
@@ -106,6 +121,8 @@ def other_photographers(
     said = [[line["text"].lower() for line in coco if line["image"] == name] for name in own]
     said += [[line["label"].lower()] for line in labelled]
     words(mini, both(shown, things), said, data / "words", cache)
+    folder = data / "flickr8k" / "images224"
+    more_photos(mini, both(shown, things), side(mini, sorted(folder.iterdir()), cache), data, cache)
 
 
 def words(
@@ -148,6 +165,83 @@ def words(
     area = resampling.bootstrap(lambda i: ranking.roc_auc(most[i], there[i]), np.arange(len(found)))
     row(f"words: AUROC of the best probability, {len(absent)} that nothing fits", show(area))
 
+    texts = encode([*(line["query"] for line in present), *absent], mini, cache)
+    everything = np.arange(len(said))
+    told(f"all {len(said)}", told_nothing(mini, gallery, texts), fits, everything)
+    draws = np.random.default_rng(0)
+    few = [np.sort(draws.choice(len(said), 100, replace=False)) for _ in range(DRAWS)]
+    flags = [told_nothing(mini, gallery.take(rows), texts) for rows in few]
+    shares = np.array([absence(one, fits, rows) for one, rows in zip(flags, few, strict=True)])
+    nothing(f"100 of them ({DRAWS} draws)", *shares.mean(axis=0))
+
+
+def more_photos(
+    mini: Matcher, gallery: Embeddings, others: Embeddings, data: Path, cache: vectors.VectorCache
+) -> None:
+    """Words among these photos and many of Flickr8k's, whose captions may name what was absent."""
+    folder = data / "words"
+    present = table(folder / "present.tsv")
+    said = " ".join(
+        text.lower()
+        for texts in read_captions(data / "flickr8k" / "captions.txt").values()
+        for text in texts
+    )
+    absent = [
+        line
+        for line in (folder / "absent.txt").read_text(encoding="utf-8").splitlines()
+        if line in NOWHERE and NOWHERE[line] not in said
+    ]
+    texts = encode([*(line["query"] for line in present), *absent], mini, cache)
+    flags = told_nothing(mini, both(gallery, others), texts)
+    count = len(gallery.raw) + len(others.raw)
+    nothing(
+        f"{count} photos, {len(absent)} absent",
+        flags[len(present) :].mean(),
+        flags[: len(present)].mean(),
+    )
+
+
+def told(name: str, flags: Flags, fits: Flags, rows: NDArray[np.intp]) -> None:
+    """A row on "nothing" among some photos."""
+    nothing(name, *absence(flags, fits, rows))
+
+
+def absence(flags: Flags, fits: Flags, rows: NDArray[np.intp]) -> tuple[float, float]:
+    """The share that is told "nothing" of absent words, and of those that fit some of these photos.
+
+    `flags` [words] are of those first that `fits` [present, photos] knows, then of absent ones.
+    """
+    count = len(fits)
+    return float(flags[count:].mean()), float(flags[:count][fits[:, rows].any(axis=1)].mean())
+
+
+def nothing(name: str, absent: float, present: float) -> None:
+    """A row on "nothing"."""
+    row(
+        f"words among {name}: told that nothing matches",
+        f"absent {absent:.2f}, present {present:.3f}",
+    )
+
+
+def told_nothing(mini: Matcher, gallery: Embeddings, texts: Embeddings) -> Flags:
+    """Whether a search answers each text that nothing matches: as `kadr.library` does it."""
+    least = standing_limit(len(gallery.raw))
+    flags = []
+    for number, text in enumerate(texts.joint.vectors):
+        cosines = gallery.joint.vectors @ text
+        candidates = gallery.take(np.argsort(-cosines, kind="stable")[:CANDIDATES])
+        asked = texts.take(np.full(len(candidates.raw), number, np.intp))
+        p = mini.relevance.probability(candidates, asked)
+        likeliest = candidates.joint.vectors[np.argsort(-p, kind="stable")[:LIKELIEST]]
+        standing = alignment.standing_out(likeliest, text, mini.alignment.thing_bank).max()
+        flags.append(bool(standing < least or p.max() < AT_LEAST))
+    return np.array(flags)
+
+
+def encode(texts: Sequence[str], mini: Matcher, cache: vectors.VectorCache) -> Embeddings:
+    """Texts in the joint space."""
+    return mini.texts(vectors.encode_texts(mini.text_encoder, texts, cache))
+
 
 def both(left: Embeddings, right: Embeddings) -> Embeddings:
     """Photos of one side and the other."""
@@ -184,10 +278,20 @@ def find(
     row(f"{name}: R@1", show(recall.recall_1))
     row(f"{name}: R@5", show(recall.recall_5))
     row(f"{name}: R@10", show(recall.recall_10))
-    absence = presence(table, right)
-    row(f"{name}: AUROC of the best probability, photo there or removed", show(absence))
-    absence = presence(alignment.standing_out(gallery.joint, texts.joint), right)
-    row(f"{name}: AUROC of what stands out most, photo there or removed", show(absence))
+    row(
+        f"{name}: AUROC of the best probability, photo there or removed",
+        show(presence(table, right)),
+    )
+    standing = np.stack([
+        alignment.standing_out(gallery.joint.vectors, text, mini.alignment.thing_bank)
+        for text in texts.joint.vectors
+    ])  # fmt: skip
+    row(
+        f"{name}: AUROC of what stands out most, photo there or removed",
+        show(presence(standing, right)),
+    )
+    flags = told_nothing(mini, gallery, texts)
+    row(f"{name}: told that nothing matches", f"{flags.mean():.3f}")
 
 
 def presence(table: Floats | Vectors, right: NDArray[np.intp]) -> Interval:

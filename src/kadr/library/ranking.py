@@ -100,7 +100,7 @@ class Ranker:
         named = self._named(words)
         scores = np.where(np.isin(numbered, named), scores + _ABOVE, scores) if named else scores
         rows = None if selection.photos is None else _rows(numbered, selection.photos)
-        least = _standing_limit(len(scores) if rows is None else len(rows))
+        least = standing_limit(len(scores) if rows is None else len(rows))
         for number in itertools.count(cursor // CANDIDATES):
             photos = numbered[_chunk(scores, rows, number)]
             if not len(photos):
@@ -214,7 +214,7 @@ def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.
     return np.flatnonzero(photos[places] == numbered)
 
 
-def _standing_limit(photos: int) -> float:
+def standing_limit(photos: int) -> float:
     """How far the best of so many photos must stand out to be a match."""
     fewest, most = MEASURED
     return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most) / fewest)
