@@ -165,12 +165,13 @@ def words(
     area = resampling.bootstrap(lambda i: ranking.roc_auc(most[i], there[i]), np.arange(len(found)))
     row(f"words: AUROC of the best probability, {len(absent)} that nothing fits", show(area))
 
-    texts = encode([*(line["query"] for line in present), *absent], mini, cache)
+    queries = [*(line["query"] for line in present), *absent]
+    texts = encode(queries, mini, cache)
     everything = np.arange(len(said))
-    told(f"all {len(said)}", told_nothing(mini, gallery, texts), fits, everything)
+    told(f"all {len(said)}", told_nothing(mini, gallery, queries, texts), fits, everything)
     draws = np.random.default_rng(0)
     few = [np.sort(draws.choice(len(said), 100, replace=False)) for _ in range(DRAWS)]
-    flags = [told_nothing(mini, gallery.take(rows), texts) for rows in few]
+    flags = [told_nothing(mini, gallery.take(rows), queries, texts) for rows in few]
     shares = np.array([absence(one, fits, rows) for one, rows in zip(flags, few, strict=True)])
     nothing(f"100 of them ({DRAWS} draws)", *shares.mean(axis=0))
 
@@ -191,8 +192,8 @@ def more_photos(
         for line in (folder / "absent.txt").read_text(encoding="utf-8").splitlines()
         if line in NOWHERE and NOWHERE[line] not in said
     ]
-    texts = encode([*(line["query"] for line in present), *absent], mini, cache)
-    flags = told_nothing(mini, both(gallery, others), texts)
+    queries = [*(line["query"] for line in present), *absent]
+    flags = told_nothing(mini, both(gallery, others), queries, encode(queries, mini, cache))
     count = len(gallery.raw) + len(others.raw)
     nothing(
         f"{count} photos, {len(absent)} absent",
@@ -223,17 +224,19 @@ def nothing(name: str, absent: float, present: float) -> None:
     )
 
 
-def told_nothing(mini: Matcher, gallery: Embeddings, texts: Embeddings) -> Flags:
+def told_nothing(
+    mini: Matcher, gallery: Embeddings, queries: Sequence[str], texts: Embeddings
+) -> Flags:
     """Whether a search answers each text that nothing matches: as `kadr.library` does it."""
-    least = standing_limit(len(gallery.raw))
     flags = []
-    for number, text in enumerate(texts.joint.vectors):
+    for number, (query, text) in enumerate(zip(queries, texts.joint.vectors, strict=True)):
         cosines = gallery.joint.vectors @ text
         candidates = gallery.take(np.argsort(-cosines, kind="stable")[:CANDIDATES])
         asked = texts.take(np.full(len(candidates.raw), number, np.intp))
         p = mini.relevance.probability(candidates, asked)
         likeliest = candidates.joint.vectors[np.argsort(-p, kind="stable")[:LIKELIEST]]
         standing = alignment.standing_out(likeliest, text, mini.alignment.thing_bank).max()
+        least = standing_limit(len(gallery.raw), query)
         flags.append(bool(standing < least or p.max() < AT_LEAST))
     return np.array(flags)
 
@@ -290,7 +293,7 @@ def find(
         f"{name}: AUROC of what stands out most, photo there or removed",
         show(presence(standing, right)),
     )
-    flags = told_nothing(mini, gallery, texts)
+    flags = told_nothing(mini, gallery, [text for text, _ in queries], texts)
     row(f"{name}: told that nothing matches", f"{flags.mean():.3f}")
 
 

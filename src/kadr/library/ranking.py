@@ -25,7 +25,9 @@ similarity, then the next 250. So pages follow one order, however far one reads.
 STANDING, PER_DECADE, MEASURED = -0.7, 0.85, (100, 8300)
 """Nothing matches where none of the best photos stands out by STANDING among a hundred photos, by
 PER_DECADE more among ten times as many; measured with so many photos, and taken as that beyond. It
-is so for 5 % of the words that something fits, for 0.3 % of sentences at most (docs/labbook.md)."""
+is so for 5 % of the words that something fits (docs/labbook.md)."""
+SENTENCE, LESS = 6, 0.4
+"""A text of so many words need stand out less by this: it is of several things, a name of one."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""
 _ABOVE = 2.5
@@ -100,7 +102,7 @@ class Ranker:
         named = self._named(words)
         scores = np.where(np.isin(numbered, named), scores + _ABOVE, scores) if named else scores
         rows = None if selection.photos is None else _rows(numbered, selection.photos)
-        least = standing_limit(len(scores) if rows is None else len(rows))
+        least = standing_limit(len(scores) if rows is None else len(rows), words)
         for number in itertools.count(cursor // CANDIDATES):
             photos = numbered[_chunk(scores, rows, number)]
             if not len(photos):
@@ -214,10 +216,11 @@ def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.
     return np.flatnonzero(photos[places] == numbered)
 
 
-def standing_limit(photos: int) -> float:
-    """How far the best of so many photos must stand out to be a match."""
+def standing_limit(photos: int, text: str) -> float:
+    """How far the best of so many photos must stand out to be a match for a text."""
     fewest, most = MEASURED
-    return STANDING + PER_DECADE * math.log10(min(max(photos, fewest), most) / fewest)
+    decades = math.log10(min(max(photos, fewest), most) / fewest)
+    return STANDING + PER_DECADE * decades - LESS * (len(text.split()) >= SENTENCE)
 
 
 def _scores(scan: Scan, vector: Vectors) -> Vectors:

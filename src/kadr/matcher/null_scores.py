@@ -86,6 +86,10 @@ class NullScores:
 
     def probability(self, images: Embeddings, texts: Embeddings) -> Floats:
         """Pair i is image i with text i: probabilities float64 [n] in (0, 1)."""
+        return sigmoid(SLOPES @ self.figures(images, texts) + INTERCEPT)
+
+    def figures(self, images: Embeddings, texts: Embeddings) -> Floats:
+        """What the slopes are of: float64 [3, n]."""
         cosines = np.einsum("ij,ij->i", images.joint.vectors, texts.joint.vectors)
         near, far = images.joint.density.T
         deviation = np.maximum(near - far, TINY) / (NEAR - FAR)
@@ -95,8 +99,7 @@ class NullScores:
             means, deviations = self.photos.chance(texts.joint.vectors)
             of_text = (cosines - means) / deviations
         common = (_closeness(texts.joint.density) - self.mean) / self.deviation
-        figures = np.stack([of_text, (cosines - near) / deviation, common])
-        return sigmoid(np.asarray(SLOPES @ figures + INTERCEPT, np.float64))
+        return np.stack([of_text, (cosines - near) / deviation, common]).astype(np.float64)
 
     def table(self, images: Embeddings, texts: Embeddings) -> Floats:
         """Every text with every image: probabilities float64 [texts, images]."""
