@@ -43,25 +43,28 @@ def assess(
     """
     copies, roots = copies or CopyFinder(store), store.folders()
     for start in range(0, len(photos), BATCH):
-        numbers, vectors = store.vectors(photos[start : start + BATCH])
-        known = store.stored(store.present(numbers.tolist()))
-        rows = [row for row, number in enumerate(numbers.tolist()) if number in known]
-        there = [known[number] for number in numbers[rows].tolist()]
-        if not there:
+        known = store.stored(store.present(photos[start : start + BATCH]))
+        numbers, vectors = store.vectors(list(known), assessor.encoder)
+        seen = [known.pop(number) for number in numbers.tolist()]
+        assessments: dict[int, Assessment] = {}
+        for there, rows in ((seen, vectors), (list(known.values()), None)):
+            before = store.assessments([photo.id for photo in there])
+            made = assessor.assess(
+                [texts(photo, roots) for photo in there],
+                rows,
+                [partial(_opened, read, photo) for photo in there],
+                [before[p.id].faces if p.id in before else None for p in there],
+                [not photo.facts.texts_complete for photo in there],
+            )
+            assessments |= zip([photo.id for photo in there], made, strict=True)
+        if not assessments:
             continue
-        before = store.assessments([photo.id for photo in there])
-        assessments = assessor.assess(
-            [texts(photo, roots) for photo in there],
-            vectors[rows],
-            [partial(_opened, read, photo) for photo in there],
-            [before[p.id].faces if p.id in before else None for p in there],
-            [not photo.facts.texts_complete for photo in there],
-        )
+        digests = {photo.id: photo.digest for photo in (*seen, *known.values())}
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:
-                on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
-            store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
-            copies.keep([photo.id for photo in there])
+                on_assessed({digests[number]: one for number, one in assessments.items()})
+            store.keep_assessments(assessments)
+            copies.keep(list(assessments))
 
 
 def _opened(read: Reader, photo: Stored) -> "Image.Image":
