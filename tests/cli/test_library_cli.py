@@ -273,9 +273,13 @@ def test_another_encoder_needs_a_word(
     assert "kadr index --reencode" in said
     said = one_line(kadr("search", "car", "--model", mini, code=2))
     assert "kadr index --reencode" in said
-    assert "6 new" in kadr("index", "--model", mini, "--reencode").stdout
+    done = kadr("index", "--model", mini, "--reencode")
+    assert "6 encoded again, 6 unchanged" in done.stdout
+    assert re.search(
+        r"Encoding again by mini-images-\w+: 6 photos at most, about \d+ s, 0.0 MB", done.stderr
+    )
     kadr("search", "car", "--at-least", "0", "--model", mini)
-    assert index("--reencode")["encoded"] == 6
+    assert index("--reencode")["reencoded"] == 6
 
 
 def test_model_folder_that_is_no_matcher(kadr: Shell, model: Path, photos: Path) -> None:

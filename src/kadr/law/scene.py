@@ -21,6 +21,8 @@ from kadr.errors import BundleError
 from kadr.matcher import heads
 from kadr.types import Floats, Vectors
 
+SIDE = 224
+"""Pixels a side of a photo that its encoder needs."""
 WEIGHTS = Path(__file__).parents[1] / "models" / "mini" / "children.npz"
 
 
