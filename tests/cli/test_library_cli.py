@@ -777,8 +777,8 @@ def test_law_stands_in_place_of_children(shelf: Shell) -> None:
 
 
 def test_hidden_photos_are_told_by_no_command(kadr: Shell, photos: Path, model: Path) -> None:
-    """The fake's vectors are none that the scene classifier knows, so a person must look at all."""
-    folder = kadr.home / "secret"
+    """The folder's name speaks of children, so a person must look at all."""
+    folder = kadr.home / "our children"
     shutil.copytree(photos, folder)
     first, second = sorted(folder.iterdir())[:2]
     shutil.copy(first, folder / "twin.jpg")
