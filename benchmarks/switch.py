@@ -60,8 +60,8 @@ def measured(place: Path, models: dict[str, Path]) -> bool:
             known[answer(opened)] = name
     good = len(known) == 2
     print(
-        "| to | photos | seconds | searches meanwhile | by the old model | by the new one | others |"
-        " ms, p50 | ms, max |\n|---|---|---|---|---|---|---|---|---|"
+        "| to | photos | seconds | searches meanwhile | by the old model | by the new one |"
+        " others | ms, p50 | ms, max |\n|---|---|---|---|---|---|---|---|---|"
     )
     with Library.open(library) as held:
         photos = held.totals().photos
