@@ -678,7 +678,9 @@ class TestDoor:
 
         def photos(opened: TestClient) -> dict[int, float]:
             found = get(opened, "/search", q=QUERY, n=50)["hits"]
-            return {hit["photo"]["id"]: hit["similarity"] for hit in found if hit["kind"] == "photo"}
+            return {
+                hit["photo"]["id"]: hit["similarity"] for hit in found if hit["kind"] == "photo"
+            }
 
         with TestClient(create_app(replace(service, library=path, model=None))) as opened:
             before = photos(opened)
