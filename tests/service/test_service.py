@@ -673,7 +673,7 @@ class TestDoor:
 
     def test_it_follows_a_library_that_is_switched(self, service: Service, tmp_path: Path) -> None:
         """What is hidden stays hidden, and all its threads share the new matcher."""
-        path = shutil.copy(service.library, tmp_path / "library.kadr")
+        path = Path(shutil.copy(service.library, tmp_path / "library.kadr"))
         corners = matcher.save(corner_matcher(), tmp_path / "corners")
 
         def photos(opened: TestClient) -> dict[int, float]:
