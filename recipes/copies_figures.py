@@ -93,7 +93,7 @@ def children(matcher: bundle.Matcher, photos: Sequence[Picture]) -> list[float]:
     prepared = [encoder.prepare(photo) for photo in photos]
     rows = [encoder.encode(prepared[start : start + 64]) for start in range(0, len(photos), 64)]
     vectors = np.concatenate(rows)
-    assessed = Assessor(encoder.name).assess([[]] * len(photos), vectors)
+    assessed = Assessor().assess([[]] * len(photos), vectors)
     return [one.probability for one in assessed]
 
 

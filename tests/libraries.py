@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -60,6 +60,15 @@ def colour_matcher(seed: int = 0) -> Matcher:
     )  # fmt: skip
     head = relevance.fit(pairs, calibrate=False)
     return Matcher("colours", "words", images, words, space, head)
+
+
+def corner_matcher() -> Matcher:
+    """Colours' matcher made to take the corners' twelve figures; its ranking means nothing."""
+    whole = colour_matcher()
+    space = whole.alignment
+    narrow = replace(space, image_mean=space.image_mean[:12], image_map=space.image_map[:12])
+    corners = load_image_encoder("corners")
+    return replace(whole, image_spec="corners", image_encoder=corners, alignment=narrow)
 
 
 def paint(path: Path, seed: int, kind: str = "PNG") -> Path:

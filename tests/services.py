@@ -202,7 +202,7 @@ def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
     with Library.open(library, model=model) as opened:
         opened.index([folder / "Photos"])
         photos = sorted((folder / "Photos").rglob("*.png"), key=lambda path: path.name)
-        _decide(opened, photos[:-1], "allow")  # no classifier knows these vectors
+        _decide(opened, photos[:-1], "allow")  # indexed without a law, they wait
         _decide(opened, photos[2:3], "hide")
     return library, model
 

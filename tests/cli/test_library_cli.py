@@ -273,9 +273,13 @@ def test_another_encoder_needs_a_word(
     assert "kadr index --reencode" in said
     said = one_line(kadr("search", "car", "--model", mini, code=2))
     assert "kadr index --reencode" in said
-    assert "6 new" in kadr("index", "--model", mini, "--reencode").stdout
+    done = kadr("index", "--model", mini, "--reencode")
+    assert "6 encoded again, 6 unchanged" in done.stdout
+    assert re.search(
+        r"Encoding again by mini-images-\w+: 6 photos at most, about \d+ s, 0.0 MB", done.stderr
+    )
     kadr("search", "car", "--at-least", "0", "--model", mini)
-    assert index("--reencode")["encoded"] == 6
+    assert index("--reencode")["reencoded"] == 6
 
 
 def test_model_folder_that_is_no_matcher(kadr: Shell, model: Path, photos: Path) -> None:
@@ -773,8 +777,8 @@ def test_law_stands_in_place_of_children(shelf: Shell) -> None:
 
 
 def test_hidden_photos_are_told_by_no_command(kadr: Shell, photos: Path, model: Path) -> None:
-    """The fake's vectors are none that the scene classifier knows, so a person must look at all."""
-    folder = kadr.home / "secret"
+    """The folder's name speaks of children, so a person must look at all."""
+    folder = kadr.home / "our children"
     shutil.copytree(photos, folder)
     first, second = sorted(folder.iterdir())[:2]
     shutil.copy(first, folder / "twin.jpg")

@@ -323,17 +323,79 @@ class TestVectors:
 
     def test_another_space_is_written_anew(self, store: Store) -> None:
         add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
-        store.rescan(lambda vectors: vectors[:, :4], "half")
+        store.rescan(lambda vectors: vectors[:, :4], space="half")
         assert (store.meta("space"), store.scan().vectors.shape) == ("half", (2, 4))
         assert store.check() == []
 
-    def test_without_vectors_every_photo_waits(self, store: Store) -> None:
-        numbers = add(store, {"/p/1.jpg": 1})
-        store.keep_assessments(dict.fromkeys(numbers.values(), ASSESSMENT))
-        store.forget_vectors()
-        assert not store.settled(digest(1))
-        assert store.assessments(list(numbers.values())) == {}
-        assert len(store.scan().photos) == 0
+    def test_vectors_of_two_encoders_lie_beside_each_other(self, store: Store) -> None:
+        numbers = list(add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2, "/p/3.jpg": 3}).values())
+        store.note(encoder="one")
+        assert (store.vector_sets(), store.lacking("other"), store.lacking("one")) == (
+            {},
+            numbers,
+            [],
+        )
+        other = {number: np.full(3, number, np.float32) for number in numbers[:2]}
+        store.add_vectors("other", {**other, 99: other[numbers[0]]})
+        assert (store.vector_sets(), store.lacking("other")) == ({"other": 2}, numbers[2:])
+        found, rows = store.vectors([*numbers[::-1], 99], "other")
+        assert found.tolist() == numbers[1::-1]
+        assert rows.tolist() == [[number] * 3 for number in found.tolist()]
+        assert store.vectors(numbers)[1].shape == store.vectors(numbers, "one")[1].shape == (3, 8)
+        assert store.vectors(numbers, "neither")[0].tolist() == []
+        assert len(store.scan().photos) == 3
+        assert store.check() == []
+        store.drop_vectors("other")
+        store.drop_vectors("neither")
+        assert (store.vector_sets(), store.lacking("other")) == ({}, numbers)
+
+    def test_vectors_of_another_encoder_come_and_go_with_their_photo(self, store: Store) -> None:
+        both = replace(new_photo(1), others={"law": np.ones(2, np.float32)})
+        store.keep([both], [new_file(Path("/p/1.jpg"), 1)])
+        add(store, {"/p/2.jpg": 2})
+        assert store.vector_sets() == {"law": 1}
+        store.mark([b"/p/2.jpg"], missing=True)
+        assert store.lacking("law") == [], "what lies nowhere can't be had"
+        store.forget([Path("/p/1.jpg")])
+        assert store.vector_sets() == {"law": 0}
+        assert store.check() == []
+
+    @pytest.mark.parametrize("keep", [False, True])
+    def test_a_switch_changes_all_at_once(self, store: Store, keep: bool) -> None:
+        numbers = list(add(store, {f"/p/{n}.jpg": n for n in range(300)}).values())
+        store.keep_assessments(dict.fromkeys(numbers, ASSESSMENT))
+        store.note(encoder="one", model="first", space="a")
+        store.add_vectors("other", {n: np.full(3, n, np.float32) for n in numbers[1:]})
+        with store.reading():
+            before = store.changes()
+        lost = store.switch_encoder(
+            "other", lambda rows: rows[:, :2], model="second", space="b", keep=keep
+        )
+        assert lost == 1
+        assert store.changes() != before
+        noted = [store.meta(key) for key in ("encoder", "model", "space")]
+        assert noted == ["other", "second", "b"]
+        assert store.scan().photos.tolist() == numbers[1:]
+        assert store.scan().vectors.shape == (299, 2)
+        assert store.vectors(numbers)[1].tolist() == [[n] * 3 for n in numbers[1:]]
+        assert store.vector_sets() == ({"one": 300} if keep else {})
+        assert not store.settled(digest(0)), "it waits"
+        assert store.settled(digest(1))
+        assert len(store.assessments(numbers)) == 300, "none is lost"
+        assert store.check() == []
+        back = store.switch_encoder("one", lambda rows: rows, model="", space="a", keep=False)
+        assert (back, store.settled(digest(0))) == (0 if keep else 299, keep)
+        assert store.check() == []
+
+    def test_a_photo_that_waits_is_encoded_when_it_is_back(self, store: Store) -> None:
+        (one,) = add(store, {"/p/1.jpg": 1}).values()
+        store.note(encoder="one")
+        store.switch_encoder("other", lambda rows: rows, model="", space="", keep=True)
+        store.keep([NewPhoto(digest(1), problem="no photo")], [new_file(Path("/p/1.jpg"), 1)])
+        assert store.switch_encoder("one", lambda rows: rows, model="", space="", keep=False) == 0
+        assert store.check() == [], "what can't be decoded by now has no vector either"
+        store.keep([new_photo(1)], [new_file(Path("/p/1.jpg"), 1)])
+        assert store.vectors([one])[0].tolist() == [one]
         assert store.check() == []
 
     def test_an_empty_library_has_none(self, store: Store) -> None:
@@ -388,11 +450,11 @@ class TestLaw:
         store.set_ruling(digest(1).hex(), replace(RULING, verdict="hide"))
         store.forget([Path("/p/1.jpg")])
         assert store.present([first]) == {}
-        assert [photos.tolist() for photos, _, _ in store.fingerprints(0)] == [[first]]
+        assert [photos.tolist() for photos, _, _ in store.fingerprints(0, "none")] == [[first]]
         assert store.suspected(1.0) == [first]
         store.set_ruling(digest(1).hex(), None)
         store.sweep()
-        assert list(store.fingerprints(0)) == []
+        assert list(store.fingerprints(0, "none")) == []
 
     def test_copies_stay_on_record_when_their_photo_goes(self, store: Store) -> None:
         first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()

@@ -15,7 +15,6 @@ from kadr.law.verdict import verdict
 from kadr.stores import Stored
 from kadr.types import PhotoFacts
 
-ENCODER = scene.load().encoder
 EVIDENCE = scene.load().evidence
 
 
@@ -35,7 +34,7 @@ class Finder:
 
 
 def start(faces: Any = "never", unsure: Any = (0.0, 1.0), **more: Any) -> Assessor:
-    return Assessor(ENCODER, faces, unsure, **more)
+    return Assessor(faces, unsure, **more)
 
 
 def vectors(count: int) -> Any:
@@ -91,7 +90,7 @@ def test_a_word_is_strong_evidence() -> None:
 
 
 def test_another_encoder_makes_the_scene_fail() -> None:
-    found = Assessor("another encoder").assess([["a child"], []], np.zeros((2, 3), np.float32))
+    found = Assessor().assess([["a child"], []], None)
     assert [one.failed for one in found] == [("scene",), ("scene",)]
     assert [one.scene for one in found] == [None, None]
     assert found[0].probability > found[1].probability

@@ -370,7 +370,7 @@ def test_a_face_once_seen_counts_whoever_indexes_next(
     from kadr.law.assessor import Assessor
 
     store.keep_assessments({1: replace(assessed(0.95), faces=(4.0,))})
-    assessing.assess(store, Assessor(scorer.image_encoder.name), [1, 2])
+    assessing.assess(store, Assessor(), [1, 2])
     found = store.assessments([1, 2])
     assert found[1].faces == (4.0,)
     assert found[2].faces is None

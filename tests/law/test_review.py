@@ -380,7 +380,10 @@ def test_decisions_outlast_names_pruning_and_models(tmp_path: Path) -> None:
     index()
     assert shown() == kept
     with closing(open_store(place)) as store:
-        store.forget_vectors()  # as another encoder does
+        for encoder in ("another", colour_matcher().image_encoder.name):  # there and back, in vain
+            lost = store.switch_encoder(encoder, lambda rows: rows, model="", space="", keep=False)
+        assert lost == 0
+        assert not store.settled(bytes.fromhex(next(iter(kept))))
     index()
     assert shown() == kept
 

@@ -30,6 +30,22 @@ class ColourGrid:
         return np.stack(images).reshape(len(images), self.dim).astype(np.float32) / np.float32(255)
 
 
+class Corners:
+    """The colours of the corners."""
+
+    name = "fake-corners"
+    dim = 12
+    size = 48
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        return np.asarray(image.resize((2, 2), Image.Resampling.NEAREST))
+
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Vectors:
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        return np.stack(images).reshape(len(images), self.dim).astype(np.float32) / np.float32(255)
+
+
 class HashedWords:
     """A bag of words, each word hashed to one of 64 places."""
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from kadr.service.cursors import Cursors
 from kadr.service.problems import ProblemError
 from kadr.stores import open_store
 from kadr.types import Assessment
-from libraries import assess, colour_matcher, paint
+from libraries import assess, colour_matcher, corner_matcher, paint
 
 pytestmark = pytest.mark.usefixtures("plain_ids")
 
@@ -670,6 +671,29 @@ class TestDoor:
         with server.listen("127.0.0.1", 0) as listening:
             assert listening.proto == socket.IPPROTO_TCP
 
+    def test_it_follows_a_library_that_is_switched(self, service: Service, tmp_path: Path) -> None:
+        """What is hidden stays hidden, and all its threads share the new matcher."""
+        path = Path(shutil.copy(service.library, tmp_path / "library.kadr"))
+        corners = matcher.save(corner_matcher(), tmp_path / "corners")
+
+        def photos(opened: TestClient) -> dict[int, float]:
+            found = get(opened, "/search", q=QUERY, n=50)["hits"]
+            return {
+                hit["photo"]["id"]: hit["similarity"] for hit in found if hit["kind"] == "photo"
+            }
+
+        with TestClient(create_app(replace(service, library=path, model=None))) as opened:
+            before = photos(opened)
+            with Library.open(path, model=corners) as other:
+                assert other.index(reencode=True).reencoded == COUNT
+            after = photos(opened)
+            assert after.keys() == before.keys()
+            assert after != before
+            assert get(opened, "/library")["encoder"] == "fake-corners"
+            assert get(opened, f"/similar/{next(iter(after))}")["hits"]
+            resources = opened.app.state.resources  # type: ignore[attr-defined]
+            assert resources._matchers._matcher.image_encoder.name == "fake-corners"
+
     def test_what_waits_together_is_encoded_together(self, service: Service) -> None:
         import threading
         from concurrent.futures import ThreadPoolExecutor
@@ -680,7 +704,7 @@ class TestDoor:
 
         with TestClient(create_app(service)) as opened:
             resources = opened.app.state.resources  # type: ignore[attr-defined]
-            encoder, seen = resources._matcher.text_encoder, list[int]()
+            encoder, seen = resources._matchers._matcher.text_encoder, list[int]()
             go, blocked = threading.Event(), threading.Semaphore(0)
 
             def block(_library: Library) -> None:

@@ -203,8 +203,8 @@ class Sequence:
         self._forget(gone)
 
     def rescan(self, _: None) -> None:
-        self.store.rescan(lambda vectors: -vectors[:, :4], "half")
-        self.store.rescan(lambda vectors: vectors, "whole")
+        self.store.rescan(lambda vectors: -vectors[:, :4], space="half")
+        self.store.rescan(lambda vectors: vectors, space="whole")
 
     def _forget(self, paths: set[str]) -> None:
         for path in paths:
@@ -371,7 +371,7 @@ class TestSeveralConnections:
                 reader._base.set_trace_callback(None)
                 store.mark([f"/p/{n}.jpg".encode() for n in range(300)], missing=True)
                 store.prune()
-                store.rescan(lambda vectors: vectors[:, :4], "half")
+                store.rescan(lambda vectors: vectors[:, :4], space="half")
 
         reader._base.set_trace_callback(write)
         if moment.startswith("SELECT photos"):

@@ -14,7 +14,7 @@ from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOp
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
-    from kadr.library.ingest import IndexCallbacks, IndexResult
+    from kadr.library.ingest import Cost, IndexCallbacks, IndexResult
     from kadr.library.library import Library
 
 
@@ -35,7 +35,12 @@ class IndexOptions:
         ),
     ] = False
     reencode: Annotated[
-        bool, typer.Option("--reencode", help="Encode all photos again, where --model is another.")
+        bool,
+        typer.Option(
+            "--reencode",
+            help="Encode all photos again, where --model is another. Until all are done, searches "
+            "use the model before.",
+        ),
     ] = False
 
 
@@ -155,7 +160,28 @@ def _callbacks(report: Progress) -> "IndexCallbacks":
         rate = (done - start[0][1]) / max(now - start[0][0], 1e-3)
         report("photos", done, total, f"{rate:.0f}/s, {skipped} skipped")
 
-    return IndexCallbacks(advance, lambda path, reason: warn(f"{path}: {reason}"))
+    return IndexCallbacks(advance, lambda path, reason: warn(f"{path}: {reason}"), cost=_say_cost)
+
+
+def _say_cost(cost: "Cost") -> None:
+    """What more vectors cost, once a first batch has been measured."""
+    price = (
+        f"{cost.photos:,} photos at most, about {_span(cost.seconds)}, {cost.bytes / 1e6:.1f} MB"
+    )
+    if cost.law:
+        note(f"The law's classifier needs vectors of {cost.encoder} too: {price}")
+    else:
+        note(
+            f"Encoding again by {cost.encoder}: {price}. Until all are done, searches use the old "
+            "vectors. Stopped, it goes on where it was: kadr index --reencode"
+        )
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
 
 
 def _say_waiting() -> None:
@@ -179,6 +205,7 @@ def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     counts = {
         "new": result.encoded,
         "renamed, moved or copied": result.known,
+        "encoded again": result.reencoded,
         "read again": result.reread,
         "unchanged": result.unchanged,
         "no longer there": result.gone if not result.pruned else 0,
@@ -193,6 +220,11 @@ def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
     if result.ignored:
         reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.ignored.items()))
         say(f"Ignored: {', '.join(reasons)}. kadr library ignored lists them.")
+    if result.waiting:
+        warn(
+            f"{result.waiting:,} photos couldn't be encoded again, as on a disk that is unplugged. "
+            "They wait, and are found again once kadr index finds them."
+        )
     if result.skipped:
         hint("What was skipped, and why: kadr library problems")
     if result.gone and not result.pruned:

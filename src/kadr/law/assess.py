@@ -10,7 +10,7 @@ from kadr.law.copies import CopyFinder
 from kadr.photos import reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
-from kadr.types import Assessment
+from kadr.types import Assessment, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,25 +43,37 @@ def assess(
     """
     copies, roots = copies or CopyFinder(store), store.folders()
     for start in range(0, len(photos), BATCH):
-        numbers, vectors = store.vectors(photos[start : start + BATCH])
-        known = store.stored(store.present(numbers.tolist()))
-        rows = [row for row, number in enumerate(numbers.tolist()) if number in known]
-        there = [known[number] for number in numbers[rows].tolist()]
-        if not there:
+        known = store.stored(store.present(photos[start : start + BATCH]))
+        if not known:
             continue
-        before = store.assessments([photo.id for photo in there])
-        assessments = assessor.assess(
-            [texts(photo, roots) for photo in there],
-            vectors[rows],
-            [partial(_opened, read, photo) for photo in there],
-            [before[p.id].faces if p.id in before else None for p in there],
-            [not photo.facts.texts_complete for photo in there],
-        )
+        assessments: dict[int, Assessment] = {}
+        for there, vectors in _by_vectors(store, known, assessor.encoder):
+            before = store.assessments([photo.id for photo in there])
+            made = assessor.assess(
+                [texts(photo, roots) for photo in there],
+                vectors,
+                [partial(_opened, read, photo) for photo in there],
+                [before[p.id].faces if p.id in before else None for p in there],
+                [not photo.facts.texts_complete for photo in there],
+            )
+            assessments |= zip([photo.id for photo in there], made, strict=True)
         with store.durable():  # what counts is in the log, and nothing else
             if on_assessed is not None:
-                on_assessed({p.digest: one for p, one in zip(there, assessments, strict=True)})
-            store.keep_assessments({p.id: one for p, one in zip(there, assessments, strict=True)})
-            copies.keep([photo.id for photo in there])
+                on_assessed({known[number].digest: one for number, one in assessments.items()})
+            store.keep_assessments(assessments)
+            copies.keep(list(assessments))
+
+
+def _by_vectors(
+    store: Store, photos: Mapping[int, Stored], encoder: str
+) -> Iterator[tuple[list[Stored], Vectors | None]]:
+    """The photos that have vectors of an encoder, with these; then those that have none."""
+    numbers, vectors = store.vectors(list(photos), encoder)
+    if len(numbers):
+        yield [photos[number] for number in numbers.tolist()], vectors
+    there = set(numbers.tolist())
+    if others := [photo for number, photo in photos.items() if number not in there]:
+        yield others, None
 
 
 def _opened(read: Reader, photo: Stored) -> "Image.Image":

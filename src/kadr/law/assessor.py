@@ -33,11 +33,10 @@ _SEAMS = re.compile(
 
 
 class Assessor:
-    """Assesses photos of one image encoder."""
+    """Assesses photos by texts, faces, and vectors of the scene classifier's encoder."""
 
     def __init__(
         self,
-        encoder: str,
         faces: When = "never",
         unsure: tuple[float, float] = (0.0, 1.0),
         *,
@@ -46,7 +45,6 @@ class Assessor:
         """Load the layers.
 
         Args:
-            encoder: name of the image encoder whose vectors will come.
             faces: when faces are looked for.
             unsure: least and greatest probability, of words and scene together, where "unsure"
                 looks for faces.
@@ -57,11 +55,14 @@ class Assessor:
             MissingExtraError: faces are wanted, and their packages aren't installed.
         """
         self._scene = scene.load()
-        self._fits = encoder == self._scene.encoder
+        self.encoder = self._scene.encoder
+        """Name of the image encoder whose vectors it takes."""
         self._when, self._unsure = faces, unsure
         self._finder = None if faces == "never" else finder or Faces()
-        layers = self._scene.version, _words_version(), copies.VERSION, self._faces_version()
-        self.version = "+".join(layers)
+        layers = "+".join((_words_version(), copies.VERSION, self._faces_version()))
+        self.version = f"{self._scene.version}+{layers}"
+        self.sceneless_version = f"no scene+{layers}"
+        """Version of an assessment of a photo that has no such vector."""
 
     def _faces_version(self) -> str:
         if self._finder is None:
@@ -72,7 +73,7 @@ class Assessor:
     def assess(
         self,
         texts: Sequence[Sequence[str]],
-        vectors: Vectors,
+        vectors: Vectors | None,
         pictures: "Sequence[Picture] | None" = None,
         faces: Sequence[tuple[float, ...] | None] | None = None,
         unread: Sequence[bool] | None = None,
@@ -81,7 +82,8 @@ class Assessor:
 
         Args:
             texts: of each photo, all texts that belong to it: file names, titles, keywords.
-            vectors: float32 [n, dim].
+            vectors: float32 [n, dim], of `encoder`. None where there are none: the scene is then a
+                layer that failed, which the version tells too.
             pictures: of each photo, what opens it as RGB; called where a face is looked for. None
                 where photos can't be had: the faces are then a layer that failed.
             faces: of each photo, what another assessor saw in it. It counts where this one doesn't
@@ -92,12 +94,13 @@ class Assessor:
         Raises:
             ValueError: the arguments are of different lengths.
         """
-        scenes = self._scenes(vectors)
+        scenes = [None] * len(texts) if vectors is None else self._scenes(vectors)
         opened = [None] * len(texts) if pictures is None else pictures
         known = [None] * len(texts) if faces is None else faces
         missing = [False] * len(texts) if unread is None else unread
+        version = self.sceneless_version if vectors is None else self.version
         assessments = [
-            self._one(said, seen, picture, ages)
+            replace(self._one(said, seen, picture, ages), version=version)
             for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
         ]
         return [
@@ -107,8 +110,6 @@ class Assessor:
 
     def _scenes(self, vectors: Vectors) -> list[float | None]:
         """Log-odds of each photo; None where the classifier can't tell."""
-        if not self._fits:
-            return [None] * len(vectors)
         log_odds = self._scene.log_odds(vectors)
         return [float(odds) if np.isfinite(odds) else None for odds in log_odds]
 
@@ -133,7 +134,7 @@ class Assessor:
             faces=faces,
             failed=tuple(failed),
             probability=_p(odds),
-            version=self.version,
+            version="",
         )
 
     def _looks(self, probability: float) -> bool:

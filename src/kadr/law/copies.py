@@ -37,7 +37,7 @@ class CopyFinder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._by_vectors = store.meta("encoder") == scene.load().encoder
+        self._encoder = scene.load().encoder
         self._photos = np.empty(0, np.int64)
         self._hashes = np.empty((0, PARTS), np.uint64)
         self._vectors = np.empty((0, 0), np.int8)
@@ -75,14 +75,17 @@ class CopyFinder:
         last = int(self._photos[-1]) if len(self._photos) else 0
         pages = [
             (photos, marks, rounded(vectors)[1])
-            for photos, marks, vectors in self._store.fingerprints(last)
+            for photos, marks, vectors in self._store.fingerprints(last, self._encoder)
         ]
         if not pages:
             return
         photos, marks, vectors = zip(*pages, strict=True)
+        dim = vectors[0].shape[1]
+        if self._vectors.shape[1] != dim:  # until now no photo had one
+            self._vectors = np.zeros((len(self._photos), dim), np.int8)
         self._photos = np.concatenate([self._photos, *photos])
         self._hashes = np.concatenate([self._hashes, *marks])
-        self._vectors = np.concatenate([self._vectors.reshape(-1, vectors[0].shape[1]), *vectors])
+        self._vectors = np.concatenate([self._vectors, *vectors])
 
     def _rows(self, photos: Collection[int]) -> NDArray[np.intp]:
         return np.flatnonzero(np.isin(self._photos, np.array(list(photos), np.int64)))
@@ -94,7 +97,7 @@ class CopyFinder:
             near |= _same(self._hashes[copies, _WHOLE], way)
         for part, of in _PAIRS:
             near |= _same(self._hashes[copies, part], self._hashes[sources, of])
-        if self._by_vectors:
+        if self._vectors.shape[1]:
             near |= _alike(self._vectors[copies], self._vectors[sources])
         content = [_content(self._hashes[rows, _WHOLE]) for rows in (copies, sources)]
         return near & content[0][:, None] & content[1]
@@ -114,4 +117,5 @@ def _content(marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
 def _alike(copies: NDArray[np.int8], sources: NDArray[np.int8]) -> NDArray[np.bool_]:
     dots = np.asarray(simsimd.cdist(copies, sources, metric="dot", out_dtype="f32"))
     lengths = [np.linalg.norm(rows.astype(np.float32), axis=1) for rows in (copies, sources)]
-    return np.asarray(dots >= ALIKE * lengths[0][:, None] * lengths[1][None])
+    least = ALIKE * lengths[0][:, None] * lengths[1][None]
+    return np.asarray((dots >= least) & (least > 0))  # zero: there is no vector

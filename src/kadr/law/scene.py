@@ -1,4 +1,4 @@
-"""Is a person under 16 in the photo? Told from the vector that the index holds anyway.
+"""Is a person under 16 in the photo? Told from the vector that `mini` gives to the photo.
 
 `recipes/mini_children.py` makes the weights: small networks that learned from captions, side by
 side, calibrated by Platt's method on photos that neither they nor the towers have seen.
@@ -9,16 +9,20 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.encoders import ImageEncoder, load_image_encoder
 from kadr.errors import BundleError
 from kadr.matcher import heads
 from kadr.types import Floats, Vectors
 
+SIDE = 224
+"""Pixels a side of a photo that its encoder needs."""
 WEIGHTS = Path(__file__).parents[1] / "models" / "mini" / "children.npz"
 
 
@@ -89,6 +93,16 @@ def load(path: Path = WEIGHTS) -> SceneClassifier:
         raise BundleError(
             f"{path}: the scene classifier can't be read ({error}). Install kadr again."
         ) from error
+
+
+@cache
+def image_encoder() -> ImageEncoder:
+    """The encoder whose vectors it takes: that of `mini`, whichever the library is searched with.
+
+    Raises:
+        KadrError: its weights can't be had.
+    """
+    return load_image_encoder("mini")
 
 
 def save(path: Path, scene: SceneClassifier) -> None:

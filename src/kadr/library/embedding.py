@@ -70,17 +70,16 @@ def embed_pictures(
     distinct = list(dict.fromkeys(sources))
     if not distinct:
         return {}
-    joint = matcher.images(encoded(matcher, store, distinct)).joint.vectors
+    joint = matcher.images(encoded(matcher.image_encoder, store, distinct)).joint.vectors
     return dict(zip(distinct, joint, strict=True))
 
 
-def encoded(matcher: Matcher, store: Store, sources: Sequence[PictureSource]) -> Vectors:
-    """The image encoder's vectors of distinct pictures: float32 [n, dim].
+def encoded(encoder: ImageEncoder, store: Store, sources: Sequence[PictureSource]) -> Vectors:
+    """The encoder's vectors of distinct pictures: float32 [n, dim].
 
     Raises as `embed_pictures` does.
     """
-    encoder = matcher.image_encoder
-    known, stored = store.vectors([one for one in sources if isinstance(one, int)])
+    known, stored = store.vectors([one for one in sources if isinstance(one, int)], encoder.name)
     others = [one for one in sources if not isinstance(one, int)]
     fresh = _encoded(encoder, others)
     rows: dict[PictureSource, Vectors] = dict(zip(known.tolist(), stored, strict=True))
@@ -93,18 +92,18 @@ def encoded(matcher: Matcher, store: Store, sources: Sequence[PictureSource]) ->
         ) from None
 
 
-_vectors = WeakKeyDictionary[Picture, tuple[str, Vectors]]()
+_vectors = WeakKeyDictionary[Picture, dict[str, Vectors]]()
 """Vectors of pictures at hand, by the encoder's name: the law asks for them before the search."""
 
 
 def _encoded(encoder: ImageEncoder, sources: Sequence[Path | Picture]) -> list[Vectors]:
-    held = [_vectors.get(one) if isinstance(one, Picture) else None for one in sources]
-    known = [kept[1] if kept and kept[0] == encoder.name else None for kept in held]
+    held = [_vectors.get(one, {}) if isinstance(one, Picture) else {} for one in sources]
+    known = [kept.get(encoder.name) for kept in held]
     missing = [one for one, vector in zip(sources, known, strict=True) if vector is None]
     fresh = encoder.encode([encoder.prepare(opened(one, encoder.size)) for one in missing])
     for one, vector in zip(missing, fresh, strict=True):
         if isinstance(one, Picture):
-            _vectors[one] = encoder.name, vector
+            _vectors.setdefault(one, {})[encoder.name] = vector
     made = iter(fresh)
     return [next(made) if vector is None else vector for vector in known]
 

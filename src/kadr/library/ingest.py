@@ -1,10 +1,12 @@
 """Flow: folders -> library. Only what is new or changed is read; only new contents are decoded.
 
-Files are compared by size and time of change, contents by SHA-256. Hashing and decoding run on
-threads ahead of the model; each batch is one transaction, so an interrupted run goes on.
+Files are compared by size and time of change, contents by SHA-256. A photo is decoded once, also
+where the law's classifier needs vectors of another encoder than the matcher's. Hashing and decoding
+run on threads ahead of the model; each batch is one transaction, so an interrupted run goes on.
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from kadr.encoders import ImageEncoder
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.errors import DataError, ImageError, LibraryError
 from kadr.library.changes import find_changes
@@ -20,7 +23,7 @@ from kadr.matcher.bundle import Matcher
 from kadr.photos import files, hashes, reader
 from kadr.photos.reader import Reader
 from kadr.stores import NewFile, NewPhoto, Store
-from kadr.types import PhotoFacts, Pixels
+from kadr.types import PhotoFacts, Pixels, Vectors
 
 QUEUE = 3 * BATCH
 """Files that are hashed, and as many that are decoded, ahead of the model: bounds the memory."""
@@ -48,9 +51,11 @@ class IndexResult:
     `encoded` contents were decoded and went through the model; `known` files are new paths of
     contents that the library already had (renamed, copied, back again); `reread` files were read
     again and not encoded; `gone` files are no longer there, or are left out by now; `pruned` files
-    were forgotten; `skipped` files can't be read or are no photos; `absent` folders weren't there
-    at all, so nothing was concluded about their files. `ignored` counts files and folders that
-    were left out, by the reason; `unsupported` counts files by their format, such as "CR2".
+    were forgotten; `reencoded` photos got vectors of another encoder, and `waiting` ones couldn't,
+    for they are gone: they are encoded once they are back; `skipped` files can't be read or are no
+    photos; `absent` folders weren't there at all, so nothing was concluded about their files.
+    `ignored` counts files and folders that were left out, by the reason; `unsupported` counts files
+    by their format, such as "CR2".
     """
 
     files: int = 0
@@ -61,6 +66,8 @@ class IndexResult:
     skipped: int = 0
     gone: int = 0
     pruned: int = 0
+    reencoded: int = 0
+    waiting: int = 0
     absent: tuple[Path, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     unsupported: Mapping[str, int] = field(default_factory=dict)
@@ -83,10 +90,32 @@ OnProgress: TypeAlias = Callable[[int, int, int], None]
 """Called with the number of files done, skipped among them, and their total."""
 OnSkip: TypeAlias = Callable[[Path, str], None]
 """Called with each file or folder that can't be read, and why."""
-
-
 OnKept: TypeAlias = Callable[[Sequence[int]], None]
 """Called with the numbers of photos that are new, or have a new path, once they are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What more vectors cost: of how many photos at most, about how long, of which encoder.
+
+    `dim` figures a photo are kept, in 4 bytes each. `law`: they are those that the law's classifier
+    needs; else the library will be searched with them.
+    """
+
+    encoder: str
+    photos: int
+    seconds: float
+    dim: int
+    law: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the library grows by, at most."""
+        return self.photos * self.dim * 4
+
+
+OnCost: TypeAlias = Callable[[Cost], None]
+"""Called with what encoding with another encoder costs, once a first batch has been measured."""
 
 
 def _silent(*_arguments: object) -> None:
@@ -100,39 +129,40 @@ class IndexCallbacks:
     progress: OnProgress = _silent
     skip: OnSkip = _silent
     kept: OnKept = _silent
+    cost: OnCost = _silent
     read: Reader = reader.read
     """Opens photos."""
 
 
-def adopt(store: Store, matcher: Matcher, model: str, *, reencode: bool = False) -> None:
+def adopt(store: Store, matcher: Matcher, model: str) -> None:
     """Make the library this matcher's.
 
     Args:
         store: the library.
         matcher: whose vectors it is to hold.
         model: the matcher's folder, noted for the searches to come.
-        reencode: forget the vectors where they are another encoder's.
 
     Raises:
-        LibraryError: they are, and `reencode` is false.
+        LibraryError: its vectors are another encoder's.
     """
     encoder = store.meta("encoder")
     if encoder not in {None, matcher.image_encoder.name}:
-        if not reencode:
-            raise LibraryError(
-                f"{store.path} holds vectors of {encoder}, this matcher makes those of "
-                f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
-            )
-        store.forget_vectors()
-    store.note(encoder=matcher.image_encoder.name, model=model)
-    fit(store, matcher)
+        raise LibraryError(
+            f"{store.path} holds vectors of {encoder}, this matcher makes those of "
+            f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
+        )
+    fit(store, matcher, encoder=matcher.image_encoder.name, model=model)
 
 
-def fit(store: Store, matcher: Matcher) -> None:
-    """Bring the scan into the matcher's joint space, where it is in another one."""
+def fit(store: Store, matcher: Matcher, **notes: str) -> None:
+    """Bring the scan into the matcher's joint space, where it is in another one, and note that."""
     space = matcher.alignment.digest()
     if store.meta("space") != space:
-        store.rescan(lambda vectors: matcher.alignment.images(vectors).vectors, space)
+        store.rescan(
+            lambda vectors: matcher.alignment.images(vectors).vectors, space=space, **notes
+        )
+    elif notes:
+        store.note(**notes)
 
 
 def ingest(
@@ -141,6 +171,7 @@ def ingest(
     roots: Sequence[Path],
     options: IndexOptions | None = None,
     callbacks: IndexCallbacks | None = None,
+    law: ImageEncoder | None = None,
 ) -> IndexResult:
     """Bring the library in step with folders.
 
@@ -151,15 +182,17 @@ def ingest(
             the library knows of one that isn't there, or can't be read, is kept.
         options: how to index.
         callbacks: report progress and each file that is skipped.
+        law: encodes too, for the law's classifier, where that needs another encoder.
 
     Raises:
         LibraryError: the library can't be written.
     """
     options, callbacks = options or IndexOptions(), callbacks or IndexCallbacks()
+    encoders = _Encoders(matcher, law)
     result = IndexResult()
     for folder in roots:
         try:
-            scanned = _bring_in_step(store, matcher, folder, options, callbacks)
+            scanned = _bring_in_step(store, encoders, folder, options, callbacks)
         except DataError:
             result = result.plus(IndexResult(absent=(folder,)))
             continue
@@ -172,9 +205,22 @@ def ingest(
     return result
 
 
+@dataclass(frozen=True)
+class _Encoders:
+    """The matcher, whose vectors are searched, and the law's own encoder, where it needs one."""
+
+    matcher: Matcher
+    law: ImageEncoder | None
+
+    @property
+    def size(self) -> int:
+        """Pixels a side that serve both."""
+        return max(self.matcher.image_encoder.size, self.law.size if self.law else 0)
+
+
 def _bring_in_step(
     store: Store,
-    matcher: Matcher,
+    encoders: _Encoders,
     folder: Path,
     options: IndexOptions,
     callbacks: IndexCallbacks,
@@ -187,8 +233,8 @@ def _bring_in_step(
     store.mark(gone, missing=True)
     store.mark(changes.back, missing=False)
     unchanged = len(changes.seen) - len(changes.changed)
-    steps = _decoded(store, changes.changed, partial(_decode, matcher, callbacks.read), options)
-    batches = _kept(store, matcher, _batches(steps), callbacks)
+    steps = _decoded(store, changes.changed, partial(_decode, encoders, callbacks.read), options)
+    batches = _kept(store, encoders, _batches(steps), callbacks, len(changes.changed))
     total = unchanged + len(changes.changed)
     added = _count(store, batches, (unchanged, total), callbacks, changes.same)
     return replace(
@@ -204,10 +250,11 @@ def _bring_in_step(
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A content as the model wants it."""
+    """A content as the models want it; `law` are the pixels for the law's own."""
 
     digest: bytes
     pixels: Pixels
+    law: Pixels | None
     facts: PhotoFacts
     hash: int
     parts: tuple[int, ...]
@@ -228,12 +275,24 @@ _Decode: TypeAlias = Callable[[NewFile, "type[_Decoded] | type[_Reread]"], _Step
 
 
 def _kept(
-    store: Store, matcher: Matcher, batches: Iterable[list[_Step]], callbacks: IndexCallbacks
+    store: Store,
+    encoders: _Encoders,
+    batches: Iterable[list[_Step]],
+    callbacks: IndexCallbacks,
+    most: int,
 ) -> Iterator[list[_Step]]:
-    """Encode batches and store them."""
+    """Encode batches and store them; of `most` files at most."""
+    tell = callbacks.cost
     for batch in batches:
-        pixels = [step for _, step in batch if isinstance(step, _Decoded)]
-        stored = _store(store, batch, [*_encode(matcher, pixels), *_broken(batch)])
+        decoded = [step for _, step in batch if isinstance(step, _Decoded)]
+        started = time.monotonic()
+        others = _encode_for_law(encoders.law, decoded)
+        if encoders.law is not None and decoded:
+            seconds = (time.monotonic() - started) / len(decoded) * most
+            tell(Cost(encoders.law.name, most, seconds, encoders.law.dim, law=True))
+            tell = _silent
+        photos = [*_encode(encoders.matcher, decoded, others), *_broken(batch)]
+        stored = _store(store, batch, photos)
         callbacks.kept(store.numbers(file.digest for file, _ in stored if file.digest is not None))
         yield stored
 
@@ -289,14 +348,26 @@ def _count(
     return IndexResult(encoded=encoded, skipped=skipped, reread=reread, known=known)
 
 
-def _encode(matcher: Matcher, photos: Sequence[_Decoded]) -> Iterator[NewPhoto]:
+def _encode_for_law(
+    encoder: ImageEncoder | None, photos: Sequence[_Decoded]
+) -> list[dict[str, Vectors]]:
+    """Of each photo the vector that the law's classifier needs beside the matcher's, by encoder."""
+    if encoder is None or not photos:
+        return [{} for _ in photos]
+    vectors = encoder.encode([photo.law for photo in photos if photo.law is not None])
+    return [{encoder.name: vector} for vector in vectors]
+
+
+def _encode(
+    matcher: Matcher, photos: Sequence[_Decoded], others: Sequence[Mapping[str, Vectors]]
+) -> Iterator[NewPhoto]:
     if not photos:
         return
     vectors = matcher.image_encoder.encode([photo.pixels for photo in photos])
     joint = matcher.alignment.images(vectors).vectors
-    for photo, vector, place in zip(photos, vectors, joint, strict=True):
+    for photo, vector, place, more in zip(photos, vectors, joint, others, strict=True):
         hash_, parts = photo.hash, photo.parts
-        yield NewPhoto(photo.digest, None, photo.facts, hash_, vector, place, parts)
+        yield NewPhoto(photo.digest, None, photo.facts, hash_, vector, place, parts, more)
 
 
 def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
@@ -348,20 +419,21 @@ def _identify(file: NewFile) -> NewFile:
 
 
 def _decode(
-    matcher: Matcher, read: Reader, file: NewFile, wanted: type[_Decoded] | type[_Reread]
+    encoders: _Encoders, read: Reader, file: NewFile, wanted: type[_Decoded] | type[_Reread]
 ) -> _Step:
     assert file.digest is not None
-    encoder = matcher.image_encoder
     step: _Decoded | _Reread | str | None
     try:
-        photo, facts = read(file.path, encoder.size)
+        photo, facts = read(file.path, encoders.size)
         grey = hashes.reduced(photo)
         mark = hashes.perceptual_hash(grey)
         if wanted is _Reread:
             step = _Reread(file.digest, facts, mark)
         else:
             parts = hashes.part_hashes(grey)
-            step = _Decoded(file.digest, encoder.prepare(photo), facts, mark, parts)
+            pixels = encoders.matcher.image_encoder.prepare(photo)
+            for_law = encoders.law.prepare(photo) if encoders.law else None
+            step = _Decoded(file.digest, pixels, for_law, facts, mark, parts)
     except ImageError as error:
         step = None if wanted is _Reread else str(error)
     except Exception as error:  # noqa: BLE001 - one odd photo ends no indexing

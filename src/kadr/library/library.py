@@ -12,11 +12,12 @@ The file is long because the interface for Python is one class; its methods only
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from kadr.errors import ImageError, LibraryError
 from kadr.law import rules
@@ -44,34 +45,41 @@ from kadr.types import (
 if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these need
     from PIL import Image
 
+    from kadr.encoders import ImageEncoder
     from kadr.law.assessor import Assessor
     from kadr.law.copies import CopyFinder
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
-    from kadr.library.ingest import IndexCallbacks, IndexResult
+    from kadr.library.ingest import IndexCallbacks, IndexOptions, IndexResult
+    from kadr.library.reencode import Reencoded
     from kadr.photos.folders import Entry
     from kadr.photos.ignore import Rules
+
+Load: TypeAlias = Callable[[Path], Matcher]
+"""Loads a matcher from its folder."""
 
 
 class Library:
     """Photos of some folders, by one matcher, in one file. Use it from one thread."""
 
     def __init__(
-        self, store: Store, model: Path | None, policy: Policy, read: Reader = reader.read
+        self, store: Store, model: Path | Matcher | None, policy: Policy, read: Reader, load: Load
     ) -> None:
         """Use `Library.open`."""
         self._read = read
+        self._load = load
         self._store = store
         self._policy = policy
         self._model = model
-        self._loaded: Matcher | None = None
+        self._loaded = model if isinstance(model, Matcher) else None
         self._searcher: Searcher | None = None
         self._space: str | None = None
+        """The joint space of the searcher."""
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - options by name
         cls,
         path: Path | None = None,
         *,
@@ -80,6 +88,7 @@ class Library:
         country: str | None = None,
         create: bool = True,
         read: Reader = reader.read,
+        load: Load = matcher.load,
     ) -> Self:
         """Open a library, or make one.
 
@@ -87,12 +96,15 @@ class Library:
             path: its file; None: KADR_LIBRARY, else library.kadr in the user's data folder;
                 `:memory:` lives as long as the object.
             model: a trained matcher or its folder; None: the one that the library was indexed
-                with, `mini` for a new one.
+                with, `mini` for a new one. Where another process switches the library to another
+                model meanwhile, None follows it; a library that was opened with a model says that
+                it no longer fits.
             policy: what searches show: a policy, a preset's name, or the path of a policy file,
                 which ends in .toml.
             country: chooses a policy in such a file; without it, the strictest one holds.
             create: False: a missing library is an error.
             read: opens photos; a service gives one whose memory and time are limited.
+            load: loads a matcher's folder; a service gives one that several libraries share.
 
         Raises:
             LibraryError: the file is no library, or is missing.
@@ -100,10 +112,9 @@ class Library:
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
-        loaded = matcher.load(model) if isinstance(model, Path) else model  # before a file is made
-        store = open_store(path or default_path(), create=create)
-        library = cls(store, model if isinstance(model, Path) else None, chosen, read)
-        library._loaded = loaded
+        loaded = load(model) if isinstance(model, Path) else None  # before a file is made
+        library = cls(open_store(path or default_path(), create=create), model, chosen, read, load)
+        library._loaded = loaded or library._loaded
         return library
 
     def __enter__(self) -> Self:
@@ -143,9 +154,19 @@ class Library:
         """What encodes and scores, loaded when first needed."""
         if self._loaded is None:
             noted = self._store.meta("model")
-            named = self._model or (Path(noted) if noted else None)
-            self._loaded = matcher.load(named or matcher.MINI)
+            self._loaded = self._load(Path(noted) if noted else matcher.MINI)
         return self._loaded
+
+    def _follow(self) -> None:
+        """Let go of a matcher that the library named, where it names another one by now."""
+        held = self._loaded
+        if held is not None and self._model is None and not self._fits(held.alignment.digest()):
+            self._loaded = None
+
+    def _fits(self, space: str | None) -> bool:
+        """Whether the library's vectors are the matcher's, and its scan is of this joint space."""
+        encoder, noted = self._store.meta("encoder"), self._store.meta("space")
+        return encoder in {None, self.matcher.image_encoder.name} and noted in {None, space}
 
     # Folders.
 
@@ -170,7 +191,8 @@ class Library:
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
             reread: read again what all files say of themselves; nothing is encoded for it.
-            reencode: encode all photos again where they were encoded by another encoder.
+            reencode: encode all photos again where they were encoded by another encoder. Searches
+                use the vectors that are there until all photos that can be read have new ones.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
@@ -178,7 +200,6 @@ class Library:
             DataError: a folder isn't there or can't be read.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
-        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
         from kadr.photos.folders import check
 
@@ -190,26 +211,80 @@ class Library:
                 check(folder)
         with self._store.writing(on_wait):
             self._log_policy()
-            model = str(self._model.resolve()) if self._model else self._store.meta("model")
-            ingest.adopt(self._store, self.matcher, model or "", reencode=reencode)
+            self._follow()
+            given = replace(callbacks or ingest.IndexCallbacks(), read=self._read)
+            again = self._adopt(given, reencode=reencode)
             for folder in chosen if folders else ():
                 self._store.add_folder(folder)
-            assess = partial(self._assess, copies=CopyFinder(self._store))
-            assessing = replace(callbacks or ingest.IndexCallbacks(), kept=assess, read=self._read)
-            result = ingest.ingest(
-                self._store,
-                self.matcher,
-                chosen,
-                ingest.IndexOptions(prune=prune, retry=retry, reread=reread),
-                assessing,
-            )
-            assess(self._due())
-            return result
+            options = ingest.IndexOptions(prune=prune, retry=retry, reread=reread)
+            result = self._ingest(chosen, options, given)
+            return replace(result, reencoded=again.encoded, waiting=again.waiting)
+
+    def _adopt(self, callbacks: "IndexCallbacks", *, reencode: bool) -> "Reencoded":
+        """Make the library the matcher's; with `reencode`, although it is another's."""
+        from kadr.law import audit, scene
+        from kadr.library import ingest
+        from kadr.library import reencode as again
+
+        model = self._model
+        noted = str(model.resolve()) if isinstance(model, Path) else self._store.meta("model")
+        keep = scene.load().encoder if audit.is_kept(self._store, self._policy) else None
+        if reencode and self.encoder not in {None, self.matcher.image_encoder.name}:
+            return again.switch(self._store, self.matcher, noted or "", callbacks, keep)
+        ingest.adopt(self._store, self.matcher, noted or "")
+        if reencode:
+            again.forget_sets(self._store, {keep})
+        return again.Reencoded()
+
+    def _ingest(
+        self, folders: Sequence[Path], options: "IndexOptions", callbacks: "IndexCallbacks"
+    ) -> "IndexResult":
+        """Bring the library in step with folders, and assess what is due."""
+        from kadr.law.copies import CopyFinder
+        from kadr.library import ingest
+
+        assess = partial(self._assess, copies=CopyFinder(self._store))
+        law = self._scene_encoder()
+        assessing = replace(callbacks, kept=assess)
+        result = ingest.ingest(self._store, self.matcher, folders, options, assessing, law)
+        if law is not None and self._complete(law, folders, callbacks):
+            assess = partial(self._assess, copies=CopyFinder(self._store))  # that knows them too
+        assess(self._due())
+        return result
+
+    def _scene_encoder(self) -> "ImageEncoder | None":
+        """What the law's classifier needs besides the matcher's vectors; None: nothing."""
+        from kadr.law import scene
+
+        if not self._policy.hides_children:
+            return None
+        if self.matcher.image_encoder.name == self._assessor.encoder:
+            return None
+        return scene.image_encoder()
+
+    def _complete(
+        self, law: "ImageEncoder", folders: Sequence[Path], callbacks: "IndexCallbacks"
+    ) -> int:
+        """Give photos below folders the vectors that the law needs; how many got them."""
+        from kadr.library import reencode
+
+        lacking = self._store.lacking(law.name)
+        below = {n for folder in folders for n in self._store.present(lacking, folder)}
+        photos = [number for number in lacking if number in below]
+        return reencode.encode_lacking(self._store, law, photos, callbacks, law=True)
 
     def _due(self) -> list[int]:
-        """Photos that nothing is on record of; under a law, of by the layers that it asks for."""
-        version = self._assessor.version if self._policy.hides_children else None
-        return self._store.unassessed(version)
+        """Photos that nothing is on record of; under a law, of by the layers that it asks for.
+
+        One that lacks the vector for the scene need not be assessed without it again and again.
+        """
+        if not self._policy.hides_children:
+            return self._store.unassessed(None)
+        due = self._store.unassessed(self._assessor.version)
+        lacking = set(self._store.lacking(self._assessor.encoder)) if due else set()
+        if lacking:
+            lacking -= set(self._store.unassessed(self._assessor.sceneless_version))
+        return [number for number in due if number not in lacking]
 
     def _assess(self, photos: Sequence[int], copies: "CopyFinder") -> None:
         from kadr.law import assess as assessing
@@ -243,7 +318,7 @@ class Library:
         from kadr.law.assessor import Assessor
 
         unsure = (self._policy.review, self._policy.hide)
-        return Assessor(self.matcher.image_encoder.name, self._policy.faces, unsure)
+        return Assessor(self._policy.faces, unsure)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -364,7 +439,8 @@ class Library:
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """What `search` answers to several queries, which are encoded together."""
-        answers = self._search().answers(requests)
+        with self._searching() as searcher:
+            answers = searcher.answers(requests)
         for (query, _), answer in zip(requests, answers, strict=True):
             self._log_refused(answer, query.source)
         return answers
@@ -383,7 +459,9 @@ class Library:
         Photos that the policy hides are left out without a word; of one of them nothing is told.
         Raises as `search` does.
         """
-        answer = self._search().similar(photo, Page(limit, filters, cursor, language=language))
+        page = Page(limit, filters, cursor, language=language)
+        with self._searching() as searcher:
+            answer = searcher.similar(photo, page)
         self._log_refused(answer, "a photo that is hidden")
         return answer
 
@@ -393,7 +471,8 @@ class Library:
         Raises:
             LibraryError: there is no photo of that number.
         """
-        return self._search().score(picture, texts)
+        with self._searching() as searcher:
+            return searcher.score(picture, texts)
 
     def refuses(self, query: str | Picture | Path) -> bool:
         """Whether the policy refuses a text, or a picture of the visitor's, as a query.
@@ -412,7 +491,8 @@ class Library:
         from kadr.library.embedding import encoded, opened
 
         texts = query.texts if isinstance(query, Picture) else (query.stem,)
-        vectors = encoded(self.matcher, self._store, [query])
+        encoder = self._scene_encoder() or self.matcher.image_encoder
+        vectors = encoded(encoder, self._store, [query])
         (assessment,) = self._assessor.assess([texts], vectors, [lambda: opened(query, FACE_SIDE)])
         return verdict(self._policy, assessment, None) == "hide"
 
@@ -424,8 +504,7 @@ class Library:
         """
         from kadr.matcher import explain
 
-        searcher = self._search()
-        with self._store.reading():  # another process may be forgetting it
+        with self._searching() as searcher:  # another process may be forgetting it
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
             known = self._store.stored(self._store.present([photo])).get(photo)
@@ -440,12 +519,15 @@ class Library:
         text = queries.expression(query).text
         if text is None or not answer.hits:
             return answer
-        numbers = [int(hit.image.id) for hit in answer.hits]
-        _, vectors = self._store.vectors(numbers)
-        pictures = [self._opener(hit.image.path, hit.image.digest) for hit in answer.hits]
-        whys = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
-        hits = zip(answer.hits, whys, strict=True)
-        return replace(answer, hits=tuple(replace(hit, explanation=why) for hit, why in hits))
+        numbered = {int(hit.image.id): hit for hit in answer.hits}
+        with self._searching():
+            numbers, vectors = self._store.vectors(list(numbered))
+        hits = [numbered[number] for number in numbers.tolist()]  # others are gone by now
+        pictures = [self._opener(hit.image.path, hit.image.digest) for hit in hits]
+        made = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        whys = dict(zip(numbers.tolist(), made, strict=True))
+        explained = (replace(hit, explanation=whys.get(n)) for n, hit in numbered.items())
+        return replace(answer, hits=tuple(explained))
 
     def _opener(self, path: Path, digest: str) -> "Callable[[int], Image.Image]":
         """Opens a photo at a size, while its file is what was indexed."""
@@ -468,20 +550,37 @@ class Library:
         with self._store.writing():
             duplicates.set_distinct(self._store, photos, distinct=distinct)
 
-    def _search(self) -> Searcher:
-        if self._searcher is None:
-            if self._policy.hides_children:
-                self._log_policy()
+    @contextmanager
+    def _searching(self) -> Iterator[Searcher]:
+        """What searches, of the encoder whose vectors are read within: all are of one instant."""
+        while True:
+            searcher = self._current()
+            with self._store.reading():
+                if self._fits(self._space):  # else another process has switched just now
+                    yield searcher
+                    return
+
+    def _current(self) -> Searcher:
+        """The searcher, made anew where another process has changed what the vectors are."""
+        if self._searcher is None and self._policy.hides_children:
+            self._log_policy()
+        if self._searcher is None or not self._fits(self._space):
+            self._follow()
             check_encoder(self._store, self.matcher)
+            self._fit()
             self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)
             self._space = self.matcher.alignment.digest()
-        if self._store.meta("space") not in {None, self._space}:  # another process may change it
-            from kadr.library import ingest
-
-            with self._store.writing():
-                check_encoder(self._store, self.matcher)
-                ingest.fit(self._store, self.matcher)
         return self._searcher
+
+    def _fit(self) -> None:
+        """Bring the scan into the matcher's joint space."""
+        if self._store.meta("space") in {None, self.matcher.alignment.digest()}:
+            return
+        from kadr.library import ingest
+
+        with self._store.writing():
+            check_encoder(self._store, self.matcher)
+            ingest.fit(self._store, self.matcher)
 
     # What it is made of.
 

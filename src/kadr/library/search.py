@@ -105,7 +105,8 @@ class Searcher:
         """
         self._shown()
         with _one_blas_thread():
-            image = self._matcher.images(encoded(self._matcher, self._store, [picture]))
+            vectors = encoded(self._matcher.image_encoder, self._store, [picture])
+            image = self._matcher.images(vectors)
             sides = image.take(np.zeros(len(texts), np.intp))
             raw = self._matcher.text_encoder.encode(texts)
             figures = self._matcher.pairs(sides, self._matcher.texts(raw))

@@ -5,11 +5,12 @@ import os
 import numpy as np
 from cachetools import LRUCache
 
+from kadr.law import scene
 from kadr.law.policy import Policy
 from kadr.library.library import Library
-from kadr.matcher.bundle import Matcher
 from kadr.service.config import Service
 from kadr.service.decoder import Decoder
+from kadr.service.shared_matcher import SharedMatcher
 from kadr.service.upload_form import Budget
 from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
@@ -37,7 +38,7 @@ class Resources:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._matcher: Matcher | None = None
+        self._matchers = SharedMatcher()
         self.searching = WorkerPool("searching", self._open, service.waiting, SEARCHERS)
         self.explaining = WorkerPool("explaining", self._open, EXPLANATIONS)
         self.looking = WorkerPool("looking", self._open, 4 * service.waiting)
@@ -56,7 +57,6 @@ class Resources:
         """
         for pool in self._pools:
             pool.start()
-        self._matcher = await self.searching.do(policy, lambda library: library.matcher)
         await self.searching.do(policy, _warm)
         self.ready = True
 
@@ -69,9 +69,8 @@ class Resources:
 
     @property
     def size(self) -> int:
-        """Pixels a side of a picture that the matcher needs."""
-        assert self._matcher is not None
-        return self._matcher.image_encoder.size
+        """Pixels a side of a visitor's picture that the matcher, or the law's classifier, needs."""
+        return max(self._matchers.size, scene.SIDE)
 
     @property
     def _pools(self) -> tuple[WorkerPool, ...]:
@@ -80,10 +79,11 @@ class Resources:
     def _open(self, policy: Policy) -> Library:
         return Library.open(
             self._service.library,
-            model=self._matcher or self._service.model,
+            model=self._service.model,
             policy=policy,
             create=False,
             read=self.decoder.read,
+            load=self._matchers.load,
         )
 
 

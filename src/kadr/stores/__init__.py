@@ -8,7 +8,7 @@ The file is long because `Store` lists all that an engine must do, a docstring f
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
@@ -44,7 +44,8 @@ class FileState(NamedTuple):
 class NewPhoto:
     """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has.
 
-    `parts` are `kadr.photos.hashes.part_hashes`.
+    `parts` are `kadr.photos.hashes.part_hashes`. `others` are its vectors by encoders that the
+    library isn't searched with, by their names.
     """
 
     digest: bytes
@@ -54,6 +55,7 @@ class NewPhoto:
     vector: Vectors | None = None
     joint: Vectors | None = None
     parts: tuple[int, ...] = ()
+    others: Mapping[str, Vectors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,18 +302,61 @@ class Store(Protocol):
         """What is wrong inside the library: damage, and rows that contradict each other."""
         ...
 
-    # Vectors.
+    # Vectors. Searches use those of the library's encoder, which is noted under `encoder`. Beside
+    # them there may be vector sets of others: of one that is on its way, and the law's.
 
-    def vectors(self, photos: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
-        """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there."""
+    def vectors(
+        self, photos: Sequence[int], encoder: str | None = None
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there.
+
+        Those of the library's encoder, or of another one that is named.
+        """
         ...
 
     def every_vector(self) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         """All photos and their encoder vectors, some thousand at a time, by number."""
         ...
 
-    def forget_vectors(self) -> None:
-        """Make every photo wait for being encoded again."""
+    def vector_sets(self) -> dict[str, int]:
+        """How many photos have a vector beside that of the library's encoder, by encoder."""
+        ...
+
+    def add_vectors(self, encoder: str, vectors: Mapping[int, Vectors]) -> None:
+        """Keep vectors float32 [dim] of an encoder that isn't the library's, by photo.
+
+        A photo that is gone by now is left out.
+        """
+        ...
+
+    def drop_vectors(self, encoder: str) -> None:
+        """Forget the vector set of an encoder that isn't the library's, if there is one."""
+        ...
+
+    def lacking(self, encoder: str) -> list[int]:
+        """Photos that were encoded, lie somewhere, and have no vector of this encoder."""
+        ...
+
+    def switch_encoder(
+        self,
+        encoder: str,
+        joint: Callable[[Vectors], Vectors],
+        *,
+        model: str,
+        space: str,
+        keep: bool,
+    ) -> int:
+        """Make a vector set the one that is searched, in one transaction; how many photos lack it.
+
+        Those wait for being encoded again. All that isn't vectors stays, assessments too.
+
+        Args:
+            encoder: whose set it is; noted.
+            joint: maps its vectors into the joint space.
+            model: noted.
+            space: the joint space, noted.
+            keep: keep the vectors of the encoder before as a set; else they are forgotten.
+        """
         ...
 
     def blocks(self) -> Iterator[Scan]:
@@ -322,17 +367,20 @@ class Store(Protocol):
         """The rounded vectors of all photos; some may be of photos that are gone."""
         ...
 
-    def rescan(self, joint: Callable[[Vectors], Vectors], space: str) -> None:
-        """Write the scan anew for another joint space; `joint` maps encoder vectors into it."""
+    def rescan(self, joint: Callable[[Vectors], Vectors], **notes: str) -> None:
+        """Write the scan anew for another joint space, and the notes that go with it.
+
+        `joint` maps encoder vectors into it.
+        """
         ...
 
     def fingerprints(
-        self, after: int
+        self, after: int, encoder: str
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]]:
         """What photos are known again by, of the numbers above `after`, some thousand at a time.
 
         Numbers [n], perceptual hashes [n, PARTS] (all the whole's where those of parts aren't
-        known), encoder vectors [n, dim].
+        known), vectors of an encoder [n, dim] (zero where there is none; dim 0 without any).
         """
         ...
 

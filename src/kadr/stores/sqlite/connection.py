@@ -190,6 +190,8 @@ class Connection:
         if self._base.in_transaction:
             yield
             return
+        if self._access == "frozen":
+            self._thaw()
         self.read("BEGIN")
         try:
             yield

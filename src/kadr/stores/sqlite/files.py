@@ -12,8 +12,8 @@ from kadr.errors import LibraryError
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
 from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.paths import below, path_of
-from kadr.stores.sqlite.scan import VectorTables
 from kadr.stores.sqlite.statements import MARK
+from kadr.stores.sqlite.vector_sets import VectorSets
 from kadr.types import PhotoFacts, Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
@@ -26,7 +26,7 @@ _NOWHERE = (
 """A photo that a person hides stays: its copies must be known when they come."""
 
 
-class FileTables(VectorTables, LogTable):
+class FileTables(VectorSets, LogTable):
     """The tables `folders` and `files`, and the rows of `photos` that files bring and leave."""
 
     def folders(self) -> tuple[Path, ...]:
@@ -113,6 +113,8 @@ class FileTables(VectorTables, LogTable):
                 if photo.parts:
                     parts = np.array(photo.parts, np.uint64).tobytes()
                     run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
+                for encoder, vector in photo.others.items():
+                    self.add_vectors(encoder, {number: vector})
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
             for file in files:
                 self._keep_file(file)
@@ -207,7 +209,7 @@ class FileTables(VectorTables, LogTable):
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"
-        for table in ("vectors", "assessments", "copies", "parts"):
+        for table in ("vectors", *self._set_tables().values(), "assessments", "copies", "parts"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")
         self._compact()

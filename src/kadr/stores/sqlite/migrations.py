@@ -72,6 +72,10 @@ CREATE TABLE distinct_photos (
 _TEXTS = "CREATE INDEX photos_with_texts ON photos (encoded) WHERE texts IS NOT NULL AND encoded"
 # Every search asks for the photos whose texts hold its words; few photos have texts at all.
 
+_VECTOR_SETS = "CREATE TABLE vector_sets (id INTEGER PRIMARY KEY, encoder TEXT NOT NULL UNIQUE)"
+# A set lies in a table of its own, vectors_ID, shaped as `vectors`, which holds those that are
+# searched: a switch renames tables, whatever they hold, and a search is as fast as with one set.
+
 
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
@@ -97,7 +101,11 @@ def _texts(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _TEXTS)
 
 
-STEPS = (_photos, _record, _copies, _preferences, _texts)
+def _vector_sets(run: Run, _path: Path, _sealer: Sealer) -> None:
+    _script(run, _VECTOR_SETS)
+
+
+STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -14,12 +14,12 @@ from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.records import RecordTables
-from kadr.stores.sqlite.scan import VectorTables
 from kadr.stores.sqlite.statements import IDS
+from kadr.stores.sqlite.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts
 
 
-class PhotoTables(VectorTables, RecordTables):
+class PhotoTables(VectorSets, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
@@ -156,6 +156,12 @@ class PhotoTables(VectorTables, RecordTables):
             (count,) = self.read(f"SELECT count(*) FROM {what}")[0]
             if count:
                 problems.append(words.format(count))
+        for encoder, table in self._set_tables().items():
+            (count,) = self.read(
+                f"SELECT count(*) FROM {table} WHERE photo NOT IN (SELECT id FROM photos)"
+            )[0]
+            if count:
+                problems.append(f"{count} vectors of {encoder} belong to no photo")
         assessments, rulings = self.damaged()
         if assessments:
             problems.append(

@@ -23,7 +23,9 @@ class RecordTables(Connection):
         with self.transaction() as run:
             for photo, assessment in assessments.items():
                 run(_KEEP, (photo, *_columns(assessment)))
-                run("UPDATE copies SET probability = ? WHERE digest ="
+                # What a layer that failed left out makes no copy less suspect.
+                least = "max(probability, ?)" if assessment.failed else "?"
+                run(f"UPDATE copies SET probability = {least} WHERE digest ="
                     " (SELECT digest FROM photos WHERE id = ?)",
                     (assessment.probability, photo))  # fmt: skip
 

@@ -18,12 +18,17 @@ WASTE = 0.2
 
 
 class VectorTables(Connection):
-    """The tables `vectors` and `blocks`."""
+    """The tables `vectors` and `blocks`, and what is read of other vector sets."""
 
-    def vectors(self, photos: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
+    def vectors(
+        self, photos: Sequence[int], encoder: str | None = None
+    ) -> tuple[NDArray[np.int64], Vectors]:
         """Numbers int64 [n] and encoder vectors float32 [n, dim] of those that are there."""
-        rows = list(self.among("SELECT photo, vector FROM vectors WHERE photo IN ({})", photos))
-        known = dict(rows)
+        table = "vectors" if encoder is None else self._table(encoder)
+        if table is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        statement = f"SELECT photo, vector FROM {table} WHERE photo IN ({{}})"
+        known = dict(self.among(statement, photos))
         kept = [number for number in photos if number in known]
         matrix = np.frombuffer(b"".join(known[n] for n in kept), np.float32)
         return np.array(kept, np.int64), matrix.reshape(len(kept), -1 if kept else 0)
@@ -38,14 +43,25 @@ class VectorTables(Connection):
             matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
             yield np.array([n for n, _ in rows], np.int64), matrix.reshape(len(rows), -1)
 
+    def _table(self, encoder: str) -> str | None:
+        """The table that holds an encoder's vectors; None where there are none of it."""
+        if encoder == self.meta("encoder"):
+            return "vectors"
+        rows = self.read("SELECT id FROM vector_sets WHERE encoder = ?", (encoder,))
+        return f"vectors_{rows[0][0]}" if rows else None
+
     def fingerprints(
-        self, after: int
+        self, after: int, encoder: str
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]]:
-        """Numbers above `after`, hashes of the whole and the parts, encoder vectors."""
+        """Numbers above `after`, hashes of the whole and the parts, encoder vectors or zeros."""
+        table, vector, joined, none = self._table(encoder), "NULL", "", b""
+        if table is not None:
+            vector, joined = "vector", f"LEFT JOIN {table} v ON v.photo = id"
+            first = self.read(f"SELECT vector FROM {table} LIMIT 1")
+            none = bytes(len(first[0][0])) if first else b""
         statement = (
-            "SELECT photo, hash, hashes, vector FROM vectors JOIN photos ON id = photo"
-            " LEFT JOIN parts USING (photo) WHERE photo > ? AND hash IS NOT NULL"
-            " ORDER BY photo LIMIT 4096"
+            f"SELECT id, hash, hashes, {vector} FROM photos LEFT JOIN parts p ON p.photo = id"
+            f" {joined} WHERE id > ? AND hash IS NOT NULL ORDER BY id LIMIT 4096"
         )
         while rows := self.read(statement, (after,)):
             after = rows[-1][0]
@@ -53,19 +69,12 @@ class VectorTables(Connection):
             for place, row in enumerate(rows):
                 if row[2] is not None:
                     hashes[place] = np.frombuffer(row[2], np.uint64)
-            matrix = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
+            matrix = np.frombuffer(b"".join(row[3] or none for row in rows), np.float32)
             yield (
                 np.array([row[0] for row in rows], np.int64),
                 hashes,
-                matrix.reshape(len(rows), -1),
+                matrix.reshape(len(rows), len(none) // 4),
             )
-
-    def forget_vectors(self) -> None:
-        """Make every photo wait for being encoded again."""
-        with self.transaction() as run:
-            for table in ("vectors", "assessments", "blocks"):
-                run(f"DELETE FROM {table}")
-            run("UPDATE photos SET encoded = 0")
 
     def blocks(self) -> Iterator[Scan]:
         """The scan, some hundred photos at a time; each block may lie where the last one lay."""
@@ -97,13 +106,14 @@ class VectorTables(Connection):
                 done = part.stop
         return Scan(photos, scales, vectors)
 
-    def rescan(self, joint: Callable[[Vectors], Vectors], space: str) -> None:
-        """Write the scan anew for another joint space; `joint` maps encoder vectors into it."""
+    def rescan(self, joint: Callable[[Vectors], Vectors], **notes: str) -> None:
+        """Write the scan anew for another joint space, and the notes that go with it."""
         with self.transaction() as run:
             run("DELETE FROM blocks")
             for numbers, vectors in self.every_vector():
                 self._append(list(zip(numbers.tolist(), joint(vectors), strict=True)))
-            put_note(run, "space", space)
+            for key, value in notes.items():
+                put_note(run, key, value)
 
     def _append(self, rows: Sequence[tuple[int, Vectors]]) -> None:
         """Add photos to the scan: first into its last block, while that has room."""
