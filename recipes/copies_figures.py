@@ -189,9 +189,7 @@ CHANGES: Mapping[str, Change] = {
     "turned by 180 degrees": alone(lambda photo: photo.rotate(180)),
     "turned by 270 degrees": alone(lambda photo: photo.rotate(270, expand=True)),
     "mirrored": alone(ImageOps.mirror),
-    "turned by 5 degrees": alone(
-        lambda photo: photo.rotate(5, expand=True, fillcolor="white")  # type: ignore[arg-type]
-    ),
+    "turned by 5 degrees": alone(lambda photo: photo.rotate(5, expand=True, fillcolor="white")),
     "grey": alone(grey),
     "grey and turned by 90 degrees": alone(lambda photo: grey(photo).rotate(90, expand=True)),
     "negative": alone(ImageOps.invert),

@@ -71,6 +71,12 @@ def corner_matcher() -> Matcher:
     return replace(whole, image_spec="corners", image_encoder=corners, alignment=narrow)
 
 
+def judged(matcher: Matcher) -> relevance.Relevance:
+    """What a matcher learned from judgements."""
+    assert isinstance(matcher.relevance, relevance.Relevance)
+    return matcher.relevance
+
+
 def paint(path: Path, seed: int, kind: str = "PNG") -> Path:
     """A photo of 4x4 coloured fields, another one for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from kadr.matcher import Classifier, alignment, heads, relevance
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import MANIFEST, WEIGHTS, Matcher
 from kadr.matcher.relevance import Embeddings, Examples
+from libraries import judged
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 N = 200
@@ -85,7 +86,7 @@ def test_round_trip(tmp_path: Path, classifier: Classifier) -> None:
         np.testing.assert_array_equal(one, two)
     assert after.manifest == before.manifest
     assert (after.image_spec, after.text_spec) == ("colours", "words")
-    assert after.relevance.settings == before.relevance.settings == heads.GRID[classifier][0]
+    assert judged(after).settings == judged(before).settings == heads.GRID[classifier][0]
 
 
 def test_table_is_every_pair() -> None:

@@ -1,6 +1,7 @@
 """Probabilities without judgements: what they compare, and that they mean the same everywhere."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_a_photo_more_in_the_library_hardly_matters_and_none_is_no_error() -> No
     matcher = made(None)
     probabilities = []
     for library in (photos, photos[:-1], photos[:0]):
-        among = matcher.among(lambda library=library: library)
+        among = matcher.among(partial(np.asarray, library))
         probabilities.append(among.relevance.table(*sides(among, photos[:20], texts[:20])))
     np.testing.assert_allclose(probabilities[0], probabilities[1], atol=0.02)
     assert isinstance(among.relevance, NullScores)

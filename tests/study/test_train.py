@@ -30,6 +30,7 @@ from kadr.study import encoded
 from kadr.study.train import Config, Trained, fit_alignment, gather, split, train
 from kadr.study.train import learn as learn_head
 from kadr.types import Dataset, Judgement, Label
+from libraries import judged
 
 CONFIG = Config(image_encoder="colours", text_encoder="words")
 
@@ -358,13 +359,13 @@ def test_search_keeps_the_settings_that_it_found(
 ) -> None:
     config = replace(CONFIG, classifier=classifier, search=True)
     found = learn(drawn, config).matcher
-    assert found.relevance.settings in heads.GRID[classifier]
+    assert judged(found).settings in heads.GRID[classifier]
     assert found.manifest["config"]["search"] is True
     folder = matcher.save(found, tmp_path / "bundle")
     kept = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["relevance"]["settings"]
-    assert kept == dict(found.relevance.settings)
-    assert matcher.load(folder).relevance.settings == kept
-    chosen = learn(drawn, replace(config, search=False)).matcher.relevance.settings
+    assert kept == dict(judged(found).settings)
+    assert judged(matcher.load(folder)).settings == kept
+    chosen = judged(learn(drawn, replace(config, search=False)).matcher).settings
     assert chosen == heads.GRID[classifier][0]
 
 
@@ -372,7 +373,7 @@ def test_search_takes_the_best_of_the_grid(drawn: Dataset, monkeypatch: pytest.M
     """Of settings of which one learns nothing, the other is found in either order."""
     for grid in (({"C": 1e-6}, {"C": 1e-3}), ({"C": 1e-3}, {"C": 1e-6})):
         monkeypatch.setitem(heads.GRID, "logistic", grid)
-        found = learn(drawn, replace(CONFIG, search=True)).matcher.relevance
+        found = judged(learn(drawn, replace(CONFIG, search=True)).matcher)
         assert found.validation == max(learn_with(drawn, settings).validation for settings in grid)
 
 
