@@ -89,6 +89,23 @@ def timm_resnet(folder: Path) -> str:
     return f"timm:test_resnet:{path}"
 
 
+def clip_immich(folder: Path) -> str:
+    """Towers of Immich's layout."""
+    need("onnx", "tokenizers")
+    import clip_models
+
+    return f"clip:{clip_models.immich(folder / 'immich')}"
+
+
+def clip_transformers_js(folder: Path) -> str:
+    """Towers of transformers.js's layout, in int8's place."""
+    need("onnx", "tokenizers")
+    import clip_models
+
+    made = clip_models.transformers_js(folder / "js", suffixes=("_quantized",))
+    return f"clip:int8:{made}"
+
+
 def bert(folder: Path, **config: int) -> str:
     """A BERT of two layers that reads letter by letter, with random weights."""
     need("torch", "transformers")

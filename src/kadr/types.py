@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+"""Of a network's weights, where a model comes in several."""
 Vectors: TypeAlias = NDArray[np.float32]
 """Rows are items, columns dimensions: float32 [n, dim]."""
 

@@ -14,6 +14,8 @@ SIZES = ((300, 200), (200, 300), (64, 64), (1, 1), (900, 3), (2, 700))
 
 LITE = ("torch", "efficientnet_lite_pytorch")
 MAKERS: dict[str, tiny.Maker] = {
+    "clip:FOLDER": tiny.clip_immich,
+    "clip:int8:FOLDER": tiny.clip_transformers_js,
     "mini": tiny.ready("mini"),
     "colours": tiny.ready("colours"),
     "colours+mini": tiny.ready("colours+mini"),

@@ -43,6 +43,8 @@ LESSONS = [
 ]
 """For encoders that learn from texts."""
 MAKERS: dict[str, tiny.Maker] = {
+    "clip:FOLDER": tiny.clip_immich,
+    "clip:int8:FOLDER": tiny.clip_transformers_js,
     "mini": tiny.ready("mini"),
     "e5": tiny.ready("e5"),
     "words": tiny.ready("words"),

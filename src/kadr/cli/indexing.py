@@ -82,6 +82,7 @@ def index_command(
     _check(library or default_path(), chosen)
     compiled(exclude)
     policy = load_policy(law.policy, law.country)
+    is_first = model is None and not (library or default_path()).exists()
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
         if exclude or no_exclude:
             for folder in chosen or opened.folders:
@@ -91,6 +92,8 @@ def index_command(
             _follow(opened, chosen or opened.folders, options, as_json=as_json)
         result, seconds = _index(opened, chosen, options)
         _print(opened, result, seconds, as_json=as_json)
+        if is_first and result.encoded:
+            hint("mini, which ships inside, encoded them. Larger models find more: kadr models")
     raise typer.Exit(1 if result.absent else 0)
 
 

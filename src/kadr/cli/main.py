@@ -31,6 +31,7 @@ COMMANDS = {
     "score": ("study.score_command", RESEARCH),
     "demo": ("demo.demo_command", RESEARCH),
     "library": ("library.app", PHOTOS),
+    "models": ("models.app", PHOTOS),
     "keys": ("keys.app", PHOTOS),
     "review": ("review.app", LAW),
     "audit": ("audit.app", LAW),

@@ -91,6 +91,15 @@ def _library(context: typer.Context, option: typer.CallbackParam, value: Path | 
     return inherited(context, option, value)
 
 
+def model_folder(value: Path | None) -> Path | None:
+    """The folder of a matcher, which may be named as `kadr models` names it."""
+    if value is None:
+        return None
+    from kadr.matcher import installed
+
+    return installed.resolve(str(value))
+
+
 LibraryOption = Annotated[
     Path | None,
     typer.Option(
@@ -104,13 +113,19 @@ JsonFlag = Annotated[
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option("--model", help="A trained matcher's folder. Default: the shipped mini."),
+    typer.Option(
+        "--model",
+        help="A matcher's folder, or a name of kadr models. Default: the shipped mini.",
+        callback=model_folder,
+    ),
 ]
 LibraryModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="A trained matcher's folder. Default: the library's own, mini for a new library.",
+        help="A matcher's folder, or a name of kadr models. Default: the library's own, mini for a "
+        "new library.",
+        callback=model_folder,
     ),
 ]
 CacheOption = Annotated[

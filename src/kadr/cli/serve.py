@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli.console import hint, load_policy, note
-from kadr.cli.options import LAW, CountryOption, LibraryOption, PolicyOption, grouped
+from kadr.cli.options import LAW, CountryOption, LibraryOption, PolicyOption, grouped, model_folder
 from kadr.errors import KadrError
 from kadr.service.config import Scope
 
@@ -42,7 +42,11 @@ def serve_command(
     browse: Annotated[bool, typer.Option("--browse", help="Open the page in the browser.")] = False,
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="A trained matcher's folder. Default: the library's own."),
+        typer.Option(
+            "--model",
+            help="A matcher's folder, or a name of kadr models. Default: the library's own.",
+            callback=model_folder,
+        ),
     ] = None,
     anonymous: Annotated[
         tuple[Scope, ...],

@@ -31,6 +31,7 @@ IMAGE_ENGINES = {
     "resnet50": "kadr.encoders.torchvision:resnet50",
     "torchvision": "kadr.encoders.torchvision:TorchvisionModel",
     "timm": "kadr.encoders.timm:TimmModel",
+    "clip": "kadr.encoders.clip_onnx:ClipImages",
 }
 TEXT_ENGINES = {
     "mini": "kadr.encoders.mini:MiniTexts",
@@ -40,9 +41,12 @@ TEXT_ENGINES = {
     "glove": "kadr.encoders.glove:glove",
     "bert": "kadr.encoders.bert:Bert",
     "minilm": "kadr.encoders.bert:minilm",
+    "clip": "kadr.encoders.clip_onnx:ClipTexts",
 }
-RESEARCH = "'kadr[research]'"
+RESEARCH, HUB = "'kadr[research]'", "'kadr[hub]'"
 """What pip installs for the engines above that the default install doesn't run."""
+EXTRAS = {"clip": HUB}
+"""Of the engines that need another extra than `research`."""
 
 
 class ImageEncoder(Protocol):
@@ -225,7 +229,7 @@ def _missing(name: str, kind: str, error: Exception) -> KadrError:
         )
     if not isinstance(error, ImportError):
         return KadrError(f"the {kind} encoder {name!r} can't be imported ({error}).")
-    install = error.name if name in _plugins(kind) else RESEARCH
+    install = error.name if name in _plugins(kind) else EXTRAS.get(name, RESEARCH)
     return MissingExtraError(
         f"the {kind} encoder {name!r} needs {error.name or error}: pip install {install}"
     )

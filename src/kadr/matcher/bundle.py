@@ -96,9 +96,12 @@ def save(matcher: Matcher, folder: Path) -> Path:
             fresh = Path(scratch, "bundle")
             fresh.mkdir()
             np.savez_compressed(fresh / WEIGHTS, **arrays)  # type: ignore[arg-type]
-            (fresh / MANIFEST).write_text(_manifest(matcher, fresh), encoding="utf-8")
+            described = _manifest(matcher, fresh, folder)
+            (fresh / MANIFEST).write_text(described, encoding="utf-8")
             if folder.exists():
-                _move_into(fresh, folder)
+                _move_into(
+                    fresh, folder, weights.kept(matcher.image_spec, matcher.text_spec, folder)
+                )
             else:
                 fresh.replace(folder)
     except OSError as error:
@@ -164,10 +167,13 @@ def _is_ours(folder: Path) -> bool:
     return names <= {WEIGHTS, weights.FOLDER}  # a first save may have stopped half-way
 
 
-def _manifest(matcher: Matcher, folder: Path) -> str:
-    """Describe a matcher; the files that its encoders read are copied into the folder."""
-    image = weights.pack(matcher.image_spec, "image", folder)
-    text = weights.pack(matcher.text_spec, "text", folder)
+def _manifest(matcher: Matcher, folder: Path, home: Path) -> str:
+    """Describe a matcher; the files that its encoders read are copied into the folder.
+
+    Not those that lie in `home`, where the folder is going to.
+    """
+    image = weights.pack(matcher.image_spec, "image", folder, home)
+    text = weights.pack(matcher.text_spec, "text", folder, home)
     described = {
         "format": FORMAT,
         "weights_digest": files.digest(folder / WEIGHTS),
@@ -215,10 +221,18 @@ def _below(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
-def _move_into(fresh: Path, folder: Path) -> None:
-    """Weights first: a manifest that names other weights is noticed by `load`."""
+def _move_into(fresh: Path, folder: Path, kept: set[str]) -> None:
+    """Weights first: a manifest that names other weights is noticed by `load`.
+
+    Of the files of the bundle that was there, those of encoders stay that are `kept`.
+    """
     if (fresh / weights.FOLDER).exists():
-        shutil.rmtree(folder / weights.FOLDER, ignore_errors=True)
-        (fresh / weights.FOLDER).replace(folder / weights.FOLDER)
+        there = folder / weights.FOLDER
+        there.mkdir(exist_ok=True)
+        for old in there.iterdir():
+            if old.name not in kept:
+                shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        for new in (fresh / weights.FOLDER).iterdir():
+            new.replace(there / new.name)
     for name in (WEIGHTS, MANIFEST):
         (fresh / name).replace(folder / name)

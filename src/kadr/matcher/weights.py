@@ -5,39 +5,62 @@ not to links, devices or pipes.
 """
 
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from kadr.encoders import split
 from kadr.errors import BundleError
-from kadr.photos.files import lies_below
+from kadr.photos.files import is_plain
+from kadr.types import Precision
 
 Kind: TypeAlias = Literal["image", "text"]
 FOLDER = "encoders"
 """Of a bundle, for the files that specs name."""
 _NAMED = ("timm", "torchvision")
 """Engines whose argument is a network's name, and a file behind another colon."""
+_BOTH_SIDES = ("clip",)
+"""Engines whose folder holds both towers; a precision and a colon may stand before it."""
+SHARED = "pair"
+"""Begins the name of a folder that both sides read."""
 
 
-def pack(spec: str, kind: Kind, bundle: Path) -> str:
+def pack(spec: str, kind: Kind, bundle: Path, home: Path | None = None) -> str:
     """Copy the files that a spec names into a bundle; the spec that names them there.
+
+    Files that lie in `home` already, the folder that the bundle is going to take the place of, stay
+    where they are: a model of a hub has gigabytes.
 
     Raises:
         OSError: a file can't be copied.
     """
 
-    def packed(number: int, argument: str) -> str:
+    def packed(number: int, engine: str, argument: str) -> str:
         source = Path(argument)
         if not argument or not source.exists():
             return argument
-        target = Path(FOLDER, f"{kind}-{number}-{source.resolve().name}")
-        _copy(source.resolve(), bundle / target)
+        source = source.resolve()
+        if home is not None and source.is_relative_to((home / FOLDER).resolve()):
+            return source.relative_to(home.resolve()).as_posix()
+        owner = SHARED if engine.partition(":")[0] in _BOTH_SIDES else kind
+        target = Path(FOLDER, f"{owner}-{number}-{source.name}")
+        if owner == kind or not (bundle / target).exists():
+            _copy(source, bundle / target)
         return target.as_posix()
 
     parts = enumerate(_arguments(spec, kind))
-    return "+".join(engine + packed(number, argument) for number, (engine, argument) in parts)
+    return "+".join(
+        engine + packed(number, engine, argument) for number, (engine, argument) in parts
+    )
+
+
+def kept(image_spec: str, text_spec: str, home: Path) -> set[str]:
+    """Names in a bundle's folder of encoders that `pack` leaves where they are."""
+    there = (home / FOLDER).resolve()
+    arguments = [argument for _, argument in _arguments(image_spec, "image")]
+    arguments += [argument for _, argument in _arguments(text_spec, "text")]
+    paths = [Path(argument).resolve() for argument in arguments if argument]
+    return {p.relative_to(there).parts[0] for p in paths if p != there and p.is_relative_to(there)}
 
 
 def unpack(spec: str, kind: Kind, bundle: Path) -> str:
@@ -48,7 +71,7 @@ def unpack(spec: str, kind: Kind, bundle: Path) -> str:
     """
 
     def unpacked(argument: str) -> str:
-        if argument and _is_plain(bundle / argument, bundle):
+        if argument and is_plain(bundle / argument, bundle):
             return str(bundle / argument)
         if _is_path(argument, bundle):
             raise BundleError(
@@ -66,7 +89,7 @@ def check(path: Path, bundle: Path) -> None:
     Raises:
         BundleError: it is no plain file of its folder.
     """
-    if (path.exists() or path.is_symlink()) and not _is_plain(path, bundle):
+    if (path.exists() or path.is_symlink()) and not is_plain(path, bundle):
         raise BundleError(f"{path}: not a plain file of its folder. Get the bundle again.")
 
 
@@ -77,6 +100,9 @@ def _arguments(spec: str, kind: Kind) -> Iterator[tuple[str, str]]:
         if engine in _NAMED:
             network, second, argument = argument.partition(":")
             yield f"{engine}{colon}{network}{second}", argument
+        elif engine in _BOTH_SIDES and argument.partition(":")[0] in get_args(Precision):
+            precision, second, argument = argument.partition(":")
+            yield f"{engine}{colon}{precision}{second}", argument
         else:
             yield engine + colon, argument
 
@@ -106,17 +132,3 @@ def _is_there(path: Path) -> bool:
         return path.exists() or path.is_symlink()
     except OSError:  # a name too long
         return True
-
-
-def _is_plain(path: Path, bundle: Path) -> bool:
-    """Whether a path is a file of the bundle, or a folder of such files, and nothing is a link."""
-    try:
-        if path.is_symlink() or not lies_below(bundle, path):
-            return False
-        if path.is_dir():
-            return path.resolve() != bundle.resolve() and all(
-                _is_plain(below, bundle) for below in path.iterdir()
-            )
-        return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False

@@ -83,6 +83,20 @@ def lies_below(folder: Path, path: Path) -> bool:
         return False
 
 
+def is_plain(path: Path, folder: Path) -> bool:
+    """Whether a path is a file below a folder, or a folder of such files, and nothing is a link."""
+    try:
+        if path.is_symlink() or not lies_below(folder, path):
+            return False
+        if path.is_dir():
+            return path.resolve() != folder.resolve() and all(
+                is_plain(below, folder) for below in path.iterdir()
+            )
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def save(path: Path, data: bytes, mode: int = 0o666) -> Path:
     """Put the bytes beside `path`, then in its place: a reader never sees half a file.
 

@@ -1,0 +1,262 @@
+"""The folder of a CLIP-like model: which of the layouts that hubs hand out it has, and its files.
+
+Immich's: visual/model.onnx, visual/preprocess_cfg.json, textual/model.onnx, textual/tokenizer.json,
+textual/tokenizer_config.json, config.json. transformers.js's: onnx/vision_model*.onnx,
+onnx/text_model*.onnx, preprocessor_config.json, tokenizer.json, tokenizer_config.json, config.json.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from kadr.encoders import onnx_graph
+from kadr.errors import KadrError
+from kadr.photos import files
+from kadr.types import Precision
+
+Side: TypeAlias = Literal["image", "text"]
+
+LISTING = "files.json"
+"""What a download knew of each file: its size and SHA-256, so that no gigabytes are hashed."""
+INNER = Path("encoders", "model")
+"""Where in a bundle a model's own files lie."""
+MOST_JSON = 8 * 2**20
+MOST_BYTES = 16 * 2**30
+"""Of a file of weights; those of the largest model that Immich hands out have 7 GB together."""
+MOST_TOKENIZER = 64 * 2**20
+"""Bytes; the largest known tokenizer.json, of 256,000 pieces, has 34 MB."""
+
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+_SUFFIXES: dict[Precision, tuple[str, ...]] = {
+    "fp32": ("",),
+    "fp16": ("_fp16",),
+    "int8": ("_quantized", "_int8", "_uint8"),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of a model's files below its folder."""
+
+    image_model: str
+    text_model: str
+    preprocessing: str
+    tokenizer: str
+    tokenizer_config: str
+    config: str
+    precision: Precision
+
+    def paths(self, side: Side) -> tuple[str, ...]:
+        """What one tower needs, less the files that its weights may lie in."""
+        if side == "image":
+            return self.image_model, self.preprocessing
+        return self.text_model, self.tokenizer, self.tokenizer_config, self.config
+
+    @property
+    def is_immich(self) -> bool:
+        """Else it is transformers.js's."""
+        return self.image_model.startswith("visual/")
+
+
+def layout(names: Collection[str], precision: Precision | None = None) -> Layout:
+    """The layout that a folder or a repository with these files has.
+
+    Without a `precision` it is fp32, which the published figures are measured with; where there is
+    none, int8, then fp16, which processors compute in fp32 anyway.
+
+    Raises:
+        KadrError: it has neither layout, or not in this precision.
+    """
+    wanted: tuple[Precision, ...] = (precision,) if precision else ("fp32", "int8", "fp16")
+    for one in wanted:
+        for candidate in _candidates(one):
+            if {*candidate.paths("image"), *candidate.paths("text")} <= set(names):
+                return candidate
+    there = precision and any(
+        {candidate.image_model, candidate.text_model} <= set(names)
+        for one in get_args(Precision)
+        for candidate in _candidates(one)
+    )
+    if there:
+        raise KadrError(f"no {precision} weights in this model. Leave the precision out.")
+    raise KadrError(
+        "neither Immich's layout (visual/model.onnx, textual/model.onnx ...) nor transformers.js's "
+        "(onnx/vision_model.onnx, onnx/text_model.onnx ...), or a file of it is missing."
+    )
+
+
+def _candidates(precision: Precision) -> Iterable[Layout]:
+    if precision == "fp32":
+        tokenizer, config = (f"textual/{name}" for name in _TOKENIZER)
+        yield Layout(
+            "visual/model.onnx",
+            "textual/model.onnx",
+            "visual/preprocess_cfg.json",
+            tokenizer,
+            config,
+            "config.json",
+            "fp32",
+        )
+    for suffix in _SUFFIXES[precision]:
+        yield Layout(
+            f"onnx/vision_model{suffix}.onnx",
+            f"onnx/text_model{suffix}.onnx",
+            "preprocessor_config.json",
+            *_TOKENIZER,
+            "config.json",
+            precision,
+        )
+
+
+class ModelFolder:
+    """One model on disk, by `FOLDER` or `PRECISION:FOLDER`."""
+
+    def __init__(self, spec: str) -> None:
+        """Look what is there; no weight is read.
+
+        Raises:
+            KadrError: no such folder, an unknown layout, or a file that isn't a plain one.
+        """
+        before, colon, after = spec.partition(":")
+        chosen = before if colon and before in get_args(Precision) else None
+        self.path = Path(after if chosen else spec)
+        if (self.path / INNER).is_dir():  # a bundle's
+            self.path /= INNER
+        if not self.path.is_dir():
+            raise KadrError(f"{self.path}: no such folder. Name one that holds a CLIP-like model.")
+        try:
+            self.layout = layout(_names(self.path), chosen)  # type: ignore[arg-type]
+        except KadrError as error:
+            raise KadrError(f"{self.path}: {error}") from None
+        for name in (*self.layout.paths("image"), *self.layout.paths("text")):
+            if not files.is_plain(self.path / name, self.path):
+                raise KadrError(
+                    f"{self.path / name}: a link, or no plain file. Copy the file itself."
+                )
+        self._listed = self._read_listing()
+
+    def json(self, name: str, most: int = MOST_JSON) -> dict[str, Any]:
+        """A JSON object of the folder.
+
+        Raises:
+            KadrError: it is none, or too large or too deep to be one.
+        """
+        return read_json(self.path / name, most)
+
+    def digest(self, side: Side) -> str:
+        """12 hex digits of the files that one tower reads, external weights too.
+
+        Raises:
+            KadrError: one of them isn't what was downloaded.
+        """
+        names = self.layout.paths(side)
+        onnx_graph.check_size(self.path / names[0])
+        found = {name: self._sha256(name) for name in names}
+        found |= {name: self._sha256(name) for name in self._external(names[0])}
+        total = hashlib.sha256()
+        for name in sorted(found):
+            total.update(f"{name}\0{found[name]}\n".encode())
+        return total.hexdigest()[:12]
+
+    def dim(self, side: Side) -> int | None:
+        """The length of the vectors where the listing says it."""
+        dim = self._listed.get("dims", {}).get(side)
+        return dim if isinstance(dim, int) and 0 < dim < 2**16 else None
+
+    def _external(self, model: str) -> list[str]:
+        listed = self._files.get(model, {}).get("external")
+        if isinstance(listed, list):
+            return [str(name) for name in listed]
+        beside = onnx_graph.read(self.path / model, self.path).external
+        return [(Path(model).parent / name).as_posix() for name in beside]
+
+    def _sha256(self, name: str) -> str:
+        path = self.path / name
+        state = files.state(path)
+        if state is None or not files.is_plain(path, self.path):
+            raise KadrError(f"{path}: missing, or no plain file. Get the model again.")
+        known = self._files.get(name)
+        most = MOST_TOKENIZER if name.endswith(".json") else MOST_BYTES
+        if state[0] > most:
+            raise KadrError(f"{path}: {state[0]:,} bytes, where at most {most:,} are sensible.")
+        if known is None:
+            return _cached_digest(path, state)
+        if known.get("size") != state[0]:
+            raise KadrError(
+                f"{path}: {state[0]:,} bytes, where {known.get('size'):,} were downloaded. "
+                "Get the model again."
+            )
+        return str(known.get("sha256"))
+
+    @property
+    def _files(self) -> dict[str, Any]:
+        listed = self._listed.get("files", {})
+        return listed if isinstance(listed, dict) else {}
+
+    def _read_listing(self) -> dict[str, Any]:
+        path = self.path / LISTING
+        if not files.is_plain(path, self.path):
+            return {}
+        listed = read_json(path, MOST_JSON)
+        entries = listed.get("files")
+        sound = isinstance(entries, dict) and all(
+            isinstance(entry, dict) and isinstance(entry.get("size"), int)
+            for entry in entries.values()
+        )
+        if not sound or not isinstance(listed.get("dims", {}), dict):
+            raise KadrError(f"{path}: not a list of downloaded files. Get the model again.")
+        return listed
+
+
+def read_json(path: Path, most: int) -> dict[str, Any]:
+    """A JSON object of at most so many bytes.
+
+    Raises:
+        KadrError: it is none, or too large or too deep to be one.
+    """
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise KadrError(f"{path}: {size:,} bytes, where at most {most:,} are sensible.")
+        with path.open("rb") as file:
+            found = json.loads(file.read(most))
+    except OSError as error:
+        raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
+    except RecursionError:
+        raise KadrError(f"{path}: nested too deeply.") from None
+    except ValueError as error:
+        raise KadrError(f"{path}: no JSON ({str(error)[:100]}).") from error
+    if not isinstance(found, dict):
+        raise KadrError(f"{path}: no JSON object.")
+    return found
+
+
+def _names(folder: Path) -> set[str]:
+    """Files of a folder, two levels down: neither layout goes deeper."""
+    paths = [path for pattern in ("*", "*/*") for path in folder.glob(pattern)]
+    return {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
+
+
+def _cached_digest(path: Path, state: tuple[int, int]) -> str:
+    """SHA-256 of a file, worked out once for each size and time of change."""
+    from platformdirs import user_cache_path
+
+    cache = user_cache_path("kadr") / "digests"
+    key = hashlib.sha256(f"{path.resolve()}\0{state}".encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        known = (cache / key).read_text(encoding="ascii")
+        if len(known) == 64:
+            return known
+    except (OSError, ValueError):
+        pass
+    try:
+        found = files.digest(path)
+    except OSError as error:
+        raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
+    with suppress(KadrError):  # then it is worked out again
+        files.save(cache / key, found.encode())
+    return found

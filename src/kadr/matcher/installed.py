@@ -1,0 +1,362 @@
+"""Models installed on this machine: each a bundle in a folder of its own, by name.
+
+A pulled model is made beside its place and moved there when it is whole; what came of a stopped
+download stays in `.NAME.part` and is gone on with.
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kadr.encoders import clip_files, menu, onnx_graph, snapshot
+from kadr.encoders.clip_files import INNER, LISTING, Layout, Side
+from kadr.encoders.snapshot import Snapshot
+from kadr.errors import BundleError, KadrError
+from kadr.matcher import bundle, label_free
+from kadr.photos import files
+from kadr.types import Precision
+
+FOLDER = "KADR_MODELS"
+"""Environment variable: where models lie."""
+HUB, RAW = "hub:", "folder:"
+MEASURED = "measured.json"
+"""In a model's folder: what this machine reached."""
+_TRIED = 8
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,120}")
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, and how much of how much is."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A model on this machine; `rate` in photos per second, None where it wasn't measured."""
+
+    name: str
+    folder: Path
+    source: str
+    revision: str | None
+    precision: Precision
+    bytes: int
+    dim: int
+    rate: float | None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a name or spec stands for: a repository of the hub, or a folder."""
+
+    name: str
+    repository: str | None = None
+    folder: Path | None = None
+
+
+def folder() -> Path:
+    """KADR_MODELS, else models in the user's data folder."""
+    named = os.environ.get(FOLDER)
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("kadr") / "models"
+
+
+def resolve(spec: str) -> Path:
+    """The bundle that `--model` names: an installed model, a folder, or `folder:` of a raw model.
+
+    Nothing is downloaded. A raw model is made a bundle of the first time.
+
+    Raises:
+        KadrError: the model isn't installed; the message holds the command that does that.
+    """
+    if spec.startswith(RAW):
+        source = _source(spec)
+        there = folder() / source.name
+        return there if _is_current(source, there) else pull(spec).folder
+    known = spec.startswith(HUB) or menu.entry(spec) is not None
+    if known or _NAME.fullmatch(spec):
+        there = folder() / (_source(spec).name if known else spec)
+        if (there / bundle.MANIFEST).is_file():
+            return there
+    if spec == bundle.MINI.name and not Path(spec).exists():
+        return bundle.MINI
+    if known and not Path(spec).exists():
+        raise KadrError(f"{spec} isn't installed. Get it: kadr models pull {spec}")
+    return Path(spec)
+
+
+def installed() -> list[Installed]:
+    """The models of this machine, by name; what is broken is left out."""
+    found = []
+    for place in sorted(folder().glob("*/")):
+        if not place.name.startswith("."):
+            try:
+                found.append(show(place.name))
+            except KadrError:
+                continue
+    return found
+
+
+def show(name: str) -> Installed:
+    """One of them.
+
+    Raises:
+        KadrError: there is none of this name, or it is broken.
+    """
+    place = folder() / _source(name).name
+    if not (place / bundle.MANIFEST).is_file():
+        raise KadrError(f"{name} isn't installed. kadr models lists what is, and what can be.")
+    manifest = bundle.read_manifest(place)
+    listing = clip_files.read_json(place / INNER / LISTING, clip_files.MOST_JSON)
+    try:
+        return Installed(
+            place.name,
+            place,
+            str(listing["source"]),
+            listing.get("revision"),
+            listing["precision"],
+            sum(path.stat().st_size for path in place.rglob("*") if path.is_file()),
+            int(manifest["image_encoder"]["dim"]),
+            _rate(place),
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BundleError(f"{place}: broken ({error}). Remove it and pull it again.") from error
+
+
+def remove(name: str) -> Path:
+    """Delete a model, and what a stopped download of it left.
+
+    Raises:
+        KadrError: there is nothing of this name, or another process is at it.
+    """
+    place = folder() / _source(name).name
+    with _locked(place):
+        there = [path for path in (place, _staging(place)) if path.is_dir()]
+        if not there:
+            raise KadrError(f"{name} isn't installed, so there is nothing to remove.")
+        for path in there:
+            try:
+                shutil.rmtree(path)
+            except OSError as error:
+                raise KadrError(f"{path}: can't be removed ({error.strerror or error}).") from error
+    return place
+
+
+def pull(
+    spec: str, precision: Precision | None = None, on_progress: OnProgress | None = None
+) -> Installed:
+    """Install a model: download or copy its files, and make a matcher of them.
+
+    Args:
+        spec: a name of the menu, `hub:OWNER/NAME`, or `folder:PATH`.
+        precision: of the weights, for models that come in several; None: as
+            `kadr.encoders.clip_files.layout` chooses.
+        on_progress: told of each step.
+
+    Raises:
+        KadrError: no network, no such model, or one that can't be used. What came is kept.
+    """
+    source = _source(spec)
+    place = folder() / source.name
+    report = on_progress or (lambda *_: None)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(place):
+        staging = _staging(place)
+        (staging / INNER).mkdir(parents=True, exist_ok=True)
+        if source.folder is not None:
+            listing = _copied(source.folder, precision, staging / INNER, report)
+        else:
+            found, layout = _offered(source.repository, precision)
+            if _is_of(place, found, layout):
+                return show(place.name)
+            listing = _downloaded(found, layout, staging / INNER, report)
+        _made(staging, listing, report)
+        if place.exists():
+            shutil.rmtree(place)
+        staging.replace(place)
+    return show(place.name)
+
+
+def _source(spec: str) -> _Source:
+    """What a name or spec stands for.
+
+    Raises:
+        KadrError: nothing.
+    """
+    if spec.startswith(RAW):
+        path = Path(spec.removeprefix(RAW)).expanduser().resolve()
+        name = re.sub(r"[^\w.-]", "-", path.name).strip(".-") or "model"
+        return _Source(name, folder=path)
+    if spec.startswith(HUB):
+        repository = spec.removeprefix(HUB)
+        if not snapshot.REPOSITORY.fullmatch(repository) or ".." in repository:
+            raise KadrError(f"{spec!r} is no name of a repository. Such are hub:OWNER/NAME.")
+        return _Source(repository.replace("/", "--"), repository=repository)
+    entry = menu.entry(spec)
+    if entry is not None:
+        return _Source(spec, repository=entry.repository)
+    if not _NAME.fullmatch(spec):
+        raise KadrError(f"{spec!r} names no model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
+    return _Source(spec)
+
+
+def _known() -> str:
+    return ", ".join(entry.name for entry in menu.MENU)
+
+
+def _staging(place: Path) -> Path:
+    return place.with_name(f".{place.name}.part")
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """One process at a time pulls or removes a model; the second finds it whole."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(place.with_name(f".{place.name}.lock"))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise KadrError(f"{place.name}: another process is pulling it. Wait for it.") from None
+    except OSError as error:
+        raise KadrError(f"{place}: can't be written ({error.strerror or error}).") from error
+
+
+def _offered(repository: str | None, precision: Precision | None) -> tuple[Snapshot, Layout]:
+    """What the hub has in a repository, and how it is laid out."""
+    if repository is None:
+        raise KadrError(f"no such model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
+    found = snapshot.find(repository)
+    try:
+        return found, clip_files.layout(found.files, precision)
+    except KadrError as error:
+        raise KadrError(f"{repository}: {error}") from None
+
+
+def _is_of(place: Path, found: Snapshot, layout: Layout) -> bool:
+    """Whether a model was pulled from this commit, in this precision."""
+    if not (place / bundle.MANIFEST).is_file():
+        return False
+    listing = clip_files.read_json(place / INNER / LISTING, clip_files.MOST_JSON)
+    known = listing.get("source"), listing.get("revision"), listing.get("precision")
+    return known == (f"{HUB}{found.repository}", found.revision, layout.precision)
+
+
+def _downloaded(
+    found: Snapshot, layout: Layout, target: Path, report: OnProgress
+) -> dict[str, Any]:
+    """Bring a repository's files; the listing of them."""
+
+    def bring(name: str) -> str:
+        if name not in found.files:
+            raise KadrError(f"{found.repository}: {name}, where weights should lie, is missing.")
+        return snapshot.download(found, name, target, report)
+
+    about = {"source": f"{HUB}{found.repository}", "revision": found.revision}
+    return _listing(layout, target, bring, about)
+
+
+def _copied(
+    source: Path, precision: Precision | None, target: Path, report: OnProgress
+) -> dict[str, Any]:
+    """Bring a folder's files; the listing of them."""
+    model = clip_files.ModelFolder(f"{precision}:{source}" if precision else str(source))
+
+    def bring(name: str) -> str:
+        path = model.path / name
+        if not files.is_plain(path, model.path):
+            raise KadrError(f"{path}: missing, or no plain file.")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        size = path.stat().st_size
+        report(name, 0, size)
+        shutil.copy2(path, target / name)
+        report(name, size, size)
+        return files.digest(target / name)
+
+    return _listing(model.layout, target, bring, {"source": f"{RAW}{source}", "revision": None})
+
+
+def _listing(
+    layout: Layout, target: Path, bring: Callable[[str], str], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Bring all files of a layout, those that its graphs name too, and list them."""
+    names = dict.fromkeys((*layout.paths("image"), *layout.paths("text")))
+    listed: dict[str, Any] = {name: {"sha256": bring(name)} for name in names}
+    for model in (layout.image_model, layout.text_model):
+        graph = onnx_graph.read(target / model)
+        beside = [(Path(model).parent / name).as_posix() for name in sorted(graph.external)]
+        listed[model]["external"] = beside
+        listed |= {name: {"sha256": bring(name)} for name in beside}
+    for name, entry in listed.items():
+        entry["size"] = (target / name).stat().st_size
+    _forget_others(target, set(listed))
+    return {**about, "format": 1, "precision": layout.precision, "files": listed}
+
+
+def _forget_others(target: Path, kept: set[str]) -> None:
+    """What a stopped download of another version left; of precisions, one is kept."""
+    for path in sorted(target.rglob("*")):
+        if path.is_file() and path.relative_to(target).as_posix() not in kept:
+            path.unlink()
+
+
+def _made(staging: Path, listing: dict[str, Any], report: OnProgress) -> None:
+    """The bundle of what lies in a folder, tried on photos of noise."""
+    spec = f"clip:{listing['precision']}:{staging / INNER}"
+
+    def write() -> None:
+        text = json.dumps(listing, indent=1, sort_keys=True) + "\n"
+        files.save(staging / INNER / LISTING, text.encode())
+
+    write()
+    made = label_free.build(spec, spec, lambda done, all_: report("texts", done, all_))
+    dims: dict[Side, int] = {"image": made.image_encoder.dim, "text": made.text_encoder.dim}
+    listing["dims"] = dims
+    write()
+    bundle.save(made, staging)
+    rate = _measured(made)
+    files.save(staging / MEASURED, json.dumps({"photos_per_second": rate}).encode())
+
+
+def _measured(made: bundle.Matcher) -> float:
+    """Photos per second; the first ones, which start the model, aren't counted."""
+    from PIL import Image
+
+    encoder, dice = made.image_encoder, np.random.default_rng(0)
+    noise = dice.integers(0, 256, (encoder.size, encoder.size, 3), np.uint8)
+    photos = [encoder.prepare(Image.fromarray(noise))] * _TRIED
+    encoder.encode(photos[:1])
+    started = time.perf_counter()
+    encoder.encode(photos)
+    return round(_TRIED / max(time.perf_counter() - started, 1e-6), 1)
+
+
+def _rate(place: Path) -> float | None:
+    try:
+        rate = json.loads((place / MEASURED).read_text(encoding="utf-8"))["photos_per_second"]
+        return float(rate)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_current(source: _Source, there: Path) -> bool:
+    """Whether a bundle was made of a folder's files as they are now."""
+    if source.folder is None or not (there / bundle.MANIFEST).is_file():
+        return False
+    listing = clip_files.read_json(there / INNER / LISTING, clip_files.MOST_JSON)
+    model = clip_files.ModelFolder(str(source.folder))
+    return listing.get("source") == f"{RAW}{source.folder}" and all(
+        files.state(model.path / name) == files.state(there / INNER / name)
+        for name in listing.get("files", {})
+    )

@@ -1,0 +1,297 @@
+"""Model folders from anybody: a clear line each, in bounded memory and time."""
+
+import json
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto as T
+from onnx import helper
+from PIL import Image
+
+import clip_models
+from clip_models import DIM, SIDE, Shape
+from kadr.encoders import onnx_graph
+from kadr.encoders.clip_onnx import ClipImages, ClipTexts
+from kadr.errors import KadrError
+
+MEGABYTES = 600
+"""That a process may grow by over what it had."""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("kadr.encoders.onnx_session.MOST_MEMORY", 2**28)
+
+
+def encode(folder: Path) -> None:
+    images = ClipImages(folder)
+    images.encode([images.prepare(Image.new("RGB", (30, 20), (200, 10, 10)))])
+    ClipTexts(folder).encode(["a dog"])
+
+
+def graph(folder: Path) -> onnx.ModelProto:
+    return onnx.load(folder / "visual/model.onnx")
+
+
+def put(folder: Path, made: onnx.ModelProto) -> None:
+    clip_models.save(made, folder / "visual/model.onnx")
+
+
+def external(location: str) -> Callable[[Path], None]:
+    """Weights that lie elsewhere."""
+
+    def change(folder: Path) -> None:
+        made = graph(folder)
+        tensor = made.graph.initializer[0]
+        data = tensor.raw_data
+        tensor.ClearField("raw_data")
+        tensor.data_location = T.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        tensor.external_data.add(key="length", value=str(len(data)))
+        put(folder, made)
+        (folder.parent / "stolen.bin").write_bytes(data)
+
+    return change
+
+
+def linked(folder: Path) -> None:
+    external("weights.bin")(folder)
+    (folder / "visual/weights.bin").symlink_to(folder.parent / "stolen.bin")
+
+
+def linked_folder(folder: Path) -> None:
+    external("inner/stolen.bin")(folder)
+    (folder / "visual/inner").symlink_to(folder.parent)
+
+
+def hidden_in_attribute(folder: Path) -> None:
+    made = graph(folder)
+    tensor = T(dims=[4], data_type=T.FLOAT, data_location=T.EXTERNAL, name="t")
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    node = helper.make_node("Constant", [], ["secret"])
+    node.attribute.append(onnx.AttributeProto(name="value", type=4, t=tensor))
+    made.graph.node.append(node)
+    put(folder, made)
+
+
+def giant_tensor(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.initializer[0].dims[0] = 10**13
+    put(folder, made)
+
+
+def giant_result(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.initializer.append(helper.make_tensor("many", T.INT64, [1], [10**10]))
+    made.graph.node.append(helper.make_node("ConstantOfShape", ["many"], ["zeros"]))
+    made.graph.node.append(helper.make_node("ReduceSum", ["zeros"], ["nought"], keepdims=0))
+    made.graph.node[-3].output[0] = "before"
+    made.graph.node.append(helper.make_node("Add", ["before", "nought"], ["embedding"]))
+    put(folder, made)
+
+
+def loop(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.node.append(helper.make_node("Loop", ["", ""], ["x"]))
+    put(folder, made)
+
+
+def not_numbers(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.node[-1].output[0] = "before"
+    made.graph.node.append(helper.make_node("Log", ["negative"], ["nan"]))
+    made.graph.initializer.append(helper.make_tensor("negative", T.FLOAT, [1], [-1.0]))
+    made.graph.node.append(helper.make_node("Add", ["before", "nan"], ["embedding"]))
+    put(folder, made)
+
+
+def nothing_but_zeros(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.initializer[0].raw_data = bytes(len(made.graph.initializer[0].raw_data))
+    put(folder, made)
+
+
+def other_side(folder: Path) -> None:
+    clip_models.write(folder / "visual/preprocess_cfg.json", {"size": SIDE * 2})
+
+
+def no_vector(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.node[-1].output[0] = "before"
+    made.graph.initializer.append(helper.make_tensor("shape", T.INT64, [3], [1, 1, DIM]))
+    made.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["embedding"]))
+    del made.graph.output[:]
+    made.graph.output.append(helper.make_tensor_value_info("embedding", T.FLOAT, [1, 1, DIM]))
+    put(folder, made)
+
+
+def lying_shape(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.output[0].type.tensor_type.shape.dim[1].dim_value = DIM * 2
+    put(folder, made)
+
+
+def odd_input(folder: Path) -> None:
+    made = graph(folder)
+    made.graph.input.append(helper.make_tensor_value_info("password", T.FLOAT, [1]))
+    put(folder, made)
+
+
+def odd_text_input(folder: Path) -> None:
+    made = onnx.load(folder / "textual/model.onnx")
+    made.graph.input.append(helper.make_tensor_value_info("password", T.INT32, [1, 9]))
+    clip_models.save(made, folder / "textual/model.onnx")
+
+
+def deep(folder: Path) -> None:
+    (folder / "visual/preprocess_cfg.json").write_text("[" * 100_000 + "]" * 100_000)
+
+
+def huge_json(folder: Path) -> None:
+    with (folder / "config.json").open("wb") as file:
+        file.truncate(2**33)
+
+
+def huge_tokenizer(folder: Path) -> None:
+    with (folder / "textual/tokenizer.json").open("wb") as file:
+        file.truncate(2**33)
+
+
+def huge_model(folder: Path) -> None:
+    with (folder / "visual/model.onnx").open("wb") as file:
+        file.truncate(2**40)
+
+
+def pipe(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+
+
+def link(folder: Path) -> None:
+    (folder / "visual/model.onnx").rename(folder.parent / "elsewhere.onnx")
+    (folder / "visual/model.onnx").symlink_to(folder.parent / "elsewhere.onnx")
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    return change
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "weights above": (external("../../stolen.bin"), "outside the model's folder"),
+    "weights at the root": (external("/etc/passwd"), "outside the model's folder"),
+    "weights on a drive": (external("C:\\secret"), "outside the model's folder"),
+    "weights with a NUL": (external("a\0b"), "outside the model's folder"),
+    "weights missing": (external("gone.bin"), "no file beside it"),
+    "weights by a link": (linked, "no file beside it"),
+    "weights below a link": (linked_folder, "no file beside it"),
+    "weights of an attribute": (hidden_in_attribute, "outside the model's folder"),
+    "giant tensor": (giant_tensor, "a tensor of .* values holds"),
+    "giant result": (giant_result, "can't be (run|opened)"),
+    "loop": (loop, "holds a loop"),
+    "NaN": (not_numbers, "isn't finite"),
+    "zeros": (nothing_but_zeros, "without a direction"),
+    "photos of another size": (other_side, "takes photos of"),
+    "no vector": (no_vector, "gives no vector"),
+    "other vectors than said": (lying_shape, "gives|can't be"),
+    "unknown input": (odd_input, "input that isn't known, 'password'"),
+    "unknown input of texts": (odd_text_input, "input that isn't known, 'password'"),
+    "nested JSON": (deep, "nested too deeply"),
+    "JSON without end": (huge_json, "at most .* are sensible"),
+    "tokenizer without end": (huge_tokenizer, "at most .* are sensible"),
+    "model without end": (huge_model, "bytes are no ONNX model"),
+    "a pipe": (pipe, "neither Immich's layout|no plain file"),
+    "a link": (link, "a link, or no plain file"),
+    "no ONNX": (write("visual/model.onnx", "hello"), "not an ONNX model"),
+    "empty ONNX": (write("visual/model.onnx", ""), "no ONNX model"),
+    "no JSON": (write("config.json", "{"), "no JSON"),
+    "JSON of another kind": (write("config.json", "[]"), "no JSON object"),
+    "settings of another kind": (write("config.json", '{"text_cfg": 5}'), ""),
+    "no list": (write("files.json", '{"files": [1]}'), "not a list of downloaded files"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_one_line_and_little_memory(
+    tmp_path: Path, change: Callable[[Path], None], reason: str
+) -> None:
+    folder = clip_models.immich(tmp_path / "a" / "model", Shape())
+    change(folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if not reason:
+        encode(folder)
+        return
+    with pytest.raises(KadrError, match=reason) as caught:
+        encode(folder)
+    assert "\n" not in str(caught.value)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < MEGABYTES
+
+
+def test_a_file_that_was_cut_off_is_noticed(tmp_path: Path) -> None:
+    folder = clip_models.immich(tmp_path / "model")
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    entries = {n: {"size": (folder / n).stat().st_size, "sha256": "0" * 64} for n in names}
+    clip_models.write(folder / "files.json", {"files": entries})
+    ClipImages(folder)
+    data = (folder / "visual/model.onnx").read_bytes()
+    (folder / "visual/model.onnx").write_bytes(data[:-1])
+    with pytest.raises(KadrError, match=r"model.onnx: .* bytes, where .* were downloaded"):
+        ClipImages(folder)
+
+
+def test_weights_beside_the_model_are_read_and_counted(tmp_path: Path) -> None:
+    folder = clip_models.immich(tmp_path / "model")
+    plain = ClipImages(folder)
+    photo = plain.prepare(Image.new("RGB", (30, 20), (1, 200, 90)))
+    wanted = plain.encode([photo])
+    external("weights.bin")(folder)
+    (folder.parent / "stolen.bin").rename(folder / "visual/weights.bin")
+    beside = ClipImages(folder)
+    assert np.array_equal(beside.encode([photo]), wanted)
+    first = beside.name
+    data = bytearray((folder / "visual/weights.bin").read_bytes())
+    data[100] ^= 1
+    (folder / "visual/weights.bin").write_bytes(data)
+    assert ClipImages(folder).name != first
+
+
+def test_a_folder_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = clip_models.immich(tmp_path / "model")
+    name = ClipImages(folder).name
+    monkeypatch.setattr("kadr.photos.files.digest", lambda _: pytest.fail("hashed again"))
+    assert ClipImages(folder).name == name
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_model_or_none(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.onnx"
+    path.write_bytes(data)
+    try:
+        onnx_graph.read(path, path.parent)
+    except KadrError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255))
+def test_one_wrong_byte(tmp_path_factory: pytest.TempPathFactory, place: int, byte: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "bent.onnx"
+    data = bytearray(clip_models.image_tower(Shape(), "image").SerializeToString())
+    data[place % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        onnx_graph.read(path, path.parent)
+    except KadrError as error:
+        assert json.dumps(str(error)).count("\\n") == 0
