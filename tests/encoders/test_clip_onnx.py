@@ -1,6 +1,7 @@
 """Towers of both layouts give unit vectors, whatever inputs and outputs their graphs have."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import clip_models
 from clip_models import CONTEXT, DIM, SIDE, Shape
 from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.clip_onnx import ClipImages, ClipTexts
-from kadr.errors import KadrError
+from kadr.errors import KadrError, MissingExtraError
+from kadr.matcher import installed
 
 SHAPES = {
     "one at a time": Shape(),
@@ -104,6 +106,17 @@ def test_a_device_is_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     other = ClipImages(tmp_path / "model")
     with pytest.raises(KadrError, match=r"no device 'abacus' .* It has: auto, .*cpu"):
         other.encode([other.prepare(photos(1)[0])])
+
+
+def test_a_missing_extra_is_one_line_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clip_models.immich(tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingExtraError, match=r"needs tokenizers: pip install 'kadr\[hub\]'"):
+        load_text_encoder(f"clip:{folder}")
+    with pytest.raises(MissingExtraError, match=r"need tokenizers: pip install 'kadr\[hub\]'"):
+        installed.pull("siglip2-b16")
 
 
 def test_nllb_is_told_the_language(tmp_path: Path) -> None:

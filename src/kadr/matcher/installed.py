@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from kadr.encoders import HUB as HUB_EXTRA
 from kadr.encoders import clip_files, menu, onnx_graph, snapshot
 from kadr.encoders.clip_files import INNER, LISTING, Layout, Side
 from kadr.encoders.snapshot import Snapshot
-from kadr.errors import BundleError, KadrError
+from kadr.errors import BundleError, KadrError, MissingExtraError
 from kadr.matcher import bundle, label_free
 from kadr.photos import files
 from kadr.types import Precision
@@ -164,7 +165,9 @@ def pull(
 
     Raises:
         KadrError: no network, no such model, or one that can't be used. What came is kept.
+        MissingExtraError: `tokenizers` isn't installed; told before anything is downloaded.
     """
+    _check_extra()
     source = _source(spec)
     place = folder() / source.name
     report = on_progress or (lambda *_: None)
@@ -184,6 +187,15 @@ def pull(
             shutil.rmtree(place)
         staging.replace(place)
     return show(place.name)
+
+
+def _check_extra() -> None:
+    try:
+        import tokenizers  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"models of a hub need {error.name}: pip install {HUB_EXTRA}"
+        ) from error
 
 
 def _source(spec: str) -> _Source:
