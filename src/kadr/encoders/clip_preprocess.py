@@ -121,7 +121,7 @@ class Preprocessing:
             return np.asarray(image.resize((self.width, self.height), resampling))
         if self.resize != "none":
             if self.resize == "shortest":
-                image = _trim(image)
+                image = trim(image)
             image = image.resize(self._resized(*image.size), resampling)
         return np.asarray(self._cut(image))
 
@@ -155,7 +155,7 @@ class Preprocessing:
         return image.crop((left, top, left + self.width, top + self.height))
 
 
-def _trim(image: "Image.Image") -> "Image.Image":
+def trim(image: "Image.Image") -> "Image.Image":
     """The middle of a photo that is much longer than wide; any other as it is."""
     width, height = image.size
     longest = LONGEST * min(width, height)

@@ -8,14 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from kadr.errors import KadrError
 from kadr.types import Vectors
-
-LONGEST = 8
-"""A photo's long side, in short sides, that is looked at: resizing a 1x60,000 strip by its short
-side would take gigabytes, and the centre crop throws the ends away."""
 
 
 class Network:
@@ -102,13 +97,3 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(weights, dict) or not all(torch.is_tensor(t) for t in weights.values()):
         raise KadrError(f"{path}: holds no weights alone. Save model.state_dict() there.")
     return weights
-
-
-def trim(image: Image.Image) -> Image.Image:
-    """The middle of a photo that is much longer than wide; any other as it is."""
-    width, height = image.size
-    longest = LONGEST * min(width, height)
-    if max(width, height) <= longest:
-        return image
-    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((left, top, width - left, height - top))

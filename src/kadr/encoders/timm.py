@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kadr.encoders import hub
-from kadr.encoders.network import Network, trim
+from kadr.encoders.clip_preprocess import trim
+from kadr.encoders.network import Network
 from kadr.errors import KadrError
 from kadr.types import Vectors
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import functional
 
-from kadr.encoders.network import Network, read_weights, trim
+from kadr.encoders.clip_preprocess import trim
+from kadr.encoders.network import Network, read_weights
 from kadr.errors import KadrError
 from kadr.types import Vectors
 
