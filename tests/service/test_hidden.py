@@ -29,7 +29,8 @@ SEEDS = range(14)
 HIDDEN = {3}
 """Both libraries hide this one; the other one hides these too, between its neighbours."""
 READ: frozenset[Scope] = frozenset({"read"})
-MORE = {20: "photos/new/00a.png", 21: "photos/old/05b.png", 22: "photos/old/99.png"}
+MORE = {20: "photos/new/00a.png", 21: "photos/apart/05b.bmp", 22: "photos/old/99.gif"}
+"""Formats and a folder that no other photo has."""
 VARYING = {"date", "x-request-id"}
 """Headers that no two answers share."""
 
@@ -58,7 +59,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Seen, Seen]
 def library(home: Path, model: Path, photos: Mapping[int, str], hidden: Set[int]) -> Path:
     """A library of painted photos; children are in those that are to be hidden."""
     for seed, path in photos.items():
-        os.utime(paint(home / path, seed), (1e9 + seed, 1e9 + seed))
+        kind = Path(path).suffix[1:].upper()
+        os.utime(paint(home / path, seed, kind), (1e9 + seed, 1e9 + seed))
     at = home / "library.kadr"
     with Library.open(at, model=model) as opened:
         opened.index([home / "photos"])
