@@ -28,7 +28,7 @@ from kadr.data import dataset, labels
 from kadr.encoders import vectors
 from kadr.law import policy
 from kadr.library.ranking import CANDIDATES, LIKELIEST, standing_limit
-from kadr.library.search import AT_LEAST
+from kadr.library.search import AT_LEAST, PROBABLE
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.alignment import Joint
@@ -237,7 +237,7 @@ def told_nothing(
         likeliest = candidates.joint.vectors[np.argsort(-p, kind="stable")[:LIKELIEST]]
         standing = alignment.standing_out(likeliest, text, mini.alignment.thing_bank).max()
         least = standing_limit(len(gallery.raw), query)
-        flags.append(bool(standing < least or p.max() < AT_LEAST))
+        flags.append(bool((standing < least and p.max() < PROBABLE) or p.max() < AT_LEAST))
     return np.array(flags)
 
 

@@ -66,21 +66,29 @@ def test_what_stands_out_is_compared_with_what_else_an_image_might_show() -> Non
     assert found.shape == (7,)
     assert found.dtype == np.float32
     scores = fitted.thing_bank @ seen[3]
-    rivals = scores[fitted.thing_bank @ said < alignment.SAME]
+    named = fitted.thing_bank @ said
+    rivals = scores[named < named.mean() + alignment.SAME * named.std()]
     nearest = np.sort(rivals)[-alignment.RIVALS :].mean()
     np.testing.assert_allclose(found[3], (seen[3] @ said - nearest) / scores.std(), atol=1e-4)
 
 
 def test_a_thing_does_not_rival_its_own_name() -> None:
-    things = np.eye(8, dtype=np.float32)
-    image = np.array([[0.9, 0.3, 0.3, 0, 0, 0, 0, 0]], np.float32)
+    things = np.eye(40, dtype=np.float32)
+    image = np.zeros((1, 40), np.float32)
+    image[0, :3] = 0.9, 0.3, 0.3
     image /= np.linalg.norm(image)
     named = alignment.standing_out(image, things[0], things)
     other = alignment.standing_out(image, things[1], things)
     assert named[0] > 2 > other[0]
 
 
-@pytest.mark.parametrize("known", [0, alignment.RIVALS])
+def test_a_text_that_is_of_no_thing_stands_out() -> None:
+    things = np.eye(40, dtype=np.float32)
+    text = np.full(40, 1 / np.sqrt(40), np.float32)
+    assert np.isinf(alignment.standing_out(things[:2], text, things)).all()
+
+
+@pytest.mark.parametrize("known", [0, alignment.RIVALS - 1])
 def test_where_too_few_things_are_known_all_stand_out(known: int) -> None:
     things = np.eye(8, dtype=np.float32)[:known]
     image = np.eye(8, dtype=np.float32)[:2]

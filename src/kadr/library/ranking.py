@@ -22,11 +22,11 @@ from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
 similarity, then the next 250. So pages follow one order, however far one reads."""
-STANDING, PER_DECADE, MEASURED = -0.7, 0.85, (100, 8300)
+STANDING, PER_DECADE, MEASURED = -0.65, 1.0, (100, 8300)
 """Nothing matches where none of the best photos stands out by STANDING among a hundred photos, by
 PER_DECADE more among ten times as many; measured with so many photos, and taken as that beyond. It
 is so for 5 % of the words that something fits (docs/labbook.md)."""
-SENTENCE, LESS = 6, 0.4
+SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
+PROBABLE = 0.65
+"""A photo so probable is a match, whatever else it might show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,9 @@ class Searcher:
 
 
 def _matches(best: Ranked, at_least: float | None) -> bool:
-    stands_out = best.stands_out or at_least is not None
-    return best.hit.named or ((best.hit.probability or 0.0) >= _least(at_least) and stands_out)
+    probability = best.hit.probability or 0.0
+    stands_out = best.stands_out or at_least is not None or probability >= PROBABLE
+    return best.hit.named or (probability >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:

@@ -26,8 +26,11 @@ NEAREST = (10, 100)
 """Density is the mean similarity to this many nearest of the other side's bank."""
 RIVALS = 5
 """What else a photo might show: the names of things that are nearest to it."""
-SAME = 0.8
-"""Cosine of two texts from which they say the same."""
+SAME = 4.0
+"""A thing is what a text names itself if the text's cosine with it is so many standard deviations
+above that with all things."""
+NAMED = 0.38
+"""A text with no thing of such a cosine isn't of things: "people", "a woman"."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,12 @@ def standing_out(images: Vectors, text: Vectors, things: Vectors) -> Vectors:
     Args:
         images: [n, dim], unit length, as the others.
         text: [dim].
-        things: [things, dim]; fewer than `RIVALS` of them say nothing: all stand out infinitely.
+        things: [things, dim]. With fewer than `RIVALS` of them, or a text that isn't of things, all
+            stand out infinitely.
     """
-    others = things @ text < SAME if len(things) else np.empty(0, np.bool_)
-    if np.count_nonzero(others) < RIVALS:
+    named = things @ text if len(things) else np.zeros(1, np.float32)
+    others = named < named.mean() + SAME * named.std()
+    if len(things) < RIVALS or np.count_nonzero(others) < RIVALS or named.max() < NAMED:
         return np.full(len(images), np.inf, np.float32)
     scores = images @ things.T
     rivals = scores[:, others]
