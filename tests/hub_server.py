@@ -29,6 +29,8 @@ class Hub:
     change: Callable[[str, bytes], bytes] = lambda _, data: data
     """What becomes of a file on its way."""
     listing: Callable[[dict[str, Any]], Any] = lambda listed: listed
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every answer."""
     asked: list[str] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
 
@@ -91,6 +93,8 @@ def serve(files: dict[str, bytes]) -> Iterator[Hub]:  # noqa: C901 - a class in 
             self.send_header("Content-Length", str(len(body)))
             if part:
                 self.send_header("Content-Range", part)
+            for header, value in hub.headers.items():
+                self.send_header(header, value)
             self.end_headers()
             if name and hub.cut_after is not None and hub.cuts > 0 and len(body) > hub.cut_after:
                 hub.cuts -= 1

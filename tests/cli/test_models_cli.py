@@ -148,7 +148,8 @@ def test_a_raw_folder_is_made_a_model_of_once(tmp_path: Path) -> None:
     assert (made / "manifest.json").stat().st_mtime_ns == stamp
     assert not list(made.rglob("*_quantized*"))
     kadr("models", "pull", f"folder:{raw}", "--precision", "int8")
-    assert list(made.rglob("*_quantized*"))
+    assert not list(made.rglob("*_quantized*"))
+    assert list(made.with_name("raw-model-int8").rglob("*_quantized*"))
 
 
 def test_a_pull_that_was_stopped_goes_on(tmp_path: Path, hub: Hub) -> None:

@@ -180,3 +180,41 @@ def test_paths_that_lead_out_are_left_out(hub: Hub) -> None:
     names = ["../a", "/etc/passwd", "a/../../b", "a\\b", "a\0b", "fine.json"]
     hub.listing = lambda listed: listed | {"siblings": [{"rfilename": n, "size": 1} for n in names]}
     assert set(snapshot.find(REPOSITORY).files) == {"fine.json"}
+
+
+def test_a_hub_that_begins_anew_each_time_is_left(hub: Hub, tmp_path: Path) -> None:
+    hub.ranges = False
+    hub.cut_after, hub.cuts = 5000, 1000
+    with pytest.raises(KadrError, match=r"run it again|too early"):
+        bring(tmp_path)
+    assert len(hub.asked) < 20
+
+
+def test_nothing_is_unpacked(hub: Hub, tmp_path: Path) -> None:
+    """A few bytes can be gigabytes."""
+    hub.headers = {"Content-Encoding": "gzip"}
+    with pytest.raises(KadrError, match="encoded \\(gzip\\)"):
+        snapshot.find(REPOSITORY)
+
+
+@pytest.mark.parametrize("digest", [[], "\ud800" * 64, "a" * 63, 5])
+def test_a_digest_that_is_none_is_refused(hub: Hub, digest: object) -> None:
+    def listing(listed: dict[str, Any]) -> Any:
+        for one in listed["siblings"]:
+            one["blobId"] = digest
+            one.pop("lfs", None)
+        return listed
+
+    hub.listing = listing
+    with pytest.raises(KadrError, match="list of files"):
+        snapshot.find(REPOSITORY)
+
+
+@pytest.mark.parametrize("token", ["тест", "a\nb"])
+def test_a_token_that_is_none_is_not_told(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(KadrError, match="HF_TOKEN") as caught:
+        snapshot.find(REPOSITORY)
+    assert token not in str(caught.value)

@@ -190,6 +190,20 @@ def test_what_the_machine_hides_is_held_back_changed_too(library: Library) -> No
     assert names_hidden(library) == set()
 
 
+def test_a_photo_of_which_a_layer_failed_hides_its_copies(library: Library) -> None:
+    """It waits for a person, however improbable a child is by the layers that did speak."""
+    original, _ = number(library, "original")
+    failed = Assessment((), None, None, ("scene",), 0.1, "v")
+    library.store.keep_assessments({original: failed})
+    copies.CopyFinder(library.store).keep([original])
+    lenient = replace(LAW, review=0.9, hide=0.95)
+    everything = library.store.matching(_EVERYTHING).tolist()
+    kept = hidden(library.store, lenient, everything)
+    assert len(kept) == 1 + len(CHANGES)
+    library.store.keep_assessments({original: replace(failed, failed=())})
+    assert hidden(library.store, lenient, everything) == set()
+
+
 def test_plain_pictures_are_no_copies_of_each_other(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()

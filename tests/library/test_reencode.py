@@ -185,6 +185,35 @@ class TestSwitch:
         sound(library)
         fresh(library, photos, corner_matcher())
 
+    def test_without_a_model_it_goes_on_with_the_one_that_was_begun(
+        self, library: Path, models: tuple[Path, Path]
+    ) -> None:
+        def stop(_photos: int, _skipped: int, _total: int) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            switch(library, models[1], callbacks=IndexCallbacks(progress=stop))
+        with Library.open(library) as opened:
+            left = COUNT - opened.store.vector_sets()[CORNERS]
+            assert 0 < left < COUNT
+            assert opened.index(reencode=True).reencoded == left
+            assert opened.encoder == CORNERS
+        with Library.open(library) as opened:
+            assert opened.search("red").hits
+            assert opened.index(reencode=True).reencoded == 0
+
+    def test_it_is_refused_where_most_photos_would_be_lost(
+        self, library: Path, photos: Path
+    ) -> None:
+        away = photos.with_name("away")
+        away.mkdir()
+        for path in sorted(photos.iterdir())[: COUNT // 2 + 1]:
+            path.rename(away / path.name)
+        with pytest.raises(LibraryError, match=f"{COUNT // 2 + 1} of its photos can't be read"):
+            switch(library, corner_matcher())
+        with Library.open(library) as opened:
+            assert opened.encoder == COLOURS
+
     def test_what_an_unfinished_one_left_can_be_forgotten(self, library: Path) -> None:
         def stop(batch: int) -> None:
             if batch == 1:
@@ -213,7 +242,7 @@ class TestSwitch:
     def test_without_any_photo_it_stays(self, library: Path, photos: Path) -> None:
         photos.rename(photos.with_name("unplugged"))
         with Library.open(library, model=corner_matcher()) as opened:
-            with pytest.raises(LibraryError, match="none of its photos can be read"):
+            with pytest.raises(LibraryError, match="of its photos can't be read"):
                 opened.index(reencode=True)
             assert opened.encoder == COLOURS
         photos.with_name("unplugged").rename(photos)

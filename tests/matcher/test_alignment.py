@@ -160,3 +160,21 @@ def test_canonical_directions_make_both_sides_white_and_meet_in_pairs() -> None:
     np.testing.assert_allclose(left.T @ covariances[2] @ right, np.diag(correlations), atol=1e-5)
     assert (np.diff(correlations) <= 0).all()
     assert ((correlations > 0) & (correlations <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_map", np.zeros((3, 3), np.float32)),
+        ("thing_bank", np.zeros((9, 2), np.float32)),
+        ("thing_bank", np.float32(1)),
+        ("text_bank", np.zeros((0, 4), np.float32)),
+        ("correlations", np.zeros(2, np.float32)),
+        ("image_mean", np.full(8, np.nan, np.float32)),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(name: str, value: Vectors) -> None:
+    images, texts = planted(60, 1)
+    arrays = alignment.fit(images, texts).arrays() | {name: value}
+    with pytest.raises((ValueError, TypeError)):
+        alignment.restore(arrays)

@@ -2,7 +2,7 @@
 
 The file may come from anybody. It is walked as protobuf, field by field, and no weight is read:
 tensors in other files must lie in the model's own folder, what a tensor claims to hold must be
-there, and there are no loops, so that a run ends. Field numbers are those of onnx.proto3.
+there, and there are no loops or functions, so that a run ends. Field numbers are onnx.proto3's.
 """
 
 import mmap
@@ -21,9 +21,10 @@ DEEPEST = 8
 MOST_BYTES = 2**31
 """Protobuf allows no larger message; weights beyond that lie in files of their own."""
 
-_MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTION = 7, 20, 25
+_MODEL_GRAPH = 7
+_MODEL_OTHER = (20, 25)
+"""Training graphs, and functions."""
 _GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_SPARSE, _GRAPH_OUTPUT = 1, 5, 15, 12
-_FUNCTION_NODE = 7
 _NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_DIMS, _TENSOR_EXTERNAL = 1, 13
@@ -106,10 +107,8 @@ class _Walk:
             if number == _MODEL_GRAPH:
                 graphs += 1
                 self._walk_graph(span, 0)
-            elif number == _MODEL_FUNCTION:
-                self._nodes(span, _FUNCTION_NODE, 0)
-            elif number == _MODEL_TRAINING:
-                raise ValueError("it holds a training graph")
+            elif number in _MODEL_OTHER:  # functions can call one another without end
+                raise ValueError("it holds functions, or a training graph")
         if graphs != 1:
             raise ValueError("no graph")
         return self._graph
@@ -124,11 +123,11 @@ class _Walk:
                 raise ValueError("it holds sparse tensors")
             elif number == _GRAPH_OUTPUT and depth == 0:
                 self._output(inner)
-        self._nodes(span, _GRAPH_NODE, depth)
+        self._nodes(span, depth)
 
-    def _nodes(self, span: _Span, wanted: int, depth: int) -> None:
+    def _nodes(self, span: _Span, depth: int) -> None:
         for number, node in self._messages(span):
-            if number != wanted:
+            if number != _GRAPH_NODE:
                 continue
             for part, inner in self._messages(node):
                 if part == _NODE_OPERATOR and self._data[slice(*inner)] in _ENDLESS:

@@ -118,16 +118,17 @@ def _fetch(
     url = f"{_endpoint()}/{snapshot.repository}/resolve/{snapshot.revision}/{quote(path)}"
     failures = 0
     with partial.open("ab") as file:
+        furthest = file.tell()  # a hub that begins anew each time may never end
         while file.tell() < size or size == 0:
-            before = file.tell()
             try:
                 _append(client, url, file, (snapshot.repository, path, size), report)
             except httpx.TransportError:
-                failures = 0 if file.tell() > before else failures + 1
+                failures = 0 if file.tell() > furthest else failures + 1
                 if failures >= TRIES:
                     raise
             else:
-                failures = 0 if file.tell() > before else failures + 1
+                failures = 0 if file.tell() > furthest else failures + 1
+            furthest = max(furthest, file.tell())
             if size == 0:
                 break
             if failures >= TRIES:
@@ -162,8 +163,12 @@ def _continues(answer: "httpx.Response", start: int) -> bool:
 
 def _bounded(answer: "httpx.Response", most: int, what: str) -> Iterator[bytes]:
     """An answer's bytes, of which there may be so many."""
-    left = most
-    for block in answer.iter_bytes():  # larger blocks would be lost where the connection breaks
+    left, encoding = most, answer.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":  # a few bytes of it can be gigabytes
+        raise KadrError(
+            f"{what}: the hub sends it encoded ({encoding[:40]}), which nobody asked for."
+        )
+    for block in answer.iter_raw():  # larger blocks would be lost where the connection breaks
         left -= len(block)
         if left < 0:
             raise KadrError(f"{what} is longer than the hub said. Try it again, or another mirror.")
@@ -210,7 +215,11 @@ def _remote(one: Mapping[str, Any]) -> RemoteFile:
     size = large.get("size", one.get("size"))
     if not isinstance(size, int) or not 0 <= size <= MOST_BYTES:
         raise ValueError("a file without a size")
-    return RemoteFile(size, large.get("sha256"), one.get("blobId") if not large else None)
+    sha256, sha1 = large.get("sha256"), one.get("blobId") if not large else None
+    for digest, length in ((sha256, 64), (sha1, 40)):
+        if digest is not None and not re.fullmatch(f"[0-9a-f]{{{length}}}", digest):
+            raise ValueError("a digest that is none")
+    return RemoteFile(size, sha256, sha1)
 
 
 def _is_inner(path: str) -> bool:
@@ -235,8 +244,8 @@ def _endpoint() -> str:
 
 def _token() -> str | None:
     """What `hf auth login` left, or HF_TOKEN."""
-    if named := os.environ.get("HF_TOKEN"):
-        return named.strip() or None
+    if named := os.environ.get("HF_TOKEN", "").strip():
+        return _checked_token(named)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     home = Path(os.environ.get("HF_HOME") or Path(cache, "huggingface"))
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
@@ -244,7 +253,14 @@ def _token() -> str | None:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
-    return token if token.isprintable() and token else None
+    return _checked_token(token) if token else None
+
+
+def _checked_token(token: str) -> str:
+    """A token that a header can hold; else the HTTP client's error would tell it."""
+    if not (token.isascii() and token.isprintable()):
+        raise KadrError("HF_TOKEN, or the hub's token file, holds what is no token. Set it anew.")
+    return token
 
 
 def _check(answer: "httpx.Response", repository: str) -> None:

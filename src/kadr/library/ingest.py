@@ -149,7 +149,8 @@ def adopt(store: Store, matcher: Matcher, model: str) -> None:
     if encoder not in {None, matcher.image_encoder.name}:
         raise LibraryError(
             f"{store.path} holds vectors of {encoder}, this matcher makes those of "
-            f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
+            f"{matcher.image_encoder.name}. Encode its photos again: kadr index --model MODEL "
+            "--reencode"
         )
     fit(store, matcher, encoder=matcher.image_encoder.name, model=model)
 

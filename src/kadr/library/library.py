@@ -30,7 +30,7 @@ from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, reader
 from kadr.photos.reader import Reader
-from kadr.stores import Store, Totals, open_store
+from kadr.stores import SWITCHING, Store, Totals, open_store
 from kadr.types import (
     Answer,
     Assessment,
@@ -193,6 +193,8 @@ class Library:
             reread: read again what all files say of themselves; nothing is encoded for it.
             reencode: encode all photos again where they were encoded by another encoder. Searches
                 use the vectors that are there until all photos that can be read have new ones.
+                Without a model it goes on with what was stopped; with the one in force it forgets
+                that.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
@@ -212,6 +214,8 @@ class Library:
         with self._store.writing(on_wait):
             self._log_policy()
             self._follow()
+            if reencode and self._model is None and (pending := self._store.meta(SWITCHING)):
+                self._loaded = self._load(Path(pending))
             given = replace(callbacks or ingest.IndexCallbacks(), read=self._read)
             again = self._adopt(given, reencode=reencode)
             for folder in chosen if folders else ():
@@ -227,7 +231,10 @@ class Library:
         from kadr.library import reencode as again
 
         model = self._model
-        noted = str(model.resolve()) if isinstance(model, Path) else self._store.meta("model")
+        left = self._store.meta(SWITCHING) if reencode and model is None else None
+        noted = (
+            str(model.resolve()) if isinstance(model, Path) else left or self._store.meta("model")
+        )
         keep = scene.load().encoder if audit.is_kept(self._store, self._policy) else None
         if reencode and self.encoder not in {None, self.matcher.image_encoder.name}:
             return again.switch(self._store, self.matcher, noted or "", callbacks, keep)
@@ -566,6 +573,8 @@ class Library:
             self._log_policy()
         if self._searcher is None or not self._fits(self._space):
             self._follow()
+            if self.matcher:  # it may be switched once more while the model is loaded
+                self._follow()
             check_encoder(self._store, self.matcher)
             self._fit()
             self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)

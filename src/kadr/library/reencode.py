@@ -19,7 +19,7 @@ from kadr.errors import LibraryError
 from kadr.library.ingest import Cost, IndexCallbacks
 from kadr.matcher.bundle import Matcher
 from kadr.photos.reader import Reader
-from kadr.stores import Store, Stored
+from kadr.stores import SWITCHING, Store, Stored
 from kadr.types import Pixels
 
 QUEUE = 3 * BATCH
@@ -55,11 +55,14 @@ def switch(
     """
     encoder, alignment = matcher.image_encoder, matcher.alignment
     forget_sets(store, {encoder.name, keep})
+    store.note(**{SWITCHING: model if model != store.meta("model") else None})
     encoded = encode_lacking(store, encoder, store.lacking(encoder.name), callbacks)
-    if not store.vector_sets().get(encoder.name) and store.totals().photos:
+    unread, read = len(store.lacking(encoder.name)), store.vector_sets().get(encoder.name, 0)
+    if unread > read:
         raise LibraryError(
-            f"{store.path}: none of its photos can be read, as where a disk is unplugged. Its "
-            "vectors were kept. Plug the disk in, and run it again."
+            f"{store.path}: {unread:,} of its photos can't be read, as where a disk is unplugged, "
+            "and could no longer be found. It stays as it is. Plug the disk in and run it again, "
+            "or forget what is gone: kadr index --prune"
         )
     waiting = store.switch_encoder(
         encoder.name,
@@ -68,11 +71,13 @@ def switch(
         space=alignment.digest(),
         keep=store.meta("encoder") == keep,
     )
+    store.note(**{SWITCHING: None})
     return Reencoded(encoded, waiting)
 
 
 def forget_sets(store: Store, but: set[str | None]) -> None:
     """Forget vector sets, such as those of a switch that wasn't finished, but those of some."""
+    store.note(**{SWITCHING: None})
     for name in store.vector_sets().keys() - but:
         store.drop_vectors(name)
 

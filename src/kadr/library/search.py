@@ -216,7 +216,8 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
     if encoder not in {None, matcher.image_encoder.name}:
         raise LibraryError(
             f"{store.path} holds vectors of {encoder}, this matcher needs "
-            f"{matcher.image_encoder.name}. Encode its photos again: kadr index --reencode"
+            f"{matcher.image_encoder.name}. Leave --model out, or encode its photos again: kadr "
+            "index --model MODEL --reencode"
         )
 
 

@@ -133,9 +133,27 @@ def standing_out(images: Vectors, text: Vectors, things: Vectors) -> Vectors:
 
 
 def restore(arrays: Mapping[str, Vectors]) -> Alignment:
-    """The alignment whose `arrays` these are."""
-    return Alignment(
-        **{one.name: arrays[one.name] for one in fields(Alignment) if one.name in arrays}
+    """The alignment whose `arrays` these are.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are no alignment's.
+    """
+    names = [one.name for one in fields(Alignment) if one.name in arrays]
+    found = Alignment(**{name: arrays[name] for name in names})
+    if not _fits(found) or not all(np.isfinite(arrays[name]).all() for name in names):
+        raise ValueError("a joint space whose arrays don't fit each other")
+    return found
+
+
+def _fits(space: Alignment) -> bool:
+    dim = space.image_map.shape[-1]
+    rows = [space.image_map, space.text_map, space.image_bank, space.text_bank]
+    rows += [space.thing_bank] if space.thing_bank.size else []
+    return (
+        all(one.ndim == 2 and one.shape[1] == dim and len(one) for one in rows)
+        and space.correlations.shape == (dim,)
+        and space.image_mean.shape == (len(space.image_map),)
+        and space.text_mean.shape == (len(space.text_map),)
     )
 
 

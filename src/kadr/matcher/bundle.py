@@ -34,7 +34,7 @@ WEIGHTS = "weights.npz"
 
 _BROKEN = (
     *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, MemoryError),
 )
 """What reading a damaged or forged bundle raises."""
 
@@ -148,7 +148,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{folder}: no matcher here. Make one with kadr train.") from None
+        raise BundleError(
+            f"{folder}: no matcher here. kadr models lists those by name, kadr train makes one."
+        ) from None
     except RecursionError:
         raise BundleError(f"{path}: nested too deeply for a manifest. Train it again.") from None
     except (OSError, ValueError) as error:

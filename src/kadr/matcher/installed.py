@@ -141,7 +141,11 @@ def remove(name: str) -> Path:
     """
     place = folder() / _source(name).name
     with _locked(place):
-        there = [path for path in (place, _staging(place)) if path.is_dir()]
+        there = [
+            path
+            for path, ours in ((place, _is_ours(place)), (_staging(place), True))
+            if path.is_dir() and ours
+        ]
         if not there:
             raise KadrError(f"{name} isn't installed, so there is nothing to remove.")
         for path in there:
@@ -169,7 +173,8 @@ def pull(
     """
     _check_extra()
     source = _source(spec)
-    place = folder() / source.name
+    place = folder() / (f"{source.name}-{precision}" if precision else source.name)
+    _check_place(source, place)
     report = on_progress or (lambda *_: None)
     place.parent.mkdir(parents=True, exist_ok=True)
     with _locked(place):
@@ -183,10 +188,47 @@ def pull(
                 return show(place.name)
             listing = _downloaded(found, layout, staging / INNER, report)
         _made(staging, listing, report)
-        if place.exists():
-            shutil.rmtree(place)
-        staging.replace(place)
+        _put(staging, place)
     return show(place.name)
+
+
+def _check_place(source: _Source, place: Path) -> None:
+    """Refuse to replace what isn't this model, or the very files that it is made of.
+
+    Raises:
+        KadrError: it would be.
+    """
+    known = menu.entry(place.name) is not None or place.name == bundle.MINI.name
+    if source.folder is not None and known:
+        raise KadrError(f"{place.name} is what kadr calls another model. Rename {source.folder}.")
+    if source.folder is not None and (
+        source.folder.is_relative_to(place) or place.is_relative_to(source.folder)
+    ):
+        raise KadrError(f"{source.folder} lies among the installed models. Name one elsewhere.")
+    if not place.exists():
+        return
+    wanted = f"{RAW}{source.folder}" if source.folder else f"{HUB}{source.repository}"
+    there = show(place.name).source if _is_ours(place) else "something else"
+    if there != wanted:
+        raise KadrError(
+            f"{place} holds {there}. Remove it (kadr models remove {place.name}), or rename the "
+            "folder that you name."
+        )
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a folder is an installed model."""
+    return all((place / name).is_file() for name in (bundle.MANIFEST, INNER / LISTING))
+
+
+def _put(staging: Path, place: Path) -> None:
+    """Move a model to its place; one that is there stays until then."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.replace(old)
+    staging.replace(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_extra() -> None:
@@ -358,7 +400,7 @@ def _rate(place: Path) -> float | None:
     try:
         rate = json.loads((place / MEASURED).read_text(encoding="utf-8"))["photos_per_second"]
         return float(rate)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -5,6 +5,7 @@ with photos of anything (its null distributions), each in standard deviations. S
 encoder mean what those of another do, and one logistic regression of three figures serves all.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -81,7 +82,8 @@ class NullScores:
         if not len(photos):
             return replace(self, photos=None)
         cosines = captions @ photos.T
-        deviation = float(cosines.std(axis=1).mean())
+        # Photos that are all alike say nothing of chance; how captions differ about them does.
+        deviation = max(float(cosines.std(axis=1).mean()), float(cosines.std()) / 2, TINY)
         return replace(self, photos=Photos(photos, float(cosines.mean()), deviation))
 
     def probability(self, images: Embeddings, texts: Embeddings) -> Floats:
@@ -117,6 +119,8 @@ def restore(arrays: Mapping[str, NDArray[Any]]) -> NullScores:
         KeyError, ValueError: the arrays are another relevance's.
     """
     mean, deviation = arrays["closeness"].tolist()
+    if not (math.isfinite(mean) and 0 < deviation < math.inf):
+        raise ValueError("a closeness that is none")
     return NullScores(float(mean), float(deviation))
 
 

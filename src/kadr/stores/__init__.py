@@ -25,6 +25,8 @@ MEMORY = Path(":memory:")
 
 PARTS = 7
 """Perceptual hashes of a photo's parts, the first of the whole."""
+SWITCHING = "switching"
+"""Key of the note that names the model of a switch that isn't finished."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
@@ -156,8 +158,8 @@ class Store(Protocol):
         """What is noted under a key, such as `encoder`, `model` or `space`."""
         ...
 
-    def note(self, **values: str) -> None:
-        """Note values in place of older ones."""
+    def note(self, **values: str | None) -> None:
+        """Note values in place of older ones; None: nothing any more."""
         ...
 
     # Folders and files.

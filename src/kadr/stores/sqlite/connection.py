@@ -145,11 +145,14 @@ class Connection:
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
-    def note(self, **values: str) -> None:
-        """Note what the vectors were made with."""
+    def note(self, **values: str | None) -> None:
+        """Note values in place of older ones; None: nothing any more."""
         with self.transaction() as run:
             for key, value in values.items():
-                put_note(run, key, value)
+                if value is None:
+                    run("DELETE FROM meta WHERE key = ?", (key,))
+                else:
+                    put_note(run, key, value)
 
     def changes(self) -> tuple[int, int]:
         """Differs when the library was changed since: by another connection, or by this one."""

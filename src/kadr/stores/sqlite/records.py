@@ -54,20 +54,25 @@ class RecordTables(Connection):
         return [number for (number,) in rows]
 
     def suspected(self, least: float) -> list[int]:
-        """Photos that a person hides, or whose assessment is at least so probable."""
+        """Photos that a person hides, or whose assessment is at least so probable, or failed."""
         rows = self.read(
-            "SELECT photo FROM assessments WHERE probability >= ? UNION SELECT p.id"
-            " FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict = 'hide'",
+            "SELECT photo FROM assessments WHERE probability >= ? OR failed != '[]'"
+            " UNION SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest"
+            " WHERE r.verdict = 'hide'",
             (least,),
         )
         return [number for (number,) in rows]
 
     def keep_copies(self, copies: Iterable[tuple[int, int]]) -> None:
-        """Put on record of photos whose copies they are: pairs of a copy and of a photo."""
+        """Put on record of photos whose copies they are: pairs of a copy and of a photo.
+
+        What isn't assessed, or by layers of which one failed, isn't shown, and so is no copy of it.
+        """
         with self.transaction() as run:
             for copy, photo in copies:
                 run(
-                    "INSERT OR REPLACE INTO copies SELECT ?, p.digest, coalesce(a.probability, 1)"
+                    "INSERT OR REPLACE INTO copies SELECT ?, p.digest,"
+                    " CASE WHEN a.failed = '[]' AND a.version != '' THEN a.probability ELSE 1 END"
                     " FROM photos p LEFT JOIN assessments a ON a.photo = p.id WHERE p.id = ?",
                     (copy, photo),
                 )
