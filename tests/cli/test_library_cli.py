@@ -354,7 +354,8 @@ def test_interrupted_indexing_goes_on(kadr: Shell) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "kadr: stopped. What was encoded is kept; run it again to go on.\n"
+    # Stopped within an import, Python itself may warn of a file that it leaves open.
+    assert err.endswith("kadr: stopped. What was encoded is kept; run it again to go on.\n")
     kept = len(listed(library))
     assert 0 < kept < 200
     found = json.loads(kadr("index", "--json").stdout)

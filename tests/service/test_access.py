@@ -746,7 +746,7 @@ def test_a_model_that_fails_is_told_without_a_traceback(
         raise Fail("[ONNXRuntimeError] : 1 : FAIL : /secret/path")
 
     with TestClient(create_app(service)) as client:
-        matcher = client.app.state.resources._matcher  # type: ignore[attr-defined]
+        matcher = client.app.state.resources._matchers._matcher  # type: ignore[attr-defined]
         monkeypatch.setattr(type(matcher.text_encoder), "encode", fail)
         answer = client.get(f"{API}/search", params={"q": "a green boat"})
         assert answer.status_code == 503

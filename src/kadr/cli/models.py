@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from kadr.cli.console import hint, print_json, progress, say
 from kadr.cli.options import JsonFlag
-from kadr.types import Precision
 
 if TYPE_CHECKING:
     from kadr.encoders.menu import Entry
     from kadr.matcher.installed import Installed
+
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+"""As `kadr.types.Precision`, which --help has no time to import."""
 
 app = typer.Typer(
     help="Get stronger models than mini, and see which there are.\n\n"

@@ -22,10 +22,11 @@ from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
 similarity, then the next 250. So pages follow one order, however far one reads."""
-STANDING, PER_DECADE, MEASURED = -0.65, 1.0, (100, 8300)
+STANDING, PER_DECADE, SIZES = -0.65, 1.0, (10, 8300)
 """Nothing matches where none of the best photos stands out by STANDING among a hundred photos, by
-PER_DECADE more among ten times as many; measured with so many photos, and taken as that beyond. It
-is so for 5 % of the words that something fits (docs/labbook.md)."""
+PER_DECADE more among ten times as many; libraries of fewer or more than SIZES are taken as of
+those. It is so for 5 % of the words that something fits, measured from a hundred photos on
+(docs/labbook.md)."""
 SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
 LIKELIEST = 10
@@ -218,8 +219,7 @@ def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.
 
 def standing_limit(photos: int, text: str) -> float:
     """How far the best of so many photos must stand out to be a match for a text."""
-    fewest, most = MEASURED
-    decades = math.log10(min(max(photos, fewest), most) / fewest)
+    decades = math.log10(min(max(photos, SIZES[0]), SIZES[1]) / 100)
     return STANDING + PER_DECADE * decades - LESS * (len(text.split()) >= SENTENCE)
 
 
