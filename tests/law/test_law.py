@@ -355,7 +355,7 @@ def test_nobody_can_tell_what_is_hidden(
         others.insert(data.draw(st.integers(0, len(others))), shot)
     picture = paint(folder / "mine.png", 3)
     with (
-        patch.multiple(ranking, CANDIDATES=7, LOOK=3, MEASURED=(2, 8000)),
+        patch.multiple(ranking, CANDIDATES=7, LOOK=3, SIZES=(2, 8000)),
         holding(scorer, folder, base) as one,
         holding(scorer, folder, others) as other,
     ):
