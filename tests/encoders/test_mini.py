@@ -17,6 +17,7 @@ from kadr.data.drawn.dice import Dice
 from kadr.data.drawn.picture import draw
 from kadr.data.drawn.scene import compose
 from kadr.encoders import LocatingImageEncoder, mini
+from kadr.encoders.language import language
 from kadr.matcher import bundle as matcher
 from kadr.photos.images import decode
 from kadr.types import Vectors
@@ -259,7 +260,7 @@ def test_the_bundle_is_small() -> None:
     ],
 )
 def test_language(text: str, expected: str) -> None:
-    assert mini.language(text) == expected
+    assert language(text) == expected
 
 
 def test_russian_pieces_survive_endings_and_yo() -> None:

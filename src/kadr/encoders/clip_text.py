@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.encoders.clip_files import MOST_TOKENIZER, ModelFolder
+from kadr.encoders.language import language
 from kadr.errors import KadrError
 
 Clean: TypeAlias = Callable[[str], str]
@@ -20,6 +21,7 @@ LONGEST_TEXT = 10_000
 """Characters of a text that are looked at: a tokenizer's time grows faster than the text."""
 _FIXED = {"siglip": 64, "siglip2": 64, "clip": 77}
 """Context lengths of kinds of models whose files leave it to the library."""
+_FLORES = {"en": "eng_Latn", "ru": "rus_Cyrl"}
 _LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 """A code of FLORES-200, which NLLB's tokens begin with."""
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -75,14 +77,12 @@ class Tokenizer:
         self._tokenizer.enable_truncation(self.context)
 
     def _language_ids(self) -> dict[str, int]:
-        codes = {"eng_Latn", "rus_Cyrl"}
-        ids = {code: self._tokenizer.token_to_id(code) for code in codes}
+        ids = {code: self._tokenizer.token_to_id(code) for code in _FLORES.values()}
         return {code: number for code, number in ids.items() if number is not None}
 
     def _tell_language(self, row: NDArray[np.int64], text: str) -> None:
         """Put the text's language where the tokenizer has put one, or before all else."""
-        code = "rus_Cyrl" if _is_russian(text) else "eng_Latn"
-        number = self._languages.get(code)
+        number = self._languages.get(_FLORES[language(text)])
         if number is None:
             return
         if not _LANGUAGE.fullmatch(self._tokenizer.id_to_token(int(row[0])) or ""):
@@ -160,8 +160,3 @@ def _is_nllb(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     text = config.get("text_cfg")
     named = text.get("hf_model_name") if isinstance(text, Mapping) else None
     return "nllb" in f"{own.get('tokenizer_class')} {named}".lower()
-
-
-def _is_russian(text: str) -> bool:
-    letters = [letter for letter in text if letter.isalpha()]
-    return 2 * len(re.findall("[а-яёА-ЯЁ]", text)) > len(letters)

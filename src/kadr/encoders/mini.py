@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.encoders.e5 import LONGEST, MultilingualE5Small
+from kadr.encoders.language import language
 from kadr.photos import files
 from kadr.types import Floats, Vectors
 
@@ -165,12 +166,6 @@ class Language:
         places, weights = weigh(self.terms(text), self.keys, self.rarity)
         words = self.neutral if not len(places) else (weights @ self.table[places]) * self.scale
         return np.asarray(self.bias + sentence @ self.sentence_map + words, dtype=np.float32)
-
-
-def language(text: str) -> str:
-    """`ru` where most letters are Cyrillic, else `en`, which serves every other language too."""
-    cyrillic = len(re.findall("[а-яёА-ЯЁ]", text))
-    return "ru" if 2 * cyrillic > sum(map(str.isalpha, text)) else "en"
 
 
 def english_terms(text: str) -> list[str]:

@@ -573,8 +573,8 @@ class Library:
             self._log_policy()
         if self._searcher is None or not self._fits(self._space):
             self._follow()
-            if self.matcher:  # it may be switched once more while the model is loaded
-                self._follow()
+            _ = self.matcher  # takes seconds to load, in which it may be switched once more
+            self._follow()
             check_encoder(self._store, self.matcher)
             self._fit()
             self._searcher = Searcher(self.matcher, self._store, self._policy, self.refuses)

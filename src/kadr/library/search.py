@@ -64,11 +64,14 @@ class Searcher:
     ) -> None:
         """`refuses_picture` says whether the policy refuses a picture as a query."""
         self._refuses_picture = refuses_picture
-        self._matcher = matcher
         self._store = store
         self._policy = policy
         self._ranker = Ranker(matcher, store)
         self._visible: tuple[tuple[int, int], Visible] | None = None
+
+    @property
+    def _matcher(self) -> Matcher:
+        return self._ranker.matcher
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
@@ -136,8 +139,7 @@ class Searcher:
         changes = self._store.changes()
         if self._visible is None or self._visible[0] != changes:
             visible = verdict.visible(self._store, self._policy)
-            self._matcher = self._matcher.among(lambda: self._sample(visible))
-            self._ranker.matcher = self._matcher
+            self._ranker.matcher = self._matcher.among(lambda: self._sample(visible))
             self._visible = changes, visible
         return self._visible[1]
 

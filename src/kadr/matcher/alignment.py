@@ -123,7 +123,7 @@ def standing_out(images: Vectors, text: Vectors, things: Vectors) -> Vectors:
     """
     named = things @ text if len(things) else np.zeros(1, np.float32)
     others = named < named.mean() + SAME * named.std()
-    if len(things) < RIVALS or np.count_nonzero(others) < RIVALS or named.max() < NAMED:
+    if np.count_nonzero(others) < RIVALS or named.max() < NAMED:
         return np.full(len(images), np.inf, np.float32)
     scores = images @ things.T
     rivals = scores[:, others]
