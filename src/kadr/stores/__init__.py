@@ -16,12 +16,18 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.errors import LibraryError
 from kadr.stores.chain import Entry
 from kadr.types import Assessment, Filters, PhotoFacts, Request, Ruling, Skipped, Vectors
 
-ENGINES = {"sqlite": "kadr.stores.sqlite:SqliteStore"}
-MEMORY = Path(":memory:")
-"""The path of a library that lives as long as its process."""
+ENGINES = {
+    "": "kadr.stores.sqlite:SqliteStore",
+    "postgresql": "kadr.stores.postgres:PostgresStore",
+    "postgres": "kadr.stores.postgres:PostgresStore",
+}
+"""Engines by the scheme of a library's spec; a spec without one is the path of a file."""
+MEMORY = ":memory:"
+"""The spec of a library that lives as long as its process."""
 
 PARTS = 7
 """Perceptual hashes of a photo's parts, the first of the whole."""
@@ -94,16 +100,38 @@ class Totals:
     bytes: int
 
 
-@dataclass(frozen=True)
-class Scan:
-    """All vectors of the joint space, rounded to a byte a figure.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What must be on record of a photo for it to be shown.
 
-    `photos` int64 [n]; row i stands for `vectors[i]` int8 [n, dim] times `scales[i]` float32 [n].
+    A person allowed it; or nobody ruled on it, its assessment is up to date, whole and less
+    probable than `below` (with `faces`: also of faces), and it is a copy of no photo that a person
+    hides or, unruled, is as probable as `below`. A disputed photo isn't shown.
+    """
+
+    below: float
+    faces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Photos that were encoded, pass the filters and may be shown; `shown` None: all may."""
+
+    filters: Filters = field(default_factory=Filters)
+    shown: Shown | None = None
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Photos int64 [n] by their cosine float32 [n], the greatest first, equal ones by number.
+
+    Cosines are right to about 0.005: they choose candidates. `approximate`: an index may have left
+    out some that belong here.
     """
 
     photos: NDArray[np.int64]
-    scales: Vectors
-    vectors: NDArray[np.int8]
+    cosines: Vectors
+    approximate: bool = False
 
 
 def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
@@ -120,8 +148,13 @@ class Store(Protocol):
     """
 
     @property
-    def path(self) -> Path:
-        """The library's file."""
+    def name(self) -> str:
+        """The library's spec without a password, as messages name it."""
+        ...
+
+    @property
+    def file(self) -> Path | None:
+        """The library's file; None where it lives elsewhere."""
         ...
 
     @property
@@ -135,8 +168,14 @@ class Store(Protocol):
 
     # Turns and moments.
 
-    def writing(self, on_wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
-        """Be the only process that indexes; `on_wait` is called once where another one is."""
+    def writing(
+        self, on_wait: Callable[[], None] | None = None, folders: Sequence[Path] = ()
+    ) -> AbstractContextManager[None]:
+        """Be the only process that indexes; `on_wait` is called once where another one is.
+
+        With `folders`, which are indexed, an engine may let others index that hold none of these
+        and lie in none.
+        """
         ...
 
     def reading(self) -> AbstractContextManager[None]:
@@ -285,6 +324,32 @@ class Store(Protocol):
         """
         ...
 
+    def count(self, selection: Selection) -> int:
+        """How many photos are selected. Some may lie nowhere any more."""
+        ...
+
+    def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
+        """At most so many of the selected photos, evenly spaced by number: int64 [n]."""
+        ...
+
+    def nearest(self, vector: Vectors, selection: Selection, first: int, count: int) -> Nearest:
+        """Places `first` to `first + count` of the selected photos by their cosine with a vector.
+
+        While the library doesn't change, equal calls give equal answers, and no photo is in two
+        places. Some photos may lie nowhere any more.
+
+        Args:
+            vector: a unit vector float32 [dim] of the joint space.
+            selection: the photos that are looked at.
+            first: the place that is wanted first, from 0.
+            count: how many places are wanted.
+        """
+        ...
+
+    def cosines(self, vector: Vectors, photos: NDArray[np.int64]) -> Nearest:
+        """Those of these photos that were encoded, by their cosine with a unit vector."""
+        ...
+
     def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
         """Photos with texts in their files, and these; some of those without the word are left out.
 
@@ -361,16 +426,8 @@ class Store(Protocol):
         """
         ...
 
-    def blocks(self) -> Iterator[Scan]:
-        """The scan, some hundred photos at a time; each block may reuse the last one's memory."""
-        ...
-
-    def scan(self) -> Scan:
-        """The rounded vectors of all photos; some may be of photos that are gone."""
-        ...
-
     def rescan(self, joint: Callable[[Vectors], Vectors], **notes: str) -> None:
-        """Write the scan anew for another joint space, and the notes that go with it.
+        """Write what `nearest` reads anew for another joint space, and the notes that go with it.
 
         `joint` maps encoder vectors into it.
         """
@@ -439,15 +496,8 @@ class Store(Protocol):
         """
         ...
 
-    def shown(
-        self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
-    ) -> list[int]:
-        """Photos, of these or all, that the records allow to be shown.
-
-        Those that a person allowed; and those that nobody ruled on, whose assessment is up to date,
-        whole and less probable than `below` (with `faces`: also of faces), and that are copies of
-        no photo that a person hides or, unruled, is as probable as `below`.
-        """
+    def shown(self, shown: Shown, photos: Sequence[int]) -> list[int]:
+        """Those of these photos that the records allow to be shown."""
         ...
 
     def ruling(self, digest: str) -> Ruling | None:
@@ -501,11 +551,39 @@ class Store(Protocol):
         ...
 
 
-def open_store(path: Path, *, create: bool = False) -> Store:
+def open_store(spec: str | Path, *, create: bool = False) -> Store:
     """Open a library, or make it.
 
+    Args:
+        spec: the path of a file, MEMORY, or the URL of a server's database.
+        create: make the library where there is none.
+
     Raises:
-        LibraryError: there is none and `create` is false, or the file is something else.
+        LibraryError: there is none and `create` is false, it is something else, or the server can't
+            be reached.
     """
-    module, _, name = ENGINES["sqlite"].partition(":")
-    return cast(Store, getattr(import_module(module), name)(path, create=create))
+    return cast(Store, _engine(str(spec))(str(spec), create=create))
+
+
+def exists(spec: str | Path) -> bool:
+    """Whether there is a library, as far as can be told without opening a file.
+
+    Raises:
+        LibraryError: the server can't be reached.
+    """
+    return bool(_engine(str(spec)).exists(str(spec)))
+
+
+def beside(spec: str | Path) -> Path:
+    """The path that a library's secrets are named after: its file, or one in the user's folder."""
+    return cast(Path, _engine(str(spec)).beside(str(spec)))
+
+
+def _engine(spec: str) -> Any:
+    scheme = spec.partition("://")[0] if "://" in spec else ""
+    if scheme not in ENGINES:
+        raise LibraryError(
+            f"{scheme}:// isn't known. A library is a file, or postgresql://USER@HOST/DATABASE."
+        )
+    module, _, name = ENGINES[scheme].partition(":")
+    return getattr(import_module(module), name)
