@@ -25,6 +25,10 @@ class ReadOnlyError(LibraryError):
     """A library was to be changed that may only be read."""
 
 
+class LibraryUnavailableError(LibraryError):
+    """A library's server can't be reached at the moment."""
+
+
 class MissingExtraError(KadrError):
     """An optional dependency isn't installed; the message holds the pip command."""
 

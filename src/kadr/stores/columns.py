@@ -1,0 +1,80 @@
+"""How an engine's columns hold what isn't theirs: paths, hashes, texts, assessments."""
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kadr.types import Assessment, PhotoFacts
+
+
+def path_of(raw: bytes) -> Path:
+    """A path from its bytes."""
+    return Path(os.fsdecode(raw))
+
+
+def below(folder: Path) -> tuple[bytes, bytes]:
+    """All paths below a folder are >= the first and < the second."""
+    start = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
+    return start, start[:-1] + bytes([start[-1] + 1])
+
+
+def folded(text: str | None) -> str | None:
+    """In one case and one Unicode form; SQLite's lower() knows ASCII alone."""
+    return text and unicodedata.normalize("NFC", text.casefold())
+
+
+def signed(number: int) -> int:
+    """A hash of 64 bits as the whole number that a column takes."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def unsigned(number: int | None) -> int:
+    """The hash of such a number; 0 where there is none."""
+    return (number or 0) % (1 << 64)
+
+
+def texts_to_json(facts: PhotoFacts | None) -> str | None:
+    """Texts as a list in JSON, which ends with null where words lack; None where it is empty."""
+    if facts is None or (not facts.texts and facts.texts_complete):
+        return None
+    return json.dumps([*facts.texts, *([] if facts.texts_complete else [None])])
+
+
+def texts_from_json(column: str | None) -> tuple[tuple[str, ...], bool]:
+    """Such texts, and whether they are complete."""
+    said = json.loads(column) if column else []
+    return tuple(text for text in said if text is not None), None not in said
+
+
+def assessment_columns(assessment: Assessment) -> tuple[str | float | None, ...]:
+    """Words, scene, faces, failed, probability and version; lists are JSON."""
+    faces = assessment.faces
+    return (
+        json.dumps(assessment.words),
+        assessment.scene,
+        None if faces is None else json.dumps(faces),
+        json.dumps(assessment.failed),
+        assessment.probability,
+        assessment.version,
+    )
+
+
+def readable_assessments(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, Assessment]]:
+    """Assessments with what stands before them, without those that damage made unreadable."""
+    for key, words, scene, faces, failed, probability, version in rows:
+        with suppress(ValueError, TypeError):
+            yield (
+                key,
+                Assessment(
+                    tuple(json.loads(words)),
+                    scene,
+                    None if faces is None else tuple(json.loads(faces)),
+                    tuple(json.loads(failed)),
+                    probability,
+                    version,
+                ),
+            )

@@ -1,0 +1,13 @@
+"""A library as a PostgreSQL database, or one schema of it, with pgvector.
+
+Several processes on several machines read and write it at once. The server keeps what it has
+acknowledged; what is written together is written in one transaction.
+"""
+
+from kadr.stores.postgres.files import FileTables
+from kadr.stores.postgres.photos import PhotoTables
+from kadr.stores.postgres.preferences import PreferenceTables
+
+
+class PostgresStore(FileTables, PhotoTables, PreferenceTables):
+    """One library on a server, opened. Not for several threads at once."""

@@ -1,0 +1,279 @@
+"""The joint space: vectors of half precision, compared one by one where few are, else by HNSW.
+
+Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical
+navigable small world graphs", 2018; pgvector goes on searching where a filter takes much away.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr.errors import LibraryError
+from kadr.stores import Nearest, Selection
+from kadr.stores.postgres.filters import selected
+from kadr.stores.postgres.statements import put_note
+from kadr.stores.postgres.vectors import VectorTables
+from kadr.types import Vectors
+
+EXACT = 20_000
+"""A selection of no more photos is compared one by one: quicker than the graph, and exact."""
+GRAPH = 500
+"""Places that the graph gives; those beyond are looked up one by one. Also its `ef_search`."""
+SCANNED = 400_000
+"""Photos that the graph may look at before the rest is compared one by one."""
+_LARGEST = 4000
+"""Dimensions of half precision that pgvector indexes."""
+
+
+class JointTables(VectorTables):
+    """The table of the joint space."""
+
+    def nearest(self, vector: Vectors, selection: Selection, first: int, count: int) -> Nearest:
+        """Places `first` to `first + count` of the selected photos by their cosine."""
+        with self.reading():
+            table, indexed = self._joint()
+            if table is None or count <= 0:
+                return _nearest([])
+            query, few = _literal(vector), EXACT if indexed else None
+            if not self._is_larger(selection, few):
+                return _nearest(self._exact(table, query, selection, first, count))
+            found = self._by_graph(table, query, selection)
+            rows = found[first : first + count]
+            if len(rows) < count:
+                known = [photo for photo, _ in found]
+                beyond = max(0, first - len(found))
+                rows += self._exact(table, query, selection, beyond, count - len(rows), but=known)
+            return _nearest(rows, approximate=True)
+
+    def cosines(self, vector: Vectors, photos: NDArray[np.int64]) -> Nearest:
+        """Those of these photos that were encoded, by their cosine with a unit vector."""
+        with self.reading():
+            table, _ = self._joint()
+            if table is None or not len(photos):
+                return _nearest([])
+            return _nearest(
+                self.read(
+                    f"SELECT photo, -(vector <#> %s::halfvec) FROM {table} WHERE photo = ANY(%s)"
+                    " AND EXISTS (SELECT 1 FROM photos p WHERE p.id = photo AND p.encoded)"
+                    " ORDER BY 2 DESC, 1",
+                    (_literal(vector), photos.tolist()),
+                )
+            )
+
+    def _joint(self) -> tuple[str | None, bool]:
+        """The table, None before there is one, and whether its graph can be used."""
+        number, indexed = self.read(
+            "SELECT joint, EXISTS (SELECT 1 FROM pg_index WHERE indisvalid AND indexrelid ="
+            " to_regclass('joint_graph_' || joint)) FROM kadr"
+        )[0]
+        return (None if number is None else f"joint_{number}"), bool(indexed)
+
+    def _is_larger(self, selection: Selection, few: int | None) -> bool:
+        if few is None:
+            return False
+        where, values = selected(selection)
+        statement = f"SELECT count(*) FROM (SELECT 1 FROM photos p WHERE {where} LIMIT %s) s"
+        return int(self.read(statement, (*values, few + 1))[0][0]) > few
+
+    def _exact(
+        self,
+        table: str,
+        query: str,
+        selection: Selection,
+        first: int,
+        count: int,
+        *,
+        but: Sequence[int] = (),
+    ) -> list[tuple[int, float]]:
+        where, values = selected(selection)
+        without = "WHERE NOT photo = ANY(%s)" if but else ""
+        return self.read(
+            f"WITH s AS MATERIALIZED (SELECT p.id FROM photos p WHERE {where})"
+            f" SELECT photo, -(vector <#> %s::halfvec) FROM {table} JOIN s ON s.id = photo"
+            f" {without} ORDER BY 2 DESC, 1 LIMIT %s OFFSET %s",
+            (*values, query, *([list(but)] if but else []), count, first),
+        )
+
+    def _by_graph(self, table: str, query: str, selection: Selection) -> list[tuple[int, float]]:
+        """The first places by the graph: always as many, so that pages fit together."""
+        self.run(
+            "SELECT set_config('hnsw.ef_search', %s, true),"
+            " set_config('hnsw.iterative_scan', 'strict_order', true),"
+            " set_config('hnsw.max_scan_tuples', %s, true),"
+            " set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)",
+            (str(GRAPH), str(SCANNED)),
+        )
+        where, values = selected(selection, fence="OFFSET 0")
+        rows = self.read(
+            f"SELECT photo, -(vector <#> %s::halfvec) FROM {table} j WHERE EXISTS (SELECT 1 FROM"
+            f" photos p WHERE p.id = j.photo AND {where} OFFSET 0)"
+            " ORDER BY vector <#> %s::halfvec LIMIT %s",
+            (query, *values, query, GRAPH),
+        )
+        self.run(
+            "SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true)"
+        )
+        return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+    # Writing it.
+
+    def rescan(self, joint: Callable[[Vectors], Vectors], **notes: str) -> None:
+        """Write the joint space anew, and the notes that go with it.
+
+        Others may search and write meanwhile, but for the last moment.
+        """
+        self._adopt(self._table(), joint, notes)
+
+    def _adopt(
+        self,
+        source: str | None,
+        joint: Callable[[Vectors], Vectors],
+        notes: dict[str, str],
+        change: Callable[[], Any] = lambda: None,
+    ) -> Any:
+        """Make a joint space of a table of vectors, then take it into use; what `change` gives."""
+        table = self._prepared(source, joint) if source and not self._within else None
+        with self.durable():
+            result = change()
+            table = self._completed(table, self._table(), joint)
+            self._replace_joint(table)
+            for key, value in sorted(notes.items()):
+                put_note(self.run, key, value)
+        return result
+
+    def _prepared(self, source: str, joint: Callable[[Vectors], Vectors]) -> str | None:
+        """A table of what is there by now, which nobody reads yet, with its graph."""
+        with self.transaction():
+            table = self._fill(None, self._rows_of(source), joint)
+            if table is not None:
+                self.run("INSERT INTO unused_tables VALUES (%s)", (table,))
+                self._index(table)
+        return table
+
+    def _completed(
+        self, table: str | None, source: str | None, joint: Callable[[Vectors], Vectors]
+    ) -> str | None:
+        """The same once nobody else writes: without what went, with what came meanwhile."""
+        if source is None:
+            return table
+        if table is None:
+            table = self._fill(None, self._rows_of(source), joint)
+        else:
+            self.run(f"DELETE FROM {table} WHERE photo NOT IN (SELECT photo FROM {source})")
+            came = [
+                number
+                for (number,) in self.read(
+                    f"SELECT photo FROM {source} WHERE photo NOT IN (SELECT photo FROM {table})"
+                )
+            ]
+            if came:
+                rows = dict(
+                    self.read(f"SELECT photo, vector FROM {source} WHERE photo = ANY(%s)", (came,))
+                )
+                matrix = np.stack([np.frombuffer(rows[number], np.float32) for number in came])
+                self._put_joint(table, came, joint(matrix))
+        if table is not None:
+            self._index(table)
+        return table
+
+    def _fill(
+        self,
+        table: str | None,
+        pages: Iterator[tuple[NDArray[np.int64], Vectors]],
+        joint: Callable[[Vectors], Vectors],
+    ) -> str | None:
+        for numbers, vectors in pages:
+            rows = joint(vectors)
+            table = table or self._make_joint(rows.shape[1])
+            self._put_joint(table, numbers.tolist(), rows)
+        return table
+
+    def _make_joint(self, dim: int) -> str:
+        (number,) = self.read("SELECT nextval('table_numbers')")[0]
+        columns = f"photo bigint PRIMARY KEY, vector halfvec({dim}) NOT NULL"
+        self.run(f"CREATE TABLE joint_{number} ({columns})")
+        self.run(f"ALTER TABLE joint_{number} ALTER vector SET STORAGE PLAIN")
+        return f"joint_{number}"
+
+    def _put_joint(self, table: str, numbers: Sequence[int], vectors: Vectors) -> None:
+        half = np.asarray(vectors).astype(">f2")
+        head = struct.pack(">hh", half.shape[1], 0)
+        self.put(table, "vector", numbers, [head + row.tobytes() for row in half])
+
+    def _replace_joint(self, table: str | None) -> None:
+        """Name another table the joint space; who reads an earlier instant still needs the old."""
+        self.run(
+            "INSERT INTO unused_tables SELECT 'joint_' || joint FROM kadr WHERE joint IS NOT NULL"
+        )
+        self.run("DELETE FROM unused_tables WHERE name = %s", (table,))
+        self.run("UPDATE kadr SET joint = %s", (table and int(table.rpartition("_")[2]),))
+
+    def _append_joint(self, rows: Sequence[tuple[int, Vectors]]) -> None:
+        """Add photos to the joint space, which begins with them where there is none."""
+        if not rows:
+            return
+        vectors = np.stack([vector for _, vector in rows])
+        (number,) = self.read("SELECT joint FROM kadr")[0]
+        if number is None:
+            self._first_of("joint", vectors.shape[1])
+            (number,) = self.read("SELECT joint FROM kadr")[0]
+        self._put_joint(f"joint_{number}", [photo for photo, _ in rows], vectors)
+
+    def _first_of(self, column: str, dim: int = 0) -> None:
+        """Make the library's first table of vectors; of two writers one, the other waits for it."""
+        (number,) = self.read(f"SELECT {column} FROM kadr FOR UPDATE")[0]
+        if number is None:
+            made = self._make_joint(dim) if column == "joint" else f"_{self._make_table()}"
+            self.run(f"UPDATE kadr SET {column} = %s", (int(made.rpartition("_")[2]),))
+
+    def _index_where_large(self, highest: int) -> None:
+        """Make the graph once there may be more photos than are compared one by one."""
+        if highest <= EXACT:
+            return
+        table, indexed = self._joint()
+        if table is not None and not indexed:
+            with self.transaction(alone=True):
+                self._index(table)
+
+    def _index(self, table: str) -> None:
+        """Make the graph of a table that holds more photos than are compared one by one."""
+        rows, bytes_, dim = self.read(
+            f"SELECT count(*), pg_total_relation_size('{table}'), max(vector_dims(vector))"
+            f" FROM {table}"
+        )[0]
+        name = table.replace("joint_", "joint_graph_")
+        if rows <= EXACT or dim > _LARGEST or self.read("SELECT to_regclass(%s)", (name,))[0][0]:
+            return
+        # A container may lack the shared memory that several workers need.
+        for workers in (2, 0):
+            with suppress(*([LibraryError] if workers else [])), self._savepoint():
+                self._be_patient(min(max((bytes_ + 400 * rows) >> 20, 64), 2048), workers)
+                self.run(f"CREATE INDEX {name} ON {table} USING hnsw (vector halfvec_ip_ops)")
+                break
+
+    def _be_patient(self, megabytes: int, workers: int) -> None:
+        """Until the transaction ends, let the server take its time, and memory for the graph."""
+        self._base.bound = None
+        self.run(
+            "SELECT set_config('statement_timeout', '0', true),"
+            " set_config('maintenance_work_mem', %s, true),"
+            " set_config('max_parallel_maintenance_workers', %s, true)",
+            (f"{megabytes}MB", str(workers)),
+        )
+
+
+def _literal(vector: Vectors) -> str:
+    """A vector as pgvector reads it."""
+    if not np.isfinite(vector).all():
+        raise LibraryError("A query's vector isn't finite. Name another model, or report it.")
+    return "[" + ",".join(f"{figure:.6g}" for figure in vector.tolist()) + "]"
+
+
+def _nearest(rows: Sequence[tuple[int, float]], *, approximate: bool = False) -> Nearest:
+    photos = np.array([photo for photo, _ in rows], np.int64)
+    cosines = np.array([cosine for _, cosine in rows], np.float32)
+    return Nearest(photos, cosines, approximate)

@@ -1,0 +1,246 @@
+"""Photos: which there are, which of them are selected, and what the library says of itself."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr.errors import LibraryError
+from kadr.stores import Selection, Stored, Totals
+from kadr.stores.columns import below, path_of, texts_from_json, unsigned
+from kadr.stores.ids import IdCipher
+from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
+from kadr.stores.postgres.records import RecordTables
+from kadr.stores.postgres.statements import IDS
+from kadr.stores.postgres.texts import from_text
+from kadr.stores.postgres.vector_sets import VectorSets
+from kadr.types import Filters, PhotoFacts
+
+_MEMORY = 100
+"""Selections whose size or sample is remembered."""
+
+
+class PhotoTables(VectorSets, RecordTables):
+    """The table `photos`, and where its photos lie."""
+
+    def present(
+        self, photos: Sequence[int], folder: Path | None = None
+    ) -> dict[int, tuple[Path, ...]]:
+        """Paths of those photos that lie somewhere, or below a folder, by their names."""
+        places: dict[int, list[Path]] = {}
+        low, high = below(folder) if folder else (b"", b"\xff")
+        rows = self.read(
+            "SELECT photo, path FROM files WHERE photo = ANY(%s) AND NOT missing ORDER BY path",
+            (list(photos),),
+        )
+        for number, path in rows:
+            if low <= path < high:
+                places.setdefault(number, []).append(path_of(path))
+        return {number: tuple(paths) for number, paths in places.items()}
+
+    def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
+        """The photos of these numbers and paths."""
+        rows = self.read(
+            "SELECT id, digest, hash, texts, kind, width, height, taken, camera, latitude,"
+            " longitude FROM photos WHERE encoded AND id = ANY(%s)",
+            (list(paths),),
+        )
+        photos = {}
+        for number, digest, mark, said, kind, width, height, taken, camera, *place in rows:
+            texts, complete = texts_from_json(said)
+            facts = PhotoFacts(
+                from_text(kind) or "", width, height, from_text(taken), from_text(camera),
+                place[0], place[1], texts, complete,
+            )  # fmt: skip
+            photos[number] = Stored(number, digest.hex(), facts, unsigned(mark), paths[number])
+        return photos
+
+    def number(self, digest: str) -> int | None:
+        """The photo of a hex digest that was encoded."""
+        return next(iter(self.numbers([bytes.fromhex(digest)])), None)
+
+    def numbers(self, digests: Iterable[bytes]) -> list[int]:
+        """The photos of these digests that were encoded."""
+        wanted = list(digests)
+        known = dict(
+            self.read("SELECT digest, id FROM photos WHERE digest = ANY(%s) AND encoded", (wanted,))
+        )
+        return [known[digest] for digest in wanted if digest in known]
+
+    def public_id(self, number: int) -> int:
+        """The id by which a photo is named outside: it says nothing, and stays the same."""
+        return self._ids.encrypt(number)
+
+    def by_public_id(self, id_: int) -> int:
+        """The number of such an id, whether there is a photo of it or not."""
+        return self._ids.decrypt(id_)
+
+    @cached_property
+    def _ids(self) -> IdCipher:
+        secret = bytes.fromhex(self.meta(IDS) or "")
+        if len(secret) < 16:  # without it, ids would tell what they must not
+            raise LibraryError(
+                f"{self.name}: its secret of ids is gone. Index into a new database."
+            )
+        return IdCipher(secret)
+
+    def hashes(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Numbers int64 [n] and perceptual hashes uint64 [n] of all photos that lie somewhere."""
+        ((numbers, hashes),) = self.read(
+            "SELECT string_agg(int8send(id), '' ORDER BY id),"
+            " string_agg(int8send(hash), '' ORDER BY id) FROM photos"
+            " WHERE encoded AND hash IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM files WHERE photo = id AND NOT missing)"
+        )
+        return _numbers(numbers), _numbers(hashes).view(np.uint64)
+
+    def matching(self, filters: Filters, *, newest: bool = False) -> NDArray[np.int64]:
+        """Numbers of the photos that pass the filters: int64 [n], sorted, or the newest first.
+
+        Some may lie nowhere any more.
+        """
+        where, values = conditions(filters)
+        if newest:
+            return self._newest(where, values)
+        ((numbers,),) = self.read(
+            f"SELECT string_agg(int8send(p.id), '' ORDER BY p.id) FROM photos p WHERE {where}",
+            values,
+        )
+        return _numbers(numbers)
+
+    def _newest(self, where: str, values: Sequence[Any]) -> NDArray[np.int64]:
+        """The same in the order of time: a file's is local to this process, not to the server."""
+        rows = self.read(
+            "SELECT p.taken, CASE WHEN p.taken IS NULL THEN"
+            f" {MODIFIED} END, p.id FROM photos p WHERE {where} ORDER BY 1, 3",
+            values,
+        )
+        order = sorted(
+            (
+                (local(changed) if taken is None else taken, number)
+                for taken, changed, number in rows
+            ),
+            reverse=True,
+        )
+        return np.fromiter((number for _, number in order), np.int64, len(order))
+
+    def count(self, selection: Selection) -> int:
+        """How many photos are selected."""
+        return int(self._remembered(("count", selection, 0), lambda: self._count(selection)))
+
+    def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
+        """At most so many of the selected photos, evenly spaced by number: int64 [n]."""
+        key = "sample", selection, count
+        found: NDArray[np.int64] = self._remembered(key, lambda: self._sample(selection, count))
+        return found
+
+    def _count(self, selection: Selection) -> int:
+        where, values = selected(selection)
+        return int(self.read(f"SELECT count(*) FROM photos p WHERE {where}", values)[0][0])
+
+    def _sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
+        total = self.count(selection)
+        places = (np.arange(min(count, total)) * total // max(min(count, total), 1)).tolist()
+        where, values = selected(selection)
+        ((numbers,),) = self.read(
+            "SELECT string_agg(int8send(id), '' ORDER BY id) FROM (SELECT p.id,"
+            f" row_number() OVER (ORDER BY p.id) - 1 AS place FROM photos p WHERE {where}) s"
+            " WHERE place = ANY(%s)",
+            (*values, places),
+        )
+        return _numbers(numbers)
+
+    def _remembered(self, key: tuple[str, Selection, int], make: Callable[[], Any]) -> Any:
+        """What was made of the library as it is now, or made anew."""
+        now = self.changes()
+        if now != self._remembered_of:
+            self._remembered_of, self._memory = now, {}
+        if key not in self._memory:
+            if len(self._memory) >= _MEMORY:
+                self._memory.pop(next(iter(self._memory)))
+            self._memory[key] = make()
+        return self._memory[key]
+
+    _remembered_of: tuple[int, int] = (-1, -1)
+    _memory: dict[tuple[str, Selection, int], Any]
+
+    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Photos with texts in their files, and these; some without the word are left out."""
+        statement = "SELECT id, texts FROM photos WHERE texts IS NOT NULL AND encoded"
+        if word.isascii() and word.isalnum():  # other letters are escaped there, in their case
+            rows = self.read(f"{statement} AND texts ILIKE %s ORDER BY id", (f"%{word}%",))
+        else:
+            rows = self.read(f"{statement} ORDER BY id")
+        return [(number, texts_from_json(texts)[0]) for number, texts in rows]
+
+    def choices(self) -> list[tuple[int, str, str | None, str | None]]:
+        """Number, kind, camera and date of every photo that was encoded."""
+        rows = self.read("SELECT id, kind, camera, taken FROM photos WHERE encoded ORDER BY id")
+        return [(number, from_text(kind) or "", from_text(camera), taken)
+                for number, kind, camera, taken in rows]  # fmt: skip
+
+    def totals(self) -> Totals:
+        """How much there is."""
+        ((files, distinct, missing, problems, bytes_),) = self.read(
+            "SELECT count(*) FILTER (WHERE encoded AND NOT missing),"
+            " count(DISTINCT photo) FILTER (WHERE encoded AND NOT missing),"
+            " count(*) FILTER (WHERE missing),"
+            " count(*) FILTER (WHERE NOT missing"
+            "  AND (f.problem IS NOT NULL OR p.problem IS NOT NULL)),"
+            " (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c WHERE c.relkind = 'r'"
+            "  AND c.relnamespace = current_schema()::regnamespace)"
+            " FROM files f LEFT JOIN photos p ON p.id = f.photo"
+        )
+        return Totals(distinct, files, files - distinct, missing, problems, int(bytes_))
+
+    def check(self) -> list[str]:
+        """Rows that contradict others. Whether its pages are whole the server tells itself."""
+        with self.reading():
+            return self._contradictions() + self._damages()
+
+    def _contradictions(self) -> list[str]:
+        table, (joint, _) = self._table(), self._joint()
+        none = "(SELECT NULL::bigint AS photo WHERE false)"
+        encoded = "photos p WHERE encoded AND"
+        questions = {
+            "{} files belong to no photo": "files WHERE photo IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM photos WHERE id = photo)",
+            "{} photos that were encoded have no vector":
+                f"{encoded} NOT EXISTS (SELECT 1 FROM {table or none} v WHERE v.photo = p.id)",
+            "{} vectors belong to no photo": f"{table or none} v WHERE NOT EXISTS"
+            " (SELECT 1 FROM photos p WHERE p.id = v.photo AND encoded)",
+            "{} photos are not in the joint space, so no search finds them":
+                f"{encoded} NOT EXISTS (SELECT 1 FROM {joint or none} v WHERE v.photo = p.id)",
+        }  # fmt: skip
+        for encoder, one in self._set_tables().items():
+            questions[f"{{}} vectors of {encoder} belong to no photo"] = (
+                f"{one} v WHERE NOT EXISTS (SELECT 1 FROM photos p WHERE p.id = v.photo)"
+            )
+        counts = {
+            words: self.read(f"SELECT count(*) FROM {what}")[0][0]
+            for words, what in questions.items()
+        }
+        return [words.format(count) for words, count in counts.items() if count]
+
+    def _damages(self) -> list[str]:
+        assessments, rulings = self.damaged()
+        problems = []
+        if assessments:
+            problems.append(
+                f"{assessments} assessments are damaged, so that under a law their photos wait for"
+                " a person. kadr index makes them anew"
+            )
+        if rulings:
+            problems.append(
+                f"{rulings} decisions are damaged, so that under a law their photos are hidden."
+                " Decide anew"
+            )
+        return problems
+
+
+def _numbers(raw: bytes | None) -> NDArray[np.int64]:
+    """What `string_agg(int8send(...))` gives: int64 [n]."""
+    return np.frombuffer(raw or b"", ">i8").astype(np.int64)
