@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kadr.stores import open_store
+from kadr.stores.sqlite import SqliteStore
 from kadr.types import Vectors
 
 CLOSE = 1e-4
@@ -123,7 +123,7 @@ def examine(library: Path, kept: int, tally: Tally) -> int:
     if not library.exists() or not is_made(library):
         tally.early += 1
         return kept
-    store = open_store(library)
+    store = SqliteStore(str(library))
     problems, photos = store.check(), store.totals().photos
     store.close()
     if photos < kept:
@@ -174,7 +174,7 @@ def contents(
     library: Path,
 ) -> dict[bytes, tuple[tuple[object, ...], Vectors, Vectors]]:
     """By path: what is known of the file and its photo, the vector, the row of the scan."""
-    store = open_store(library)
+    store = SqliteStore(str(library))
     assert store.check() == []
     scan = store.scan()
     store.close()

@@ -59,12 +59,12 @@ def main() -> None:
             alone = np.array(children(matcher, copies)) >= LAW.review
             held = held_back(library, write(Path(folder) / name, copies))
             print(f"| {name} | {alone.mean():.2f} | {held:.2f} |", flush=True)
-        unrelated(library, [*innocent, *(images.decode(one, SIDE) for one in others)])
+        unrelated(library, Path(folder), [*innocent, *(images.decode(one, SIDE) for one in others)])
 
 
-def unrelated(library: Library, photos: Sequence[Picture]) -> None:
+def unrelated(library: Library, folder: Path, photos: Sequence[Picture]) -> None:
     """Print how many photos that the machine alone would show the comparison holds back."""
-    numbers = index(library, write(library.path.parent / "unrelated", photos))
+    numbers = index(library, write(folder / "unrelated", photos))
     assessed = library.store.assessments(numbers)
     shown = [number for number in numbers if assessed[number].probability < LAW.review]
     held = hidden(library.store, LAW, shown)

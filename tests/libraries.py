@@ -190,7 +190,7 @@ def content(path: Path) -> Content:
     finally:
         base.close()
     store = open_store(path)
-    scan = store.scan()
+    scan = engine(store).scan()
     store.close()
     rows = scan.vectors * scan.scales[:, None]
     alive = {named[n]: row for n, row in zip(scan.photos.tolist(), rows, strict=True) if n in named}

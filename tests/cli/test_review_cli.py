@@ -18,7 +18,7 @@ from kadr.law import audit, review
 from kadr.library import ingest
 from kadr.stores import Store, chain, open_store
 from kadr.types import Assessment
-from libraries import colour_matcher, paint
+from libraries import colour_matcher, engine, paint
 from shell import Result, Shell, one_line
 
 FOUND = {
@@ -362,7 +362,7 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
     early, digest = first["hash"], first["facts"]["photo"]
     assert kadr("audit", "verify", "--contains", early).stdout.endswith(f"{told['last']}\n")
     assert "no entry has the hash" in kadr("audit", "verify", "--contains", "ab", code=1).stdout
-    with closing(sqlite3.connect(store.path)) as base, base:
+    with closing(sqlite3.connect(engine(store).path)) as base, base:
         base.execute("UPDATE audit SET facts = replace(facts, 'Boris', 'Clara')")
     result = kadr("audit", "verify", code=1)
     assert result.stdout.splitlines() == [
@@ -370,7 +370,7 @@ def test_audit_finds_what_was_changed(kadr: Shell, store: Store) -> None:
         f"{digest}: the decision isn't the log's",
         f"Problems: 2. Entries: 1, the last one's hash: {early}",
     ]
-    place = store.path
+    place = engine(store).path
     assert "Problems" in kadr("audit", "--library", place, "verify", code=1).stdout
     assert "Problems" in kadr("audit", "verify", "--library", place, code=1).stdout
     assert "no library here" in kadr("audit", "verify", "--library", "none.kadr", code=2).stderr

@@ -1,6 +1,7 @@
 """What every store does: the same answers to the same calls, whatever engine keeps the library."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
-from kadr.stores import MEMORY, NewFile, NewPhoto, Store, open_store
+from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
 
@@ -73,7 +74,7 @@ class TestFiles:
         assert paths[numbers["/p/a.jpg"]] == (Path("/p/a.jpg"), Path("/p/b.jpg"))
         totals = store.totals()
         assert (totals.photos, totals.files, totals.copies) == (2, 3, 1)
-        assert len(store.scan().photos) == 2
+        assert len(everything(store)) == 2
 
     @pytest.mark.parametrize("name", ODD_NAMES)
     def test_any_name_comes_back(self, store: Store, name: str) -> None:
@@ -306,25 +307,114 @@ class TestTransactions:
             pass
 
 
+def everything(store: Store, dim: int = 8) -> list[int]:
+    """All photos that a search can find."""
+    found = store.nearest(np.eye(1, dim, dtype=np.float32)[0], Selection(), 0, 1000)
+    return [int(photo) for photo in found.photos]
+
+
+def shown(store: Store, below: float) -> list[int]:
+    """All photos that may be shown."""
+    return [int(photo) for photo in store.sample(Selection(shown=Shown(below)), 1000)]
+
+
+class TestNearest:
+    VECTOR = np.eye(1, 8, dtype=np.float32)[0]
+
+    def test_the_first_are_the_nearest(self, store: Store) -> None:
+        numbers = list(add(store, {f"/p/{n}.jpg": n for n in range(300)}).values())
+        found = store.nearest(self.VECTOR, Selection(), 0, 300)
+        assert sorted(found.photos.tolist()) == sorted(numbers)
+        assert not found.approximate
+        known, rows = store.vectors(found.photos.tolist())
+        exact = rows @ self.VECTOR / np.linalg.norm(rows, axis=1)
+        np.testing.assert_allclose(found.cosines, exact, atol=0.01)
+        assert (np.diff(found.cosines) <= 0).all()
+        assert known.tolist() == found.photos.tolist()
+
+    @given(
+        parts=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+        ties=st.lists(st.integers(0, 3), min_size=1, max_size=24),
+    )
+    @settings(deadline=None, max_examples=25)
+    def test_portions_are_of_one_order(self, parts: list[int], ties: list[int]) -> None:
+        """However it is cut, none is left out or repeated; equal ones come by number."""
+        for make in MAKERS.values():
+            with tempfile.TemporaryDirectory() as folder, closing(make(Path(folder))) as store:
+                photos = [
+                    replace(new_photo(n), joint=np.eye(8, dtype=np.float32)[tie])
+                    for n, tie in enumerate(ties)
+                ]
+                store.keep(photos, [new_file(Path(f"/p/{n}.jpg"), n) for n in range(len(ties))])
+                numbers = [number(store, n) for n in range(len(ties))]
+                whole = store.nearest(self.VECTOR, Selection(), 0, 100).photos.tolist()
+                same = [n for n, tie in zip(numbers, ties, strict=True) if tie == 0]
+                assert whole == sorted(same) + sorted(set(numbers) - set(same))
+                first, got = 0, list[int]()
+                for part in parts:
+                    got += store.nearest(self.VECTOR, Selection(), first, part).photos.tolist()
+                    first += part
+                assert got == whole[:first]
+
+    def test_only_what_is_selected_is_looked_at(self, store: Store) -> None:
+        numbers = add(store, {f"/{'ab'[n % 2]}/{n}.jpg": n for n in range(40)})
+        inside = [n for path, n in numbers.items() if path.startswith("/a")]
+        sure = replace(ASSESSMENT, failed=(), probability=0.1)
+        store.keep_assessments(
+            {n: replace(sure, probability=0.1 if n % 3 else 0.9) for n in numbers.values()}
+        )
+        folder = Filters(folder=Path("/a"))
+        allowed = [n for n in inside if n % 3]
+        for selection, wanted in (
+            (Selection(folder), inside),
+            (Selection(folder, Shown(0.5)), allowed),
+            (Selection(shown=Shown(0.5)), [n for n in numbers.values() if n % 3]),
+            (Selection(shown=Shown(0.5, faces=True)), [n for n in numbers.values() if n % 3]),
+            (Selection(Filters(kind="png")), []),
+        ):
+            assert store.count(selection) == len(wanted)
+            assert store.sample(selection, 100).tolist() == sorted(wanted)
+            assert len(set(store.sample(selection, 3).tolist())) == min(3, len(wanted))
+            found = store.nearest(self.VECTOR, selection, 0, 50).photos.tolist()
+            assert sorted(found) == sorted(wanted)
+            some = np.array([*numbers.values(), 10**6], np.int64)[::2]
+            named = store.cosines(self.VECTOR, selection, some).photos.tolist()
+            assert sorted(named) == sorted(set(some.tolist()) & set(wanted))
+
+    def test_a_ruling_is_followed_at_once(self, store: Store) -> None:
+        first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()
+        sure = replace(ASSESSMENT, failed=(), probability=0.1)
+        store.keep_assessments({first: sure, second: sure})
+        selection = Selection(shown=Shown(0.5))
+        assert store.count(selection) == 2
+        store.set_ruling(digest(1).hex(), RULING)
+        assert store.nearest(self.VECTOR, selection, 0, 5).photos.tolist() == [second]
+        assert store.count(selection) == 1
+        store.set_ruling(digest(1).hex(), replace(RULING, verdict="allow"))
+        assert store.count(selection) == 2
+
+    def test_what_waits_for_another_encoder_is_not_found(self, store: Store) -> None:
+        add(store, {"/p/1.jpg": 1})
+        store.note(encoder="one")
+        store.switch_encoder("other", lambda rows: rows, model="", space="", keep=True)
+        store.set_ruling(digest(1).hex(), replace(RULING, verdict="allow"))
+        selection = Selection(shown=Shown(0.5))
+        assert (store.count(Selection()), store.count(selection)) == (0, 0)
+        assert everything(store) == []
+
+
 class TestVectors:
-    def test_the_scan_holds_every_vector(self, store: Store) -> None:
+    def test_every_vector_is_read(self, store: Store) -> None:
         numbers = add(store, {f"/p/{n}.jpg": n for n in range(300)})
-        scan = store.scan()
-        assert sorted(scan.photos.tolist()) == sorted(numbers.values())
-        known, exact = store.vectors(scan.photos.tolist())
-        assert known.tolist() == scan.photos.tolist()
-        exact = exact / np.linalg.norm(exact, axis=1, keepdims=True)
-        np.testing.assert_allclose(scan.vectors * scan.scales[:, None], exact, atol=0.5 / 127)
-        parts = [(b.photos.copy(), b.vectors.copy()) for b in store.blocks()]
-        assert np.concatenate([p for p, _ in parts]).tolist() == scan.photos.tolist()
-        assert (np.concatenate([v for _, v in parts]) == scan.vectors).all()
         every = np.concatenate([n for n, _ in store.every_vector()])
         assert every.tolist() == sorted(numbers.values())
 
     def test_another_space_is_written_anew(self, store: Store) -> None:
-        add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
-        store.rescan(lambda vectors: vectors[:, :4], space="half")
-        assert (store.meta("space"), store.scan().vectors.shape) == ("half", (2, 4))
+        numbers = list(add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values())
+        units = np.eye(4, dtype=np.float32)
+        store.rescan(lambda vectors: units[: len(vectors)], space="half")
+        assert store.meta("space") == "half"
+        assert store.nearest(units[1], Selection(), 0, 1).photos.tolist() == numbers[1:]
         assert store.check() == []
 
     def test_vectors_of_two_encoders_lie_beside_each_other(self, store: Store) -> None:
@@ -343,7 +433,7 @@ class TestVectors:
         assert rows.tolist() == [[number] * 3 for number in found.tolist()]
         assert store.vectors(numbers)[1].shape == store.vectors(numbers, "one")[1].shape == (3, 8)
         assert store.vectors(numbers, "neither")[0].tolist() == []
-        assert len(store.scan().photos) == 3
+        assert len(everything(store)) == 3
         assert store.check() == []
         store.drop_vectors("other")
         store.drop_vectors("neither")
@@ -368,15 +458,17 @@ class TestVectors:
         store.add_vectors("other", {n: np.full(3, n, np.float32) for n in numbers[1:]})
         with store.reading():
             before = store.changes()
+        units = np.array([[0.6, 0.8]], np.float32)
         lost = store.switch_encoder(
-            "other", lambda rows: rows[:, :2], model="second", space="b", keep=keep
+            "other", lambda rows: rows[:, :2] * 0 + units, model="second", space="b", keep=keep
         )
         assert lost == 1
         assert store.changes() != before
         noted = [store.meta(key) for key in ("encoder", "model", "space")]
         assert noted == ["other", "second", "b"]
-        assert store.scan().photos.tolist() == numbers[1:]
-        assert store.scan().vectors.shape == (299, 2)
+        found = store.nearest(units[0], Selection(), 0, 500)
+        assert found.photos.tolist() == numbers[1:], "equal ones by number"
+        np.testing.assert_allclose(found.cosines, 1, atol=0.01)
         assert store.vectors(numbers)[1].tolist() == [[n] * 3 for n in numbers[1:]]
         assert store.vector_sets() == ({"one": 300} if keep else {})
         assert not store.settled(digest(0)), "it waits"
@@ -399,9 +491,10 @@ class TestVectors:
         assert store.check() == []
 
     def test_an_empty_library_has_none(self, store: Store) -> None:
-        assert len(store.scan().photos) == 0
         assert list(store.every_vector()) == []
-        assert list(store.blocks()) == []
+        found = store.nearest(np.ones(8, np.float32), Selection(), 0, 10)
+        assert (found.photos.tolist(), found.cosines.tolist()) == ([], [])
+        assert (store.count(Selection()), store.sample(Selection(), 5).tolist()) == (0, [])
         assert store.vectors([1, 2])[0].tolist() == []
 
 
@@ -460,14 +553,14 @@ class TestLaw:
         first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()
         sure = replace(ASSESSMENT, failed=(), probability=0.1)
         store.keep_assessments({first: sure, second: replace(sure, probability=0.9)})
-        assert store.shown(0.5) == [first]
+        assert shown(store, 0.5) == [first]
         store.keep_copies([(first, second)])
-        assert store.shown(0.5) == []
+        assert shown(store, 0.5) == []
         store.forget([Path("/p/2.jpg")])
-        assert store.shown(0.5) == []
-        assert store.shown(0.95, [first, 99]) == [first]
+        assert shown(store, 0.5) == []
+        assert store.shown(Shown(0.95), [first, 99]) == [first]
         store.forget([Path("/p/1.jpg")])
-        assert store.shown(1.0) == []
+        assert shown(store, 1.0) == []
 
     def test_the_last_ruling_is_in_force(self, store: Store) -> None:
         store.set_ruling("ab" * 32, RULING)

@@ -46,7 +46,7 @@ def events(store: Store) -> list[str]:
 
 def execute(store: Store, statement: str, *values: object) -> None:
     """As another hand does it, past everything."""
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as base:
+    with closing(sqlite3.connect(engine(store).path, isolation_level=None)) as base:
         base.execute(statement, values)
 
 
@@ -165,7 +165,7 @@ def forge(store: Store, event: str, facts: dict[str, object], seal: str = "") ->
 def test_a_forged_entry_is_never_believed(store: Store, seal: str) -> None:
     fill(store, 2)
     known = [entry.sequence for entry in audit.entries(store)]
-    with closing(sqlite3.connect(store.path)) as base:
+    with closing(sqlite3.connect(engine(store).path)) as base:
         (own,) = base.execute("SELECT seal FROM audit WHERE sequence = 2").fetchone()
     forge(store, "ruled", {"photo": PHOTO}, own if seal == "its own" else seal)
     for later in range(3):
@@ -177,7 +177,7 @@ def test_a_forged_entry_is_never_believed(store: Store, seal: str) -> None:
 
 
 def test_the_key_is_private_and_made_when_it_is_needed(store: Store) -> None:
-    key = store.path.with_name("library.kadr.audit.key")
+    key = engine(store).path.with_name("library.kadr.audit.key")
     assert not key.exists()
     umask = os.umask(0)
     try:
@@ -185,17 +185,17 @@ def test_the_key_is_private_and_made_when_it_is_needed(store: Store) -> None:
     finally:
         os.umask(umask)
     assert key.stat().st_mode & 0o777 == 0o600
-    assert key.read_bytes() not in store.path.read_bytes()
+    assert key.read_bytes() not in engine(store).path.read_bytes()
 
 
 @pytest.mark.parametrize("how", ["gone", "another", "short"])
 def test_a_lost_key_is_recorded_and_told(store: Store, how: str) -> None:
     fill(store, 2)
-    key = store.path.with_name("library.kadr.audit.key")
+    key = engine(store).path.with_name("library.kadr.audit.key")
     key.unlink()
     if how != "gone":
         key.write_bytes(b"x" * (32 if how == "another" else 3))
-    with closing(open_store(store.path)) as other:
+    with closing(open_store(engine(store).path)) as other:
         assert other.log_problems()
         fill(other, 1)
         assert [entry.event for entry in audit.entries(other)] == ["broken", "refused"]
@@ -206,9 +206,9 @@ def test_a_lost_key_is_recorded_and_told(store: Store, how: str) -> None:
 
 def test_without_the_key_the_log_can_be_read_but_not_vouched_for(store: Store) -> None:
     fill(store, 2)
-    key = store.path.with_name("library.kadr.audit.key")
+    key = engine(store).path.with_name("library.kadr.audit.key")
     key.unlink()
-    with closing(open_store(store.path)) as other:
+    with closing(open_store(engine(store).path)) as other:
         assert len(list(audit.entries(other))) == 2
         (problem,) = other.log_problems()
         assert f"{key} is missing or can't be read" in problem
@@ -244,7 +244,7 @@ def test_change_and_entry_come_together(store: Store, step: int) -> None:
     with suppress(LibraryError):
         rule(store)
     engine(store)._base.set_trace_callback(None)
-    with closing(open_store(store.path)) as other:
+    with closing(open_store(engine(store).path)) as other:
         told = [entry.facts["photo"] for entry in audit.entries(other, "ruled")]
         assert told == list(other.all_rulings())
         assert other.log_problems() == []
@@ -285,7 +285,7 @@ with closing(open_store(Path(sys.argv[1]))) as store:
 def test_killed_processes_leave_a_sound_log(store: Store) -> None:
     for _ in range(5):
         process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(store.path)], stdout=subprocess.PIPE
+            [sys.executable, "-c", KILLED, str(engine(store).path)], stdout=subprocess.PIPE
         )
         assert process.stdout is not None
         process.stdout.readline()
@@ -309,7 +309,9 @@ def append_many(path: Path, who: int) -> None:
 
 def test_processes_append_side_by_side(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=append_many, args=(store.path, who)) for who in range(3)]
+    workers = [
+        context.Process(target=append_many, args=(engine(store).path, who)) for who in range(3)
+    ]
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers):

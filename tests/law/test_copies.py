@@ -14,11 +14,12 @@ from PIL import Image, ImageFilter, ImageOps
 
 from kadr.law import copies, review
 from kadr.law.policy import PRESETS
-from kadr.law.verdict import hidden, verdict, verdicts, visible
+from kadr.law.verdict import hidden, verdict, verdicts
+from kadr.law.verdict import shown as allowed
 from kadr.library.library import Library
 from kadr.matcher.bundle import Matcher
 from kadr.photos import hashes
-from kadr.stores import MEMORY, open_store
+from kadr.stores import MEMORY, Selection, open_store
 from kadr.types import Assessment, Filters, Ruling
 from libraries import assess, colour_matcher, fill, vectors_of
 
@@ -118,7 +119,7 @@ def indexed(scorer: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def index(library: Library, folder: Path) -> None:
     """Without a law, so without mini's vectors: by those, noise looks like noise."""
-    with Library.open(library.path, model=colour_matcher()) as opened:
+    with Library.open(library.name, model=colour_matcher()) as opened:
         opened.index([folder])
 
 
@@ -240,6 +241,7 @@ def test_what_is_visible_is_what_the_verdict_shows(
     )
     store = open_store(MEMORY, create=True)
     paths = fill(store, vectors_of(1, 6)[1], scorer, tmp_path_factory.getbasetemp() / "visible")
+    vector = scorer.alignment.images(vectors_of(1, 1)[1]).vectors[0]
     everything = range(1, 7)
     digests = {n: str(store.digest_at(path)) for n, path in enumerate(paths, start=1)}
     known = {n: data.draw(_assessments) for n in everything}
@@ -266,10 +268,11 @@ def test_what_is_visible_is_what_the_verdict_shows(
         for n in everything
     }
     shown = {n for n, one in expected.items() if one == "show"}
-    view = visible(store, policy)
-    assert view.photos is not None
-    assert set(view.photos.tolist()) == shown
-    assert view.hides == (len(shown) < 6)
+    view = Selection(shown=allowed(policy))
+    assert store.count(view) == len(shown)
+    found = store.nearest(vector, view, 0, 6).photos.tolist()
+    assert len(found) == len(set(found))
+    assert set(found) == set(store.sample(view, 6).tolist()) == shown
     assert hidden(store, policy, list(everything)) == set(everything) - shown
     assert verdicts(store, policy, list(everything)) == expected
     store.close()

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kadr.law import audit, proof, review
+from kadr.law import audit, proof, review, verdict
 from kadr.law.policy import PRESETS, Policy
-from kadr.law.verdict import hidden, visible
 from kadr.library import verify
-from kadr.stores import Store, chain, open_store
+from kadr.stores import Selection, Store, chain, open_store
 from kadr.types import Assessment
-from libraries import new_file, new_photo
+from libraries import engine, new_file, new_photo
 
 LAW = PRESETS["under-16"]
 ALWAYS = replace(LAW, faces="always")
@@ -61,14 +60,13 @@ def number_of(store: Store, photo: int) -> int:
 def shown(path: Path, policy: Policy = LAW) -> set[int]:
     with closing(open_store(path)) as store:
         numbers = {number_of(store, n): n for n in range(COUNT)}
-        photos = visible(store, policy).photos
-        assert photos is not None
-        assert set(photos.tolist()) == set(numbers) - hidden(store, policy, list(numbers))
+        photos = store.sample(Selection(shown=verdict.shown(policy)), COUNT)
+        assert set(photos.tolist()) == set(numbers) - verdict.hidden(store, policy, list(numbers))
         return {numbers[number] for number in photos.tolist()}
 
 
 def execute(store: Store, statement: str) -> None:
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as base:
+    with closing(sqlite3.connect(engine(store).path, isolation_level=None)) as base:
         base.execute(statement)
 
 
@@ -77,7 +75,7 @@ def test_a_sound_library_has_no_problem(store: Store) -> None:
     assert list(verify.verify(store))[:COUNT] == [  # the files are drawn from nothing
         line for line in verify.verify(store) if "can't be read" in line
     ]
-    assert shown(store.path) == {0, 3, *range(6, COUNT, 2)}
+    assert shown(engine(store).path) == {0, 3, *range(6, COUNT, 2)}
 
 
 DAMAGE = {
@@ -116,14 +114,14 @@ def test_a_library_that_is_not_as_the_log_says_is_told(store: Store, kind: str) 
 
 
 def test_what_was_damaged_without_malice_is_not_shown(store: Store) -> None:
-    before = shown(store.path)
+    before = shown(engine(store).path)
     for statement in (
         "UPDATE assessments SET probability = 0.01",
         "UPDATE rulings SET verdict = 'allow'",
     ):
         execute(store, statement)
-    assert shown(store.path) < before
-    assert shown(store.path) & {1, 2, 4, *range(5, COUNT, 2)} == set()
+    assert shown(engine(store).path) < before
+    assert shown(engine(store).path) & {1, 2, 4, *range(5, COUNT, 2)} == set()
     assert set(store.unassessed()) >= {number_of(store, n) for n in range(COUNT) if n % 2}
 
 
@@ -139,11 +137,11 @@ def test_many_problems_are_counted(store: Store) -> None:
 
 def test_no_flipped_bit_shows_a_hidden_photo(store: Store, tmp_path: Path) -> None:
     """In any row of assessments, rulings and requests, wherever it lies in the file."""
-    before = shown(store.path)
+    before = shown(engine(store).path)
     store.close()
-    data = store.path.read_bytes()
+    data = engine(store).path.read_bytes()
     random_ = random.Random(1)
-    spots = pages_of(store.path, ("assessments", "rulings", "requests"))
+    spots = pages_of(engine(store).path, ("assessments", "rulings", "requests"))
     other = tmp_path / "other.kadr"
     for _ in range(1500):
         at, bit = random_.choice(spots), random_.randrange(8)
@@ -205,12 +203,12 @@ def test_an_export_shows_what_was_cut_from_the_library(store: Store, cut: int) -
 
 def test_an_export_shows_that_an_older_library_was_restored(store: Store, tmp_path: Path) -> None:
     with (
-        closing(sqlite3.connect(store.path)) as base,
+        closing(sqlite3.connect(engine(store).path)) as base,
         closing(sqlite3.connect(tmp_path / "o")) as to,
     ):
         base.backup(to)
     (tmp_path / "o.audit.key").write_bytes(
-        store.path.with_name("library.kadr.audit.key").read_bytes()
+        engine(store).path.with_name("library.kadr.audit.key").read_bytes()
     )
     review.decide(store, key(8), review.ruling("hide", "Anna"))
     data = exported(store)

@@ -20,7 +20,7 @@ from kadr.law.policy import PRESETS, Policy
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import hidden, verdict, verdicts
 from kadr.library import ingest
-from kadr.stores import Store, open_store
+from kadr.stores import Shown, Store, open_store
 from kadr.types import Assessment, Request, Ruling
 from libraries import colour_matcher, digest, new_file, new_photo, paint
 
@@ -170,7 +170,9 @@ def is_shown(store: Store, name: str) -> bool:
     number = store.number(key(name))
     assert number is not None
     shown = number not in hidden(store, LAW, [number])
-    assert shown == (number in store.shown(LAW.review)) == (of(store, name) == "show")
+    assert (
+        shown == (number in store.shown(Shown(LAW.review), [number])) == (of(store, name) == "show")
+    )
     return shown
 
 

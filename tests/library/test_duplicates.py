@@ -102,7 +102,7 @@ def test_where_all_files_are_missing_there_is_none(library: Library) -> None:
 
 def test_another_process_may_forget_photos_meanwhile(library: Library) -> None:
     expected = names(library.duplicates())
-    other = open_store(library.path)
+    other = open_store(library.name)
     first = next(path for path, *_ in other.contents())
 
     def write(statement: str) -> None:

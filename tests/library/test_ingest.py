@@ -101,7 +101,7 @@ class Run:
     def names(self) -> set[str]:
         """What searches can find."""
         store = open_store(self.path)
-        found = store.present(store.scan().photos.tolist())
+        found = store.present(engine(store).scan().photos.tolist())
         store.close()
         return {path.name for paths in found.values() for path in paths}
 

@@ -10,7 +10,7 @@ from kadr.errors import BundleError, DataError, LibraryError, PolicyError
 from kadr.law import policy as law
 from kadr.library import library as module
 from kadr.library.ingest import IndexResult
-from kadr.library.library import Library, default_path
+from kadr.library.library import Library, default_spec
 from kadr.matcher import bundle as matcher
 from kadr.stores import MEMORY, open_store
 from libraries import assert_same, colour_matcher, content, corner_matcher, engine, paint
@@ -42,10 +42,11 @@ class TestPlace:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("KADR_LIBRARY", str(tmp_path / "mine" / "l.kadr"))
-        assert default_path() == tmp_path / "mine" / "l.kadr"
+        assert default_spec() == str(tmp_path / "mine" / "l.kadr")
         with Library.open() as opened:
-            assert opened.path == tmp_path / "mine" / "l.kadr"
-            assert opened.path.exists()
+            assert opened.name == str(tmp_path / "mine" / "l.kadr")
+            assert opened.file == tmp_path / "mine" / "l.kadr"
+            assert opened.file.exists()
 
     @pytest.mark.parametrize("value", [None, ""])
     def test_else_it_is_in_the_user_s_data(
@@ -55,8 +56,7 @@ class TestPlace:
         if value is not None:
             monkeypatch.setenv("KADR_LIBRARY", value)
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-        assert default_path().name == "library.kadr"
-        assert default_path().parent.name == "kadr"
+        assert Path(default_spec()) == tmp_path / "kadr" / "library.kadr"
 
     def test_a_search_makes_none(self, path: Path) -> None:
         with pytest.raises(LibraryError, match="no library here"):

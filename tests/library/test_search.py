@@ -24,7 +24,17 @@ from kadr.library.search import Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
 from kadr.types import Answer, Filters, Vectors
-from libraries import FACTS, assess, colour_matcher, digest, fill, new_file, paint, vectors_of
+from libraries import (
+    FACTS,
+    assess,
+    colour_matcher,
+    digest,
+    engine,
+    fill,
+    new_file,
+    paint,
+    vectors_of,
+)
 
 FREE, LAW = PRESETS["none"], PRESETS["under-16"]
 ENCODER = "fake-colour-grid-4x4"
@@ -315,7 +325,7 @@ class TestPages:
             order = whole(searcher(scorer, store), QUERY)
             store.mark([bytes(tmp_path / name) for name in order[:5]], missing=True)
             assert store.prune() == 5
-            assert len(store.scan().photos) == 60
+            assert len(engine(store).scan().photos) == 60
             assert whole(searcher(scorer, store), QUERY) == order[5:]
             assert paged(searcher(scorer, store), QUERY, 4) == order[5:]
         assert len(paths) == 60

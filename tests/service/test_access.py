@@ -181,11 +181,11 @@ def test_a_proxys_visitors_need_a_key(made: tuple[Path, Path]) -> None:
                 status = client.get(API + path, headers=headers).status_code
                 assert status in {401, 405}, (headers, path)
         assert "kadr keys add" in service.written()
-        key = keys.add(keys.beside(made[0]), "family", ["read"])
+        key = keys.add(keys.of(made[0]), "family", ["read"])
         try:
             assert client.get(f"{API}/library", headers=bearer(key)).status_code == 200
         finally:
-            keys.beside(made[0]).unlink()
+            keys.of(made[0]).unlink()
 
 
 def test_a_proxys_visitors_may_read_by_a_name_that_was_said(made: tuple[Path, Path]) -> None:
@@ -199,11 +199,11 @@ def test_a_proxys_visitors_may_read_by_a_name_that_was_said(made: tuple[Path, Pa
         other = {"X-Forwarded-Host": "evil.example"}
         assert client.get(f"{API}/library", headers=other).status_code == 421
         assert "may search and look" in service.written()
-        keys.add(keys.beside(made[0]), "family", ["read"])
+        keys.add(keys.of(made[0]), "family", ["read"])
         try:
             assert client.get(f"{API}/library", headers=ask).status_code == 401
         finally:
-            keys.beside(made[0]).unlink()
+            keys.of(made[0]).unlink()
         assert client.get(f"{API}/library", headers=ask).status_code == 401
 
 
@@ -556,7 +556,7 @@ def test_head_is_get_without_the_body(service: Service) -> None:
 
 
 def test_other_sites_write_no_line_into_the_log(service: Service) -> None:
-    log = service.library.with_name(service.library.name + ".audit.jsonl")
+    log = Path(f"{service.library}.audit.jsonl")
 
     def lines() -> bytes:
         return log.read_bytes() if log.exists() else b""
@@ -783,7 +783,7 @@ def test_what_the_service_writes_is_its_users_alone(
         sent = {"photos": photo.read_bytes()}
         assert client.post(f"{API}/photos", files=sent).status_code == 201
         client.get(f"{API}/search", params={"q": "a little girl"})
-        keys.add(keys.beside(library), "family", ["read"])
+        keys.add(keys.of(library), "family", ["read"])
         written = [one for one in tmp_path.rglob("*") if one.is_file() and one != run.log]
         assert {library.name, f"{library.name}.keys.json"} <= {one.name for one in written}
         assert {one.name: oct(mode(one)) for one in written if mode(one) & 0o077} == {}

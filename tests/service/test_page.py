@@ -1327,7 +1327,7 @@ def test_a_key_is_asked_for_and_kept(browser: Browser, model: Path, tmp_path: Pa
     library = tmp_path / "locked.kadr"
     with Library.open(library, model=model) as opened:
         fill(opened.store, np.zeros((3, 48), np.float32), colour_matcher(), tmp_path / "photos")
-    key = keys.add(keys.beside(library), "family", ["read"])
+    key = keys.add(keys.of(library), "family", ["read"])
     with serving(library, "--model", model, "--policy", "none", environment=FAKES) as locked:
         visitor = Visitor(
             browser, locked.address, tolerated="401|422|404|415|Failed to load resource"

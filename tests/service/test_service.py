@@ -512,7 +512,7 @@ class TestReview:
         import shutil
 
         home = shutil.copytree(made.parent, tmp_path / "copy")
-        ring = keys.beside(home / "library.kadr")
+        ring = keys.of(home / "library.kadr")
         reviewer = keys.add(ring, "Anna", ["read", "review"])
         reader = keys.add(ring, "phone", ["read"])
         service = Service(home / "library.kadr", keys=ring)

@@ -990,7 +990,7 @@ class Keyed:
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     home = tmp_path_factory.mktemp("keyed")
     library = draw_library(home, 3)
-    ring = keys.beside(library)
+    ring = keys.of(library)
     given = {str(scope): keys.add(ring, f"{scope} key", (scope,)) for scope in SCOPES}
     secrets = (*SECRETS, *(key.hash for key in keys.read(ring)), *given.values())
     with (

@@ -228,7 +228,7 @@ def test_it_keeps_to_it_with_keys(
 ) -> None:
     home = tmp_path_factory.mktemp("keyed")
     library, model = paint_library(home)
-    key = keys.add(keys.beside(library), "all", ("read", "write", "review"))
+    key = keys.add(keys.of(library), "all", ("read", "write", "review"))
     with serving(library, "--model", model, "--uploads", home / "up", environment=FAKES) as keyed:
         check(
             document,
@@ -243,7 +243,7 @@ def test_the_document_says_what_needs_a_key(
 ) -> None:
     home = tmp_path_factory.mktemp("scopes")
     library, model = paint_library(home)
-    ring = keys.beside(library)
+    ring = keys.of(library)
     given = {scope: keys.add(ring, scope, (scope,)) for scope in ("read", "write", "review")}
     opens = {scope: set[str]() for scope in given}
     with serving(library, "--model", model, "--uploads", home / "up", environment=FAKES) as keyed:

@@ -428,7 +428,7 @@ def test_a_port_in_use_is_told_in_one_line(library: Path) -> None:
 def test_a_key_that_is_made_meanwhile_counts(own: Path) -> None:
     with serving(own) as service:
         assert get(service, "/library").json()["keys"] is False
-        key = keys.add(keys.beside(own), "late", ("read",))
+        key = keys.add(keys.of(own), "late", ("read",))
         assert get(service, "/library").status_code == 401
         with service.client(key) as client:
             assert client.get(f"{API}/library").json()["scopes"] == ["read"]

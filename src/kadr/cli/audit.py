@@ -22,12 +22,12 @@ app = typer.Typer(
 
 
 @contextmanager
-def opened(library: Path | None) -> "Iterator[Store]":
-    """The library's file: the named one, or the default."""
-    from kadr.library.library import default_path
+def opened(library: str | None) -> "Iterator[Store]":
+    """The library's store: the named one, or the default."""
+    from kadr.library.library import default_spec
     from kadr.stores import open_store
 
-    with closing(open_store(library or default_path())) as store:
+    with closing(open_store(library or default_spec())) as store:
         yield store
 
 
@@ -62,12 +62,12 @@ def verify_command(
         problems, hashes = proof.verify(store), [entry.hash for entry in audit.entries(store)]
         if exported is not None:
             problems += proof.verify_export(store, exported)
-        path = store.path
+        name = store.name
     if contains is not None and contains.lower() not in hashes:
         problems.append(f"no entry has the hash {contains}")
     last = hashes[-1] if hashes else None
     if as_json:
-        print_json({"log": path, "lines": len(hashes), "last": last, "problems": problems})
+        print_json({"log": name, "lines": len(hashes), "last": last, "problems": problems})
     else:
         state = f"Problems: {len(problems):,}" if problems else "The log is sound"
         known = f", the last one's hash: {last}" if last else ""

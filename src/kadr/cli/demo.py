@@ -76,7 +76,7 @@ def demo_command(
             if rules.name == policy and not real:
                 review_by_captions(library, archive, archive.test_images)
             option = "" if policy == "none" else f" --policy {policy}"
-            say("", f"$ kadr search {query!r} --library {library.path}{option} -n 3")
+            say("", f"$ kadr search {query!r} --library {library.name}{option} -n 3")
             answers.print_answer(library.search(query, 3))
     say(
         "",

@@ -75,14 +75,15 @@ def index_command(
     what --exclude or a file .kadrignore matches are left out; kadr library ignored lists them.
     Exits 1 where a folder of the library isn't there.
     """
-    from kadr.library.library import Library, default_path, resolved
+    from kadr.library.library import Library, default_spec, resolved
     from kadr.photos.ignore import compiled
+    from kadr.stores import exists
 
     chosen = [resolved(folder) for folder in folders or ()]
-    _check(library or default_path(), chosen)
+    _check(library or default_spec(), chosen)
     compiled(exclude)
     policy = load_policy(law.policy, law.country)
-    is_first = model is None and not (library or default_path()).exists()
+    is_first = model is None and not exists(library or default_spec())
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
         if exclude or no_exclude:
             for folder in chosen or opened.folders:
@@ -97,7 +98,7 @@ def index_command(
     raise typer.Exit(1 if result.absent else 0)
 
 
-def _check(library: Path, folders: Sequence[Path]) -> None:
+def _check(library: str, folders: Sequence[Path]) -> None:
     """Check folders before a library is made for nothing; those that it knows may be unplugged.
 
     Raises:
@@ -105,9 +106,10 @@ def _check(library: Path, folders: Sequence[Path]) -> None:
     """
     from kadr.library.library import Library
     from kadr.photos.folders import check
+    from kadr.stores import exists
 
     known: tuple[Path, ...] = ()
-    if library.exists():
+    if exists(library):
         with Library.open(library, create=False) as opened:
             known = opened.folders
     for folder in folders:
@@ -125,15 +127,15 @@ def _follow(
     """
     from kadr.library.watch import watch
 
-    watched = watch(folders, library.path, library.rules, warn)
+    watched = watch(folders, library.file, library.rules, warn)
     next(watched)  # from here on nothing is missed
     _print(library, *_index(library, folders, options), as_json=as_json)
     count = "1 folder" if len(folders) == 1 else f"{len(folders)} folders"
     note(f"Following {count}. Ctrl-C stops.")
     again = IndexOptions(prune=options.prune)
     for changed in watched:
-        if not library.path.exists():
-            raise LibraryError(f"{library.path} is gone. Bring it back, and run kadr index again.")
+        if not (library.file is None or library.file.exists()):
+            raise LibraryError(f"{library.name} is gone. Bring it back, and run kadr index again.")
         with suppress(DataError):  # it is gone by now, which is the next change
             result, seconds = _index(library, changed, again)
             if result.files != result.unchanged or result.gone or result.pruned:
@@ -193,10 +195,10 @@ def _say_waiting() -> None:
 
 def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json: bool) -> None:
     if as_json:
-        about = {"library": library.path, "policy": library.policy.name, **asdict(result)}
+        about = {"library": library.name, "policy": library.policy.name, **asdict(result)}
         print_json({**about, "seconds": round(seconds, 3)})
     else:
-        _print_counts(library.path, result, seconds)
+        _print_counts(library.name, result, seconds)
     for folder in result.absent:
         warn(
             f"{folder} isn't there, is empty or can't be read, as a disk that is unplugged. "
@@ -204,7 +206,7 @@ def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json
         )
 
 
-def _print_counts(library: Path, result: "IndexResult", seconds: float) -> None:
+def _print_counts(library: str, result: "IndexResult", seconds: float) -> None:
     counts = {
         "new": result.encoded,
         "renamed, moved or copied": result.known,

@@ -74,8 +74,8 @@ def remove_command(
         )
 
 
-def _file(library: Path | None) -> Path:
-    from kadr.library.library import default_path
+def _file(library: str | None) -> Path:
+    from kadr.library.library import default_spec
     from kadr.service import keys
 
-    return keys.beside(library or default_path())
+    return keys.of(library or default_spec())

@@ -27,13 +27,13 @@ def library_command(
 
     with Library.open(library, create=False) as opened:
         totals, folders = opened.totals(), opened.folders
-        encoder, path, others = opened.encoder, opened.path, opened.store.vector_sets()
+        encoder, name, others = opened.encoder, opened.name, opened.store.vector_sets()
     if as_json:
-        about = {"path": path, "encoder": encoder, "vector_sets": others, "folders": folders}
+        about = {"path": name, "encoder": encoder, "vector_sets": others, "folders": folders}
         print_json({**about, **asdict(totals)})
         return
     by = f", encoded by {encoder}" if encoder else ""
-    say(f"{path}: {totals.bytes / 1e6:.1f} MB{by}")
+    say(f"{name}: {totals.bytes / 1e6:.1f} MB{by}")
     say(f"Photos: {totals.photos:,}. Files: {totals.files:,}, copies among them: {totals.copies:,}")
     say(*(f"Vectors of {other} too: {count:,}" for other, count in others.items()))
     if totals.missing:

@@ -85,9 +85,10 @@ def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -
     return value or above.get(option.name, value)
 
 
-def _library(context: typer.Context, option: typer.CallbackParam, value: Path | None) -> Any:
-    if value is not None and value.is_dir():
-        raise KadrError(f"{value} is a folder. Name the library's file: {value / 'library.kadr'}")
+def _library(context: typer.Context, option: typer.CallbackParam, value: str | None) -> Any:
+    if value is not None and Path(value).is_dir():
+        file = Path(value, "library.kadr")
+        raise KadrError(f"{value} is a folder. Name the library's file: {file}")
     return inherited(context, option, value)
 
 
@@ -101,10 +102,11 @@ def model_folder(value: Path | None) -> Path | None:
 
 
 LibraryOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--library",
-        help="The library's file. Default: KADR_LIBRARY, then the user's data folder.",
+        help="The library's file, or postgresql://USER@HOST/DATABASE. Default: KADR_LIBRARY, then "
+        "the user's data folder.",
         callback=_library,
     ),
 ]

@@ -213,7 +213,7 @@ def duplicates_command(
 
 
 def _remember_distinct(
-    library: Path | None, photos: Sequence[Path], *, distinct: bool, undo: bool
+    library: str | None, photos: Sequence[Path], *, distinct: bool, undo: bool
 ) -> None:
     from kadr.library.library import Library, resolved
 

@@ -126,21 +126,22 @@ def serve_command(
     once running requests are done. The page works without a network; the API is described at
     /api/v1/openapi.json.
     """
-    from kadr.library.library import default_path, resolved
+    from kadr.library.library import default_spec, resolved
     from kadr.service import forwarding, keys
     from kadr.service.config import Service
+    from kadr.stores import exists
 
     if root_path.strip("/") and not forwarding.prefix(root_path):
         raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
-    path = library or default_path()
-    if uploads is None and not path.exists():
-        raise KadrError(f"{path}: no library here. Make one: kadr index FOLDER")
+    spec = library or default_spec()
+    if uploads is None and not exists(spec):
+        raise KadrError(f"{spec}: no library here. Make one: kadr index FOLDER")
     load_policy(policy, country)  # says which
-    ring = keys.beside(path)
+    ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
     service = Service(
-        library=path,
+        library=spec,
         model=model,
         policy=policy,
         country=country,

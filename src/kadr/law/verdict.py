@@ -1,14 +1,10 @@
 """What becomes of a photo: a person's ruling, else the assessment against the policy's limits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from kadr.law.policy import Policy
-from kadr.stores import Store
-from kadr.types import Assessment, Filters, Ruling, Verdict
+from kadr.stores import Shown, Store
+from kadr.types import Assessment, Ruling, Verdict
 
 
 def verdict(
@@ -49,33 +45,18 @@ def _is_open(policy: Policy, assessment: Assessment | None) -> bool:
     return unasked or assessment.probability >= policy.review
 
 
-@dataclass(frozen=True)
-class Visible:
-    """What a policy shows of a library.
+def shown(policy: Policy) -> Shown | None:
+    """What the store must have on record of the photos that a policy shows; None: it shows all.
 
-    `photos` are numbers int64 [n], sorted, None where it shows all; `hides`: it hides others.
+    They are those whose `verdict` is to show them, and no other.
     """
-
-    photos: NDArray[np.int64] | None
-    hides: bool
-
-
-def visible(store: Store, policy: Policy) -> Visible:
-    """The photos that a policy shows: those whose `verdict` is to show them, and no other."""
-    if not policy.hides_children:
-        return Visible(None, hides=False)
-    with store.reading():
-        photos = np.array(store.shown(policy.review, faces=_asks(policy)), np.int64)
-        return Visible(
-            np.sort(photos), hides=len(np.setdiff1d(store.matching(Filters()), photos)) > 0
-        )
+    return Shown(policy.review, policy.faces == "always") if policy.hides_children else None
 
 
 def hidden(store: Store, policy: Policy, photos: Sequence[int]) -> set[int]:
     """Those of these photos that a policy doesn't show."""
-    if not policy.hides_children:
-        return set()
-    return set(photos).difference(store.shown(policy.review, photos, faces=_asks(policy)))
+    wanted = shown(policy)
+    return set() if wanted is None else set(photos).difference(store.shown(wanted, photos))
 
 
 def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int, Verdict]:
@@ -92,7 +73,3 @@ def verdicts(store: Store, policy: Policy, photos: Sequence[int]) -> Mapping[int
         )
         for photo in photos
     }
-
-
-def _asks(policy: Policy) -> bool:
-    return policy.faces == "always"

@@ -148,7 +148,7 @@ def adopt(store: Store, matcher: Matcher, model: str) -> None:
     encoder = store.meta("encoder")
     if encoder not in {None, matcher.image_encoder.name}:
         raise LibraryError(
-            f"{store.path} holds vectors of {encoder}, this matcher makes those of "
+            f"{store.name} holds vectors of {encoder}, this matcher makes those of "
             f"{matcher.image_encoder.name}. Encode its photos again: kadr index --model MODEL "
             "--reencode"
         )

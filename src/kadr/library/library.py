@@ -1,4 +1,4 @@
-"""A photo library: one file that knows folders of photos, and answers queries.
+"""A photo library: it knows folders of photos, and answers queries.
 
 For example:
 
@@ -62,7 +62,7 @@ Load: TypeAlias = Callable[[Path], Matcher]
 
 
 class Library:
-    """Photos of some folders, by one matcher, in one file. Use it from one thread."""
+    """Photos of some folders, by one matcher, in one store. Use it from one thread."""
 
     def __init__(
         self, store: Store, model: Path | Matcher | None, policy: Policy, read: Reader, load: Load
@@ -81,7 +81,7 @@ class Library:
     @classmethod
     def open(  # noqa: PLR0913 - options by name
         cls,
-        path: Path | None = None,
+        spec: str | Path | None = None,
         *,
         model: Path | Matcher | None = None,
         policy: str | Policy = "none",
@@ -93,8 +93,8 @@ class Library:
         """Open a library, or make one.
 
         Args:
-            path: its file; None: KADR_LIBRARY, else library.kadr in the user's data folder;
-                `:memory:` lives as long as the object.
+            spec: its file, or postgresql://USER@HOST/DATABASE; None: KADR_LIBRARY, else
+                library.kadr in the user's data folder; `:memory:` lives as long as the object.
             model: a trained matcher or its folder; None: the one that the library was indexed
                 with, `mini` for a new one. Where another process switches the library to another
                 model meanwhile, None follows it; a library that was opened with a model says that
@@ -107,13 +107,13 @@ class Library:
             load: loads a matcher's folder; a service gives one that several libraries share.
 
         Raises:
-            LibraryError: the file is no library, or is missing.
+            LibraryError: the file is no library, or is missing; the server can't be reached.
             BundleError: the matcher can't be read.
             PolicyError: there is no such preset or file, or the file is wrong.
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         loaded = load(model) if isinstance(model, Path) else None  # before a file is made
-        library = cls(open_store(path or default_path(), create=create), model, chosen, read, load)
+        library = cls(open_store(spec or default_spec(), create=create), model, chosen, read, load)
         library._loaded = loaded or library._loaded
         return library
 
@@ -129,17 +129,22 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the store."""
         self._store.close()
 
     @property
-    def path(self) -> Path:
-        """The library's file."""
-        return self._store.path
+    def name(self) -> str:
+        """Its spec without a password."""
+        return self._store.name
+
+    @property
+    def file(self) -> Path | None:
+        """Its file; None where it lives on a server or in memory."""
+        return self._store.file
 
     @property
     def store(self) -> Store:
-        """The library's file, opened, for flows beside searching."""
+        """The library's memory, opened, for flows beside searching."""
         return self._store
 
     @cached_property
@@ -211,7 +216,7 @@ class Library:
         for folder in chosen if folders else ():
             if folder not in self.folders:  # a disk may be unplugged
                 check(folder)
-        with self._store.writing(on_wait):
+        with self._store.writing(on_wait, () if reencode else chosen):
             self._log_policy()
             self._follow()
             if reencode and self._model is None and (pending := self._store.meta(SWITCHING)):
@@ -622,14 +627,14 @@ def _unreadable(_size: int) -> "Image.Image":
     raise ImageError("is gone")
 
 
-def default_path() -> Path:
+def default_spec() -> str:
     """KADR_LIBRARY, else library.kadr in the user's data folder."""
     named = os.environ.get("KADR_LIBRARY")
     if named:
-        return Path(named)
+        return named
     from platformdirs import user_data_path
 
-    return user_data_path("kadr") / "library.kadr"
+    return str(user_data_path("kadr") / "library.kadr")
 
 
 def resolved(folder: Path) -> Path:

@@ -5,19 +5,18 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import simsimd
 from numpy.typing import NDArray
 
 from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
-from kadr.stores import Scan, Store, Stored
-from kadr.types import Filters, Floats, Hit, ImageFile, Vectors
+from kadr.stores import Selection, Store, Stored
+from kadr.types import Floats, Hit, ImageFile, Vectors
 
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
@@ -31,23 +30,8 @@ SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""
-_ABOVE = 2.5
-"""What lifts a cosine above all others."""
 LOOK = 32
 """Photos whose paths are asked for at once."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The photos that a query may find: their numbers, sorted; None: all."""
-
-    filters: Filters
-    photos: NDArray[np.int64] | None
-
-    @property
-    def filtered(self) -> bool:
-        """Whether filters leave photos out."""
-        return self.filters != Filters()
 
 
 @dataclass(frozen=True)
@@ -79,18 +63,7 @@ class Ranker:
     def __init__(self, matcher: Matcher, store: Store) -> None:
         self.matcher = matcher
         self._store = store
-        self._scan: Scan | None = None
-        self._changes: tuple[int, int] | None = None
         self._densities = np.empty((0, len(NEAREST)), np.float32)
-
-    def select(self, filters: Filters | None, visible: NDArray[np.int64] | None) -> Selection:
-        """Those of the visible photos (None: all) that pass the filters."""
-        if filters is None or filters == Filters():
-            return Selection(Filters(), visible)
-        photos = self._store.matching(filters)
-        if visible is not None:
-            photos = np.intersect1d(photos, visible, assume_unique=True)
-        return Selection(filters, photos)
 
     def rank(
         self, query: Embedding, selection: Selection, cursor: int, words: str = ""
@@ -99,13 +72,10 @@ class Ranker:
 
         Before all others come those whose own texts hold all the `words`.
         """
-        numbered, scores = self._scored(query.vector)
-        named = self._named(words)
-        scores = np.where(np.isin(numbered, named), scores + _ABOVE, scores) if named else scores
-        rows = None if selection.photos is None else _rows(numbered, selection.photos)
-        least = standing_limit(len(scores) if rows is None else len(rows), words)
+        named = self._named(query.vector, selection, words)
+        least = standing_limit(self._store.count(selection), words)
         for number in itertools.count(cursor // CANDIDATES):
-            photos = numbered[_chunk(scores, rows, number)]
+            photos = self._candidates(query.vector, selection, named, number * CANDIDATES)
             if not len(photos):
                 return
             chunk = self._ranked(query, photos, named)
@@ -128,15 +98,31 @@ class Ranker:
                     hit = replace(hit, probability=probability, named=number in chunk.named)
                 yield place, hit
 
-    def _named(self, words: str) -> list[int]:
-        """Photos whose own texts hold all the words."""
+    def _named(self, vector: Vectors, selection: Selection, words: str) -> NDArray[np.int64]:
+        """Selected photos whose own texts hold all the words, by similarity: int64 [n]."""
         wanted = _tokens(words)
-        if not wanted:
-            return []
-        texts = self._store.texts(max(wanted, key=len))
-        return [photo for photo, said in texts if wanted <= _tokens(" ".join(said))]
+        texts = self._store.texts(max(wanted, key=len)) if wanted else []
+        named = [photo for photo, said in texts if wanted <= _tokens(" ".join(said))]
+        if not named:
+            return np.empty(0, np.int64)
+        return self._store.cosines(vector, selection, np.array(named, np.int64)).photos
 
-    def _ranked(self, query: Embedding, photos: NDArray[np.int64], named: Sequence[int]) -> _Chunk:
+    def _candidates(
+        self, vector: Vectors, selection: Selection, named: NDArray[np.int64], first: int
+    ) -> NDArray[np.int64]:
+        """The portion that begins at a place: those named, then the others by similarity."""
+        head = named[first : first + CANDIDATES]
+        wanted = CANDIDATES - len(head)
+        start = max(first - len(named), 0)
+        if not len(named):
+            return self._store.nearest(vector, selection, start, wanted).photos
+        found = self._store.nearest(vector, selection, 0, start + wanted + len(named)).photos
+        others = found[~np.isin(found, named)]
+        return np.concatenate([head, others[start : start + wanted]])
+
+    def _ranked(
+        self, query: Embedding, photos: NDArray[np.int64], named: NDArray[np.int64]
+    ) -> _Chunk:
         """Photos by probability, or by similarity where there is none; those named first.
 
         Those whose vectors are gone are left at the end, so that places stay what they are.
@@ -160,7 +146,7 @@ class Ranker:
         there = set(known.tolist())
         gone = [number for number in photos.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
-        return _Chunk(order, probabilities, cosines[best], standing, frozenset(named))
+        return _Chunk(order, probabilities, cosines[best], standing, frozenset(named.tolist()))
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""
@@ -182,26 +168,6 @@ class Ranker:
         self._densities[photos] = density
         return side
 
-    def _scored(self, vector: Vectors) -> tuple[NDArray[np.int64], Vectors]:
-        """Photos as the library has them now int64 [n], and their cosines float32 [n].
-
-        A command's only search keeps nothing: to hold 128 MB for half a million photos costs more
-        than all the rest. From the second one on, the scan is held.
-        """
-        changes = self._store.changes()
-        if self._scan is not None and changes == self._changes:
-            return self._scan.photos, _scores(self._scan, vector)
-        if self._changes is None:
-            parts = [(block.photos, _scores(block, vector)) for block in self._store.blocks()]
-            numbers, scores = zip(*parts, strict=True) if parts else ((), ())
-            self._changes = changes
-            return (
-                np.concatenate([np.empty(0, np.int64), *numbers]),
-                np.concatenate([np.empty(0, np.float32), *scores]),
-            )
-        self._scan, self._changes = self._store.scan(), changes
-        return self._scan.photos, _scores(self._scan, vector)
-
 
 def _tokens(text: str) -> frozenset[str]:
     """A text's words, in one case and one Unicode form."""
@@ -209,43 +175,10 @@ def _tokens(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W_]+", folded))
 
 
-def _rows(numbered: NDArray[np.int64], photos: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Rows of the scan that stand for these photos, which are sorted."""
-    if not len(photos):
-        return np.empty(0, np.intp)
-    places = np.minimum(np.searchsorted(photos, numbered), len(photos) - 1)
-    return np.flatnonzero(photos[places] == numbered)
-
-
 def standing_limit(photos: int, text: str) -> float:
     """How far the best of so many photos must stand out to be a match for a text."""
     decades = math.log10(min(max(photos, SIZES[0]), SIZES[1]) / 100)
     return STANDING + PER_DECADE * decades - LESS * (len(text.split()) >= SENTENCE)
-
-
-def _scores(scan: Scan, vector: Vectors) -> Vectors:
-    """Cosine of every photo with a unit vector, to about 0.001: float32 [n]."""
-    if not len(scan.photos):
-        return np.empty(0, np.float32)
-    scale = float(np.abs(vector).max()) / 127 or 1.0
-    query = np.round(vector / scale).astype(np.int8)
-    dots = simsimd.cdist(query[None], scan.vectors, metric="dot", out_dtype="f32")
-    return np.asarray(np.asarray(dots, np.float32)[0] * scan.scales * np.float32(scale))
-
-
-def _chunk(scores: Vectors, rows: NDArray[np.intp] | None, chunk: int) -> NDArray[np.intp]:
-    """Rows of the chunk: the same whichever chunk is asked for first, ties in their order."""
-    if rows is not None:
-        scores = scores[rows]
-    first = chunk * CANDIDATES
-    if chunk or len(scores) <= CANDIDATES:
-        best = np.argsort(-scores, kind="stable")[first : first + CANDIDATES]
-    else:
-        edge = np.partition(scores, len(scores) - CANDIDATES)[len(scores) - CANDIDATES]
-        above, level = np.flatnonzero(scores > edge), np.flatnonzero(scores == edge)
-        best = np.concatenate([above, level[: CANDIDATES - len(above)]])
-        best = best[np.argsort(-scores[best], kind="stable")]
-    return best if rows is None else rows[best]
 
 
 def _hit(photo: Stored, similarity: float) -> Hit | None:

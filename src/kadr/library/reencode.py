@@ -60,7 +60,7 @@ def switch(
     unread, read = len(store.lacking(encoder.name)), store.vector_sets().get(encoder.name, 0)
     if unread > read:
         raise LibraryError(
-            f"{store.path}: {unread:,} of its photos can't be read, as where a disk is unplugged, "
+            f"{store.name}: {unread:,} of its photos can't be read, as where a disk is unplugged, "
             "and could no longer be found. It stays as it is. Plug the disk in and run it again, "
             "or forget what is gone: kadr index --prune"
         )

@@ -12,15 +12,14 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
-from kadr.law.verdict import Visible
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
 from kadr.library.filters import spelled
 from kadr.library.queries import Expression
-from kadr.library.ranking import Ranked, Ranker, Selection
+from kadr.library.ranking import Ranked, Ranker
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files
-from kadr.stores import Store
+from kadr.stores import Selection, Store
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
 
 if TYPE_CHECKING:
@@ -67,7 +66,9 @@ class Searcher:
         self._store = store
         self._policy = policy
         self._ranker = Ranker(matcher, store)
-        self._visible: tuple[tuple[int, int], Visible] | None = None
+        self._shown = verdict.shown(policy)
+        self._hiding: tuple[tuple[int, int], bool] | None = None
+        """A state of the library, and whether the policy hides any of its photos."""
 
     @property
     def _matcher(self) -> Matcher:
@@ -108,7 +109,7 @@ class Searcher:
             ImageError: the picture can't be read.
             LibraryError: there is no photo of that number.
         """
-        self._shown()
+        self._refresh()
         with _one_blas_thread():
             vectors = encoded(self._matcher.image_encoder, self._store, [picture])
             image = self._matcher.images(vectors)
@@ -132,22 +133,25 @@ class Searcher:
         return bool(verdict.hidden(self._store, self._policy, [photo]))
 
     def _select(self, filters: Filters | None) -> Selection:
-        return self._ranker.select(spelled(self._store, filters), self._shown().photos)
+        self._refresh()
+        return Selection(spelled(self._store, filters), self._shown)
 
-    def _shown(self) -> Visible:
-        """What the policy shows of the library as it is now."""
+    def _refresh(self) -> bool:
+        """Follow the library's changes; whether the policy hides any of its photos."""
         changes = self._store.changes()
-        if self._visible is None or self._visible[0] != changes:
-            visible = verdict.visible(self._store, self._policy)
-            self._ranker.matcher = self._matcher.among(lambda: self._sample(visible))
-            self._visible = changes, visible
-        return self._visible[1]
+        if self._hiding is None or self._hiding[0] != changes:
+            everything, visible = Selection(), Selection(shown=self._shown)
+            hides = visible != everything and (
+                self._store.count(visible) < self._store.count(everything)
+            )
+            self._ranker.matcher = self._matcher.among(self._sample)
+            self._hiding = changes, hides
+        return self._hiding[1]
 
-    def _sample(self, visible: Visible) -> Vectors:
+    def _sample(self) -> Vectors:
         """Vectors of photos that texts are asked of; those that are hidden change no figure."""
-        photos = self._store.matching(Filters()) if visible.photos is None else visible.photos
-        rows = np.linspace(0, len(photos) - 1, min(len(photos), PHOTOS)).astype(np.intp)
-        return self._store.vectors(photos[rows].tolist())[1]
+        photos = self._store.sample(Selection(shown=self._shown), PHOTOS)
+        return self._store.vectors(photos.tolist())[1]
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
@@ -177,7 +181,7 @@ class Searcher:
         Whether the policy hides any is said of the library alone: whatever depended on the query
         would tell what the hidden photos are like.
         """
-        withheld = self._policy.disclaimer(page.language) if self._shown().hides else None
+        withheld = self._policy.disclaimer(page.language) if self._refresh() else None
         if query is None:
             notice = "This matcher knows none of these words. Use others."
             return Answer((), notice, withheld=withheld)
@@ -191,7 +195,7 @@ class Searcher:
                 break
             hits.append(ranked)
         if not hits:
-            notice = _nothing(page.cursor, filtered=selection.filtered)
+            notice = _nothing(page.cursor, filtered=selection.filters != Filters())
             return Answer((), notice, withheld=withheld)
         return Answer(
             tuple(ranked.hit for ranked in hits),
@@ -217,7 +221,7 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
     encoder = store.meta("encoder")
     if encoder not in {None, matcher.image_encoder.name}:
         raise LibraryError(
-            f"{store.path} holds vectors of {encoder}, this matcher needs "
+            f"{store.name} holds vectors of {encoder}, this matcher needs "
             f"{matcher.image_encoder.name}. Leave --model out, or encode its photos again: kadr "
             "index --model MODEL --reencode"
         )

@@ -27,7 +27,7 @@ Identity: TypeAlias = tuple[int, int]
 
 def watch(
     folders: Sequence[Path],
-    library: Path,
+    library: Path | None,
     rules: Callable[[Path], Rules],
     report: Callable[[str], None],
 ) -> Iterator[list[Path]]:
@@ -35,7 +35,7 @@ def watch(
 
     Args:
         folders: to watch; those that aren't there are waited for.
-        library: whose own changes don't count.
+        library: the file whose own changes don't count.
         rules: gives what is left out below a folder.
         report: is called with what a person should know: a folder that is gone, or back.
     """
@@ -102,16 +102,17 @@ def _changes(folders: Sequence[Path], report: Callable[[str], None]) -> Iterator
 def _touched(
     paths: Iterable[Path],
     folders: Sequence[Path],
-    library: Path,
+    library: Path | None,
     rules: Callable[[Path], Rules],
 ) -> list[Path]:
     """The folders to index again: the nearest that are there and aren't left out."""
-    own, known, touched = library.resolve(), dict[Path, Rules](), list[Path]()
+    own = library and library.resolve()
+    known, touched = dict[Path, Rules](), list[Path]()
     for path in paths:
         root = next((folder for folder in folders if path.is_relative_to(folder)), None)
         if root is None or path == root:
             continue
-        if path.parent == own.parent and path.name.startswith(own.name):
+        if own and path.parent == own.parent and path.name.startswith(own.name):
             continue
         if root not in known:
             known[root] = rules(root)

@@ -19,7 +19,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 class Service:
     """All settings of a service.
 
-    library: the library's file. model: a matcher's folder; None: the library's own.
+    library: the library's spec. model: a matcher's folder; None: the library's own.
     policy: a preset's name or a policy file. country, country_header, country_parameter: where a
         visitor's country is taken from, the first that is set: this one; a header set by one of
         `proxies`; the request's parameter. Unknown: the file's strictest policy.
@@ -38,7 +38,7 @@ class Service:
     log_queries: whether the log holds the texts of queries.
     """
 
-    library: Path
+    library: str | Path
     model: Path | None = None
     policy: str = "under-16"
     country: str | None = None

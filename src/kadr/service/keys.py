@@ -18,6 +18,7 @@ from filelock import FileLock
 from kadr.errors import KadrError
 from kadr.photos import files
 from kadr.service.config import SCOPES, Scope
+from kadr.stores import beside
 
 _KEY = re.compile("kadr_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 
@@ -36,9 +37,10 @@ class Key:
     created: str
 
 
-def beside(library: Path) -> Path:
-    """The file of a library's keys."""
-    return library.with_name(library.name + ".keys.json")
+def of(library: str | Path) -> Path:
+    """The file of a library's keys, by its spec."""
+    path = beside(library)
+    return path.with_name(path.name + ".keys.json")
 
 
 def add(path: Path, name: str, scopes: Sequence[Scope]) -> str:

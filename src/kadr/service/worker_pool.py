@@ -174,18 +174,20 @@ class _Worker:
             LibraryError: it is gone.
         """
         known = self._libraries.get(policy.name)
-        if known is not None and known.identity == _identity(known.library.path):
+        if known is not None and known.identity == _identity(known.library.file):
             return known.library
         if known is not None:
             del self._libraries[policy.name]
             known.library.close()
         opened = self._open(policy)
-        self._libraries[policy.name] = _Opened(opened, _identity(opened.path))
+        self._libraries[policy.name] = _Opened(opened, _identity(opened.file))
         return opened
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path | None) -> tuple[int, int] | None:
     """The file's device and inode; None where there is no file."""
+    if path is None:
+        return None
     try:
         status = os.stat(path)  # noqa: PTH116 - for each job
     except OSError:

@@ -346,8 +346,8 @@ class Store(Protocol):
         """
         ...
 
-    def cosines(self, vector: Vectors, photos: NDArray[np.int64]) -> Nearest:
-        """Those of these photos that were encoded, by their cosine with a unit vector."""
+    def cosines(self, vector: Vectors, selection: Selection, photos: NDArray[np.int64]) -> Nearest:
+        """Those of these photos that are selected, by their cosine with a unit vector."""
         ...
 
     def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:

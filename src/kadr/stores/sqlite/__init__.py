@@ -4,10 +4,22 @@ What is written together is written in one transaction, so that a process killed
 leaves a library that can be read.
 """
 
+from pathlib import Path
+
 from kadr.stores.sqlite.files import FileTables
-from kadr.stores.sqlite.photos import PhotoTables
+from kadr.stores.sqlite.nearest import NearestPhotos
 from kadr.stores.sqlite.preferences import PreferenceTables
 
 
-class SqliteStore(FileTables, PhotoTables, PreferenceTables):
+class SqliteStore(FileTables, NearestPhotos, PreferenceTables):
     """One library file, opened. Not for several threads at once."""
+
+    @staticmethod
+    def exists(spec: str) -> bool:
+        """Whether there is such a file."""
+        return Path(spec).exists()
+
+    @staticmethod
+    def beside(spec: str) -> Path:
+        """The file itself: a library's secrets lie next to it."""
+        return Path(spec)

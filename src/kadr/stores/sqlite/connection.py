@@ -9,6 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kadr.errors import LibraryError, ReadOnlyError
 from kadr.stores import MEMORY
 from kadr.stores.sealer import Sealer
@@ -25,19 +28,21 @@ PAGE = 8192
 class Connection:
     """An open library file, by itself."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, spec: str, *, create: bool = False) -> None:
         """Open the library, or make it.
 
         Raises:
             LibraryError: there is none and `create` is false, or the file is something else.
         """
-        self.path = path
+        self.path = path = Path(spec)
+        self.name = spec
+        self.file = None if spec == MEMORY else path
         if not create and not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises
             raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
         self._within = False  # a transaction that writes
         self._openings = 0
         self._access: opening.Access = "write"
-        self._sealer = Sealer(None if path == MEMORY else path.with_name(path.name + ".audit.key"))
+        self._sealer = Sealer(self.file and path.with_name(path.name + ".audit.key"))
         try:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +114,9 @@ class Connection:
         self._base.close()
 
     @contextmanager
-    def writing(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    def writing(
+        self, on_wait: Callable[[], None] | None = None, _folders: Sequence[Path] = ()
+    ) -> Iterator[None]:
         """Be the only process that indexes. Another one's turn ends at its death at the latest.
 
         Args:
@@ -118,7 +125,7 @@ class Connection:
         Raises:
             LibraryError: the library's folder can't be written to.
         """
-        if self.path == MEMORY:
+        if self.file is None:
             yield
             return
         from filelock import FileLock, Timeout
@@ -179,7 +186,7 @@ class Connection:
 
     def bytes(self) -> int:
         """Size of the file, with what is still in its log."""
-        if self.path == MEMORY:
+        if self.file is None:
             return int(self.read("PRAGMA page_count")[0][0] * self.read("PRAGMA page_size")[0][0])
         size = 0
         for suffix in ("", "-wal"):
@@ -249,6 +256,11 @@ class Connection:
         numbers = iter(dict.fromkeys(keys))
         while part := list(islice(numbers, LOOKUP)):
             yield from self.read(statement.format(",".join("?" * len(part))), part)
+
+    def numbered(self, statement: str, values: Sequence[Any] = ()) -> NDArray[np.int64]:
+        """The numbers `photo` of a statement, sorted: int64 [n]. One text is read twice as fast."""
+        (told,) = self.read(f"SELECT group_concat(photo) FROM ({statement})", values)
+        return np.sort(np.fromstring(told[0] or "", np.int64, sep=","))
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a statement. Bytes in a text that damage left no UTF-8 are escaped."""

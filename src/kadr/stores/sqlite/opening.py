@@ -19,7 +19,7 @@ _BESIDE = ("", "-wal", "-shm", ".lock", ".audit.jsonl", ".audit.jsonl.lock")
 def access(path: Path) -> Access:
     """What this user may do with a library that is there or is to be made."""
     needed = (path, path.parent) if path.exists() else (path.parent,)
-    if path == MEMORY or all(os.access(one, os.W_OK) for one in needed):
+    if str(path) == MEMORY or all(os.access(one, os.W_OK) for one in needed):
         return "write"
     log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     with suppress(OSError):
@@ -35,7 +35,7 @@ def connect(path: Path, how: Access) -> sqlite3.Connection:
         OSError, sqlite3.Error: it can't be opened.
     """
     if how == "write":
-        if path != MEMORY:
+        if str(path) != MEMORY:
             _make_private(path)
         return sqlite3.connect(path, timeout=60, isolation_level=None)
     options = "mode=ro&immutable=1" if how == "frozen" else "mode=ro"

@@ -95,12 +95,11 @@ class PhotoTables(VectorSets, RecordTables):
         ask it here of each of half a million would take a second.
         """
         where, values = conditions(filters)
+        if filters.near is None and not newest:
+            return self.numbered(f"SELECT p.id AS photo FROM photos p WHERE {where}", values)
         place = "" if filters.near is None else ", p.latitude, p.longitude"
         order = f"{WHEN} DESC, p.id DESC" if newest else "p.id"
-        rows = self.read(
-            f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}",
-            values,
-        )
+        rows = self.read(f"SELECT p.id{place} FROM photos p WHERE {where} ORDER BY {order}", values)
         numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         if filters.near is None or not rows:
             return numbers

@@ -10,6 +10,10 @@ from contextlib import suppress
 from dataclasses import astuple
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr.stores import Shown
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.sqlite.statements import MARK, RULING_MARK
 from kadr.types import Assessment, Request, Ruling
@@ -77,29 +81,14 @@ class RecordTables(Connection):
                     (copy, photo),
                 )
 
-    def shown(
-        self, below: float, photos: Sequence[int] | None = None, *, faces: bool = False
-    ) -> list[int]:
-        """Photos, of these or all, that the records allow to be shown: see `Store.shown`."""
-        limit, among = repr(float(below)), "" if photos is None else "photo IN ({}) AND"
-        looked = "AND faces IS NOT NULL" if faces else ""
-        ruled = (
-            "SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
-        )
-        disputed = "SELECT digest FROM requests WHERE kind = 'disputed'"
-        statement = (
-            f"SELECT photo FROM sound_assessments WHERE {among} probability < {limit}"
-            f" AND version != '' AND failed = '[]' {looked} AND photo NOT IN ({ruled} 'hide')"
-            " AND photo NOT IN"
-            " (SELECT c.photo FROM copies c LEFT JOIN decisions r ON r.digest = c.digest"
-            f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit})"
-            f" OR c.digest IN ({disputed}))"
-            f" AND photo NOT IN (SELECT id FROM photos WHERE digest IN ({disputed}))"
-            f" UNION {ruled} 'allow' AND p.digest NOT IN ({disputed})"
-        )
-        if photos is None:
-            return [number for (number,) in self.read(statement)]
-        return list({number for (number,) in self.among(statement, photos)}.intersection(photos))
+    def shown(self, shown: Shown, photos: Sequence[int]) -> list[int]:
+        """Those of these photos that the records allow to be shown."""
+        found = self.among(_allowed(shown, "photo IN ({}) AND"), photos)
+        return list({number for (number,) in found}.intersection(photos))
+
+    def all_shown(self, shown: Shown) -> NDArray[np.int64]:
+        """All photos that the records allow to be shown, sorted: int64 [n]."""
+        return self.numbered(_allowed(shown))
 
     def set_ruling(self, digest: str, ruling: Ruling | None) -> None:
         """Put a decision about a content in force in place of another; None: take it back."""
@@ -162,6 +151,23 @@ class RecordTables(Connection):
         )[0]
         (rulings,) = self.read(f"{count} rulings WHERE mark IS NOT {RULING_MARK}")[0]
         return int(assessments), int(rulings)
+
+
+def _allowed(shown: Shown, among: str = "") -> str:
+    """SQL for the photos that may be shown, `photo`; `among` narrows those with an assessment."""
+    limit, looked = repr(float(shown.below)), "AND faces IS NOT NULL" if shown.faces else ""
+    ruled = "SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
+    disputed = "SELECT digest FROM requests WHERE kind = 'disputed'"
+    return (
+        f"SELECT photo FROM sound_assessments WHERE {among} probability < {limit}"
+        f" AND version != '' AND failed = '[]' {looked} AND photo NOT IN ({ruled} 'hide')"
+        " AND photo NOT IN"
+        " (SELECT c.photo FROM copies c LEFT JOIN decisions r ON r.digest = c.digest"
+        f" WHERE coalesce(r.verdict = 'hide', c.probability >= {limit})"
+        f" OR c.digest IN ({disputed}))"
+        f" AND photo NOT IN (SELECT id FROM photos WHERE digest IN ({disputed}))"
+        f" UNION {ruled} 'allow' AND p.digest NOT IN ({disputed})"
+    )
 
 
 _ASSESSMENT = "words, scene, faces, failed, probability, version"

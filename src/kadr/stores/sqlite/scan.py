@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.stores import PARTS, Scan, rounded
+from kadr.stores import PARTS, rounded
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.sqlite.statements import put_note
 from kadr.types import Vectors
@@ -15,6 +16,18 @@ BLOCK = 256
 """Vectors in one row of the scan."""
 WASTE = 0.2
 """The scan is written anew when more of it than this belongs to photos that are gone."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All vectors of the joint space, rounded to a byte a figure.
+
+    `photos` int64 [n]; row i stands for `vectors[i]` int8 [n, dim] times `scales[i]` float32 [n].
+    """
+
+    photos: NDArray[np.int64]
+    scales: Vectors
+    vectors: NDArray[np.int8]
 
 
 class VectorTables(Connection):
