@@ -17,10 +17,12 @@ from kadr.errors import LibraryError
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
+from postgres_servers import server
 
 MAKERS: dict[str, Callable[[Path], Store]] = {
     "sqlite": lambda folder: open_store(folder / "library.kadr", create=True),
     "memory": lambda _: open_store(MEMORY, create=True),
+    "postgresql": lambda _: open_store(server().empty(), create=True),
 }
 """Every engine, with an empty library in a folder."""
 

@@ -4,6 +4,15 @@ Several processes on several machines read and write it at once. The server keep
 acknowledged; what is written together is written in one transaction.
 """
 
+from kadr.errors import MissingExtraError
+
+try:
+    import psycopg as _psycopg  # noqa: F401 - all below needs it
+except ImportError as error:
+    raise MissingExtraError(
+        "A library on PostgreSQL needs the extra: pip install 'kadr[postgres]'"
+    ) from error
+
 from kadr.stores.postgres.files import FileTables
 from kadr.stores.postgres.photos import PhotoTables
 from kadr.stores.postgres.preferences import PreferenceTables

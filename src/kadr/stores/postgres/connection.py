@@ -73,8 +73,8 @@ class Connection:
         self._key_file = key.with_name(key.name + ".audit.key")
         self._base = self._connect(create=create)
 
-    @classmethod
-    def exists(cls, spec: str) -> bool:
+    @staticmethod
+    def exists(spec: str) -> bool:
         """Whether there is a library.
 
         Raises:
@@ -87,8 +87,8 @@ class Connection:
         except psycopg.Error as error:
             raise translated(error, name, unknown=tuple(address.passwords(given))) from None
 
-    @classmethod
-    def beside(cls, spec: str) -> Path:
+    @staticmethod
+    def beside(spec: str) -> Path:
         """The path that the library's secrets are named after: a file in this user's folder."""
         return address.beside(spec)
 

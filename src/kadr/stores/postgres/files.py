@@ -23,7 +23,7 @@ _FACTS = ("kind", "width", "height", "taken", "camera", "camera_folded", "latitu
           "hash", "texts")  # fmt: skip
 _OTHERS = ("encoded", "problem", *_FACTS)
 _KEEP = (
-    f"INSERT INTO photos (digest, {', '.join(_OTHERS)}) VALUES (%s{', %s' * len(_OTHERS)})"
+    f"INSERT INTO photos (id, digest, {', '.join(_OTHERS)}) VALUES (%s, %s{', %s' * len(_OTHERS)})"
     f" ON CONFLICT (digest) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _OTHERS)}"
     " RETURNING id"
 )
@@ -127,22 +127,33 @@ class FileTables(VectorSets, LogTable):
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
         """
         with self.transaction():
-            numbered = self._keep_photos(sorted(photos, key=lambda photo: photo.digest))
+            numbered = self._keep_photos(photos)
             self._keep_vectors(numbered)
             self._keep_files(sorted(files, key=lambda file: os.fsencode(file.path)))
         self._index_where_large(max((number for number, _ in numbered), default=0))
 
     def _keep_photos(self, photos: Sequence[NewPhoto]) -> list[tuple[int, NewPhoto]]:
-        """Write the rows of photos, in one order so that no two writers wait for each other."""
+        """Write the rows of photos; new ones are numbered in this order.
+
+        They are written by digest: of two writers none waits for a row of one that waits for it.
+        """
+        numbers = self.read(
+            "SELECT nextval('photos_id_seq') FROM generate_series(1, %s)", (len(photos),)
+        )
+        ordered = sorted(
+            ((photo, number) for photo, (number,) in zip(photos, numbers, strict=True)),
+            key=lambda one: one[0].digest,
+        )
         rows = self.run_all(
             _KEEP,
             [
-                (photo.digest, photo.vector is not None, to_text(photo.problem), *_said(photo))
-                for photo in photos
+                (number, photo.digest, photo.vector is not None, to_text(photo.problem), *_said(photo))
+                for photo, number in ordered
             ],
             returning=True,
-        )
-        return [(number, photo) for (number,), photo in zip(rows, photos, strict=True)]
+        )  # fmt: skip
+        found = [(number, photo) for (number,), (photo, _) in zip(rows, ordered, strict=True)]
+        return sorted(found, key=lambda one: one[0])
 
     def _keep_vectors(self, numbered: Sequence[tuple[int, NewPhoto]]) -> None:
         found = [(number, photo.vector) for number, photo in numbered if photo.vector is not None]

@@ -22,7 +22,8 @@ _BELOW = (
     " AND f.path >= %s AND f.path < %s)"
 )
 _NEAR = (
-    f"2 * {EARTH} * asin(sqrt(least(1, power(sin(radians(p.latitude - %s) / 2), 2)"
+    "p.latitude IS NOT NULL AND p.longitude IS NOT NULL AND"
+    f" 2 * {EARTH} * asin(sqrt(least(1, power(sin(radians(p.latitude - %s) / 2), 2)"
     " + cos(radians(p.latitude)) * cos(radians(%s))"
     " * power(sin(radians(p.longitude - %s) / 2), 2)))) <= %s"
 )

@@ -49,18 +49,18 @@ class JointTables(VectorTables):
                 rows += self._exact(table, query, selection, beyond, count - len(rows), but=known)
             return _nearest(rows, approximate=True)
 
-    def cosines(self, vector: Vectors, photos: NDArray[np.int64]) -> Nearest:
-        """Those of these photos that were encoded, by their cosine with a unit vector."""
+    def cosines(self, vector: Vectors, selection: Selection, photos: NDArray[np.int64]) -> Nearest:
+        """Those of these photos that are selected, by their cosine with a unit vector."""
         with self.reading():
             table, _ = self._joint()
             if table is None or not len(photos):
                 return _nearest([])
+            where, values = selected(selection)
             return _nearest(
                 self.read(
-                    f"SELECT photo, -(vector <#> %s::halfvec) FROM {table} WHERE photo = ANY(%s)"
-                    " AND EXISTS (SELECT 1 FROM photos p WHERE p.id = photo AND p.encoded)"
-                    " ORDER BY 2 DESC, 1",
-                    (_literal(vector), photos.tolist()),
+                    f"SELECT photo, -(vector <#> %s::halfvec) FROM {table} JOIN photos p"
+                    f" ON p.id = photo WHERE p.id = ANY(%s) AND {where} ORDER BY 2 DESC, 1",
+                    (_literal(vector), photos.tolist(), *values),
                 )
             )
 

@@ -143,7 +143,7 @@ class PhotoTables(VectorSets, RecordTables):
 
     def _sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         total = self.count(selection)
-        places = (np.arange(min(count, total)) * total // max(min(count, total), 1)).tolist()
+        places = np.linspace(0, total - 1, min(count, total)).astype(np.int64).tolist()
         where, values = selected(selection)
         ((numbers,),) = self.read(
             "SELECT string_agg(int8send(id), '' ORDER BY id) FROM (SELECT p.id,"

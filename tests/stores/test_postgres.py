@@ -1,0 +1,830 @@
+"""The library on a server: several who write, and whatever is killed, cut, frozen or forbidden."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kadr.errors import LibraryError, LibraryUnavailableError, ReadOnlyError
+from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, open_store
+from kadr.stores.postgres import PostgresStore, joint, migrations, opening
+from kadr.stores.postgres.connection import BoundedConnection
+from kadr.stores.postgres.texts import from_text, to_text
+from kadr.types import Filters, Request, Ruling
+from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
+from postgres_servers import Server, server
+
+RULING = Ruling("hide", "Анна", "2026-01-01T00:00:00+00:00", "I know them")
+
+
+@pytest.fixture
+def running() -> Server:
+    return server()
+
+
+@pytest.fixture
+def spec(running: Server) -> str:
+    return running.empty()
+
+
+@pytest.fixture
+def store(spec: str) -> Iterator[PostgresStore]:
+    with closing(PostgresStore(spec, create=True)) as opened:
+        yield opened
+
+
+@contextmanager
+def role(running: Server, name: str, *grants: str) -> Iterator[str]:
+    """A user who may do that much, and no more."""
+    with running.connect() as base:
+        base.execute(f"CREATE ROLE {name} LOGIN".encode())
+        for grant in grants:
+            base.execute(f"GRANT {grant} TO {name}".encode())
+        try:
+            yield name
+        finally:
+            base.execute(f"DROP OWNED BY {name}".encode())
+            base.execute(f"DROP ROLE {name}".encode())
+
+
+def schema_of(spec: str) -> str:
+    return spec.rpartition("search_path%3D")[2]
+
+
+def of_user(spec: str, name: str) -> str:
+    return spec.replace("postgres@", f"{name}@")
+
+
+class TestOpening:
+    def test_a_missing_library_is_told_and_made_only_where_asked(self, spec: str) -> None:
+        assert not exists(spec)
+        with pytest.raises(LibraryError, match=r"no library here\. Make one: kadr index FOLDER"):
+            open_store(spec)
+        open_store(spec, create=True).close()
+        assert exists(spec)
+        for create in (True, False):
+            with closing(open_store(spec, create=create)) as opened:
+                assert opened.check() == []
+                assert opened.file is None
+
+    def test_two_libraries_in_one_database_know_nothing_of_each_other(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        add(store, {"/p/1.jpg": 1})
+        with closing(PostgresStore(running.empty(), create=True)) as other:
+            with store.writing(), other.writing(lambda: pytest.fail("another library's turn")):
+                assert other.totals().files == 0
+
+    def test_another_program_s_tables_stay_as_they_are(self, running: Server, spec: str) -> None:
+        schema = schema_of(spec)
+        with running.connect() as base:
+            base.execute(f"CREATE TABLE {schema}.photos (id int)".encode())
+            with pytest.raises(LibraryError, match=r"holds other tables.*csearch_path=NAME"):
+                open_store(spec, create=True)
+            base.execute(f"CREATE TABLE {schema}.kadr (format text)".encode())
+            with pytest.raises(LibraryError, match="isn't a library of kadr"):
+                open_store(spec, create=True)
+
+    def test_a_newer_format_is_told(self, store: PostgresStore, spec: str) -> None:
+        store.run("UPDATE kadr SET format = 99")
+        with pytest.raises(LibraryError, match=r"has format 99, this kadr reads \d+\. Install"):
+            open_store(spec)
+
+    def test_an_older_one_is_brought_up_to_date_by_whoever_may_write(
+        self,
+        running: Server,
+        store: PostgresStore,
+        spec: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        add(store, {"/p/1.jpg": 1})
+        steps = (*migrations.STEPS, lambda run: run("CREATE TABLE newer (id int)"))
+        for module in (migrations, opening, sys.modules["kadr.stores.postgres.connection"]):
+            monkeypatch.setattr(module, "FORMAT", len(steps), raising=False)
+        monkeypatch.setattr(migrations, "STEPS", steps)
+        schema = schema_of(spec)
+        rights = f"USAGE ON SCHEMA {schema}", f"SELECT ON ALL TABLES IN SCHEMA {schema}"
+        with role(running, "looks", *rights):
+            with pytest.raises(LibraryError, match="Open it once as a user who may write"):
+                open_store(of_user(spec, "looks"))
+        with closing(PostgresStore(spec)) as opened:
+            assert opened.read("SELECT count(*) FROM newer") == [(0,)]
+            assert opened.totals().files == 1
+
+    def test_made_by_several_at_once_it_is_one(self, spec: str) -> None:
+        problems: list[Exception] = []
+
+        def make() -> None:
+            try:
+                PostgresStore(spec, create=True).close()
+            except LibraryError as error:
+                problems.append(error)
+
+        in_threads([make] * 4)
+        assert problems == []
+
+    @pytest.mark.parametrize(
+        ("seen", "told"),
+        [
+            (opening.Seen(13, "UTF8", "a", "0.8", "a", True, True, False), "13 is too old.*14"),
+            (opening.Seen(18, "UTF8", None, "0.8", "a", False, False, False), "CREATE SCHEMA"),
+            (opening.Seen(18, "LATIN1", "a", "0.8", "a", False, False, False), "encoding UTF8"),
+            (opening.Seen(18, "UTF8", "a", None, None, True, True, False), "CREATE EXTENSION"),
+            (opening.Seen(18, "UTF8", "a", "0.7.4", "a", True, True, False), "0.7.4 is too old"),
+        ],
+    )
+    def test_what_a_server_lacks_is_told(self, seen: opening.Seen, told: str) -> None:
+        with pytest.raises(LibraryError, match=f"^postgresql://host/db.*{told}") as caught:
+            opening.check(seen, "postgresql://host/db", create=True)
+            opening.check_vector(seen, "postgresql://host/db")
+        assert "\n" not in str(caught.value)
+
+    def test_without_the_right_to_add_pgvector_it_is_told(self, running: Server) -> None:
+        with running.connect() as base:
+            base.execute("CREATE DATABASE bare TEMPLATE template0 ENCODING 'UTF8'")
+        try:
+            with role(running, "guest"):
+                with running.connect("bare") as base:
+                    base.execute("CREATE SCHEMA guest AUTHORIZATION guest")
+                with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
+                    open_store(running.spec("bare", "guest"), create=True)
+                with running.connect("bare") as base:
+                    base.execute("DROP SCHEMA guest")
+            with closing(open_store(running.spec("bare"), create=True)) as made:
+                assert made.check() == []
+        finally:
+            with running.connect() as base:
+                base.execute("DROP DATABASE bare WITH (FORCE)")
+
+    def test_without_psycopg_the_extra_is_named(self) -> None:
+        code = (
+            "import sys; sys.modules['psycopg'] = None\n"
+            "from kadr.errors import MissingExtraError\n"
+            "from kadr.stores import open_store\n"
+            "try: open_store('postgresql://host/db')\n"
+            "except MissingExtraError as error: print(error)\n"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert "pip install 'kadr[postgres]'" in told.stdout
+        assert told.stdout.count("\n") == 1
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            "postgresql://ann:s3cret@127.0.0.1:1/photos",
+            "postgresql://ann@127.0.0.1:1/photos?password=s3cret",
+            "postgresql://ann@127.0.0.1:1/photos?sslpassword=s3cret",
+        ],
+    )
+    def test_passwords_are_never_told(self, spec: str) -> None:
+        with pytest.raises(LibraryUnavailableError, match="can't be reached") as caught:
+            open_store(spec)
+        with pytest.raises(LibraryUnavailableError) as asked:
+            exists(spec)
+        for error in (caught.value, asked.value):
+            assert "s3cret" not in str(error)
+            assert error.__cause__ is None
+            assert str(error).startswith("postgresql://ann@127.0.0.1:1/photos:")
+            assert "\n" not in str(error)
+
+    @pytest.mark.parametrize("spec", ["postgresql://[::1", "postgresql://u:s3cret@h:x/d?nope=1"])
+    def test_what_is_no_address_is_told_without_it(self, spec: str) -> None:
+        with pytest.raises(LibraryError, match="isn't understood|invalid port") as caught:
+            open_store(spec)
+        assert "s3cret" not in str(caught.value)
+
+    def test_a_database_that_is_not_there_is_told(self, running: Server) -> None:
+        with pytest.raises(LibraryError, match=r"no such database.*createdb"):
+            open_store(running.spec("nowhere"))
+
+    def test_a_user_who_is_not_there_is_told(self, running: Server) -> None:
+        with pytest.raises(LibraryError, match="refuses this user.*PGPASSWORD"):
+            open_store(running.spec(user="nobody"))
+
+    def test_secrets_lie_beside_a_name_of_their_own(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("KADR_SECRETS", str(tmp_path))
+        assert beside("postgresql://ann:pw@db.example/photos") == tmp_path / "db.example-photos"
+        specs = [
+            "postgresql://h/d", "postgresql://h/e", "postgresql://i/d", "postgresql://h/d%2Fe",
+            "postgresql://h/d_e", "postgresql://h/d?options=-csearch_path%3Dx", "postgresql://h/d-x",
+            "postgresql://h/..%2F..%2Fd", f"postgresql://h/{'a' * 63}?options=-csearch_path%3D{'b' * 63}",
+        ]  # fmt: skip
+        places = [beside(spec) for spec in specs]
+        assert all(place.parent == tmp_path for place in places)
+        assert len({*places}) >= len(specs) - 1, "d-x is a schema, or a database of that name"
+        monkeypatch.delenv("KADR_SECRETS")
+        assert beside("postgresql://h/d").name == "h-d"
+
+
+@given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\0\ue000\ud800d8f0")))
+def test_any_text_comes_back_from_what_postgresql_takes(text: str) -> None:
+    column = to_text(text)
+    assert column is not None
+    assert "\0" not in column
+    column.encode()
+    assert from_text(column) == text
+
+
+class TestStrangers:
+    def test_any_text_of_a_photo_is_kept(self, store: PostgresStore) -> None:
+        odd = "a\0b\ud800\ue000\U0001f4f7"
+        facts = replace(FACTS, camera=odd, texts=(odd, "b"), kind="jpeg")
+        store.keep(
+            [new_photo(1, facts=facts), NewPhoto(digest(2), problem=odd)],
+            [new_file(Path("/p/1.jpg"), 1), NewFile(Path("/p/2.jpg"), 1, 1, None, odd)],
+        )
+        one = number(store, 1)
+        assert store.stored(store.present([one]))[one].facts == facts
+        assert store.problem(digest(2)) == odd
+        assert store.problems()[0].reason == odd
+        assert matching(store, Filters(camera="A\0B")) == {"/p/1.jpg"}
+        assert matching(store, Filters(camera="\0\0")) == set()
+        assert store.texts("b") == [(one, (odd, "b"))]
+        ruling = replace(RULING, who=odd, why=odd)
+        store.set_ruling(digest(1).hex(), ruling)
+        store.set_request(digest(1).hex(), Request("appealed", odd, RULING.when, odd))
+        assert store.ruling(digest(1).hex()) == ruling
+        assert store.requests()[digest(1).hex()].why == odd
+        assert store.record("refused", {"query": odd}).facts == {"query": odd}
+        assert store.log_problems() == []
+
+    def test_paths_may_be_longer_than_an_index_takes(self, store: PostgresStore) -> None:
+        random = np.random.default_rng(1)
+        deep = Path("/p", *(random.bytes(120).hex() for _ in range(16)))
+        paths = [deep / "1.jpg", deep / "2.jpg", Path(f"{deep}x/3.jpg")]
+        numbers = add(store, {str(path): place for place, path in enumerate(paths)})
+        assert store.present([numbers[str(paths[0])]]) == {1: (paths[0],)}
+        assert matching(store, Filters(folder=deep)) == {str(path) for path in paths[:2]}
+        assert set(store.states(deep)) == {os.fsencode(path) for path in paths[:2]}
+        add(store, {str(paths[0]): 1})
+        assert store.totals().copies == 1
+        assert store.forget([paths[0]]) == 1
+
+    @pytest.mark.parametrize("size", [2**31, 2**40])
+    def test_large_files_and_late_times(self, store: PostgresStore, size: int) -> None:
+        late = 2**63 + 5
+        store.keep([new_photo(1)], [NewFile(Path("/p/1.jpg"), size, late, digest(1))])
+        assert store.state(Path("/p/1.jpg")) == (size, 2**63 - 1)
+        assert matching(store, Filters(after="2999-01-01T00:00:00")) == {"/p/1.jpg"}
+        assert store.matching(Filters(), newest=True).tolist() == [1]
+
+    def test_what_cannot_be_stored_is_refused_and_nothing_is_kept(
+        self, store: PostgresStore
+    ) -> None:
+        wide = new_photo(1, facts=replace(FACTS, width=2**63))
+        with pytest.raises((ValueError, OverflowError)):
+            store.keep([wide, new_photo(2)], [new_file(Path("/p/2.jpg"), 2)])
+        broken = replace(new_photo(3), joint=np.zeros(5, np.float32))
+        with pytest.raises(ValueError, match="same shape"):
+            store.keep([new_photo(2), broken], [new_file(Path("/p/2.jpg"), 2)])
+        assert store.totals().photos == 0
+        add(store, {"/p/2.jpg": 2})
+        assert store.check() == []
+
+
+class TestRoles:
+    @pytest.fixture
+    def reader(self, running: Server, spec: str, store: PostgresStore) -> Iterator[PostgresStore]:
+        add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2})
+        store.record("refused", {})
+        schema = schema_of(spec)
+        rights = f"USAGE ON SCHEMA {schema}", f"SELECT ON ALL TABLES IN SCHEMA {schema}"
+        with role(running, "reader", *rights):
+            with closing(PostgresStore(of_user(spec, "reader"))) as opened:
+                yield opened
+
+    def test_who_may_read_can_search(self, reader: PostgresStore) -> None:
+        assert reader.readonly
+        vector = new_photo(1).joint
+        assert vector is not None
+        assert reader.nearest(vector, Selection(), 0, 1).photos.tolist() == [1]
+        assert reader.count(Selection()) == 2
+        assert reader.totals().files == 2
+        assert [entry.event for entry in reader.entries()] == ["refused"]
+        assert reader.check() == []
+        assert reader.log_problems() == []
+        assert len(list(reader.fingerprints(0, "none"))) == 1
+
+    def test_and_writes_nothing(self, reader: PostgresStore) -> None:
+        def turn() -> None:
+            with reader.writing():
+                pass
+
+        for write in (
+            lambda: reader.note(key="value"),
+            lambda: add(reader, {"/p/3.jpg": 3}),
+            lambda: reader.record("refused", {}),
+            lambda: reader.rescan(lambda rows: rows),
+            lambda: reader.set_ruling("ab" * 32, RULING),
+            turn,
+        ):
+            with pytest.raises(ReadOnlyError, match="may only be read here"):
+                write()
+
+    def test_a_user_whose_transactions_only_read_is_one(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        shut = spec + "%20-cdefault_transaction_read_only%3Don"
+        with closing(PostgresStore(shut)) as opened:
+            assert opened.readonly
+            with pytest.raises(ReadOnlyError):
+                opened.note(key="value")
+        fresh = running.empty() + "%20-cdefault_transaction_read_only%3Don"
+        with pytest.raises(ReadOnlyError, match="Name the primary"):
+            open_store(fresh, create=True)
+
+    def test_who_may_not_even_read_is_told(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        with role(running, "stranger", f"USAGE ON SCHEMA {schema_of(spec)}"):
+            with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
+                open_store(of_user(spec, "stranger"))
+        with role(running, "outsider"):
+            with pytest.raises(LibraryError, match="GRANT USAGE"):
+                open_store(of_user(spec, "outsider"))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from kadr.stores import open_store
+from libraries import new_file, new_photo
+store = open_store(sys.argv[1])
+for start in range(0, 100_000, 5):
+    names = range(start, start + 5)
+    store.keep([new_photo(n) for n in names], [new_file(Path(f"/p/{n}.jpg"), n) for n in names])
+    print(start + 5, flush=True)
+"""
+
+
+def writer(spec: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, spec],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def acknowledged(process: "subprocess.Popen[str]", kill: Callable[[], None]) -> int:
+    """Let it write a while, kill something, and tell how far it had come."""
+    assert process.stdout is not None
+    with process:
+        for _ in range(10):
+            last = process.stdout.readline()
+        kill()
+        rest = process.stdout.read().splitlines()
+        process.kill()
+    return int([last.strip(), *rest][-1])
+
+
+class TestKilled:
+    def test_a_writer_loses_nothing_that_was_acknowledged(
+        self, spec: str, store: PostgresStore
+    ) -> None:
+        process = writer(spec)
+        done = acknowledged(process, process.kill)
+        assert store.totals().files in {done, done + 5}
+        assert store.check() == []
+        with store.writing(lambda: pytest.fail("its turn outlived it")):
+            add(store, {"/q/1.jpg": "q"})
+
+    def test_nor_does_a_server(self, running: Server, spec: str, store: PostgresStore) -> None:
+        process = writer(spec)
+        done = acknowledged(process, running.kill)
+        running.start()
+        with pytest.raises(LibraryUnavailableError, match="can't be reached"):
+            store.totals()
+        assert store.totals().files in {done, done + 5}, "the next call connects anew"
+        assert store.check() == []
+
+    def test_a_stopped_server_is_told_and_comes_back(
+        self, running: Server, store: PostgresStore
+    ) -> None:
+        add(store, {"/p/1.jpg": 1})
+        before = store.changes()
+        running.stop()
+        for _ in range(2):
+            with pytest.raises(LibraryUnavailableError, match="Check that it runs, and try again"):
+                store.totals()
+        running.start()
+        assert store.totals().files == 1
+        assert store.changes() != before, "what was read before may be old"
+
+    def test_a_frozen_server_is_an_error_in_bounded_time(
+        self, running: Server, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(BoundedConnection, "bound", 0.3)
+        store._base.bound = 0.3
+        with running.frozen():
+            with pytest.raises(LibraryUnavailableError, match="hasn't answered"):
+                store.totals()
+        monkeypatch.undo()
+        assert store.totals().files == 0
+
+    def test_cut_within_a_transaction_nothing_of_it_is_kept(
+        self, running: Server, store: PostgresStore
+    ) -> None:
+        with pytest.raises(LibraryUnavailableError), store.durable():
+            store.note(key="value")
+            cut(running, store)
+            with pytest.raises(LibraryUnavailableError):
+                store.note(other="value")
+            store.note(third="value")
+        assert store.meta("key") is None
+        store.note(key="again")
+        assert store.meta("key") == "again"
+
+    def test_an_instant_ends_with_its_connection(
+        self, running: Server, store: PostgresStore
+    ) -> None:
+        with pytest.raises(LibraryUnavailableError), store.reading():
+            cut(running, store)
+            with pytest.raises(LibraryUnavailableError):
+                store.totals()
+            store.totals()
+        assert store.totals().files == 0
+
+    def test_a_turn_is_taken_again_or_lost(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        with closing(PostgresStore(spec)) as other:
+            with store.writing():
+                cut(running, store)
+                with pytest.raises(LibraryUnavailableError):
+                    store.totals()
+                assert store.totals().files == 0
+                with pytest.raises(TimeoutError), other.writing(stop_waiting):
+                    pass
+                cut(running, store)
+                with other.writing(lambda: pytest.fail("still held")):
+                    with pytest.raises(LibraryUnavailableError):
+                        store.totals()
+                    with pytest.raises(LibraryUnavailableError, match="another process writes by"):
+                        store.note(key="value")
+            assert other.meta("key") is None
+
+
+def cut(running: Server, store: PostgresStore) -> None:
+    with running.connect() as base:
+        base.execute("SELECT pg_terminate_backend(%s, 5000)", (store._base.info.backend_pid,))
+
+
+def stop_waiting() -> None:
+    raise TimeoutError
+
+
+def in_threads(tasks: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=task) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+
+class TestTogether:
+    def test_writers_of_the_same_contents_agree(self, spec: str, store: PostgresStore) -> None:
+        problems: list[Exception] = []
+
+        def write(place: int) -> None:
+            random = np.random.default_rng(place)
+            try:
+                with closing(PostgresStore(spec)) as own:
+                    for start in range(0, 60, 10):
+                        names = random.permutation(np.arange(start, start + 10)).tolist()
+                        own.keep(
+                            [new_photo(n) for n in names],
+                            [new_file(Path(f"/{place}/{n}.jpg"), n) for n in names],
+                        )
+                        own.keep_assessments({})
+                        own.record("refused", {"by": place})
+            except (LibraryError, ValueError, psycopg.Error) as error:
+                problems.append(error)
+
+        in_threads([lambda place=place: write(place) for place in range(4)])  # type: ignore[misc]
+        assert problems == []
+        totals = store.totals()
+        assert (totals.photos, totals.files) == (60, 240)
+        assert store.check() == []
+        assert store.log_problems() == []
+        entries = [entry.sequence for entry in store.entries()]
+        assert entries == list(range(1, 25)), "the chain is one"
+        known, vectors = store.vectors(store.matching(Filters()).tolist())
+        assert len(known) == len(vectors) == 60
+
+    def test_nobody_writes_while_another_decides(self, spec: str, store: PostgresStore) -> None:
+        with closing(PostgresStore(spec)) as other:
+            done = threading.Event()
+
+            def write() -> None:
+                other.note(key="other")
+                done.set()
+
+            thread = threading.Thread(target=write)
+            with store.durable():
+                thread.start()
+                assert not done.wait(0.2)
+                store.note(key="own")
+            thread.join(20)
+            assert store.meta("key") == "other"
+
+    @pytest.mark.parametrize(
+        ("one", "other", "waits"),
+        [
+            (["/a"], ["/b"], False),
+            (["/a/b"], ["/a/c"], False),
+            (["/a/b"], ["/a/bc"], False),
+            (["/a"], ["/a"], True),
+            (["/a"], ["/a/b"], True),
+            (["/a/b"], ["/a"], True),
+            (["/x", "/a/b/c"], ["/a/b"], True),
+            (["/a"], [], True),
+            ([], ["/a"], True),
+            ([], [], True),
+        ],
+    )
+    def test_folders_apart_are_indexed_side_by_side(
+        self, spec: str, store: PostgresStore, one: list[str], other: list[str], waits: bool
+    ) -> None:
+        with closing(PostgresStore(spec)) as second, store.writing(folders=[*map(Path, one)]):
+            wanted = [*map(Path, other)]
+            if waits:
+                with pytest.raises(TimeoutError), second.writing(stop_waiting, wanted):
+                    pass
+            else:
+                with second.writing(lambda: pytest.fail("it waited"), wanted):
+                    pass
+        with closing(PostgresStore(spec)) as third, third.writing(lambda: pytest.fail("held")):
+            pass
+
+    def test_a_turn_is_waited_for(self, spec: str, store: PostgresStore) -> None:
+        with closing(PostgresStore(spec)) as other:
+            waited, events = threading.Event(), list[str]()
+
+            def second() -> None:
+                with other.writing(waited.set):
+                    events.append("second")
+
+            thread = threading.Thread(target=second)
+            with store.writing():
+                thread.start()
+                assert waited.wait(20)
+                events.append("first")
+            thread.join(20)
+            assert events == ["first", "second"]
+
+    def test_contents_stay_while_another_one_indexes(self, spec: str, store: PostgresStore) -> None:
+        add(store, {"/a/1.jpg": 1})
+        with closing(PostgresStore(spec)) as other:
+            with store.writing(folders=[Path("/a")]), other.writing(folders=[Path("/b")]):
+                store.mark([b"/a/1.jpg"], missing=True)
+                assert store.prune() == 1
+                assert store.settled(digest(1)), "the other may just have found it"
+                other.keep([], [new_file(Path("/b/1.jpg"), 1)])
+                store.sweep()
+            assert store.totals().photos == 1
+            store.forget([Path("/b/1.jpg")])
+            assert not store.settled(digest(1))
+
+    def test_an_instant_outlives_another_joint_space(self, spec: str, store: PostgresStore) -> None:
+        numbers = list(add(store, {f"/p/{n}.jpg": n for n in range(20)}).values())
+        store.note(encoder="one")
+        store.add_vectors("other", {n: np.full(3, n, np.float32) for n in numbers})
+        vector = new_photo(0).joint
+        assert vector is not None
+        with closing(PostgresStore(spec)) as reader, reader.reading():
+            before = reader.nearest(vector, Selection(), 0, 20)
+            store.switch_encoder("other", lambda rows: rows[:, :2], model="", space="", keep=False)
+            after = reader.nearest(vector, Selection(), 0, 20)
+            assert after.photos.tolist() == before.photos.tolist()
+            assert reader.vectors(numbers)[1].shape == (20, 8)
+        assert store.vectors(numbers)[1].shape == (20, 3)
+        store.sweep()
+        assert store.read("SELECT count(*) FROM unused_tables") == [(0,)]
+        assert store.check() == []
+
+    def test_a_lower_number_that_comes_late_is_not_missed(
+        self, spec: str, store: PostgresStore
+    ) -> None:
+        with closing(PostgresStore(spec)) as late:
+            (first,) = add(store, {"/p/0.jpg": 0}).values()
+            found: list[int] = []
+
+            def look() -> None:
+                with closing(PostgresStore(spec)) as reader:
+                    for photos, _, _ in reader.fingerprints(first, "none"):
+                        found.extend(photos.tolist())
+
+            thread = threading.Thread(target=look)
+            with late.transaction():
+                late.keep([new_photo(1)], [])
+                store.keep([new_photo(2)], [])
+                thread.start()
+                thread.join(0.2)
+                assert thread.is_alive()
+            thread.join(20)
+            assert found == [first + 1, first + 2]
+
+
+class TestJoined:
+    def test_an_error_that_is_passed_over_takes_back_its_own_part(
+        self, store: PostgresStore
+    ) -> None:
+        with store.durable():
+            store.note(key="value")
+            with pytest.raises(ValueError, match="range"):
+                store.keep([], [NewFile(Path("/p/1.jpg"), 2**63, 0, None, "shut")])
+            store.note(other="value")
+        assert (store.meta("key"), store.meta("other")) == ("value", "value")
+        assert store.totals().problems == 0
+
+
+class TestKey:
+    def test_another_machine_needs_the_same_key(
+        self, spec: str, store: PostgresStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.record("refused", {})
+        own = beside(spec)
+        key = own.with_name(own.name + ".audit.key")
+        assert key.stat().st_mode & 0o777 == 0o600
+        monkeypatch.setenv("KADR_SECRETS", str(tmp_path / "other"))
+        with closing(PostgresStore(spec)) as elsewhere:
+            with pytest.raises(LibraryError, match=r"audit\.key is missing.*Copy that file"):
+                elsewhere.record("refused", {})
+            there = tmp_path / "other" / key.name
+            assert not there.exists(), "no key is made where the library has one"
+            assert any("it can't be told" in line for line in elsewhere.log_problems())
+            there.parent.mkdir()
+            there.write_bytes(bytes(32))
+        with closing(PostgresStore(spec)) as elsewhere:
+            with pytest.raises(LibraryError, match=r"audit\.key isn't the key.*Copy that file"):
+                elsewhere.record("refused", {})
+            there.write_bytes(key.read_bytes())
+        with closing(PostgresStore(spec)) as elsewhere:
+            elsewhere.record("refused", {})
+            assert elsewhere.log_problems() == []
+        assert len(list(store.entries())) == 2
+
+    def test_nothing_is_recorded_without_the_key_and_what_it_tells_of_is_taken_back(
+        self, spec: str, store: PostgresStore
+    ) -> None:
+        store.record("refused", {})
+        beside(spec).with_name(beside(spec).name + ".audit.key").unlink()
+        with closing(PostgresStore(spec)) as again:
+            with pytest.raises(LibraryError, match="is missing"), again.durable():
+                again.set_ruling("ab" * 32, RULING)
+                again.record("ruled", {})
+            assert again.ruling("ab" * 32) is None
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE audit SET facts = '{}' WHERE sequence = 2",
+            "DELETE FROM audit WHERE sequence = 2",
+            "DELETE FROM audit WHERE sequence = 3",
+            "UPDATE audit SET facts = 'no JSON' WHERE sequence = 1",
+            "INSERT INTO audit SELECT 4, time, event, facts, previous, hash, seal FROM audit"
+            " WHERE sequence = 3",
+        ],
+    )
+    def test_a_stranger_s_hand_is_told(self, store: PostgresStore, statement: str) -> None:
+        for place in range(3):
+            store.record("refused", {"place": place})
+        assert store.log_problems() == []
+        store.run(statement)
+        assert store.log_problems()
+        store.record("refused", {})
+        assert store.log_problems(), "no later entry covers it"
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE assessments SET probability = 0.1",
+            "UPDATE assessments SET probability = 1e300",
+            "UPDATE assessments SET probability = 'NaN'",
+            "UPDATE assessments SET failed = '[]'",
+            "UPDATE assessments SET version = 'x'",
+            "UPDATE assessments SET mark = NULL",
+        ],
+    )
+    def test_a_damaged_assessment_is_none(self, store: PostgresStore, statement: str) -> None:
+        (one,) = add(store, {"/p/1.jpg": 1}).values()
+        assess(store, {one: 0.9}, ("scene",))
+        if "version" in statement:
+            add(store, {"/p/another name.jpg": 1})
+        store.run(statement)
+        assert store.shown(Shown(0.5), [one]) == []
+        assert store.count(Selection(shown=Shown(0.5))) == 0
+        if "version" not in statement and "failed" not in statement:
+            assert store.assessments([one]) == {}
+        assert any("damaged" in line for line in store.check())
+
+    def test_a_damaged_decision_hides(self, store: PostgresStore) -> None:
+        (one,) = add(store, {"/p/1.jpg": 1}).values()
+        assess(store, {one: 0.1})
+        store.set_ruling(digest(1).hex(), RULING)
+        store.run("UPDATE rulings SET verdict = 'allow'")
+        assert store.shown(Shown(0.5), [one]) == []
+        assert store.rulings([one])[one].verdict == "hide"
+        assert any("decisions are damaged" in line for line in store.check())
+
+    @pytest.mark.parametrize(
+        ("statement", "told"),
+        [
+            ("DELETE FROM vectors_{vectors} WHERE photo = 1", "1 photos that were encoded have no"),
+            ("UPDATE photos SET encoded = false WHERE id = 2", "1 vectors belong to no photo"),
+            ("DELETE FROM joint_{joint} WHERE photo = 3", "1 photos are not in the joint space"),
+        ],
+    )
+    def test_check_sees_contradictions(
+        self, store: PostgresStore, statement: str, told: str
+    ) -> None:
+        add(store, {f"/p/{n}.jpg": n for n in range(3)})
+        vectors, place = store.read("SELECT vectors, joint FROM kadr")[0]
+        store.run(statement.format(vectors=vectors, joint=place))
+        assert any(told in line for line in store.check())
+
+
+class TestGraph:
+    """Searches of many photos, made few here."""
+
+    @pytest.fixture
+    def large(self, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> PostgresStore:
+        monkeypatch.setattr(joint, "EXACT", 40)
+        monkeypatch.setattr(joint, "GRAPH", 60)
+        add(store, {f"/{'ab'[n % 2]}/{n}.jpg": n for n in range(200)})
+        assert store._joint()[1], "it has its graph"
+        return store
+
+    def test_pages_hold_every_photo_once_and_stay(self, large: PostgresStore) -> None:
+        vector = np.random.default_rng(2).normal(size=8).astype(np.float32)
+        vector /= np.linalg.norm(vector)
+        pages = [large.nearest(vector, Selection(), first, 33) for first in range(0, 231, 33)]
+        found = np.concatenate([page.photos for page in pages])
+        assert sorted(found.tolist()) == large.matching(Filters()).tolist()
+        assert all(page.approximate for page in pages)
+        assert large.nearest(vector, Selection(), 0, 500).photos.tolist() == found.tolist()
+        again = [large.nearest(vector, Selection(), first, 33) for first in range(0, 231, 33)]
+        assert np.concatenate([page.photos for page in again]).tolist() == found.tolist()
+        exact = large.cosines(vector, Selection(), found)
+        assert len(set(exact.photos[:50].tolist()) & set(found[:50].tolist())) >= 48
+        order = np.lexsort((pages[0].photos, -pages[0].cosines))
+        assert order.tolist() == list(range(33))
+
+    def test_few_are_compared_one_by_one(self, large: PostgresStore) -> None:
+        vector = new_photo(7).joint
+        assert vector is not None
+        some = large.matching(Filters())[:30]
+        large.run("UPDATE photos SET width = 9000 WHERE id = ANY(%s)", (some.tolist(),))
+        found = large.nearest(vector, Selection(Filters(min_width=9000)), 0, 100)
+        assert not found.approximate
+        assert sorted(found.photos.tolist()) == some.tolist()
+        assert found.photos.tolist() == large.cosines(vector, Selection(), some).photos.tolist()
+
+    def test_filters_and_the_law_hold_within_it(self, large: PostgresStore) -> None:
+        numbers = large.matching(Filters()).tolist()
+        assess(large, {n: (0.9 if n % 5 == 0 else 0.1) for n in numbers})
+        selection = Selection(Filters(folder=Path("/a")), Shown(0.5))
+        vector = new_photo(7).joint
+        assert vector is not None
+        expected = set(large.matching(selection.filters).tolist()) - {
+            n for n in numbers if n % 5 == 0
+        }
+        found = large.nearest(vector, selection, 0, 500)
+        assert found.approximate
+        assert set(found.photos.tolist()) == expected
+        assert large.count(selection) == len(expected)
+        first = int(found.photos[0])
+        (path,) = large.present([first])[first]
+        key = next(d for p, _, _, d in large.contents() if p == path)
+        large.set_ruling(key, RULING)
+        assert set(large.nearest(vector, selection, 0, 500).photos.tolist()) == expected - {first}
+
+    def test_another_space_has_its_graph_before_it_is_used(self, large: PostgresStore) -> None:
+        large.rescan(
+            lambda rows: rows[:, :4] / np.linalg.norm(rows[:, :4], axis=1)[:, None], space="half"
+        )
+        assert large._joint()[1]
+        unit = np.array([1, 0, 0, 0], np.float32)
+        assert len(large.nearest(unit, Selection(), 0, 500).photos) == 200
+        large.sweep()
+        assert large.check() == []
