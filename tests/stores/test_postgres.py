@@ -24,6 +24,10 @@ from kadr.types import Filters, Request, Ruling
 from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import Server, server
 
+SEEN = opening.Seen(
+    version=18, encoding="UTF8", schema="a", vector="0.8.5", vector_schema="a", made=False,
+    others=False, readonly=False,
+)  # fmt: skip
 RULING = Ruling("hide", "Анна", "2026-01-01T00:00:00+00:00", "I know them")
 
 
@@ -81,9 +85,12 @@ class TestOpening:
         self, running: Server, spec: str, store: PostgresStore
     ) -> None:
         add(store, {"/p/1.jpg": 1})
-        with closing(PostgresStore(running.empty(), create=True)) as other:
-            with store.writing(), other.writing(lambda: pytest.fail("another library's turn")):
-                assert other.totals().files == 0
+        with (
+            closing(PostgresStore(running.empty(), create=True)) as other,
+            store.writing(),
+            other.writing(lambda: pytest.fail("another library's turn")),
+        ):
+            assert other.totals().files == 0
 
     def test_another_program_s_tables_stay_as_they_are(self, running: Server, spec: str) -> None:
         schema = schema_of(spec)
@@ -114,9 +121,9 @@ class TestOpening:
         monkeypatch.setattr(migrations, "STEPS", steps)
         schema = schema_of(spec)
         rights = f"USAGE ON SCHEMA {schema}", f"SELECT ON ALL TABLES IN SCHEMA {schema}"
-        with role(running, "looks", *rights):
-            with pytest.raises(LibraryError, match="Open it once as a user who may write"):
-                open_store(of_user(spec, "looks"))
+        told = "Open it once as a user who may write"
+        with role(running, "looks", *rights), pytest.raises(LibraryError, match=told):
+            open_store(of_user(spec, "looks"))
         with closing(PostgresStore(spec)) as opened:
             assert opened.read("SELECT count(*) FROM newer") == [(0,)]
             assert opened.totals().files == 1
@@ -136,11 +143,11 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("seen", "told"),
         [
-            (opening.Seen(13, "UTF8", "a", "0.8", "a", True, True, False), "13 is too old.*14"),
-            (opening.Seen(18, "UTF8", None, "0.8", "a", False, False, False), "CREATE SCHEMA"),
-            (opening.Seen(18, "LATIN1", "a", "0.8", "a", False, False, False), "encoding UTF8"),
-            (opening.Seen(18, "UTF8", "a", None, None, True, True, False), "CREATE EXTENSION"),
-            (opening.Seen(18, "UTF8", "a", "0.7.4", "a", True, True, False), "0.7.4 is too old"),
+            (replace(SEEN, version=13), "13 is too old.*14"),
+            (replace(SEEN, schema=None), "CREATE SCHEMA"),
+            (replace(SEEN, encoding="LATIN1"), "encoding UTF8"),
+            (replace(SEEN, vector=None), "CREATE EXTENSION"),
+            (replace(SEEN, vector="0.7.4"), "0.7.4 is too old"),
         ],
     )
     def test_what_a_server_lacks_is_told(self, seen: opening.Seen, told: str) -> None:
@@ -203,7 +210,7 @@ class TestAddress:
 
     @pytest.mark.parametrize("spec", ["postgresql://[::1", "postgresql://u:s3cret@h:x/d?nope=1"])
     def test_what_is_no_address_is_told_without_it(self, spec: str) -> None:
-        with pytest.raises(LibraryError, match="isn't understood|invalid port") as caught:
+        with pytest.raises(LibraryError, match=r"isn't understood|invalid port") as caught:
             open_store(spec)
         assert "s3cret" not in str(caught.value)
 
@@ -212,7 +219,7 @@ class TestAddress:
             open_store(running.spec("nowhere"))
 
     def test_a_user_who_is_not_there_is_told(self, running: Server) -> None:
-        with pytest.raises(LibraryError, match="refuses this user.*PGPASSWORD"):
+        with pytest.raises(LibraryError, match=r"refuses this user.*PGPASSWORD"):
             open_store(running.spec(user="nobody"))
 
     def test_secrets_lie_beside_a_name_of_their_own(
@@ -305,9 +312,11 @@ class TestRoles:
         store.record("refused", {})
         schema = schema_of(spec)
         rights = f"USAGE ON SCHEMA {schema}", f"SELECT ON ALL TABLES IN SCHEMA {schema}"
-        with role(running, "reader", *rights):
-            with closing(PostgresStore(of_user(spec, "reader"))) as opened:
-                yield opened
+        with (
+            role(running, "reader", *rights) as name,
+            closing(PostgresStore(of_user(spec, name))) as opened,
+        ):
+            yield opened
 
     def test_who_may_read_can_search(self, reader: PostgresStore) -> None:
         assert reader.readonly
@@ -352,12 +361,11 @@ class TestRoles:
     def test_who_may_not_even_read_is_told(
         self, running: Server, spec: str, store: PostgresStore
     ) -> None:
-        with role(running, "stranger", f"USAGE ON SCHEMA {schema_of(spec)}"):
-            with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
-                open_store(of_user(spec, "stranger"))
-        with role(running, "outsider"):
-            with pytest.raises(LibraryError, match="GRANT USAGE"):
-                open_store(of_user(spec, "outsider"))
+        usage, told = f"USAGE ON SCHEMA {schema_of(spec)}", r"lacks a right \(permission denied"
+        with role(running, "stranger", usage), pytest.raises(LibraryError, match=told):
+            open_store(of_user(spec, "stranger"))
+        with role(running, "outsider"), pytest.raises(LibraryError, match="GRANT USAGE"):
+            open_store(of_user(spec, "outsider"))
 
 
 WRITER = """
@@ -433,9 +441,8 @@ class TestKilled:
     ) -> None:
         monkeypatch.setattr(BoundedConnection, "bound", 0.3)
         store._base.bound = 0.3
-        with running.frozen():
-            with pytest.raises(LibraryUnavailableError, match="hasn't answered"):
-                store.totals()
+        with running.frozen(), pytest.raises(LibraryUnavailableError, match="hasn't answered"):
+            store.totals()
         monkeypatch.undo()
         assert store.totals().files == 0
 

@@ -39,6 +39,8 @@ _NOWHERE = (
 )
 """A photo that a person hides stays: its copies must be known when they come."""
 _WHOLE = (1 << 63) - 1
+BATCH = 256
+"""Photos that are kept at once by who indexes; of more, as in a move, `sweep` makes the graph."""
 
 
 class FileTables(VectorSets, LogTable):
@@ -130,7 +132,8 @@ class FileTables(VectorSets, LogTable):
             numbered = self._keep_photos(photos)
             self._keep_vectors(numbered)
             self._keep_files(sorted(files, key=lambda file: os.fsencode(file.path)))
-        self._index_where_large(max((number for number, _ in numbered), default=0))
+        if len(photos) <= BATCH:
+            self._index_where_large(max((number for number, _ in numbered), default=0))
 
     def _keep_photos(self, photos: Sequence[NewPhoto]) -> list[tuple[int, NewPhoto]]:
         """Write the rows of photos; new ones are numbered in this order.
@@ -144,14 +147,11 @@ class FileTables(VectorSets, LogTable):
             ((photo, number) for photo, (number,) in zip(photos, numbers, strict=True)),
             key=lambda one: one[0].digest,
         )
-        rows = self.run_all(
-            _KEEP,
-            [
-                (number, photo.digest, photo.vector is not None, to_text(photo.problem), *_said(photo))
-                for photo, number in ordered
-            ],
-            returning=True,
-        )  # fmt: skip
+        values = [
+            (number, p.digest, p.vector is not None, to_text(p.problem), *_said(p))
+            for p, number in ordered
+        ]
+        rows = self.run_all(_KEEP, values, returning=True)
         found = [(number, photo) for (number,), (photo, _) in zip(rows, ordered, strict=True)]
         return sorted(found, key=lambda one: one[0])
 
@@ -243,8 +243,12 @@ class FileTables(VectorSets, LogTable):
     def sweep(self) -> None:
         """Drop the contents that lie nowhere. One whose file is merely missing stays.
 
-        Where another process indexes they stay too, for it may just have found one again.
+        Where another process indexes they stay too, for it may just have found one again. The graph
+        of the joint space is made where it is due.
         """
+        if not self._readonly:
+            (highest,) = self.read("SELECT coalesce(max(id), 0) FROM photos")[0]
+            self._index_where_large(int(highest))
         if self.read(
             f"SELECT 1 FROM photos p WHERE {_NOWHERE} UNION ALL SELECT 1 FROM unused_tables LIMIT 1"
         ):

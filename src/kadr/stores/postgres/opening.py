@@ -55,7 +55,8 @@ def set_up(run: Run, seen: Seen, *, timeout: int) -> None:
     run(
         "SELECT set_config('search_path', current_setting('search_path') || ', ' || %s, false),"
         " set_config('statement_timeout', %s, false),"
-        " set_config('plan_cache_mode', 'force_custom_plan', false)",
+        " set_config('plan_cache_mode', 'force_custom_plan', false),"
+        " set_config('jit', 'off', false)",  # compiling takes longer than any search
         (seen.vector_schema or "public", str(timeout * 1000)),
     )
 
