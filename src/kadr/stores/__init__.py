@@ -327,7 +327,11 @@ class Store(Protocol):
         ...
 
     def count(self, selection: Selection) -> int:
-        """How many photos are selected. Some may lie nowhere any more."""
+        """About how many photos are selected: some that are gone by now may be counted."""
+        ...
+
+    def hides(self, shown: Shown) -> bool:
+        """Whether there are photos that were encoded and may not be shown."""
         ...
 
     def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
