@@ -392,8 +392,10 @@ class TestNearest:
         store.set_ruling(digest(1).hex(), RULING)
         assert store.nearest(self.VECTOR, selection, 0, 5).photos.tolist() == [second]
         assert store.count(selection) == 1
+        assert store.hides(Shown(0.5))
         store.set_ruling(digest(1).hex(), replace(RULING, verdict="allow"))
         assert store.count(selection) == 2
+        assert not store.hides(Shown(0.5))
 
     def test_what_waits_for_another_encoder_is_not_found(self, store: Store) -> None:
         add(store, {"/p/1.jpg": 1})

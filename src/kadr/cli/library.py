@@ -100,6 +100,47 @@ def remove_command(
         )
 
 
+@app.command("move")
+def move_command(
+    source: Annotated[str, typer.Option("--from", help="The library: a file, or postgresql://...")],
+    target: Annotated[
+        str, typer.Option("--to", help="Where to: one that isn't there or is empty.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Copy a library to another file or server, and compare both: all but the photos themselves.
+
+        kadr library move --from photos.kadr --to postgresql://kadr@db/photos
+
+    Stopped, it goes on where it was when it is run again; until it has ended nothing searches the
+    new library. The old one stays as it is. Links to photos by their id, as the service gives them,
+    are other ones in the new library.
+    """
+    from contextlib import closing
+
+    from kadr.library.library import Library
+    from kadr.library.move import move
+    from kadr.stores import open_store
+
+    with (
+        Library.open(source, create=False) as opened,
+        closing(open_store(target, create=True)) as other,
+        progress() as report,
+    ):
+        alignment = opened.matcher.alignment
+        moved = move(
+            opened.store, other, lambda rows: alignment.images(rows).vectors,
+            partial(report, "photos"),
+        )  # fmt: skip
+    if as_json:
+        print_json({"from": opened.name, "to": other.name, **asdict(moved)})
+        return
+    say(
+        f"Photos: {moved.photos:,}. Files: {moved.files:,}. Entries of the audit log: "
+        f"{moved.entries:,}. {other.name} holds what {opened.name} does."
+    )
+
+
 @app.command("verify")
 def verify_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
     """Check the library's file, and every photo's content against its digest.

@@ -30,7 +30,7 @@ from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, reader
 from kadr.photos.reader import Reader
-from kadr.stores import SWITCHING, Store, Totals, open_store
+from kadr.stores import MOVING, SWITCHING, Store, Totals, open_store
 from kadr.types import (
     Answer,
     Assessment,
@@ -113,7 +113,9 @@ class Library:
         """
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         loaded = load(model) if isinstance(model, Path) else None  # before a file is made
-        library = cls(open_store(spec or default_spec(), create=create), model, chosen, read, load)
+        store = open_store(spec or default_spec(), create=create)
+        _check_whole(store)
+        library = cls(store, model, chosen, read, load)
         library._loaded = loaded or library._loaded
         return library
 
@@ -625,6 +627,16 @@ class Library:
 
 def _unreadable(_size: int) -> "Image.Image":
     raise ImageError("is gone")
+
+
+def _check_whole(store: Store) -> None:
+    source = store.meta(MOVING)
+    if source is not None:
+        store.close()
+        raise LibraryError(
+            f"{store.name}: its move isn't finished. Go on with it: kadr library move --from "
+            f"{source} --to {store.name}"
+        )
 
 
 def default_spec() -> str:

@@ -140,10 +140,7 @@ class Searcher:
         """Follow the library's changes; whether the policy hides any of its photos."""
         changes = self._store.changes()
         if self._hiding is None or self._hiding[0] != changes:
-            everything, visible = Selection(), Selection(shown=self._shown)
-            hides = visible != everything and (
-                self._store.count(visible) < self._store.count(everything)
-            )
+            hides = self._shown is not None and self._store.hides(self._shown)
             self._ranker.matcher = self._matcher.among(self._sample)
             self._hiding = changes, hides
         return self._hiding[1]

@@ -33,6 +33,8 @@ PARTS = 7
 """Perceptual hashes of a photo's parts, the first of the whole."""
 SWITCHING = "switching"
 """Key of the note that names the model of a switch that isn't finished."""
+MOVING = "moving"
+"""Key of the note that names the library whose content is on its way into this one."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
@@ -325,7 +327,11 @@ class Store(Protocol):
         ...
 
     def count(self, selection: Selection) -> int:
-        """How many photos are selected. Some may lie nowhere any more."""
+        """About how many photos are selected: some that are gone by now may be counted."""
+        ...
+
+    def hides(self, shown: Shown) -> bool:
+        """Whether there are photos that were encoded and may not be shown."""
         ...
 
     def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
@@ -548,6 +554,35 @@ class Store(Protocol):
 
     def log_problems(self) -> list[str]:
         """What is wrong with the audit log: entries that were changed, removed, added or moved."""
+        ...
+
+    # All that there is, for a move to another engine.
+
+    def all_photos(self, after: bytes = b"") -> Iterator[NewPhoto]:
+        """Every content of a greater digest, by digest, with all that is kept of it but `joint`."""
+        ...
+
+    def all_files(self) -> Iterator[tuple[NewFile, bool]]:
+        """Every file, by path in the file system's bytes, and whether it is missing."""
+        ...
+
+    def copies(self) -> Iterator[tuple[str, str, float]]:
+        """What is on record of copies, sorted: copy, photo, and how probably it shows a child.
+
+        Both by hex digest; the photo may be forgotten by now.
+        """
+        ...
+
+    def put_copies(self, copies: Iterable[tuple[str, str, float]]) -> None:
+        """Put copies on record as `copies` tells of them, in place of all that are."""
+        ...
+
+    def adopt_log(self, entries: Iterable[Entry]) -> None:
+        """Take over another library's audit log, and seal it.
+
+        Raises:
+            LibraryError: this library's own log isn't a beginning of that one.
+        """
         ...
 
 

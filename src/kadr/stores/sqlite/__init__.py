@@ -6,12 +6,12 @@ leaves a library that can be read.
 
 from pathlib import Path
 
-from kadr.stores.sqlite.files import FileTables
 from kadr.stores.sqlite.nearest import NearestPhotos
 from kadr.stores.sqlite.preferences import PreferenceTables
+from kadr.stores.sqlite.transfer import Transfer
 
 
-class SqliteStore(FileTables, NearestPhotos, PreferenceTables):
+class SqliteStore(Transfer, NearestPhotos, PreferenceTables):
     """One library file, opened. Not for several threads at once."""
 
     @staticmethod

@@ -7,7 +7,7 @@ import numpy as np
 import simsimd
 from numpy.typing import NDArray
 
-from kadr.stores import Nearest, Selection
+from kadr.stores import Nearest, Selection, Shown
 from kadr.stores.sqlite.photos import PhotoTables
 from kadr.stores.sqlite.scan import Scan
 from kadr.types import Vectors
@@ -23,16 +23,24 @@ class NearestPhotos(PhotoTables):
         super().__init__(*args, **options)
         self._read_at: tuple[int, int] | None = None
         """State of the library that all below is of."""
+        self._searched = False
         self._scan: Scan | None = None
         self._selected: OrderedDict[Selection, NDArray[np.int64]] = OrderedDict()
         self._scored: tuple[bytes, NDArray[np.int64], Vectors] | None = None
         """The last vector, and what it was compared with: the next portion needs it again."""
 
     def count(self, selection: Selection) -> int:
-        """How many photos are selected."""
-        if selection == Selection():
-            return int(self.read("SELECT count(*) FROM photos WHERE encoded")[0][0])
+        """About how many photos are selected: some that are gone by now may be counted."""
+        self._refresh()
+        if selection == Selection():  # to count the table takes as long as the search
+            if self._scan is not None:
+                return len(self._scan.photos)
+            return int(self.read("SELECT coalesce(sum(length(photos)), 0) / 8 FROM blocks")[0][0])
         return len(self._photos(selection))
+
+    def hides(self, shown: Shown) -> bool:
+        """Whether there are photos that were encoded and may not be shown."""
+        return len(self._photos(Selection(shown=shown))) < len(self._photos(Selection()))
 
     def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         """At most so many of the selected photos, evenly spaced by number: int64 [n]."""
@@ -81,22 +89,24 @@ class NearestPhotos(PhotoTables):
         A command's only search doesn't hold the scan: 128 MB for half a million photos cost more
         than all the rest. From the second search on it is held.
         """
-        is_first = self._read_at is None
         self._refresh()
+        is_first, self._searched = not self._searched, True
         key = vector.tobytes()
         if self._scored is None or self._scored[0] != key:
             if is_first:
-                parts = [(block.photos, _cosines(block, vector)) for block in self.blocks()]
+                self._scored = (key, *self._streamed(vector))
             else:
                 self._scan = self._scan or self.scan()
-                parts = [(self._scan.photos, _cosines(self._scan, vector))]
-            numbers, cosines = zip(*parts, strict=True) if parts else ((), ())
-            self._scored = (
-                key,
-                np.concatenate([np.empty(0, np.int64), *numbers]),
-                np.concatenate([np.empty(0, np.float32), *cosines]),
-            )
+                self._scored = key, self._scan.photos, _cosines(self._scan, vector)
         return self._scored[1:]
+
+    def _streamed(self, vector: Vectors) -> tuple[NDArray[np.int64], Vectors]:
+        parts = [(block.photos, _cosines(block, vector)) for block in self.blocks()]
+        numbers, cosines = zip(*parts, strict=True) if parts else ((), ())
+        return (
+            np.concatenate([np.empty(0, np.int64), *numbers]),
+            np.concatenate([np.empty(0, np.float32), *cosines]),
+        )
 
     def _refresh(self) -> None:
         """Let go of what was read of an older state of the library."""

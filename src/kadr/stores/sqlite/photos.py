@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,22 +39,11 @@ class PhotoTables(VectorSets, RecordTables):
 
     def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
         """The photos of these numbers and paths."""
-        statement = (
-            "SELECT id, digest, hash, texts, kind, width, height, taken, camera, latitude,"
-            " longitude FROM photos WHERE encoded AND id IN ({})"
-        )
-        photos = {}
-        for row in self.among(statement, list(paths)):
-            number, digest, mark, texts = row[:4]
-            kind, width, height, taken, camera, *place = row[4:]
-            said = json.loads(texts) if texts else []
-            complete = None not in said  # see _texts in files
-            facts = PhotoFacts(
-                kind, width, height, taken, camera, place[0], place[1],
-                tuple(text for text in said if text is not None), complete,
-            )  # fmt: skip
-            photos[number] = Stored(number, digest.hex(), facts, _unsigned(mark), paths[number])
-        return photos
+        statement = f"SELECT id, digest, hash, {FACTS} FROM photos WHERE encoded AND id IN ({{}})"
+        return {
+            number: Stored(number, digest.hex(), facts_of(row), unsigned(mark), paths[number])
+            for number, digest, mark, *row in self.among(statement, list(paths))
+        }
 
     def number(self, digest: str) -> int | None:
         """The photo of a hex digest that was encoded."""
@@ -178,5 +168,18 @@ class PhotoTables(VectorSets, RecordTables):
         return problems
 
 
-def _unsigned(number: int | None) -> int:
+FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
+
+
+def facts_of(row: Sequence[Any]) -> PhotoFacts:
+    """What the columns FACTS of a photo say."""
+    kind, width, height, taken, camera, latitude, longitude, texts = row
+    said = json.loads(texts) if texts else []
+    complete = None not in said  # see _texts in files
+    known = tuple(text for text in said if text is not None)
+    return PhotoFacts(kind, width, height, taken, camera, latitude, longitude, known, complete)
+
+
+def unsigned(number: int | None) -> int:
+    """A perceptual hash, which the file holds as a signed number; 0 where there is none."""
     return (number or 0) % (1 << 64)

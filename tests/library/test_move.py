@@ -1,0 +1,198 @@
+"""A library in another store: the same in all but numbers and secrets, wherever it was stopped."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from kadr.errors import LibraryError
+from kadr.law import proof, review
+from kadr.law.policy import PRESETS
+from kadr.library import move as flow
+from kadr.library.library import Library
+from kadr.library.move import compare, move
+from kadr.stores import MOVING, NewFile, NewPhoto, Store, open_store
+from kadr.types import Request, Vectors
+from libraries import FACTS, add, colour_matcher, digest, new_file, new_photo, paint
+from shell import Shell, one_line
+
+LAW = PRESETS["under-16"]
+ODD = replace(FACTS, texts=("a boy\x00", "\udcff"), texts_complete=False, latitude=1.5, longitude=2)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def fill(store: Store) -> None:
+    """Something of all that a library can hold."""
+    store.note(encoder="one", model="", space="a")
+    store.add_folder(Path("/p"))
+    store.exclude(Path("/p"), ["*.gif", "!a.gif"])
+    add(store, {f"/p/{n}.jpg": n for n in range(40)})
+    store.keep(
+        [
+            replace(new_photo("odd", facts=ODD), parts=(1, 2**64 - 1, 3, 4, 5, 6, 7)),
+            replace(new_photo("law"), others={"other": np.ones(3, np.float32)}),
+            NewPhoto(digest("bad"), "no photo"),
+            NewPhoto(digest("waits"), None, FACTS, 5),
+        ],
+        [
+            NewFile(Path("/p/\udcff.jpg"), 2**40, -5, digest("odd")),
+            new_file(Path("/p/law.jpg"), "law"),
+            new_file(Path("/p/copy.jpg"), "law"),
+            new_file(Path("/p/bad.jpg"), "bad"),
+            new_file(Path("/p/waits.jpg"), "waits"),
+            NewFile(Path("/p/shut.jpg"), -1, -1, None, "shut"),
+        ],
+    )
+    numbers = [n for n in map(store.number, (digest(n).hex() for n in range(40))) if n]
+    store.mark([b"/p/3.jpg"], missing=True)
+    store.set_distinct([(digest(1).hex(), digest(2).hex())], distinct=True)
+    store.keep_copies([(numbers[4], numbers[5]), (numbers[4], numbers[6])])
+    for n, verdict in ((7, "hide"), (8, "allow")):
+        review.decide(store, digest(n).hex(), review.ruling(verdict, "Анна", "I know them"))
+    store.set_request(digest(9).hex(), Request("appealed", "Boris", "2026-01-01", "it's a tree"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(tmp_path / "one.kadr", create=True)) as store:
+        fill(store)
+        yield store
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(tmp_path / "two.kadr", create=True)) as store:
+        yield store
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def test_all_of_it_arrives(source: Store, target: Store) -> None:
+    moved = move(source, target, unit, quiet)
+    assert (moved.photos, moved.files, moved.entries) == (41, 42, 2)
+    assert list(compare(source, target)) == []
+    assert target.meta(MOVING) is None
+    photos = {photo.digest: photo for photo in target.all_photos()}
+    assert photos[digest("odd")].facts == ODD
+    assert photos[digest("waits")].vector is None
+    assert photos[digest("law")].others["other"].tolist() == [1, 1, 1]
+    assert [event.event for event in target.entries()] == ["ruled", "ruled"]
+
+
+def test_any_difference_is_found(source: Store, target: Store) -> None:
+    move(source, target, unit, quiet)
+    changes: dict[str, Callable[[], object]] = {
+        "photos": lambda: target.keep([new_photo("more")], []),
+        "files": lambda: target.keep([], [new_file(Path("/p/new.jpg"), 1)]),
+        "copies": lambda: target.put_copies([(digest(1).hex(), digest(2).hex(), 0.5)]),
+        "entries of the audit log": lambda: target.record("refused", {}),
+        "folders": lambda: target.add_folder(Path("/q")),
+        "exclusions": lambda: target.exclude(Path("/q"), ["*"]),
+        "distinct photos": lambda: target.set_distinct([("aa", "bb")], distinct=True),
+        "decisions": lambda: target.set_ruling(digest(7).hex(), None),
+        "requests": lambda: target.set_request(digest(9).hex(), None),
+    }
+    for what, change in changes.items():
+        change()
+        assert f"{what} differ" in list(compare(source, target))
+
+
+class StopError(Exception):
+    """As a kill would be."""
+
+
+class Stopping:
+    """A store that stops at a call that writes."""
+
+    WRITES = ("keep", "note", "set_ruling", "mark", "keep_assessments", "put_copies", "adopt_log")
+
+    def __init__(self, store: Store, calls: int) -> None:
+        self._store, self._left = store, calls
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.WRITES:
+            self._left -= 1
+            if self._left < 0:
+                raise StopError
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("calls", range(0, 60, 3))
+def test_stopped_anywhere_it_goes_on(
+    source: Store, target: Store, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    monkeypatch.setattr(flow, "BATCH", 7)
+    stopped = False
+    try:
+        move(source, cast(Store, Stopping(target, calls)), unit, quiet)
+    except StopError:
+        stopped = True
+        move(source, target, unit, quiet)
+    assert stopped == (calls < 36), "else this looks at too little or too much"
+    assert list(compare(source, target)) == []
+    assert target.meta(MOVING) is None
+
+
+def test_a_used_library_is_left_alone(source: Store, target: Store) -> None:
+    add(target, {"/q/1.jpg": 1})
+    with pytest.raises(LibraryError, match=r"two\.kadr isn't empty"):
+        move(source, target, unit, quiet)
+    assert target.totals().photos == 1
+
+
+def test_a_move_of_another_library_is_not_gone_on_with(source: Store, target: Store) -> None:
+    target.note(**{MOVING: "/elsewhere.kadr"})
+    with pytest.raises(LibraryError, match=r"/elsewhere\.kadr was on its way"):
+        move(source, target, unit, quiet)
+
+
+def test_a_half_moved_library_is_not_searched(tmp_path: Path, target: Store) -> None:
+    target.note(**{MOVING: "/one.kadr"})
+    with pytest.raises(LibraryError, match=r"move isn't finished.*--from /one\.kadr --to"):
+        Library.open(tmp_path / "two.kadr", model=colour_matcher())
+
+
+def test_what_changes_meanwhile_is_told_and_follows(source: Store, target: Store) -> None:
+    def change(done: int, _total: int) -> None:
+        if done:
+            source.set_ruling(digest(7).hex(), None)
+
+    with pytest.raises(LibraryError, match="decisions differ"):
+        move(source, target, unit, change)
+    assert target.meta(MOVING) == source.name
+    move(source, target, unit, quiet)
+    assert target.ruling(digest(7).hex()) is None
+
+
+def test_moved_by_the_command_it_answers_as_before(
+    tmp_path: Path,
+) -> None:
+    kadr = Shell(tmp_path)
+    for seed in range(8):
+        paint(tmp_path / "photos" / f"{seed}.png", seed)
+    one, two = str(tmp_path / "one.kadr"), str(tmp_path / "two.kadr")
+    kadr("index", tmp_path / "photos", "--library", one, "--policy", "under-16")
+    said = kadr("library", "move", "--from", one, "--to", two)
+    assert "Photos: 8. Files: 8." in said.stdout
+    for policy in ("none", "under-16"):
+        found = [
+            kadr(
+                "search", "a red car", "--library", path, "--policy", policy, "--json", code=1
+            ).stdout
+            for path in (one, two)
+        ]
+        assert found[0] == found[1]
+    kadr("audit", "verify", "--library", two)
+    again = kadr("library", "move", "--from", one, "--to", two, code=2)
+    assert "isn't empty" in one_line(again)
+    with closing(open_store(two)) as store:
+        assert proof.verify(store) == []
