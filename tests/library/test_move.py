@@ -1,7 +1,7 @@
 """A library in another store: the same in all but numbers and secrets, wherever it was stopped."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from kadr.library.move import compare, move
 from kadr.stores import MOVING, NewFile, NewPhoto, Store, open_store
 from kadr.types import Request, Vectors
 from libraries import FACTS, add, colour_matcher, digest, new_file, new_photo, paint
+from postgres_servers import server
 from shell import Shell, one_line
 
 LAW = PRESETS["under-16"]
@@ -140,6 +141,24 @@ def test_stopped_anywhere_it_goes_on(
     assert stopped == (calls < 36), "else this looks at too little or too much"
     assert list(compare(source, target)) == []
     assert target.meta(MOVING) is None
+
+
+@pytest.mark.parametrize("calls", [5, 20])
+def test_to_a_server_and_back(
+    source: Store, target: Store, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    monkeypatch.setattr(flow, "BATCH", 7)
+    with closing(open_store(server().empty(), create=True)) as between:
+        with suppress(StopError):
+            move(source, cast(Store, Stopping(between, calls)), unit, quiet)
+        move(source, between, unit, quiet)
+        assert list(compare(source, between)) == []
+        assert between.check() == []
+        with suppress(StopError):
+            move(between, cast(Store, Stopping(target, calls)), unit, quiet)
+        move(between, target, unit, quiet)
+    assert list(compare(source, target)) == []
+    assert target.check() == []
 
 
 def test_a_used_library_is_left_alone(source: Store, target: Store) -> None:

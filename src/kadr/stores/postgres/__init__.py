@@ -13,10 +13,9 @@ except ImportError as error:
         "A library on PostgreSQL needs the extra: pip install 'kadr[postgres]'"
     ) from error
 
-from kadr.stores.postgres.files import FileTables
-from kadr.stores.postgres.photos import PhotoTables
 from kadr.stores.postgres.preferences import PreferenceTables
+from kadr.stores.postgres.transfer import Transfer
 
 
-class PostgresStore(FileTables, PhotoTables, PreferenceTables):
+class PostgresStore(Transfer, PreferenceTables):
     """One library on a server, opened. Not for several threads at once."""

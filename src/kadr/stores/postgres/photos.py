@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
-from kadr.stores import Selection, Stored, Totals
+from kadr.stores import Selection, Shown, Stored, Totals
 from kadr.stores.columns import below, path_of, texts_from_json, unsigned
 from kadr.stores.ids import IdCipher
 from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
+from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
 from kadr.stores.postgres.statements import IDS
 from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts
 
+FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
 
@@ -44,19 +46,13 @@ class PhotoTables(VectorSets, RecordTables):
     def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:
         """The photos of these numbers and paths."""
         rows = self.read(
-            "SELECT id, digest, hash, texts, kind, width, height, taken, camera, latitude,"
-            " longitude FROM photos WHERE encoded AND id = ANY(%s)",
+            f"SELECT id, digest, hash, {FACTS} FROM photos WHERE encoded AND id = ANY(%s)",
             (list(paths),),
         )
-        photos = {}
-        for number, digest, mark, said, kind, width, height, taken, camera, *place in rows:
-            texts, complete = texts_from_json(said)
-            facts = PhotoFacts(
-                from_text(kind) or "", width, height, from_text(taken), from_text(camera),
-                place[0], place[1], texts, complete,
-            )  # fmt: skip
-            photos[number] = Stored(number, digest.hex(), facts, unsigned(mark), paths[number])
-        return photos
+        return {
+            number: Stored(number, digest.hex(), facts_of(facts), unsigned(mark), paths[number])
+            for number, digest, mark, *facts in rows
+        }
 
     def number(self, digest: str) -> int | None:
         """The photo of a hex digest that was encoded."""
@@ -131,6 +127,11 @@ class PhotoTables(VectorSets, RecordTables):
         """How many photos are selected."""
         return int(self._remembered(("count", selection, 0), lambda: self._count(selection)))
 
+    def hides(self, shown: Shown) -> bool:
+        """Whether there are photos that were encoded and may not be shown."""
+        key = "hides", Selection(shown=shown), 0
+        return bool(self._remembered(key, lambda: self._hides(shown)))
+
     def sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         """At most so many of the selected photos, evenly spaced by number: int64 [n]."""
         key = "sample", selection, count
@@ -140,6 +141,11 @@ class PhotoTables(VectorSets, RecordTables):
     def _count(self, selection: Selection) -> int:
         where, values = selected(selection)
         return int(self.read(f"SELECT count(*) FROM photos p WHERE {where}", values)[0][0])
+
+    def _hides(self, shown: Shown) -> bool:
+        where = condition_of(shown)
+        rows = self.read(f"SELECT 1 FROM photos p WHERE p.encoded AND NOT {where} LIMIT 1")
+        return bool(rows)
 
     def _sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         total = self.count(selection)
@@ -239,6 +245,16 @@ class PhotoTables(VectorSets, RecordTables):
                 " Decide anew"
             )
         return problems
+
+
+def facts_of(row: Sequence[Any]) -> PhotoFacts:
+    """The facts of a row's columns `FACTS`."""
+    kind, width, height, taken, camera, *place, said = row
+    texts, complete = texts_from_json(said)
+    return PhotoFacts(
+        from_text(kind) or "", width, height, from_text(taken), from_text(camera),
+        place[0], place[1], texts, complete,
+    )  # fmt: skip
 
 
 def _numbers(raw: bytes | None) -> NDArray[np.int64]:
