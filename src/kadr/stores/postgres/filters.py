@@ -1,5 +1,6 @@
 """What is selected, as SQL conditions on photos `p`: filters, and what the law shows."""
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -58,6 +59,8 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
         clauses.append(("strpos(p.camera_folded, %s) > 0", (camera,)))
     if filters.near is not None:
         latitude, longitude, kilometres = filters.near
+        degrees = math.degrees(kilometres / EARTH) + 1e-6
+        clauses.append(("p.latitude BETWEEN %s AND %s", (latitude - degrees, latitude + degrees)))
         clauses.append((_NEAR, (latitude, latitude, longitude, kilometres)))
     if filters.kind is not None:
         clauses.append(("p.kind = %s", (to_text(filters.kind),)))

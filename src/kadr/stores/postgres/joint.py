@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores import Nearest, Selection
-from kadr.stores.postgres.filters import selected
+from kadr.stores.postgres.filters import conditions, selected, shown
 from kadr.stores.postgres.statements import put_note
 from kadr.stores.postgres.vectors import VectorTables
-from kadr.types import Vectors
+from kadr.types import Filters, Vectors
 
 EXACT = 20_000
 """A selection of no more photos is compared one by one: quicker than the graph, and exact."""
 GRAPH = 500
 """Places that the graph gives; those beyond are looked up one by one. Also its `ef_search`."""
+_ASK = 256
+"""Changes of the library after which it is asked again how large selections are."""
 SCANNED = 400_000
 """Photos that the graph may look at before the rest is compared one by one."""
 _LARGEST = 4000
@@ -38,16 +40,38 @@ class JointTables(VectorTables):
             table, indexed = self._joint()
             if table is None or count <= 0:
                 return _nearest([])
-            query, few = _literal(vector), EXACT if indexed else None
-            if not self._is_larger(selection, few):
-                return _nearest(self._exact(table, query, selection, first, count))
+            query = _literal(vector)
+            if not indexed or not self._known_to_be_large(selection.filters):
+                rows = self._exact(table, query, selection, (first, count), few=indexed)
+                if rows is not None:
+                    return _nearest(rows)
+                self._large[selection.filters] = None
             found = self._by_graph(table, query, selection)
             rows = found[first : first + count]
             if len(rows) < count:
+                places = max(0, first - len(found)), count - len(rows)
                 known = [photo for photo, _ in found]
-                beyond = max(0, first - len(found))
-                rows += self._exact(table, query, selection, beyond, count - len(rows), but=known)
+                rows += self._exact(table, query, selection, places, but=known) or []
             return _nearest(rows, approximate=True)
+
+    def _known_to_be_large(self, filters: Filters) -> bool:
+        """Whether more passed these filters, when they were last asked, than are compared singly.
+
+        Where it is no longer, its photos are found all the same, only slower; so it is asked again
+        after some hundred changes only. A graph is made where all are more.
+        """
+        if filters == Filters():
+            return True
+        changes = self.changes()
+        now = changes[0], changes[1] // _ASK
+        if now != self._large_of:
+            self._large_of, self._large = now, {}
+        if len(self._large) > _ASK:
+            self._large.clear()
+        return filters in self._large
+
+    _large_of: tuple[int, int] = (-1, -1)
+    _large: dict[Filters, None]
 
     def cosines(self, vector: Vectors, selection: Selection, photos: NDArray[np.int64]) -> Nearest:
         """Those of these photos that are selected, by their cosine with a unit vector."""
@@ -72,31 +96,37 @@ class JointTables(VectorTables):
         )[0]
         return (None if number is None else f"joint_{number}"), bool(indexed)
 
-    def _is_larger(self, selection: Selection, few: int | None) -> bool:
-        if few is None:
-            return False
-        where, values = selected(selection)
-        statement = f"SELECT count(*) FROM (SELECT 1 FROM photos p WHERE {where} LIMIT %s) s"
-        return int(self.read(statement, (*values, few + 1))[0][0]) > few
-
     def _exact(
         self,
         table: str,
         query: str,
         selection: Selection,
-        first: int,
-        count: int,
+        places: tuple[int, int],
         *,
+        few: bool = False,
         but: Sequence[int] = (),
-    ) -> list[tuple[int, float]]:
-        where, values = selected(selection)
-        without = "WHERE NOT photo = ANY(%s)" if but else ""
-        return self.read(
-            f"WITH s AS MATERIALIZED (SELECT p.id FROM photos p WHERE {where})"
-            f" SELECT photo, -(vector <#> %s::halfvec) FROM {table} JOIN s ON s.id = photo"
-            f" {without} ORDER BY 2 DESC, 1 LIMIT %s OFFSET %s",
-            (*values, query, *([list(but)] if but else []), count, first),
+    ) -> list[tuple[int, float]] | None:
+        """Places (the first, how many) of a selection but some photos, compared one by one.
+
+        None where only a `few` are to be, and they are more.
+        """
+        where, values = conditions(selection.filters)
+        most = f"LIMIT {EXACT + 1}" if few else ""
+        enough = f"AND (SELECT count(*) FROM s) <= {EXACT}" if few else ""
+        # The law looks at the nearest until there are enough: its records are many.
+        law = "true" if selection.shown is None else shown(selection.shown, fence="OFFSET 0")
+        rows = self.read(
+            f"WITH s AS MATERIALIZED (SELECT p.id, p.digest FROM photos p WHERE {where} {most})"
+            " (SELECT NULL::bigint, count(*)::float8 FROM s) UNION ALL (SELECT id, cosine FROM"
+            " (SELECT id, digest, -(vector <#> %s::halfvec) AS cosine"
+            f" FROM {table} JOIN s ON s.id = photo WHERE NOT photo = ANY(%s) {enough}"
+            f" ORDER BY cosine DESC, id OFFSET 0) p WHERE {law} ORDER BY cosine DESC, id"
+            " LIMIT %s OFFSET %s)",
+            (*values, query, list(but), places[1], places[0]),
         )
+        found = [(photo, cosine) for photo, cosine in rows if photo is not None]
+        total = next(int(count) for photo, count in rows if photo is None)
+        return None if few and total > EXACT else found
 
     def _by_graph(self, table: str, query: str, selection: Selection) -> list[tuple[int, float]]:
         """The first places by the graph: always as many, so that pages fit together."""

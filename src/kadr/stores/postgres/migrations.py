@@ -17,6 +17,7 @@ CREATE TABLE photos (
     taken text COLLATE "C", camera text, camera_folded text COLLATE "C",
     latitude double precision, longitude double precision, hash bigint, texts text COLLATE "C");
 CREATE INDEX photos_taken ON photos (taken);
+CREATE INDEX photos_place ON photos (latitude) WHERE latitude IS NOT NULL;
 CREATE INDEX photos_with_texts ON photos (id) WHERE texts IS NOT NULL AND encoded;
 CREATE TABLE files (
     path bytea NOT NULL, size bigint NOT NULL, modified bigint NOT NULL,

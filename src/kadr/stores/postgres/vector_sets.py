@@ -74,8 +74,9 @@ class VectorSets(JointTables):
         before, old = self.meta("encoder"), self._table()
         table = self._set_tables().get(encoder) or self._make_set(encoder)
         self.run("DELETE FROM vector_sets WHERE encoder = %s", (encoder,))
-        if keep and before is not None and old is not None:
-            self.run("INSERT INTO vector_sets VALUES (%s, %s)", (_number(old), before))
+        if keep and before is not None:
+            number = _number(old) if old else self._make_table()
+            self.run("INSERT INTO vector_sets VALUES (%s, %s)", (number, before))
         elif old is not None:
             self.run("INSERT INTO unused_tables VALUES (%s)", (old,))
         self.run("UPDATE kadr SET vectors = %s", (_number(table),))
