@@ -101,15 +101,11 @@ def search_command(
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
 
-        def ask(one: "Expression", cursor: int) -> "Answer":
-            return opened.answers([(one, replace(first, cursor=cursor))])[0]
+        def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
+            pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
+            return opened.answers(list(zip(asked, pages, strict=True)))
 
-        shown = [
-            _turn(answer, paging.page, partial(ask, one))
-            for one, answer in zip(
-                asked, opened.answers([(one, first) for one in asked]), strict=True
-            )
-        ]
+        shown = _turn(paging, len(asked), ask)
         if explain or copy_to or open_best or _opens_photos(output, policy):
             shown = [answers.as_indexed(answer) for answer in shown]
         if explain:
@@ -155,12 +151,11 @@ def similar_command(
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
 
-        def ask(cursor: int) -> "Answer":
-            return opened.similar(
-                photo, paging.limit, filters=filters, cursor=cursor, language=language
-            )
+        def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
+            similar = partial(opened.similar, photo, filters=filters, language=language)
+            return [similar(limit, cursor=cursor) for cursor in cursors]
 
-        answer = _turn(ask(0), paging.page, ask)
+        (answer,) = _turn(paging, 1, ask)
     if _opens_photos(output, policy):
         answer = answers.as_indexed(answer)
     named = (str(photo), answer)
@@ -264,15 +259,21 @@ def _filters(options: FilterOptions) -> "Filters":
     return filters.parse(**(vars(options) | {"folder": folder}))
 
 
-def _turn(answer: "Answer", page: int, ask: Callable[[int], "Answer"]) -> "Answer":
-    """The page of that number, from the first one; `ask` takes a cursor."""
-    for _ in range(page - 1):
-        if answer.next is None:
-            from kadr.types import Answer
+def _turn(
+    paging: PageOptions, queries: int, ask: "Callable[[Sequence[int], int], list[Answer]]"
+) -> "list[Answer]":
+    """Each query's page of that number; `ask` takes a cursor for each query, and a limit."""
+    if paging.page == 1:
+        return ask([0] * queries, paging.limit)
+    from kadr.types import Answer
 
-            return Answer((), "No more photos.") if answer.hits else answer
-        answer = ask(answer.next)
-    return answer
+    before = ask([0] * queries, (paging.page - 1) * paging.limit)
+    pages = ask([answer.next or 0 for answer in before], paging.limit)
+    end = Answer((), "No more photos.")
+    return [
+        page if answer.next is not None else end if answer.hits else answer
+        for answer, page in zip(before, pages, strict=True)
+    ]
 
 
 def _first_rank(paging: PageOptions) -> int:
