@@ -102,18 +102,22 @@ class Running:
 
 @contextmanager
 def serving(
-    library: Path, *options: str | Path, environment: dict[str, str] | None = None
+    library: Path,
+    *options: str | Path,
+    environment: dict[str, str] | None = None,
+    spec: str | None = None,
 ) -> Iterator[Running]:
     """Run `kadr serve` on a free port until the block ends; it answers when the block begins.
 
-    Its home and working folder are the library's, its log lies beside the library.
+    Its home and working folder are the library's, its log lies beside the library. With `spec` the
+    library is that one, and the path names only where it runs.
     """
     log = library.with_name(f"{library.name}.{time.monotonic_ns()}.log")
     with log.open("wb") as out:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "kadr.cli.main", "serve"),
-                *("--library", library, "--port", "0", "--rate", "off"),
+                *("--library", spec or library, "--port", "0", "--rate", "off"),
                 *options,
             ],
             stdin=subprocess.DEVNULL,
@@ -190,7 +194,7 @@ def draw_library(folder: Path, count: int = 24) -> Path:
     return library
 
 
-def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
+def paint_library(folder: Path, count: int = 12, spec: str | None = None) -> tuple[Path, Path]:
     """A library of painted photos and a matcher of colours for it, which are quick.
 
     The third photo is hidden, the last is in doubt. The service needs FAKES in its environment.
@@ -199,7 +203,7 @@ def paint_library(folder: Path, count: int = 12) -> tuple[Path, Path]:
     for seed in range(count):
         paint(folder / "Photos" / ("Walks" if seed % 2 else "Trips/2024") / f"{seed:02}.png", seed)
     library = folder / "library.kadr"
-    with Library.open(library, model=model) as opened:
+    with Library.open(spec or library, model=model) as opened:
         opened.index([folder / "Photos"])
         photos = sorted((folder / "Photos").rglob("*.png"), key=lambda path: path.name)
         _decide(opened, photos[:-1], "allow")  # indexed without a law, they wait

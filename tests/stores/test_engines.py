@@ -16,7 +16,7 @@ from kadr.errors import LibraryError
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.postgres import joint
 from kadr.types import Assessment, Filters, PhotoFacts, Request, Ruling
-from libraries import FACTS, digest, new_file, new_photo
+from libraries import digest, new_file, new_photo
 from postgres_servers import server
 
 CONTENTS = st.integers(0, 9)

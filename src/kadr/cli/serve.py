@@ -179,6 +179,8 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     # idle, and each time has it for so long: with the default, 5 ms, two searches a second are left
     # at 640 connections, with this 36.
     sys.setswitchinterval(2e-5)
+    from kadr.stores import named
+
     os.umask(os.umask(0o077) | 0o077)  # library, log and uploads hold what nobody else may read
     from kadr.service import logs, server
     from kadr.service.app import create_app
@@ -191,7 +193,7 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}/"
 
     def ready() -> None:
-        note(f"kadr serves {service.library} at {address}")
+        note(f"kadr serves {named(service.library)} at {address}")
         if browse and not _show(address):
             hint("There is no browser here. Open that address in one.")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError, LibraryError, ReadOnlyError
+from kadr.errors import ImageError, KadrError, LibraryError, LibraryUnavailableError, ReadOnlyError
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -96,6 +96,9 @@ def unusable(error: Exception, request_id: str) -> Response:
     if isinstance(error, ReadOnlyError):
         return response(403, "This library may only be read.", request_id)
     LOG.error("unusable", extra={"request_id": request_id, "error": reason(error)})
+    if isinstance(error, LibraryUnavailableError):
+        detail = "The library's server can't be reached at the moment. Try again in some seconds."
+        return response(503, detail, request_id, {"Retry-After": "3"}, kind=NO_LIBRARY)
     if isinstance(error, LibraryError):
         detail = "The library is gone or can't be read. Nothing can be answered until it is back."
         return response(503, detail, request_id, {"Retry-After": "10"}, kind=NO_LIBRARY)

@@ -609,6 +609,11 @@ def exists(spec: str | Path) -> bool:
     return bool(_engine(str(spec)).exists(str(spec)))
 
 
+def named(spec: str | Path) -> str:
+    """A library's spec as messages name it: without a password."""
+    return str(_engine(str(spec)).named(str(spec)))
+
+
 def beside(spec: str | Path) -> Path:
     """The path that a library's secrets are named after: its file, or one in the user's folder."""
     return cast(Path, _engine(str(spec)).beside(str(spec)))

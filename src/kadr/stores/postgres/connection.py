@@ -24,6 +24,7 @@ _GRACE = 10
 _WAIT = 0.2
 """Seconds between two questions whether another process has ended its turn."""
 _WRITERS = b"writers"
+_SILENT = "hasn't answered"
 T = TypeVar("T")
 
 
@@ -44,7 +45,7 @@ def _bounded(gen: PQGen[T], seconds: float | None) -> Generator[Any, Any, T]:
         while True:
             ready = yield waits
             if not ready and seconds is not None and time.monotonic() - started > seconds:
-                raise psycopg.OperationalError(f"the server hasn't answered for {seconds:.0f} s")
+                raise psycopg.OperationalError(f"the server {_SILENT} for {seconds:.0f} s")
             waits = gen.send(ready)
     except StopIteration as end:
         return cast(T, end.value)
@@ -86,6 +87,11 @@ class Connection:
                 return opening.look(_runner(base)).made
         except psycopg.Error as error:
             raise translated(error, name, unknown=tuple(address.passwords(given))) from None
+
+    @staticmethod
+    def named(spec: str) -> str:
+        """The address without passwords."""
+        return address.name(spec)
 
     @staticmethod
     def beside(spec: str) -> Path:
@@ -159,10 +165,20 @@ class Connection:
     def run(self, statement: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
         """Run one statement; outside of a transaction it is one by itself.
 
+        A connection that was cut while nothing was asked is made anew, and the statement run again.
+
         Raises:
-            LibraryUnavailableError: the connection was cut; the next call connects anew.
+            LibraryUnavailableError: the server can't be reached, or was cut off in a transaction.
             ValueError: a value can't be stored.
         """
+        known = self._openings
+        try:
+            with self._told():
+                return _runner(self._live())(statement, values)
+        except LibraryUnavailableError as error:
+            was_idle = self._base.closed and not self._open and self._openings == known
+            if not was_idle or _SILENT in str(error):
+                raise
         with self._told():
             return _runner(self._live())(statement, values)
 
@@ -207,7 +223,7 @@ class Connection:
             yield
         except psycopg.Error as error:
             base = getattr(self, "_base", None)
-            if base is not None and (base.broken or "hasn't answered" in reason(error)):
+            if base is not None and (base.broken or _SILENT in reason(error)):
                 base.close()
                 error = psycopg.OperationalError(reason(error))
             raise translated(error, self.name, unknown=self._unspoken) from None

@@ -20,6 +20,11 @@ class SqliteStore(Transfer, NearestPhotos, PreferenceTables):
         return Path(spec).exists()
 
     @staticmethod
+    def named(spec: str) -> str:
+        """The path itself."""
+        return spec
+
+    @staticmethod
     def beside(spec: str) -> Path:
         """The file itself: a library's secrets lie next to it."""
         return Path(spec)
