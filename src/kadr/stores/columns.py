@@ -50,6 +50,16 @@ def texts_from_json(column: str | None) -> tuple[tuple[str, ...], bool]:
     return tuple(text for text in said if text is not None), None not in said
 
 
+FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
+
+
+def facts_of(row: Sequence[Any]) -> PhotoFacts:
+    """What the columns FACTS of a photo say."""
+    kind, width, height, taken, camera, latitude, longitude, column = row
+    texts, complete = texts_from_json(column)
+    return PhotoFacts(kind, width, height, taken, camera, latitude, longitude, texts, complete)
+
+
 def assessment_columns(assessment: Assessment) -> tuple[str | float | None, ...]:
     """Words, scene, faces, failed, probability and version; lists are JSON."""
     faces = assessment.faces

@@ -21,7 +21,7 @@ from kadr.types import Filters, Vectors
 
 EXACT = 20_000
 """A selection of no more photos is compared one by one: quicker than the graph, and exact."""
-GRAPH = 4000
+GRAPH = 6000
 """Photos that the graph gives, of which the nearest come first; those beyond are looked up one by
 one. It gives them roughly in order: texts lie apart from photos in the joint space, and of the 250
 nearest to a text the first thousand that it gives hold 0.9."""

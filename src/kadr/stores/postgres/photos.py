@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores import Selection, Shown, Stored, Totals
-from kadr.stores.columns import below, path_of, texts_from_json, unsigned
+from kadr.stores.columns import FACTS, below, facts_of, path_of, texts_from_json, unsigned
 from kadr.stores.ids import IdCipher
 from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
 from kadr.stores.postgres.filters import shown as condition_of
@@ -20,7 +20,6 @@ from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts
 
-FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
 
@@ -50,7 +49,7 @@ class PhotoTables(VectorSets, RecordTables):
             (list(paths),),
         )
         return {
-            number: Stored(number, digest.hex(), facts_of(facts), unsigned(mark), paths[number])
+            number: Stored(number, digest.hex(), from_row(facts), unsigned(mark), paths[number])
             for number, digest, mark, *facts in rows
         }
 
@@ -247,14 +246,9 @@ class PhotoTables(VectorSets, RecordTables):
         return problems
 
 
-def facts_of(row: Sequence[Any]) -> PhotoFacts:
+def from_row(row: Sequence[Any]) -> PhotoFacts:
     """The facts of a row's columns `FACTS`."""
-    kind, width, height, taken, camera, *place, said = row
-    texts, complete = texts_from_json(said)
-    return PhotoFacts(
-        from_text(kind) or "", width, height, from_text(taken), from_text(camera),
-        place[0], place[1], texts, complete,
-    )  # fmt: skip
+    return facts_of([from_text(value) if isinstance(value, str) else value for value in row])
 
 
 def _numbers(raw: bytes | None) -> NDArray[np.int64]:

@@ -9,10 +9,10 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.stores import NewFile, NewPhoto
 from kadr.stores.chain import Entry
-from kadr.stores.columns import path_of, unsigned
+from kadr.stores.columns import FACTS, path_of, unsigned
 from kadr.stores.postgres.files import FileTables
 from kadr.stores.postgres.filters import START
-from kadr.stores.postgres.photos import FACTS, PhotoTables, facts_of
+from kadr.stores.postgres.photos import PhotoTables, from_row
 from kadr.stores.postgres.texts import from_text
 from kadr.types import Vectors
 
@@ -46,7 +46,7 @@ class Transfer(FileTables, PhotoTables):
             yield NewPhoto(
                 digest,
                 from_text(problem),
-                None if facts[0] is None else facts_of(facts),
+                None if facts[0] is None else from_row(facts),
                 None if mark is None else unsigned(mark),
                 own.get(number) if encoded else None,
                 parts=() if parts is None else tuple(np.frombuffer(parts, np.uint64).tolist()),

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError, ReadOnlyError
 from kadr.stores import MEMORY
+from kadr.stores.columns import folded
 from kadr.stores.sealer import Sealer
 from kadr.stores.sqlite import opening
 from kadr.stores.sqlite.migrations import APPLICATION, FORMAT, migrate
@@ -297,11 +297,6 @@ class Connection:
 
 def _lenient(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
-
-
-def folded(text: str | None) -> str | None:
-    """In one case and one Unicode form; SQLite's lower() knows ASCII alone."""
-    return text and unicodedata.normalize("NFC", text.casefold())
 
 
 def _nothing() -> None:

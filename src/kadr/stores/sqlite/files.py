@@ -1,6 +1,5 @@
 """Folders and files, and the photos that they bring: what indexing reads and writes."""
 
-import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,11 +9,11 @@ import numpy as np
 
 from kadr.errors import LibraryError
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
+from kadr.stores.columns import below, path_of, signed, texts_to_json
 from kadr.stores.sqlite.log import LogTable
-from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.statements import MARK
 from kadr.stores.sqlite.vector_sets import VectorSets
-from kadr.types import PhotoFacts, Skipped
+from kadr.types import Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
     "(version != '')", "0"
@@ -247,17 +246,6 @@ def _said(photo: NewPhoto) -> tuple[object, ...]:
             (facts.kind, facts.width, facts.height, facts.taken, facts.camera,
              facts.latitude, facts.longitude) if facts else (None,) * 7
         ),
-        None if photo.hash is None else _signed(photo.hash),
-        _texts(facts),
+        None if photo.hash is None else signed(photo.hash),
+        texts_to_json(facts),
     )  # fmt: skip
-
-
-def _texts(facts: PhotoFacts | None) -> str | None:
-    """Texts as their column holds them: a list in JSON, which ends with null where words lack."""
-    if facts is None or (not facts.texts and facts.texts_complete):
-        return None
-    return json.dumps([*facts.texts, *([] if facts.texts_complete else [None])])
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number

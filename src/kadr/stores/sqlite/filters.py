@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kadr.stores.sqlite.connection import folded
-from kadr.stores.sqlite.paths import below
+from kadr.stores.columns import below, folded
 from kadr.types import Filters, Floats
 
 EARTH = 6371.0

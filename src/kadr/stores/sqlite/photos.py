@@ -1,23 +1,21 @@
 """Photos: which there are, which of them pass the filters, and what the library says of itself."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores import Stored, Totals
+from kadr.stores.columns import FACTS, below, facts_of, path_of, texts_from_json, unsigned
 from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
-from kadr.stores.sqlite.paths import below, path_of
 from kadr.stores.sqlite.records import RecordTables
 from kadr.stores.sqlite.statements import IDS
 from kadr.stores.sqlite.vector_sets import VectorSets
-from kadr.types import Filters, PhotoFacts
+from kadr.types import Filters
 
 
 class PhotoTables(VectorSets, RecordTables):
@@ -104,7 +102,7 @@ class PhotoTables(VectorSets, RecordTables):
             rows = self.read(f"{statement} AND texts LIKE ?", (f"%{word}%",))
         else:
             rows = self.read(statement)
-        return [(number, tuple(filter(None, json.loads(texts)))) for number, texts in rows]
+        return [(number, texts_from_json(texts)[0]) for number, texts in rows]
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
@@ -166,20 +164,3 @@ class PhotoTables(VectorSets, RecordTables):
         if lost:
             problems.append(f"{lost} photos are not in the scan, so no search finds them")
         return problems
-
-
-FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
-
-
-def facts_of(row: Sequence[Any]) -> PhotoFacts:
-    """What the columns FACTS of a photo say."""
-    kind, width, height, taken, camera, latitude, longitude, texts = row
-    said = json.loads(texts) if texts else []
-    complete = None not in said  # see _texts in files
-    known = tuple(text for text in said if text is not None)
-    return PhotoFacts(kind, width, height, taken, camera, latitude, longitude, known, complete)
-
-
-def unsigned(number: int | None) -> int:
-    """A perceptual hash, which the file holds as a signed number; 0 where there is none."""
-    return (number or 0) % (1 << 64)

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kadr.stores.columns import path_of
 from kadr.stores.sqlite.connection import Connection
-from kadr.stores.sqlite.paths import path_of
 
 
 class PreferenceTables(Connection):

@@ -4,16 +4,14 @@ An assessment belongs to a photo of the library and goes with it. A ruling belon
 stays when the photo is forgotten, and holds when it comes back.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import astuple
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadr.stores import Shown
+from kadr.stores.columns import assessment_columns, readable_assessments
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.sqlite.statements import MARK, RULING_MARK
 from kadr.types import Assessment, Request, Ruling
@@ -26,7 +24,7 @@ class RecordTables(Connection):
         """Keep assessments by the photo's number, in place of older ones."""
         with self.transaction() as run:
             for photo, assessment in assessments.items():
-                run(_KEEP, (photo, *_columns(assessment)))
+                run(_KEEP, (photo, *assessment_columns(assessment)))
                 # What a layer that failed left out makes no copy less suspect.
                 least = "max(probability, ?)" if assessment.failed else "?"
                 run(f"UPDATE copies SET probability = {least} WHERE digest ="
@@ -36,14 +34,14 @@ class RecordTables(Connection):
     def assessments(self, photos: Sequence[int]) -> dict[int, Assessment]:
         """The assessments of those photos that have one."""
         statement = f"SELECT photo, {_ASSESSMENT} FROM sound_assessments WHERE photo IN ({{}})"
-        return dict(_readable(self.among(statement, photos)))
+        return dict(readable_assessments(self.among(statement, photos)))
 
     def assessed(self) -> Iterator[tuple[str, Assessment]]:
         """Every assessment that isn't damaged, with the hex digest of its photo."""
         rows = self.read(
             f"SELECT digest, {_ASSESSMENT} FROM sound_assessments a JOIN photos p ON p.id = a.photo"
         )
-        return ((digest.hex(), assessment) for digest, assessment in _readable(rows))
+        return ((digest.hex(), assessment) for digest, assessment in readable_assessments(rows))
 
     def unassessed(self, version: str | None = None) -> list[int]:
         """Photos that were encoded and have no assessment, or none of this version.
@@ -173,45 +171,8 @@ def _allowed(shown: Shown, among: str = "") -> str:
 _ASSESSMENT = "words, scene, faces, failed, probability, version"
 
 
-def _readable(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, Assessment]]:
-    """Assessments with what stands before them, without those that damage made unreadable."""
-    for key, *columns in rows:
-        with suppress(ValueError, TypeError):
-            yield key, _assessment(*columns)
-
-
-def _assessment(
-    words: str,
-    scene: float | None,
-    faces: str | None,
-    failed: str,
-    probability: float,
-    version: str,
-) -> Assessment:
-    return Assessment(
-        tuple(json.loads(words)),
-        scene,
-        None if faces is None else tuple(json.loads(faces)),
-        tuple(json.loads(failed)),
-        probability,
-        version,
-    )
-
-
 _KEEP = (
     "INSERT OR REPLACE INTO assessments (photo, words, scene, faces, failed, probability, version,"
     f" mark) SELECT *, {MARK} FROM (SELECT ? AS photo, ? AS words, ? AS scene, ? AS faces,"
     " ? AS failed, ? AS probability, ? AS version)"
 )
-
-
-def _columns(assessment: Assessment) -> tuple[str | float | None, ...]:
-    faces = assessment.faces
-    return (
-        json.dumps(assessment.words, ensure_ascii=False),
-        assessment.scene,
-        None if faces is None else json.dumps(faces),
-        json.dumps(assessment.failed),
-        assessment.probability,
-        assessment.version,
-    )

@@ -9,9 +9,9 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.stores import NewFile, NewPhoto
 from kadr.stores.chain import Entry
+from kadr.stores.columns import FACTS, facts_of, path_of, unsigned
 from kadr.stores.sqlite.files import FileTables
-from kadr.stores.sqlite.paths import path_of
-from kadr.stores.sqlite.photos import FACTS, PhotoTables, facts_of, unsigned
+from kadr.stores.sqlite.photos import PhotoTables
 from kadr.stores.sqlite.statements import insert
 from kadr.types import Vectors
 
