@@ -1,10 +1,11 @@
 """Prints how a library of made photos on PostgreSQL answers: building, bytes, milliseconds, recall.
 
-Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--keep]
+Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--variants]
 
 The database, or the schema, is empty before; its tables are dropped in the end, unless kept. The
 photos lie nowhere, their joint vectors are those of benchmarks/library.py. Recall@250 is the share
-of the 250 nearest by exact arithmetic that are found; ranges are over queries.
+of the 250 nearest by exact arithmetic that are found; ranges are over queries. With --variants it
+compares ways to make the graph instead, as decision 17 tells.
 """
 
 import argparse
@@ -46,9 +47,14 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200_000)
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--keep", action="store_true", help="Leave the library where it is.")
+    parser.add_argument("--variants", action="store_true", help="Compare graphs.")
     options = parser.parse_args()
     store = PostgresStore(options.spec, create=True)
     made = load(store, options.photos)
+    if options.variants:
+        compare(store, query_vectors(options.queries), made.joint)
+        drop(store)
+        return
     print(sizes(store, options.photos), flush=True)
     print("| selection | photos | p50 ms | p95 ms | recall@250 (least) | the second page, p50 ms |")
     print("|---|---|---|---|---|---|")
@@ -167,6 +173,88 @@ def row(
         f"| {name} ({how}) | {len(numbers):,} | {p50:.0f} | {p95:.0f} |"
         f" {np.mean(recalls):.3f} ({min(recalls):.3f}) | {np.median(later):.0f} |"
     )
+
+
+VARIANTS = (
+    ("ivfflat (vector halfvec_ip_ops) WITH (lists = 450)", 1, (("ivfflat.probes", "80", 250),)),
+    ("hnsw (vector halfvec_ip_ops)", 1, (("off", "1000", 1000), ("relaxed_order", "1000", 4000))),
+    ("hnsw (vector halfvec_ip_ops)", 4, (("relaxed_order", "1000", 4000),)),
+    (
+        "hnsw (vector halfvec_ip_ops) WITH (m = 24, ef_construction = 128)",
+        1,
+        (("relaxed_order", "1000", 4000),),
+    ),
+    (
+        "hnsw (vector halfvec_ip_ops) WITH (m = 24, ef_construction = 128)",
+        4,
+        (("relaxed_order", "1000", 4000), ("relaxed_order", "1000", 6000)),
+    ),
+)
+"""Index, partitions, and how it is asked: mode, ef_search or probes, and how many it gives."""
+
+
+def compare(store: PostgresStore, queries: Vectors, joint: Vectors) -> None:
+    """Print seconds and recall of each variant."""
+    print("| index | partitions | build, s | mode, effort, given | recall@250 (least) | p50 ms |")
+    print("|---|---|---|---|---|---|")
+    best = [np.argsort(-(joint @ query), kind="stable")[:PLACES] + 1 for query in queries]
+    (number,) = store.read("SELECT joint FROM kadr")[0]
+    with store.transaction(alone=True) as run:
+        run("SELECT set_config('statement_timeout', '0', true)")
+        run("SELECT set_config('maintenance_work_mem', '1500MB', true)")
+        store._base.bound = None
+        for index, partitions, asked in VARIANTS:
+            run("DROP TABLE IF EXISTS variant")
+            run(
+                f"CREATE TABLE variant (photo bigint, vector halfvec({joint.shape[1]}))"
+                " PARTITION BY HASH (photo)"
+            )
+            for part in range(partitions):
+                run(
+                    f"CREATE TABLE variant_{part} PARTITION OF variant"
+                    f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part})"
+                )
+            run(f"INSERT INTO variant SELECT photo, vector FROM joint_{number}")
+            started = time.perf_counter()
+            run(f"CREATE INDEX ON variant USING {index}")
+            built = since(started)
+            for how in asked:
+                print(
+                    f"| {index} | {partitions} | {built:.0f} | {how} |"
+                    f" {ask_variant(store, queries, best, how)} |",
+                    flush=True,
+                )
+        run("DROP TABLE variant")
+
+
+def ask_variant(
+    store: PostgresStore,
+    queries: Vectors,
+    best: list[NDArray[np.int64]],
+    how: tuple[str, str, int],
+) -> str:
+    """Recall and milliseconds of one way to ask."""
+    mode, effort, count = how
+    settings = (
+        {mode: effort}
+        if "probes" in mode
+        else {"hnsw.iterative_scan": mode, "hnsw.ef_search": effort}
+    )
+    for name, value in {**settings, "enable_seqscan": "off"}.items():
+        store.run("SELECT set_config(%s, %s, true)", (name, value))
+    recalls, times = [], []
+    for query, wanted in zip(queries, best, strict=True):
+        text = "[" + ",".join(map(str, query.tolist())) + "]"
+        started = time.perf_counter()
+        rows = store.read(
+            "SELECT photo, vector <#> %s::halfvec FROM variant ORDER BY vector <#> %s::halfvec"
+            " LIMIT %s",
+            (text, text, count),
+        )
+        times.append(1000 * since(started))
+        found = [photo for photo, _ in sorted(rows, key=lambda row: row[1])[:PLACES]]
+        recalls.append(len(np.intersect1d(found, wanted)) / PLACES)
+    return f"{np.mean(recalls):.3f} ({min(recalls):.3f}) | {np.median(times):.0f}"
 
 
 def counting(store: PostgresStore) -> float:
