@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli.console import Progress, hint, load_policy, note, print_json, progress, say, warn
-from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOption, grouped
+from kadr.cli.options import (
+    DeviceOption,
+    JsonFlag,
+    LawOptions,
+    LibraryModelOption,
+    LibraryOption,
+    grouped,
+)
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
@@ -53,6 +60,7 @@ def index_command(
     ] = None,
     library: LibraryOption = None,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     options: IndexOptions,
     exclude: Annotated[
         tuple[str, ...],

@@ -12,6 +12,7 @@ from kadr.cli import answers
 from kadr.cli.console import hint, load_policy, print_json, progress, read_text, say, warn
 from kadr.cli.options import (
     HOW,
+    DeviceOption,
     FilterOptions,
     JsonFlag,
     LanguageOption,
@@ -71,6 +72,7 @@ def search_command(
         ),
     ] = None,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     law: LawOptions,
     language: LanguageOption = "en",
     as_json: JsonFlag = False,
@@ -140,6 +142,7 @@ def similar_command(
     filtering: FilterOptions,
     output: OutputOptions,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     law: LawOptions,
     language: LanguageOption = "en",
     as_json: JsonFlag = False,

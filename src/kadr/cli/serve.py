@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli.console import hint, load_policy, note
-from kadr.cli.options import LAW, CountryOption, LibraryOption, PolicyOption, grouped, model_folder
+from kadr.cli.options import (
+    LAW,
+    CountryOption,
+    DeviceOption,
+    LibraryOption,
+    PolicyOption,
+    grouped,
+    model_folder,
+)
 from kadr.errors import KadrError
 from kadr.service.config import Scope
 
@@ -48,6 +56,7 @@ def serve_command(
             callback=model_folder,
         ),
     ] = None,
+    _device: DeviceOption = None,
     anonymous: Annotated[
         tuple[Scope, ...],
         _access(

@@ -36,6 +36,12 @@ _SUFFIXES: dict[Precision, tuple[str, ...]] = {
     "fp16": ("_fp16",),
     "int8": ("_quantized", "_int8", "_uint8"),
 }
+_PREFERRED: dict[Precision, tuple[Precision, ...]] = {
+    "fp32": ("fp32", "int8", "fp16"),
+    "fp16": ("fp16", "fp32", "int8"),
+    "int8": ("int8", "fp32", "fp16"),
+}
+"""What is taken where the best isn't there."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +68,21 @@ class Layout:
         return self.image_model.startswith("visual/")
 
 
-def layout(names: Collection[str], precision: Precision | None = None) -> Layout:
+def layout(
+    names: Collection[str], precision: Precision | None = None, best: Precision = "fp32"
+) -> Layout:
     """The layout that a folder or a repository with these files has.
 
-    Without a `precision` it is fp32, which the published figures are measured with; where there is
-    none, int8, then fp16, which processors compute in fp32 anyway.
+    Args:
+        names: paths of the files.
+        precision: of the weights; None: the best there is.
+        best: which is the best where there are several. fp32 is what the published figures are
+            measured with; processors compute fp16 in fp32 anyway, so int8 comes before it.
 
     Raises:
         KadrError: it has neither layout, or not in this precision.
     """
-    wanted: tuple[Precision, ...] = (precision,) if precision else ("fp32", "int8", "fp16")
-    for one in wanted:
+    for one in (precision,) if precision else _PREFERRED[best]:
         for candidate in _candidates(one):
             if {*candidate.paths("image"), *candidate.paths("text")} <= set(names):
                 return candidate
@@ -115,8 +125,12 @@ def _candidates(precision: Precision) -> Iterable[Layout]:
 class ModelFolder:
     """One model on disk, by `FOLDER` or `PRECISION:FOLDER`."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, best: Precision = "fp32") -> None:
         """Look what is there; no weight is read.
+
+        Args:
+            spec: as above.
+            best: the precision that is taken where the spec names none; see `layout`.
 
         Raises:
             KadrError: no such folder, an unknown layout, or a file that isn't a plain one.
@@ -129,7 +143,7 @@ class ModelFolder:
         if not self.path.is_dir():
             raise KadrError(f"{self.path}: no such folder. Name one that holds a CLIP-like model.")
         try:
-            self.layout = layout(_names(self.path), chosen)  # type: ignore[arg-type]
+            self.layout = layout(_names(self.path), chosen, best)  # type: ignore[arg-type]
         except KadrError as error:
             raise KadrError(f"{self.path}: {error}") from None
         for name in (*self.layout.paths("image"), *self.layout.paths("text")):

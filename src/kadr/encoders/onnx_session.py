@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kadr.encoders import onnx_graph
 from kadr.errors import KadrError
+from kadr.types import Precision
 
 DEVICE = "KADR_DEVICE"
 """Environment variable: one of the names below, or auto."""
@@ -26,6 +27,8 @@ PROVIDERS = {
 AUTOMATIC = ("cuda", "rocm", "migraphx", "directml", "cpu")
 """Taken in this order where the installed build has them. CoreML and OpenVINO compile some models
 for minutes, so they are taken only by name."""
+HALVES = ("cuda", "rocm", "migraphx", "directml", "coreml")
+"""They compute in fp16, at least as fast as in fp32 and in half the memory."""
 MOST_MEMORY = 16 * 2**30
 """Bytes that all models of this process may take on the processor, if the machine has so many."""
 
@@ -46,6 +49,15 @@ def providers(device: str | None = None) -> list[str]:
         known = ", ".join(name for name, provider in PROVIDERS.items() if provider in there)
         raise KadrError(f"no device {wanted!r} for this onnxruntime. It has: auto, {known}.")
     return list(dict.fromkeys([PROVIDERS[wanted], PROVIDERS["cpu"]]))
+
+
+def best_precision(device: str | None = None) -> Precision:
+    """What a model's weights are best in on a device: fp16 where it computes in it, else fp32.
+
+    Raises:
+        KadrError: the installed onnxruntime has no such device.
+    """
+    return "fp16" if providers(device)[0] in {PROVIDERS[name] for name in HALVES} else "fp32"
 
 
 class Session:

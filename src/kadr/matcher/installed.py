@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kadr.encoders import HUB as HUB_EXTRA
-from kadr.encoders import clip_files, menu, onnx_graph, snapshot
+from kadr.encoders import clip_files, menu, onnx_graph, onnx_session, snapshot
 from kadr.encoders.clip_files import INNER, LISTING, Layout, Side
 from kadr.encoders.snapshot import Snapshot
 from kadr.errors import BundleError, KadrError, MissingExtraError
@@ -92,6 +92,8 @@ def resolve(spec: str) -> Path:
         return bundle.MINI
     if known and not Path(spec).exists():
         raise KadrError(f"{spec} isn't installed. Get it: kadr models pull {spec}")
+    if snapshot.REPOSITORY.fullmatch(spec) and not Path(spec).exists():
+        raise KadrError(f"{spec}: no such folder. A model of the hub is {HUB}{spec}")
     return Path(spec)
 
 
@@ -139,6 +141,8 @@ def remove(name: str) -> Path:
     Raises:
         KadrError: there is nothing of this name, or another process is at it.
     """
+    if name == bundle.MINI.name:
+        raise KadrError("mini ships inside kadr: it can't be removed.")
     place = folder() / _source(name).name
     with _locked(place):
         there = [
@@ -163,8 +167,8 @@ def pull(
 
     Args:
         spec: a name of the menu, `hub:OWNER/NAME`, or `folder:PATH`.
-        precision: of the weights, for models that come in several; None: as
-            `kadr.encoders.clip_files.layout` chooses.
+        precision: of the weights, for models that come in several; None: that of the model where
+            it is installed, else the best for the device (`kadr.encoders.clip_files.layout`).
         on_progress: told of each step.
 
     Raises:
@@ -175,21 +179,33 @@ def pull(
     source = _source(spec)
     place = folder() / (f"{source.name}-{precision}" if precision else source.name)
     _check_place(source, place)
+    best = show(place.name).precision if _is_ours(place) else onnx_session.best_precision()
     report = on_progress or (lambda *_: None)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place):
-        staging = _staging(place)
-        (staging / INNER).mkdir(parents=True, exist_ok=True)
+    with _locked(place), _named(_staging(place), source):
+        target = _staging(place) / INNER
         if source.folder is not None:
-            listing = _copied(source.folder, precision, staging / INNER, report)
+            model = _raw(source.folder, precision, best)
+            listing = _copied(source.folder, model, target, report)
         else:
-            found, layout = _offered(source.repository, precision)
+            found, layout = _offered(source.repository, precision, best)
             if _is_of(place, found, layout):
                 return show(place.name)
-            listing = _downloaded(found, layout, staging / INNER, report)
-        _made(staging, listing, report)
-        _put(staging, place)
+            listing = _downloaded(found, layout, target, report)
+        _made(_staging(place), listing, report)
+        _put(_staging(place), place)
     return show(place.name)
+
+
+@contextmanager
+def _named(staging: Path, source: _Source) -> Iterator[None]:
+    """Errors name the model, not the hidden folder that it is made in."""
+    try:
+        yield
+    except KadrError as error:
+        model = str(source.folder or source.repository)
+        told = str(error).replace(str(staging / INNER), model).replace(str(staging), model)
+        raise type(error)(told) from error
 
 
 def _check_place(source: _Source, place: Path) -> None:
@@ -258,6 +274,8 @@ def _source(spec: str) -> _Source:
     entry = menu.entry(spec)
     if entry is not None:
         return _Source(spec, repository=entry.repository)
+    if snapshot.REPOSITORY.fullmatch(spec) and ".." not in spec:
+        raise KadrError(f"{spec!r} names no model. One of the hub is {HUB}{spec}")
     if not _NAME.fullmatch(spec):
         raise KadrError(f"{spec!r} names no model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
     return _Source(spec)
@@ -280,20 +298,39 @@ def _locked(place: Path) -> Iterator[None]:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with lock.acquire(timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                _tidy(place, Path(lock.lock_file))
     except Timeout:
         raise KadrError(f"{place.name}: another process is pulling it. Wait for it.") from None
     except OSError as error:
         raise KadrError(f"{place}: can't be written ({error.strerror or error}).") from error
 
 
-def _offered(repository: str | None, precision: Precision | None) -> tuple[Snapshot, Layout]:
+def _tidy(place: Path, lock: Path) -> None:
+    """Leave no trace of a model that isn't there, unless some of it came.
+
+    Whoever waits for the lock at that moment may hold one that nobody sees: two downloads at once
+    are then noticed by their digests.
+    """
+    for folder, _, _ in os.walk(_staging(place), topdown=False):
+        with suppress(OSError):  # it isn't empty
+            Path(folder).rmdir()
+    if not place.exists() and not _staging(place).exists():
+        with suppress(OSError):  # Windows keeps what is open
+            lock.unlink()
+
+
+def _offered(
+    repository: str | None, precision: Precision | None, best: Precision
+) -> tuple[Snapshot, Layout]:
     """What the hub has in a repository, and how it is laid out."""
     if repository is None:
         raise KadrError(f"no such model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
     found = snapshot.find(repository)
     try:
-        return found, clip_files.layout(found.files, precision)
+        return found, clip_files.layout(found.files, precision, best)
     except KadrError as error:
         raise KadrError(f"{repository}: {error}") from None
 
@@ -321,11 +358,14 @@ def _downloaded(
     return _listing(layout, target, bring, about)
 
 
+def _raw(source: Path, precision: Precision | None, best: Precision) -> clip_files.ModelFolder:
+    return clip_files.ModelFolder(f"{precision}:{source}" if precision else str(source), best)
+
+
 def _copied(
-    source: Path, precision: Precision | None, target: Path, report: OnProgress
+    source: Path, model: clip_files.ModelFolder, target: Path, report: OnProgress
 ) -> dict[str, Any]:
     """Bring a folder's files; the listing of them."""
-    model = clip_files.ModelFolder(f"{precision}:{source}" if precision else str(source))
 
     def bring(name: str) -> str:
         path = model.path / name
