@@ -61,7 +61,11 @@ def best_precision(device: str | None = None) -> Precision:
 
 
 class Session:
-    """A model opened; `inputs` are onnxruntime's, with `name`, `type` and `shape`."""
+    """A model opened.
+
+    `inputs` and `outputs` are onnxruntime's, with `name`, `type` and `shape`; `on_processor`: it
+    runs on the processor, not on a graphics card or the like.
+    """
 
     def __init__(self, model: Path, folder: Path) -> None:
         """Open a model whose files all lie below `folder`.
@@ -85,6 +89,7 @@ class Session:
             raise KadrError(f"{model}: can't be opened ({_line(error)}). Get it again.") from error
         self.inputs = self._session.get_inputs()
         self.outputs = self._session.get_outputs()
+        self.on_processor = self._session.get_providers()[0] == PROVIDERS["cpu"]
 
     def run(self, output: str, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """One output as float32, finite.

@@ -515,8 +515,9 @@ class Library:
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
             known = self._store.stored(self._store.present([photo])).get(photo)
+            judge = searcher.matcher
         pictures = [self._opener(known.paths[0], known.digest) if known else _unreadable]
-        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        (why,) = explain.explain(judge, text, judge.images(vectors), pictures)
         return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
@@ -527,11 +528,12 @@ class Library:
         if text is None or not answer.hits:
             return answer
         numbered = {int(hit.image.id): hit for hit in answer.hits}
-        with self._searching():
+        with self._searching() as searcher:
             numbers, vectors = self._store.vectors(list(numbered))
+            judge = searcher.matcher
         hits = [numbered[number] for number in numbers.tolist()]  # others are gone by now
         pictures = [self._opener(hit.image.path, hit.image.digest) for hit in hits]
-        made = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        made = explain.explain(judge, text, judge.images(vectors), pictures)
         whys = dict(zip(numbers.tolist(), made, strict=True))
         explained = (replace(hit, explanation=whys.get(n)) for n, hit in numbered.items())
         return replace(answer, hits=tuple(explained))

@@ -135,6 +135,15 @@ def show(name: str) -> Installed:
         raise BundleError(f"{place}: broken ({error}). Remove it and pull it again.") from error
 
 
+def named(encoder: str) -> str:
+    """The model whose photos' vectors are called so; where none is, what they are called."""
+    for place in (bundle.MINI, *sorted(folder().glob("[!.]*/"))):
+        with suppress(KadrError, KeyError, TypeError):
+            if bundle.read_manifest(place)["image_encoder"]["name"] == encoder:
+                return place.name
+    return encoder
+
+
 def remove(name: str) -> Path:
     """Delete a model, and what a stopped download of it left.
 
