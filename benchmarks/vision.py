@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/vision.py [--shape b16] [--layers 12]
 
-The tower has a ViT's shape and random weights, so it says nothing of quality. Each figure comes from
-a process of its own: CPU seconds a photo, and by how many bytes the process grew at most after the
-weights were there. Needs the development group's `onnx`.
+The tower has a ViT's shape and random weights, so it says nothing of quality. Each row comes from a
+process of its own: CPU seconds a photo, and by how many bytes the process grew at most once the
+weights were there. Linux only; needs the development group's `onnx`.
 """
 
 import argparse
@@ -15,9 +15,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
@@ -53,28 +55,34 @@ class Graph:
         self._dice = np.random.default_rng(seed)
 
     def weight(self, *shape: int) -> str:
+        """Random weights; their name."""
         values = self._dice.normal(0, 0.02, shape).astype(np.float32)
         return self.constant(values)
 
-    def constant(self, values: np.ndarray) -> str:
+    def constant(self, values: NDArray[Any]) -> str:
+        """An array that is part of the file; its name."""
         name = f"w{len(self.arrays)}"
         self.arrays.append(numpy_helper.from_array(values, name))
         return name
 
     def add(self, operator: str, *inputs: str, **attributes: object) -> str:
+        """A node; its output's name."""
         name = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
     def linear(self, value: str, taken: int, given: int) -> str:
+        """A linear layer of the last dimension."""
         product = self.add("MatMul", value, self.weight(taken, given))
         return self.add("Add", product, self.weight(given))
 
     def normed(self, value: str, width: int) -> str:
+        """The last dimension with mean 0 and deviation 1."""
         ones, zeros = np.ones(width, np.float32), np.zeros(width, np.float32)
         return self.add("LayerNormalization", value, self.constant(ones), self.constant(zeros))
 
     def split(self, value: str, heads: int, width: int, order: list[int]) -> str:
+        """Tokens divided among heads, the dimensions in this order."""
         shape = self.constant(np.array([0, -1, heads, width // heads], np.int64))
         return self.add("Transpose", self.add("Reshape", value, shape), perm=order)
 
@@ -88,15 +96,15 @@ class Graph:
             self.split(query, heads, width, [0, 2, 1, 3]),
             self.split(key, heads, width, [0, 2, 3, 1]),
         )
-        scale = self.constant(np.float32((width // heads) ** -0.5).reshape(()))
+        scale = self.constant(np.array((width // heads) ** -0.5, np.float32))
         shares = self.add("Softmax", self.add("Mul", scores, scale), axis=-1)
         mixed = self.add("MatMul", shares, self.split(content, heads, width, [0, 2, 1, 3]))
         shape = self.constant(np.array([0, -1, width], np.int64))
         joined = self.add("Reshape", self.add("Transpose", mixed, perm=[0, 2, 1, 3]), shape)
         value = self.add("Add", value, self.linear(joined, width, width))
         hidden = self.linear(self.normed(value, width), width, tower.inner)
-        half, root = (self.constant(np.float32(x).reshape(())) for x in (0.5, 2**0.5))
-        one = self.constant(np.float32(1).reshape(()))
+        half, root = (self.constant(np.array(x, np.float32)) for x in (0.5, 2**0.5))
+        one = self.constant(np.array(1, np.float32))
         bell = self.add("Add", self.add("Erf", self.add("Div", hidden, root)), one)
         gelu = self.add("Mul", self.add("Mul", hidden, bell), half)
         return self.add("Add", value, self.linear(gelu, tower.inner, width))
@@ -123,9 +131,7 @@ def make(tower: Tower, layers: int, path: Path) -> None:
         graph.arrays,
     )
     opset = [helper.make_opsetid("", 17)]
-    path.write_bytes(
-        helper.make_model(made, opset_imports=opset, ir_version=8).SerializeToString()
-    )
+    path.write_bytes(helper.make_model(made, opset_imports=opset, ir_version=8).SerializeToString())
 
 
 def halved(path: Path, target: Path) -> None:
@@ -137,7 +143,7 @@ def halved(path: Path, target: Path) -> None:
 
 
 def quantised(path: Path, target: Path) -> None:
-    """The same in int8 as transformers.js's script makes it: weights, and activations as they come."""
+    """The same in int8 as transformers.js's script makes it, activations quantised as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(path, target, weight_type=QuantType.QUInt8)
@@ -162,7 +168,8 @@ def measure(path: Path, side: int, batch: int) -> None:
 def peak() -> float:
     """The most megabytes that this process has held; Linux alone tells."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
+    (kilobytes,) = re.findall(r"VmHWM:\s*(\d+)", status)
+    return int(kilobytes) / 1024
 
 
 def measured(path: Path, tower: Tower, batch: int) -> str:

@@ -329,3 +329,30 @@ def test_a_search_with_mini_imports_none_of_it(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_switch_and_the_law_s_want_are_told_by_the_model_s_name(
+    pulled: Online, tmp_path: Path
+) -> None:
+    kadr = Online(tmp_path, pulled.hub)
+    kadr("models", "pull", SPEC)
+    at, law = ("--library", tmp_path / "own.kadr"), ("--policy", "under-16")
+    kadr("index", pulled.home / "photos", *at)
+    there = kadr("index", *at, "--model", NAME, "--reencode")
+    assert f"Encoding again by {NAME}: 4 photos" in there.stderr
+    assert there.stderr.endswith(f"Searches use {NAME} now.\n")
+    assert f"encoded by {NAME} (clip-images-" in kadr("library", *at).stdout
+    assert json.loads(kadr("library", *at, "--json").stdout)["model"] == NAME
+    refused = kadr("search", "a dog", *at, "--model", "mini", code=2)
+    assert f"holds vectors of {NAME}, this matcher needs mini." in one_line(refused)
+
+    told = "4 photos are hidden until the law's classifier can see them: kadr index --policy under"
+    assert told in kadr("search", "a dog", *at, *law, code=1).stderr
+    photo = pulled.home / "photos/0.jpg"
+    assert told in kadr("similar", photo, *at, *law, code=1).stderr
+    assert "needs vectors of mini too" in kadr("index", *at, *law).stderr
+    assert told not in kadr("similar", photo, *at, *law, code=1).stderr
+    back = kadr("index", *at, *law, "--model", "mini", "--reencode")
+    assert "Encoding again" not in back.stderr  # its vectors are there, for the law
+    assert back.stderr.endswith("Searches use mini now.\n")
+    assert told not in kadr("search", "a dog", *at, *law, code=1).stderr

@@ -173,9 +173,7 @@ def fake_matcher() -> Matcher:
     space = label_free.shared(unit(np.random.default_rng(0).random((200, 48)).astype(np.float32)))
     words = np.random.default_rng(1).random((64, 48)).astype(np.float32)
     space = replace(space, text_map=words, text_mean=np.zeros(64, np.float32))
-    return replace(
-        colour_matcher(), alignment=space, relevance=NullScores.learn(space.text_bank)
-    )
+    return replace(colour_matcher(), alignment=space, relevance=NullScores.learn(space.text_bank))
 
 
 def log_odds(probability: float | None) -> float:

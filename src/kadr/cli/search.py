@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli import answers
-from kadr.cli.console import hint, load_policy, print_json, progress, read_text, say, warn
+from kadr.cli.console import (
+    hint,
+    load_policy,
+    print_json,
+    progress,
+    read_text,
+    say,
+    tell_unseen,
+    warn,
+)
 from kadr.cli.options import (
     HOW,
     DeviceOption,
@@ -102,6 +111,7 @@ def search_command(
     first = Page(paging.limit, _filters(filtering), at_least=at_least, language=language)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
+        tell_unseen(opened, law.policy)
 
         def ask(one: "Expression", cursor: int) -> "Answer":
             return opened.answers([(one, replace(first, cursor=cursor))])[0]
@@ -157,6 +167,7 @@ def similar_command(
     filters = _filters(filtering)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
+        tell_unseen(opened, law.policy)
 
         def ask(cursor: int) -> "Answer":
             return opened.similar(

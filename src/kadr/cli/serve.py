@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import hint, load_policy, note
+from kadr.cli.console import hint, load_policy, note, tell_unseen
 from kadr.cli.options import (
     LAW,
     CountryOption,
@@ -135,7 +135,7 @@ def serve_command(
     once running requests are done. The page works without a network; the API is described at
     /api/v1/openapi.json.
     """
-    from kadr.library.library import default_path, resolved
+    from kadr.library.library import Library, default_path, resolved
     from kadr.service import forwarding, keys
     from kadr.service.config import Service
 
@@ -144,7 +144,10 @@ def serve_command(
     path = library or default_path()
     if uploads is None and not path.exists():
         raise KadrError(f"{path}: no library here. Make one: kadr index FOLDER")
-    load_policy(policy, country)  # says which
+    rules = load_policy(policy, country)  # says which
+    if path.exists():
+        with Library.open(path, policy=rules, create=False) as opened:
+            tell_unseen(opened, policy)
     ring = keys.beside(path)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -21,14 +21,15 @@ from kadr.types import Precision
 Side: TypeAlias = Literal["image", "text"]
 
 LISTING = "files.json"
-"""What a download knew of each file: its size and SHA-256, so that no gigabytes are hashed."""
+"""What a download knew of each file: its size and SHA-256."""
 INNER = Path("encoders", "model")
 """Where in a bundle a model's own files lie."""
 MOST_JSON = 8 * 2**20
 MOST_BYTES = 16 * 2**30
 """Of a file of weights; those of the largest model that Immich hands out have 7 GB together."""
-MOST_TOKENIZER = 64 * 2**20
-"""Bytes; the largest known tokenizer.json, of 256,000 pieces, has 34 MB."""
+MOST_TOKENIZER = 40 * 2**20
+"""Bytes; the largest known tokenizer.json, of 256,000 pieces, has 34 MB. `clip_text` bounds what it
+holds too: the worst of them took 750 MB of memory."""
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _SUFFIXES: dict[Precision, tuple[str, ...]] = {
@@ -169,11 +170,14 @@ class ModelFolder:
         """
         names = self.layout.paths(side)
         onnx_graph.check_size(self.path / names[0])
-        found = {name: self._sha256(name) for name in names}
-        found |= {name: self._sha256(name) for name in self._external(names[0])}
+        found = {name: self._examined(name) for name in names}
+        beside = {
+            (Path(names[0]).parent / name).as_posix(): name for name in found[names[0]].external
+        }
+        found |= {name: self._examined(name) for name in beside}
         total = hashlib.sha256()
         for name in sorted(found):
-            total.update(f"{name}\0{found[name]}\n".encode())
+            total.update(f"{name}\0{found[name].sha256}\n".encode())
         return total.hexdigest()[:12]
 
     def dim(self, side: Side) -> int | None:
@@ -181,14 +185,7 @@ class ModelFolder:
         dim = self._listed.get("dims", {}).get(side)
         return dim if isinstance(dim, int) and 0 < dim < 2**16 else None
 
-    def _external(self, model: str) -> list[str]:
-        listed = self._files.get(model, {}).get("external")
-        if isinstance(listed, list):
-            return [str(name) for name in listed]
-        beside = onnx_graph.read(self.path / model, self.path).external
-        return [(Path(model).parent / name).as_posix() for name in beside]
-
-    def _sha256(self, name: str) -> str:
+    def _examined(self, name: str) -> "_Examined":
         path = self.path / name
         state = files.state(path)
         if state is None or not files.is_plain(path, self.path):
@@ -197,14 +194,15 @@ class ModelFolder:
         most = MOST_TOKENIZER if name.endswith(".json") else MOST_BYTES
         if state[0] > most:
             raise KadrError(f"{path}: {state[0]:,} bytes, where at most {most:,} are sensible.")
-        if known is None:
-            return _cached_digest(path, state)
-        if known.get("size") != state[0]:
+        if known is not None and known.get("size") != state[0]:
             raise KadrError(
                 f"{path}: {state[0]:,} bytes, where {known.get('size'):,} were downloaded. "
                 "Get the model again."
             )
-        return str(known.get("sha256"))
+        examined = _examined(path, self.path)
+        if known is not None and known.get("sha256") != examined.sha256:
+            raise KadrError(f"{path}: other bytes than were downloaded. Get the model again.")
+        return examined
 
     @property
     def _files(self) -> dict[str, Any]:
@@ -255,22 +253,36 @@ def _names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
 
 
-def _cached_digest(path: Path, state: tuple[int, int]) -> str:
-    """SHA-256 of a file, worked out once for each size and time of change."""
+@dataclass(frozen=True)
+class _Examined:
+    """What a file is: its SHA-256, and the files beside it that hold weights of a graph."""
+
+    sha256: str
+    external: tuple[str, ...] = ()
+
+
+def _examined(path: Path, folder: Path) -> _Examined:
+    """Read a file once; if it is moved or its folder is, it is the same file.
+
+    A list that came with it isn't believed: whoever makes a folder writes that too.
+    """
     from platformdirs import user_cache_path
 
-    cache = user_cache_path("kadr") / "digests"
-    key = hashlib.sha256(f"{path.resolve()}\0{state}".encode("utf-8", "surrogatepass")).hexdigest()
+    status = path.stat()
+    same = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    key = hashlib.sha256(repr(same).encode()).hexdigest()
+    cached = user_cache_path("kadr") / "digests" / f"{key}.json"
     try:
-        known = (cache / key).read_text(encoding="ascii")
-        if len(known) == 64:
-            return known
-    except (OSError, ValueError):
+        known = json.loads(cached.read_text(encoding="utf-8"))
+        return _Examined(str(known["sha256"]), tuple(map(str, known["external"])))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
+    is_graph = path.suffix == ".onnx"
+    beside = tuple(sorted(onnx_graph.read(path, folder).external)) if is_graph else ()
     try:
-        found = files.digest(path)
+        found = _Examined(files.digest(path), beside)
     except OSError as error:
         raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
-    with suppress(KadrError):  # then it is worked out again
-        files.save(cache / key, found.encode())
+    with suppress(KadrError):  # then it is read again
+        files.save(cached, json.dumps(asdict(found)).encode())
     return found

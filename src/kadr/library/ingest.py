@@ -151,8 +151,8 @@ def adopt(store: Store, matcher: Matcher, model: str) -> None:
 
         raise LibraryError(
             f"{store.path} holds vectors of {named(encoder)}, this matcher makes those of "
-            f"{named(matcher.image_encoder.name)}. Encode its photos again: kadr index --model MODEL "
-            "--reencode"
+            f"{named(matcher.image_encoder.name)}. Encode its photos again: kadr index --model "
+            "MODEL --reencode"
         )
     fit(store, matcher, encoder=matcher.image_encoder.name, model=model)
 

@@ -232,9 +232,11 @@ class Library:
 
         model = self._model
         left = self._store.meta(SWITCHING) if reencode and model is None else None
-        noted = (
-            str(model.resolve()) if isinstance(model, Path) else left or self._store.meta("model")
-        )
+        noted = left or self._store.meta("model")
+        if isinstance(model, Path):
+            noted = str(model.resolve())
+        elif model is not None and self.encoder != self.matcher.image_encoder.name:
+            noted = ""  # it has no folder, and that of the one before would no longer fit
         keep = scene.load().encoder if audit.is_kept(self._store, self._policy) else None
         if reencode and self.encoder not in {None, self.matcher.image_encoder.name}:
             return again.switch(self._store, self.matcher, noted or "", callbacks, keep)
@@ -300,6 +302,18 @@ class Library:
             assessing.assess(
                 self._store, self._assessor, photos, self._log_assessed, copies, self._read
             )
+
+    def unseen_by_law(self) -> int:
+        """How many photos lack the vector that the law's classifier needs, under a law that hides.
+
+        They are hidden until a person decides, or indexing under the policy gives it to them.
+        """
+        if not self._policy.hides_children or self.encoder is None:
+            return 0
+        from kadr.law import scene
+
+        wanted = scene.load().encoder
+        return 0 if wanted == self.encoder else len(self._store.lacking(wanted))
 
     # What is logged.
 

@@ -226,8 +226,8 @@ def check_encoder(store: Store, matcher: Matcher) -> None:
 
         raise LibraryError(
             f"{store.path} holds vectors of {named(encoder)}, this matcher needs "
-            f"{named(matcher.image_encoder.name)}. Leave --model out, or encode its photos again: kadr "
-            "index --model MODEL --reencode"
+            f"{named(matcher.image_encoder.name)}. Leave --model out, or encode its photos again: "
+            "kadr index --model MODEL --reencode"
         )
 
 

@@ -399,7 +399,6 @@ def _listing(
     for model in (layout.image_model, layout.text_model):
         graph = onnx_graph.read(target / model)
         beside = [(Path(model).parent / name).as_posix() for name in sorted(graph.external)]
-        listed[model]["external"] = beside
         listed |= {name: {"sha256": bring(name)} for name in beside}
     for name, entry in listed.items():
         entry["size"] = (target / name).stat().st_size
