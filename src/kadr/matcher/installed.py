@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kadr.encoders import HUB as HUB_EXTRA
-from kadr.encoders import clip_files, menu, onnx_graph, onnx_session, snapshot
+from kadr.encoders import clip_files, menu, model_files, onnx_session, snapshot
 from kadr.encoders.clip_files import INNER, LISTING, Layout, Side
+from kadr.encoders.model_files import HUB, RAW
 from kadr.encoders.snapshot import Snapshot
 from kadr.errors import BundleError, KadrError, MissingExtraError
 from kadr.matcher import bundle, label_free
@@ -28,7 +29,6 @@ from kadr.types import Precision
 
 FOLDER = "KADR_MODELS"
 """Environment variable: where models lie."""
-HUB, RAW = "hub:", "folder:"
 MEASURED = "measured.json"
 """In a model's folder: what this machine reached."""
 _TRIED = 8
@@ -194,13 +194,14 @@ def pull(
     with _locked(place), _named(_staging(place), source):
         target = _staging(place) / INNER
         if source.folder is not None:
-            model = _raw(source.folder, precision, best)
-            listing = _copied(source.folder, model, target, report)
+            spec = f"{precision}:{source.folder}" if precision else str(source.folder)
+            model = clip_files.ModelFolder(spec, best)
+            listing = model_files.copied(source.folder, model, target, report)
         else:
-            found, layout = _offered(source.repository, precision, best)
+            found, layout = model_files.offered(_repository(source), precision, best)
             if _is_of(place, found, layout):
                 return show(place.name)
-            listing = _downloaded(found, layout, target, report)
+            listing = model_files.downloaded(found, layout, target, report)
         _made(_staging(place), listing, report)
         _put(_staging(place), place)
     return show(place.name)
@@ -331,17 +332,10 @@ def _tidy(place: Path, lock: Path) -> None:
             lock.unlink()
 
 
-def _offered(
-    repository: str | None, precision: Precision | None, best: Precision
-) -> tuple[Snapshot, Layout]:
-    """What the hub has in a repository, and how it is laid out."""
-    if repository is None:
+def _repository(source: _Source) -> str:
+    if source.repository is None:
         raise KadrError(f"no such model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
-    found = snapshot.find(repository)
-    try:
-        return found, clip_files.layout(found.files, precision, best)
-    except KadrError as error:
-        raise KadrError(f"{repository}: {error}") from None
+    return source.repository
 
 
 def _is_of(place: Path, found: Snapshot, layout: Layout) -> bool:
@@ -351,66 +345,6 @@ def _is_of(place: Path, found: Snapshot, layout: Layout) -> bool:
     listing = clip_files.read_json(place / INNER / LISTING, clip_files.MOST_JSON)
     known = listing.get("source"), listing.get("revision"), listing.get("precision")
     return known == (f"{HUB}{found.repository}", found.revision, layout.precision)
-
-
-def _downloaded(
-    found: Snapshot, layout: Layout, target: Path, report: OnProgress
-) -> dict[str, Any]:
-    """Bring a repository's files; the listing of them."""
-
-    def bring(name: str) -> str:
-        if name not in found.files:
-            raise KadrError(f"{found.repository}: {name}, where weights should lie, is missing.")
-        return snapshot.download(found, name, target, report)
-
-    about = {"source": f"{HUB}{found.repository}", "revision": found.revision}
-    return _listing(layout, target, bring, about)
-
-
-def _raw(source: Path, precision: Precision | None, best: Precision) -> clip_files.ModelFolder:
-    return clip_files.ModelFolder(f"{precision}:{source}" if precision else str(source), best)
-
-
-def _copied(
-    source: Path, model: clip_files.ModelFolder, target: Path, report: OnProgress
-) -> dict[str, Any]:
-    """Bring a folder's files; the listing of them."""
-
-    def bring(name: str) -> str:
-        path = model.path / name
-        if not files.is_plain(path, model.path):
-            raise KadrError(f"{path}: missing, or no plain file.")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        size = path.stat().st_size
-        report(name, 0, size)
-        shutil.copy2(path, target / name)
-        report(name, size, size)
-        return files.digest(target / name)
-
-    return _listing(model.layout, target, bring, {"source": f"{RAW}{source}", "revision": None})
-
-
-def _listing(
-    layout: Layout, target: Path, bring: Callable[[str], str], about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Bring all files of a layout, those that its graphs name too, and list them."""
-    names = dict.fromkeys((*layout.paths("image"), *layout.paths("text")))
-    listed: dict[str, Any] = {name: {"sha256": bring(name)} for name in names}
-    for model in (layout.image_model, layout.text_model):
-        graph = onnx_graph.read(target / model)
-        beside = [(Path(model).parent / name).as_posix() for name in sorted(graph.external)]
-        listed |= {name: {"sha256": bring(name)} for name in beside}
-    for name, entry in listed.items():
-        entry["size"] = (target / name).stat().st_size
-    _forget_others(target, set(listed))
-    return {**about, "format": 1, "precision": layout.precision, "files": listed}
-
-
-def _forget_others(target: Path, kept: set[str]) -> None:
-    """What a stopped download of another version left; of precisions, one is kept."""
-    for path in sorted(target.rglob("*")):
-        if path.is_file() and path.relative_to(target).as_posix() not in kept:
-            path.unlink()
 
 
 def _made(staging: Path, listing: dict[str, Any], report: OnProgress) -> None:
