@@ -355,7 +355,7 @@ def test_interrupted_indexing_goes_on(kadr: Shell) -> None:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     # Stopped within an import, Python itself may warn of a file that it leaves open.
-    assert err.endswith("kadr: stopped. What was encoded is kept; run it again to go on.\n")
+    assert err.endswith("kadr: stopped. What is done is kept; run it again to go on.\n")
     kept = len(listed(library))
     assert 0 < kept < 200
     found = json.loads(kadr("index", "--json").stdout)
@@ -387,7 +387,7 @@ def test_watch_follows_changes(kadr: Shell, model: Path, photos: Path, tmp_path:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "kadr: stopped. What was encoded is kept; run it again to go on.\n"
+    assert err == "kadr: stopped. What is done is kept; run it again to go on.\n"
     lines = out.splitlines()
     assert ": 6 new; " in lines[0]
     assert len(lines) <= 6

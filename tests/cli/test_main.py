@@ -593,7 +593,7 @@ def test_interrupt_keeps_what_was_encoded(kadr: Shell, tmp_path: Path) -> None:
         shown, err = process.communicate(timeout=30)
     assert (process.returncode, shown) == (130, "")
     (line,) = err.splitlines()
-    assert line == "kadr: stopped. What was encoded is kept; run it again to go on."
+    assert line == "kadr: stopped. What is done is kept; run it again to go on."
     assert 0 < cached(cache) < 200
     assert not out.exists()
 

@@ -16,7 +16,8 @@ from PIL import Image
 import clip_models
 import hub_server
 from hub_server import REPOSITORY, Hub
-from shell import RUN, Shell, one_line
+from kadr.encoders.onnx_session import PROVIDERS
+from shell import RUN, Result, Shell, one_line
 
 SPEC = f"hub:{REPOSITORY}"
 NAME = REPOSITORY.replace("/", "--")
@@ -66,6 +67,14 @@ def search(kadr: Shell, *arguments: str | Path) -> dict[str, Any]:
     assert done.returncode in {0, 1}, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def error(refused: Result) -> str:
+    """The one line of what went wrong in a pull, after that which says that it began."""
+    began, line = refused.stderr.splitlines()
+    assert began.startswith("Getting ")
+    assert line.startswith("kadr: ")
+    return line
 
 
 def test_the_menu(tmp_path: Path) -> None:
@@ -182,7 +191,7 @@ def test_weights_beside_a_model_come_along(tmp_path: Path) -> None:
         kadr = Online(tmp_path, hub.address)
         weights = hub.files.pop("visual/model.onnx_data")
         refused = kadr("models", "pull", SPEC, code=2)
-        assert "visual/model.onnx_data, where weights should lie, is missing" in one_line(refused)
+        assert "visual/model.onnx_data, where weights should lie, is missing" in error(refused)
         hub.files["visual/model.onnx_data"] = weights
         installed = json.loads(kadr("models", "pull", SPEC, "--json").stdout)
     assert list(Path(installed["folder"]).rglob("model.onnx_data"))
@@ -194,7 +203,7 @@ def test_wrong_bytes_make_no_model(tmp_path: Path, hub: Hub) -> None:
     hub.change = lambda name, data: bytes(len(data)) if name.endswith(".onnx") else data
     refused = kadr("models", "pull", SPEC, code=2)
     hub.change = lambda _, data: data
-    assert "other bytes than the hub's digest says" in one_line(refused)
+    assert "other bytes than the hub's digest says" in error(refused)
     assert "isn't installed" in kadr("search", "dog", "--model", SPEC, code=2).stderr
 
 
@@ -234,7 +243,10 @@ def test_two_pulls_at_once_make_one_model(tmp_path: Path, hub: Hub) -> None:
         (("pull", "no-such-name"), "no such model. Known: vit-b32-openai"),
         (("pull", "hub:nobody/nothing"), "HTTP 404"),
         (("pull", "hub:../.."), "no name of a repository"),
-        (("pull", "a/b"), "names no model"),
+        (("pull", "a/b"), "One of the hub is hub:a/b"),
+        (("pull", "a b"), "names no model. Known: vit-b32-openai"),
+        (("remove", "mini"), "it can't be removed"),
+        (("pull", SPEC, "--device", "abacus"), "no device 'abacus' for this onnxruntime. It has: "),
         (("pull", "folder:/nowhere"), "no such folder"),
         (("pull", SPEC, "--precision", "fp16"), "no fp16 weights"),
         (("remove", "../photos"), "names no model"),
@@ -245,6 +257,58 @@ def test_two_pulls_at_once_make_one_model(tmp_path: Path, hub: Hub) -> None:
 def test_bad_input(tmp_path: Path, hub: Hub, arguments: tuple[str, ...], reason: str) -> None:
     refused = Online(tmp_path, hub.address)("models", *arguments, code=2)
     assert reason in one_line(refused)
+    assert not list((tmp_path / ".local/share/kadr").rglob(".*"))  # nothing is left behind
+
+
+def test_what_is_being_made_is_told_without_a_terminal(tmp_path: Path, hub: Hub) -> None:
+    told = Online(tmp_path, hub.address)("models", "pull", SPEC).stderr.splitlines()
+    assert told[0].startswith(f"Getting {SPEC}, which may take minutes.")
+    assert told[1:] == [f"{NAME} is ready"]
+
+
+def test_a_model_that_cant_be_used_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    folder = clip_models.immich(tmp_path / "made", resize_mode="sideways")
+    refused = Shell(tmp_path)("models", "pull", f"folder:{folder}", code=2)
+    assert error(refused).startswith(f"kadr: {folder}: ")
+    assert ".part" not in refused.stderr
+
+
+def test_mini_is_shown(tmp_path: Path) -> None:
+    kadr = Shell(tmp_path)
+    assert "ships inside kadr" in kadr("models", "show", "mini").stdout
+    assert json.loads(kadr("models", "show", "mini", "--json").stdout)["dim"] == 256
+
+
+def test_a_repository_isnt_a_folder(tmp_path: Path) -> None:
+    refused = Shell(tmp_path)("search", "a dog", "--model", REPOSITORY, code=2)
+    assert one_line(refused).endswith(f"A model of the hub is {SPEC}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["index", "search", "similar", "serve", "score", "evaluate", "compare", "train", "models pull"],
+)
+def test_what_encodes_takes_a_device(tmp_path: Path, command: str) -> None:
+    kadr = Shell(tmp_path)
+    shown = kadr(*command.split(), "--help").stdout
+    helped = " ".join(shown.replace("│", " ").split())
+    assert all(f"{name}" in helped for name in ("--device", "auto", *PROVIDERS))
+    refused = kadr(*command.split(), "--device", "abacus", code=2)
+    assert "no device 'abacus' for this onnxruntime. It has: auto, " in one_line(refused)
+
+
+def test_a_device_goes_before_the_environment(pulled: Online) -> None:
+    command = [*RUN, "index", str(pulled.home / "photos"), "--model", NAME]
+    for more, code in ((["--device", "cpu"], 0), ([], 2)):
+        done = subprocess.run(
+            [*command, "--library", str(pulled.home / f"device-{code}.kadr"), *more],
+            env=pulled.environment | {"KADR_DEVICE": "abacus"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+    assert "no device 'abacus'" in done.stderr
 
 
 def test_a_search_with_mini_imports_none_of_it(tmp_path: Path) -> None:
@@ -265,3 +329,30 @@ def test_a_search_with_mini_imports_none_of_it(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_switch_and_the_law_s_want_are_told_by_the_model_s_name(
+    pulled: Online, tmp_path: Path
+) -> None:
+    kadr = Online(tmp_path, pulled.hub)
+    kadr("models", "pull", SPEC)
+    at, law = ("--library", tmp_path / "own.kadr"), ("--policy", "under-16")
+    kadr("index", pulled.home / "photos", *at)
+    there = kadr("index", *at, "--model", NAME, "--reencode")
+    assert f"Encoding again by {NAME}: 4 photos" in there.stderr
+    assert there.stderr.endswith(f"Searches use {NAME} now.\n")
+    assert f"encoded by {NAME} (clip-images-" in kadr("library", *at).stdout
+    assert json.loads(kadr("library", *at, "--json").stdout)["model"] == NAME
+    refused = kadr("search", "a dog", *at, "--model", "mini", code=2)
+    assert f"holds vectors of {NAME}, this matcher needs mini." in one_line(refused)
+
+    told = "4 photos are hidden until the law's classifier can see them: kadr index --policy under"
+    assert told in kadr("search", "a dog", *at, *law, code=1).stderr
+    photo = pulled.home / "photos/0.jpg"
+    assert told in kadr("similar", photo, *at, *law, code=1).stderr
+    assert "needs vectors of mini too" in kadr("index", *at, *law).stderr
+    assert told not in kadr("similar", photo, *at, *law, code=1).stderr
+    back = kadr("index", *at, *law, "--model", "mini", "--reencode")
+    assert "Encoding again" not in back.stderr  # its vectors are there, for the law
+    assert back.stderr.endswith("Searches use mini now.\n")
+    assert told not in kadr("search", "a dog", *at, *law, code=1).stderr

@@ -2,7 +2,9 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,8 @@ from PIL import Image
 
 import clip_models
 from clip_models import CONTEXT, DIM, SIDE, Shape
-from kadr.encoders import load_image_encoder, load_text_encoder
-from kadr.encoders.clip_onnx import ClipImages, ClipTexts
+from kadr.encoders import load_image_encoder, load_text_encoder, onnx_session
+from kadr.encoders.clip_onnx import ClipImages, ClipTexts, photos_at_once
 from kadr.errors import KadrError, MissingExtraError
 from kadr.matcher import installed
 
@@ -96,6 +98,40 @@ def test_int8_is_taken_where_there_is_no_other(tmp_path: Path) -> None:
     assert "-int8-" in ClipImages(folder).name
     with pytest.raises(KadrError, match="no fp32 weights"):
         ClipImages(f"fp32:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("side", "processor", "card"), [(16, 16, 16), (224, 10, 16), (384, 3, 14), (8000, 1, 1)]
+)
+def test_a_batch_is_as_large_as_memory_allows(side: int, processor: int, card: int) -> None:
+    assert photos_at_once(side * side, on_processor=True) == processor
+    assert photos_at_once(side * side, on_processor=False) == card
+
+
+def test_photos_that_dont_fit_together_go_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = ClipImages(clip_models.transformers_js(tmp_path / "model"))
+    prepared = [images.prepare(photo) for photo in photos(11)]
+    expected = images.encode(prepared)
+    tried: list[int] = []
+    whole = onnx_session.Session.run
+
+    def run(self: onnx_session.Session, output: str, feed: Mapping[str, Any]) -> Any:
+        tried.append(len(next(iter(feed.values()))))
+        if tried[-1] > 4:
+            raise KadrError("Failed to allocate memory")
+        return whole(self, output, feed)
+
+    monkeypatch.setattr(onnx_session.Session, "run", run)
+    assert np.allclose(images.encode(prepared), expected, atol=1e-6)
+    assert tried == [11, 5, 2, 2, 2, 2, 2, 1]
+    tried.clear()
+    images.encode(prepared[:2])
+    assert tried == [2]
+    monkeypatch.setattr(onnx_session.Session, "run", lambda *_: whole(*_)[:0])
+    with pytest.raises(KadrError, match="for 1 inputs"):
+        images.encode(prepared)
 
 
 def test_a_device_is_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from clip_models import DIM, SIDE, Shape
 from kadr.encoders import onnx_graph
 from kadr.encoders.clip_onnx import ClipImages, ClipTexts
 from kadr.errors import KadrError
+from kadr.photos import files
 
 MEGABYTES = 600
 """That a process may grow by over what it had."""
@@ -160,6 +162,18 @@ def huge_json(folder: Path) -> None:
         file.truncate(2**33)
 
 
+def crowded_tokenizer(folder: Path) -> None:
+    pieces = ",".join(['["a",0]'] * 1_600_000)
+    tokenizer = '{"model": {"type": "Unigram", "unk_id": 0, "vocab": [' + pieces + "]}}"
+    (folder / "textual/tokenizer.json").write_text(tokenizer, encoding="utf-8")
+
+
+def many_objects(folder: Path) -> None:
+    steps = ",".join(['{"type":"Lowercase"}'] * 210_000)
+    tokenizer = '{"normalizer": {"type": "Sequence", "normalizers": [' + steps + "]}}"
+    (folder / "textual/tokenizer.json").write_text(tokenizer, encoding="utf-8")
+
+
 def huge_tokenizer(folder: Path) -> None:
     with (folder / "textual/tokenizer.json").open("wb") as file:
         file.truncate(2**33)
@@ -208,6 +222,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown input of texts": (odd_text_input, "input that isn't known, 'password'"),
     "nested JSON": (deep, "nested too deeply"),
     "JSON without end": (huge_json, "at most .* are sensible"),
+    "tokenizer of millions of pieces": (crowded_tokenizer, "too many for a tokenizer"),
+    "tokenizer of many objects": (many_objects, "too many for a tokenizer"),
     "tokenizer without end": (huge_tokenizer, "at most .* are sensible"),
     "model without end": (huge_model, "bytes are no ONNX model"),
     "a pipe": (pipe, "neither Immich's layout|no plain file"),
@@ -241,7 +257,9 @@ def test_one_line_and_little_memory(
 def test_a_file_that_was_cut_off_is_noticed(tmp_path: Path) -> None:
     folder = clip_models.immich(tmp_path / "model")
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    entries = {n: {"size": (folder / n).stat().st_size, "sha256": "0" * 64} for n in names}
+    entries = {
+        n: {"size": (folder / n).stat().st_size, "sha256": files.digest(folder / n)} for n in names
+    }
     clip_models.write(folder / "files.json", {"files": entries})
     ClipImages(folder)
     data = (folder / "visual/model.onnx").read_bytes()
@@ -267,10 +285,43 @@ def test_weights_beside_the_model_are_read_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is moved, as a pulled one is to its place."""
     folder = clip_models.immich(tmp_path / "model")
     name = ClipImages(folder).name
-    monkeypatch.setattr("kadr.photos.files.digest", lambda _: pytest.fail("hashed again"))
-    assert ClipImages(folder).name == name
+    with monkeypatch.context() as patched:
+        patched.setattr("kadr.photos.files.digest", lambda _: pytest.fail("hashed again"))
+        assert ClipImages(folder).name == name
+        assert ClipImages(folder.rename(tmp_path / "moved")).name == name
+    changed = tmp_path / "moved/visual/model.onnx"
+    changed.write_bytes(changed.read_bytes())  # of the same size
+    hashed: list[object] = []
+    digest = files.digest
+
+    def watched(file: Any) -> str:
+        hashed.append(file)
+        return digest(file)
+
+    monkeypatch.setattr("kadr.photos.files.digest", watched)
+    assert ClipImages(tmp_path / "moved").name == name
+    assert [one for one in hashed if isinstance(one, Path)] == [changed]
+
+
+def test_a_list_of_files_is_not_believed(tmp_path: Path) -> None:
+    """Neither what digests it names, nor which weights lie beside a graph."""
+    folder = clip_models.immich(tmp_path / "model")
+    external("weights.bin")(folder)
+    (folder.parent / "stolen.bin").rename(folder / "visual/weights.bin")
+    honest = ClipImages(folder).name
+    model = folder / "visual/model.onnx"
+    entry = {"size": model.stat().st_size, "sha256": files.digest(model), "external": []}
+    clip_models.write(folder / "files.json", {"files": {"visual/model.onnx": entry}})
+    assert ClipImages(folder).name == honest, "weights beside it count"
+    for name in ("visual/model.onnx", "visual/weights.bin"):
+        size = (folder / name).stat().st_size
+        forged = {name: {"size": size, "sha256": "0" * 64}}
+        clip_models.write(folder / "files.json", {"files": forged})
+        with pytest.raises(KadrError, match=f"{name}: other bytes than were downloaded"):
+            ClipImages(folder)
 
 
 @given(st.binary(max_size=300))

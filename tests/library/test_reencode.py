@@ -239,6 +239,52 @@ class TestSwitch:
             assert len(opened.search("red", COUNT).hits) == COUNT
         sound(library)
 
+    def test_a_photo_that_waits_can_be_ruled_on(
+        self, library: Path, photos: Path, models: tuple[Path, Path]
+    ) -> None:
+        """By its path and by its digest; the decision holds once it is back."""
+        away = shutil.move(photos / "000.png", photos.parent / "away.png")
+        with Library.open(library, model=models[1]) as opened:
+            assert opened.index(reencode=True).waiting == 1
+            digest = review.find(opened.store, str(photos / "000.png"))
+            assert review.find(opened.store, digest) == digest
+            assert review.find(opened.store, str(away)) == digest
+            assert review.is_known(opened.store, digest)
+            assert not review.is_known(opened.store, "0" * 64)
+            assert opened.rule(digest, review.ruling("hide", "Anna")) == "ruled"
+            shutil.move(away, photos / "000.png")
+            assert opened.index().encoded == 1
+            number = opened.store.number(digest)
+            assert number is not None
+            assert hidden(opened.store, LAW, [number]) == {number}
+
+    def test_a_matcher_at_hand_leaves_no_note_of_the_one_before(
+        self, library: Path, models: tuple[Path, Path]
+    ) -> None:
+        switch(library, corner_matcher())
+        with Library.open(library) as opened:
+            assert opened.store.meta("model") == ""
+        with Library.open(library, model=corner_matcher()) as opened:
+            assert len(opened.search("red", COUNT).hits) == COUNT
+        switch(library, models[0])
+        with Library.open(library, model=colour_matcher()) as opened:
+            opened.index(reencode=True)  # the same encoder: its folder stays
+            assert opened.store.meta("model") == str(models[0])
+
+    def test_the_cost_is_told_by_a_batch_that_doesnt_wait_for_the_model_to_start(
+        self, library: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A clock of which the first batch takes ten seconds and each other one a second."""
+        now = [0.0]
+        monkeypatch.setattr("kadr.library.reencode.time.monotonic", lambda: now[0])
+
+        def work(batch: int) -> None:
+            now[0] += 1.0 if batch else 10.0
+
+        costs: list[Cost] = []
+        switch(library, watched(work), callbacks=IndexCallbacks(cost=costs.append))
+        assert [cost.seconds for cost in costs] == [pytest.approx(COUNT / BATCH)]
+
     def test_without_any_photo_it_stays(self, library: Path, photos: Path) -> None:
         photos.rename(photos.with_name("unplugged"))
         with Library.open(library, model=corner_matcher()) as opened:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import clip_models
+from kadr.encoders import onnx_session
 from kadr.errors import KadrError
 from kadr.matcher import installed
 
@@ -55,3 +56,35 @@ def test_a_folder_of_something_else_stays(models: Path, tmp_path: Path) -> None:
     with pytest.raises(KadrError, match="nothing to remove"):
         installed.remove("clip")
     assert (models / "clip" / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "taken"),
+    [
+        ("CPU", ("", "_fp16", "_quantized"), "fp32"),
+        ("CPU", ("_fp16", "_quantized"), "int8"),
+        ("CUDA", ("", "_fp16", "_quantized"), "fp16"),
+        ("CUDA", ("", "_quantized"), "fp32"),
+        ("OpenVINO", ("", "_fp16"), "fp32"),
+    ],
+)
+def test_the_precision_is_the_device_s(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    there: tuple[str, ...],
+    taken: str,
+) -> None:
+    """Of those that there are; a model that is installed keeps its own, another can be asked for."""
+    spec = f"folder:{clip_models.transformers_js(tmp_path / 'raw', suffixes=there)}"
+    with monkeypatch.context() as patched:
+        provider = f"{device}ExecutionProvider"
+        patched.setattr(onnx_session, "providers", lambda *_: [provider, "CPUExecutionProvider"])
+        best = onnx_session.best_precision()
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_session, "best_precision", lambda: best)
+        assert installed.pull(spec).precision == taken
+    assert installed.pull(spec).precision == taken
+    asked = there[-1].removeprefix("_").replace("quantized", "int8")
+    assert installed.pull(spec, asked).precision == asked  # type: ignore[arg-type]

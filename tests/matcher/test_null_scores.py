@@ -168,13 +168,46 @@ class TestBuild:
         assert isinstance(found.relevance, NullScores)
 
 
-def test_hidden_photos_change_no_probability(tmp_path: Path) -> None:
-    """What is hidden is no part of the photos that a text is compared with."""
+def fake_matcher() -> Matcher:
+    """The fakes' matcher, without judgements."""
     space = label_free.shared(unit(np.random.default_rng(0).random((200, 48)).astype(np.float32)))
     words = np.random.default_rng(1).random((64, 48)).astype(np.float32)
     space = replace(space, text_map=words, text_mean=np.zeros(64, np.float32))
-    scores = NullScores.learn(space.text_bank)
-    matcher = replace(colour_matcher(), alignment=space, relevance=scores)
+    return replace(colour_matcher(), alignment=space, relevance=NullScores.learn(space.text_bank))
+
+
+def log_odds(probability: float | None) -> float:
+    assert probability is not None
+    return float(np.log(probability) - np.log1p(-probability))
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_what_is_explained_is_the_probability_that_is_shown(
+    tmp_path: Path, asked_before: bool
+) -> None:
+    """A word's effect is what the text loses without it, among the library's photos."""
+    for seed in range(12):
+        paint(tmp_path / "photos" / f"{seed}.png", seed)
+    with Library.open(tmp_path / "a.kadr", model=fake_matcher()) as library:
+        library.index([tmp_path / "photos"])
+        shown, without = (library.search(text, 20) for text in ("red dog", "dog"))
+    rest = {hit.image.id: log_odds(hit.probability) for hit in without.hits}
+    with Library.open(tmp_path / "a.kadr", model=fake_matcher()) as library:
+        if asked_before:
+            library.search("blue", 1)
+        told = library.explained("red dog", shown)
+        for hit in told.hits:
+            assert hit.explanation is not None
+            lost = log_odds(hit.probability) - rest[hit.image.id]
+            assert hit.explanation.words[0].effect == pytest.approx(lost, abs=1e-4)
+            score, why = library.explain("red dog", int(hit.image.id))
+            assert score.probability == pytest.approx(hit.probability, abs=1e-5)
+            assert why.words[0].effect == pytest.approx(lost, abs=1e-4)
+
+
+def test_hidden_photos_change_no_probability(tmp_path: Path) -> None:
+    """What is hidden is no part of the photos that a text is compared with."""
+    matcher = fake_matcher()
     said = []
     for hidden in ((), (40, 41)):
         folder = tmp_path / str(len(hidden))

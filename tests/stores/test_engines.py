@@ -198,6 +198,7 @@ class Both:
             lambda s: [replace_bytes(s.totals())],
             lambda s: list(s.contents()),
             lambda s: s.problems(),
+            lambda s: [s.knows(digest(content).hex()) for content in [*range(10), "bad"]],
             lambda s: s.states(Path("/a")),
             lambda s: list(s.all_files()),
             lambda s: [(p.digest, p.problem, p.facts, p.hash, p.parts) for p in s.all_photos()],

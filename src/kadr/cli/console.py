@@ -18,6 +18,7 @@ from kadr.errors import KadrError
 if TYPE_CHECKING:
     from kadr.encoders.vectors import VectorCache
     from kadr.law.policy import Policy
+    from kadr.library.library import Library
     from kadr.matcher.bundle import Matcher
 
 
@@ -200,6 +201,18 @@ def load_matcher(model: Path | None) -> "Matcher":
     from kadr.matcher import bundle as matcher
 
     return matcher.load(model or matcher.MINI)
+
+
+def tell_unseen(library: "Library", policy: str) -> None:
+    """Say how many photos are hidden for want of what the law's classifier needs.
+
+    `policy` is as the user names it.
+    """
+    if count := library.unseen_by_law():
+        warn(
+            f"{count:,} photos are hidden until the law's classifier can see them: kadr index "
+            f"--policy {policy}"
+        )
 
 
 def load_policy(name: str, country: str | None) -> "Policy":

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli.console import Progress, hint, load_policy, note, print_json, progress, say, warn
-from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOption, grouped
+from kadr.cli.options import (
+    DeviceOption,
+    JsonFlag,
+    LawOptions,
+    LibraryModelOption,
+    LibraryOption,
+    grouped,
+)
 from kadr.errors import DataError, LibraryError
 
 if TYPE_CHECKING:
@@ -53,6 +60,7 @@ def index_command(
     ] = None,
     library: LibraryOption = None,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     options: IndexOptions,
     exclude: Annotated[
         tuple[str, ...],
@@ -91,11 +99,21 @@ def index_command(
                 opened.exclude(folder, (*kept, *exclude))
         if watch:
             _follow(opened, chosen or opened.folders, options, as_json=as_json)
+        before = opened.encoder
         result, seconds = _index(opened, chosen, options)
+        _tell_switched(before, opened.encoder)
         _print(opened, result, seconds, as_json=as_json)
         if is_first and result.encoded:
             hint("mini, which ships inside, encoded them. Larger models find more: kadr models")
     raise typer.Exit(1 if result.absent else 0)
+
+
+def _tell_switched(before: str | None, encoder: str | None) -> None:
+    """Say which model searches use, where it is another one by now."""
+    if encoder is not None and before not in {None, encoder}:
+        from kadr.matcher.installed import named
+
+        note(f"Searches use {named(encoder)} now.")
 
 
 def _check(library: str, folders: Sequence[Path]) -> None:
@@ -169,15 +187,18 @@ def _callbacks(report: Progress) -> "IndexCallbacks":
 
 
 def _say_cost(cost: "Cost") -> None:
-    """What more vectors cost, once a first batch has been measured."""
+    """What more vectors cost, once a batch has been measured."""
+    from kadr.matcher.installed import named
+
+    model = named(cost.encoder)
     price = (
         f"{cost.photos:,} photos at most, about {_span(cost.seconds)}, {cost.bytes / 1e6:.1f} MB"
     )
     if cost.law:
-        note(f"The law's classifier needs vectors of {cost.encoder} too: {price}")
+        note(f"The law's classifier needs vectors of {model} too: {price}")
     else:
         note(
-            f"Encoding again by {cost.encoder}: {price}. Until all are done, searches use the old "
+            f"Encoding again by {model}: {price}. Until all are done, searches use the old "
             "vectors. Stopped, it goes on where it was: kadr index --reencode"
         )
 

@@ -28,14 +28,18 @@ def library_command(
     with Library.open(library, create=False) as opened:
         totals, folders = opened.totals(), opened.folders
         encoder, name, others = opened.encoder, opened.name, opened.store.vector_sets()
+    from kadr.matcher.installed import named
+
+    model = named(encoder) if encoder else None
     if as_json:
-        about = {"path": name, "encoder": encoder, "vector_sets": others, "folders": folders}
-        print_json({**about, **asdict(totals)})
+        about = {"path": name, "model": model, "encoder": encoder}
+        print_json({**about, "vector_sets": others, "folders": folders, **asdict(totals)})
         return
-    by = f", encoded by {encoder}" if encoder else ""
+    by = "" if model is None else f", encoded by {model}"
+    by += "" if model == encoder else f" ({encoder})"
     say(f"{name}: {totals.bytes / 1e6:.1f} MB{by}")
     say(f"Photos: {totals.photos:,}. Files: {totals.files:,}, copies among them: {totals.copies:,}")
-    say(*(f"Vectors of {other} too: {count:,}" for other, count in others.items()))
+    say(*(f"Vectors of {named(other)} too: {count:,}" for other, count in others.items()))
     if totals.missing:
         say(f"Paths no longer there: {totals.missing:,} (kadr index --prune forgets them)")
     if totals.problems:

@@ -116,7 +116,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
-            warn("stopped. What was encoded is kept; run it again to go on.")
+            warn("stopped. What is done is kept; run it again to go on.")
         raise
     except Exception as error:
         if TRACEBACK in os.environ and not isinstance(error, KadrError):

@@ -1,20 +1,21 @@
 """The commands of `kadr models`: which there are, what is published of them, and getting them."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from kadr.cli.console import hint, print_json, progress, say
-from kadr.cli.options import JsonFlag
+from kadr.cli.console import hint, note, print_json, progress, say
+from kadr.cli.options import DeviceOption, JsonFlag
 
 if TYPE_CHECKING:
     from kadr.encoders.menu import Entry
-    from kadr.matcher.installed import Installed
+    from kadr.matcher.installed import Installed, OnProgress
 
-Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
-"""As `kadr.types.Precision`, which --help has no time to import."""
+Precision: TypeAlias = Literal["auto", "fp32", "fp16", "int8"]
+"""auto, and `kadr.types.Precision`, which --help has no time to import."""
 
 app = typer.Typer(
     help="Get stronger models than mini, and see which there are.\n\n"
@@ -62,12 +63,14 @@ def pull_command(
         ),
     ],
     precision: Annotated[
-        Precision | None,
+        Precision,
         typer.Option(
             "--precision",
-            help="Of the weights, where a model comes in several. Default: fp32, else int8.",
+            help="Of the weights, where a model comes in several. auto: fp32 on a processor, fp16 "
+            "on a graphics card; what there is of it.",
         ),
-    ] = None,
+    ] = "auto",
+    _device: DeviceOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Download a model and make it ready; stopped, it goes on where it was.
@@ -79,12 +82,28 @@ def pull_command(
     from kadr.matcher import installed
 
     with progress() as report:
-        result = installed.pull(name, precision, report)
+        wanted = None if precision == "auto" else precision
+        result = installed.pull(name, wanted, report if sys.stderr.isatty() else _told_once(name))
+    if not sys.stderr.isatty():
+        note(f"{result.name} is ready")
     if as_json:
         print_json(_described(None, result))
         return
     say(f"{result.name}: {result.bytes / 1e6:,.0f} MB in {result.folder}")
     hint(f"Now: kadr index FOLDER --model {result.name}")
+
+
+def _told_once(name: str) -> "OnProgress":
+    """Says that something is done, once it is, where there is no bar to see."""
+    told: list[str] = []
+
+    def report(what: str, done: int, total: int) -> None:
+        del what, done, total
+        if not told:
+            told.append(name)
+            note(f"Getting {name}, which may take minutes. Stopped, it goes on where it was.")
+
+    return report
 
 
 @app.command("show")
@@ -98,9 +117,9 @@ def show_command(name: NameArgument, as_json: JsonFlag = False) -> None:
     try:
         here = installed.show(name)
     except KadrError:
-        if entry is None:
+        if entry is None and name != SHIPPED["name"]:
             raise
-    facts = _described(entry, here)
+    facts = SHIPPED if name == SHIPPED["name"] else _described(entry, here)
     if as_json:
         print_json(facts)
         return
@@ -119,6 +138,14 @@ def remove_command(name: NameArgument, as_json: JsonFlag = False) -> None:
         say(f"Removed: {place}")
 
 
+SHIPPED = {
+    "name": "mini",
+    "installed": True,
+    "languages": "English, Russian",
+    "dim": 256,
+    "licence": "Apache-2.0",
+    "source": "ships inside kadr; --model mini",
+}
 _MINI = ("mini", "English, Russian", "20", "256", "-", "-", "Apache-2.0", "shipped")
 
 

@@ -1,6 +1,7 @@
 """Options that several commands share, each written once."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -101,6 +102,34 @@ def model_folder(value: Path | None) -> Path | None:
     return installed.resolve(str(value))
 
 
+def _chosen_device(context: typer.Context, value: str | None) -> str | None:
+    """Note a device where models look for it, KADR_DEVICE, for as long as the command runs.
+
+    It reaches whatever loads a matcher, in processes that the command starts too, without being
+    handed through them all.
+
+    Raises:
+        KadrError: the installed onnxruntime has no such device.
+    """
+    if value is not None:
+        from kadr.encoders import onnx_session
+
+        onnx_session.providers(value)
+        before = os.environ.get(onnx_session.DEVICE)
+        os.environ[onnx_session.DEVICE] = value
+        context.call_on_close(partial(_note_device, before))
+    return value
+
+
+def _note_device(value: str | None) -> None:
+    from kadr.encoders import onnx_session
+
+    if value is None:
+        os.environ.pop(onnx_session.DEVICE, None)
+    else:
+        os.environ[onnx_session.DEVICE] = value
+
+
 LibraryOption = Annotated[
     str | None,
     typer.Option(
@@ -128,6 +157,17 @@ LibraryModelOption = Annotated[
         help="A matcher's folder, or a name of kadr models. Default: the library's own, mini for a "
         "new library.",
         callback=model_folder,
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="What the models of kadr models run on: auto, cpu, cuda, rocm, migraphx, directml, "
+        "coreml, openvino; mini runs on the processor. Default: KADR_DEVICE, then auto.",
+        callback=_chosen_device,
+        is_eager=True,  # a raw folder that --model names is made a model of there
     ),
 ]
 CacheOption = Annotated[

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kadr.cli import answers
-from kadr.cli.console import hint, load_policy, print_json, progress, read_text, say, warn
+from kadr.cli.console import (
+    hint,
+    load_policy,
+    print_json,
+    progress,
+    read_text,
+    say,
+    tell_unseen,
+    warn,
+)
 from kadr.cli.options import (
     HOW,
+    DeviceOption,
     FilterOptions,
     JsonFlag,
     LanguageOption,
@@ -71,6 +81,7 @@ def search_command(
         ),
     ] = None,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     law: LawOptions,
     language: LanguageOption = "en",
     as_json: JsonFlag = False,
@@ -100,6 +111,7 @@ def search_command(
     first = Page(paging.limit, _filters(filtering), at_least=at_least, language=language)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
+        tell_unseen(opened, law.policy)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
@@ -136,6 +148,7 @@ def similar_command(
     filtering: FilterOptions,
     output: OutputOptions,
     model: LibraryModelOption = None,
+    _device: DeviceOption = None,
     law: LawOptions,
     language: LanguageOption = "en",
     as_json: JsonFlag = False,
@@ -150,6 +163,7 @@ def similar_command(
     filters = _filters(filtering)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
+        tell_unseen(opened, law.policy)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             similar = partial(opened.similar, photo, filters=filters, language=language)

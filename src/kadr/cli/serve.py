@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import hint, load_policy, note
-from kadr.cli.options import LAW, CountryOption, LibraryOption, PolicyOption, grouped, model_folder
+from kadr.cli.console import hint, load_policy, note, tell_unseen
+from kadr.cli.options import (
+    LAW,
+    CountryOption,
+    DeviceOption,
+    LibraryOption,
+    PolicyOption,
+    grouped,
+    model_folder,
+)
 from kadr.errors import KadrError
 from kadr.service.config import Scope
 
@@ -48,6 +56,7 @@ def serve_command(
             callback=model_folder,
         ),
     ] = None,
+    _device: DeviceOption = None,
     anonymous: Annotated[
         tuple[Scope, ...],
         _access(
@@ -126,7 +135,7 @@ def serve_command(
     once running requests are done. The page works without a network; the API is described at
     /api/v1/openapi.json.
     """
-    from kadr.library.library import default_spec, resolved
+    from kadr.library.library import Library, default_spec, resolved
     from kadr.service import forwarding, keys
     from kadr.service.config import Service
     from kadr.stores import exists
@@ -134,9 +143,13 @@ def serve_command(
     if root_path.strip("/") and not forwarding.prefix(root_path):
         raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
     spec = library or default_spec()
-    if uploads is None and not exists(spec):
+    is_there = exists(spec)
+    if uploads is None and not is_there:
         raise KadrError(f"{spec}: no library here. Make one: kadr index FOLDER")
-    load_policy(policy, country)  # says which
+    rules = load_policy(policy, country)  # says which
+    if is_there:
+        with Library.open(spec, policy=rules, create=False) as opened:
+            tell_unseen(opened, policy)
     ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)

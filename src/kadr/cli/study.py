@@ -22,7 +22,15 @@ from kadr.cli.console import (
     warn,
 )
 from kadr.cli.data import DataArgument, MaxBrokenOption
-from kadr.cli.options import CacheOption, JsonFlag, LanguageOption, ModelOption, Preset, grouped
+from kadr.cli.options import (
+    CacheOption,
+    DeviceOption,
+    JsonFlag,
+    LanguageOption,
+    ModelOption,
+    Preset,
+    grouped,
+)
 from kadr.cli.outputs import check_file, check_folder
 from kadr.data import Experts, Judges
 from kadr.errors import KadrError
@@ -101,6 +109,7 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder of the new matcher.")],
     options: TrainOptions,
     max_broken: MaxBrokenOption = 0.01,
+    _device: DeviceOption = None,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -134,6 +143,7 @@ def evaluate_command(
     *,
     data: DataArgument,
     model: ModelOption = None,
+    _device: DeviceOption = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here; - prints them.")
     ] = None,
@@ -211,6 +221,7 @@ def compare_command(
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
     language: LanguageOption = "en",
     max_broken: MaxBrokenOption = 0.01,
+    _device: DeviceOption = None,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -248,6 +259,7 @@ def score_command(
     images: Annotated[Path, typer.Option("--images", help="Folder of photos.")],
     out: Annotated[Path, typer.Option(help="CSV to write: probability and similarity added.")],
     model: ModelOption = None,
+    _device: DeviceOption = None,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -21,14 +21,15 @@ from kadr.types import Precision
 Side: TypeAlias = Literal["image", "text"]
 
 LISTING = "files.json"
-"""What a download knew of each file: its size and SHA-256, so that no gigabytes are hashed."""
+"""What a download knew of each file: its size and SHA-256."""
 INNER = Path("encoders", "model")
 """Where in a bundle a model's own files lie."""
 MOST_JSON = 8 * 2**20
 MOST_BYTES = 16 * 2**30
 """Of a file of weights; those of the largest model that Immich hands out have 7 GB together."""
-MOST_TOKENIZER = 64 * 2**20
-"""Bytes; the largest known tokenizer.json, of 256,000 pieces, has 34 MB."""
+MOST_TOKENIZER = 40 * 2**20
+"""Bytes; the largest known tokenizer.json, of 256,000 pieces, has 34 MB. `clip_text` bounds what it
+holds too: the worst of them took 750 MB of memory."""
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 _SUFFIXES: dict[Precision, tuple[str, ...]] = {
@@ -36,6 +37,12 @@ _SUFFIXES: dict[Precision, tuple[str, ...]] = {
     "fp16": ("_fp16",),
     "int8": ("_quantized", "_int8", "_uint8"),
 }
+_PREFERRED: dict[Precision, tuple[Precision, ...]] = {
+    "fp32": ("fp32", "int8", "fp16"),
+    "fp16": ("fp16", "fp32", "int8"),
+    "int8": ("int8", "fp32", "fp16"),
+}
+"""What is taken where the best isn't there."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +69,21 @@ class Layout:
         return self.image_model.startswith("visual/")
 
 
-def layout(names: Collection[str], precision: Precision | None = None) -> Layout:
+def layout(
+    names: Collection[str], precision: Precision | None = None, best: Precision = "fp32"
+) -> Layout:
     """The layout that a folder or a repository with these files has.
 
-    Without a `precision` it is fp32, which the published figures are measured with; where there is
-    none, int8, then fp16, which processors compute in fp32 anyway.
+    Args:
+        names: paths of the files.
+        precision: of the weights; None: the best there is.
+        best: which is the best where there are several. fp32 is what the published figures are
+            measured with; processors compute fp16 in fp32 anyway, so int8 comes before it.
 
     Raises:
         KadrError: it has neither layout, or not in this precision.
     """
-    wanted: tuple[Precision, ...] = (precision,) if precision else ("fp32", "int8", "fp16")
-    for one in wanted:
+    for one in (precision,) if precision else _PREFERRED[best]:
         for candidate in _candidates(one):
             if {*candidate.paths("image"), *candidate.paths("text")} <= set(names):
                 return candidate
@@ -115,8 +126,12 @@ def _candidates(precision: Precision) -> Iterable[Layout]:
 class ModelFolder:
     """One model on disk, by `FOLDER` or `PRECISION:FOLDER`."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, best: Precision = "fp32") -> None:
         """Look what is there; no weight is read.
+
+        Args:
+            spec: as above.
+            best: the precision that is taken where the spec names none; see `layout`.
 
         Raises:
             KadrError: no such folder, an unknown layout, or a file that isn't a plain one.
@@ -129,7 +144,7 @@ class ModelFolder:
         if not self.path.is_dir():
             raise KadrError(f"{self.path}: no such folder. Name one that holds a CLIP-like model.")
         try:
-            self.layout = layout(_names(self.path), chosen)  # type: ignore[arg-type]
+            self.layout = layout(_names(self.path), chosen, best)  # type: ignore[arg-type]
         except KadrError as error:
             raise KadrError(f"{self.path}: {error}") from None
         for name in (*self.layout.paths("image"), *self.layout.paths("text")):
@@ -155,11 +170,14 @@ class ModelFolder:
         """
         names = self.layout.paths(side)
         onnx_graph.check_size(self.path / names[0])
-        found = {name: self._sha256(name) for name in names}
-        found |= {name: self._sha256(name) for name in self._external(names[0])}
+        found = {name: self._examined(name) for name in names}
+        beside = {
+            (Path(names[0]).parent / name).as_posix(): name for name in found[names[0]].external
+        }
+        found |= {name: self._examined(name) for name in beside}
         total = hashlib.sha256()
         for name in sorted(found):
-            total.update(f"{name}\0{found[name]}\n".encode())
+            total.update(f"{name}\0{found[name].sha256}\n".encode())
         return total.hexdigest()[:12]
 
     def dim(self, side: Side) -> int | None:
@@ -167,14 +185,7 @@ class ModelFolder:
         dim = self._listed.get("dims", {}).get(side)
         return dim if isinstance(dim, int) and 0 < dim < 2**16 else None
 
-    def _external(self, model: str) -> list[str]:
-        listed = self._files.get(model, {}).get("external")
-        if isinstance(listed, list):
-            return [str(name) for name in listed]
-        beside = onnx_graph.read(self.path / model, self.path).external
-        return [(Path(model).parent / name).as_posix() for name in beside]
-
-    def _sha256(self, name: str) -> str:
+    def _examined(self, name: str) -> "_Examined":
         path = self.path / name
         state = files.state(path)
         if state is None or not files.is_plain(path, self.path):
@@ -183,14 +194,15 @@ class ModelFolder:
         most = MOST_TOKENIZER if name.endswith(".json") else MOST_BYTES
         if state[0] > most:
             raise KadrError(f"{path}: {state[0]:,} bytes, where at most {most:,} are sensible.")
-        if known is None:
-            return _cached_digest(path, state)
-        if known.get("size") != state[0]:
+        if known is not None and known.get("size") != state[0]:
             raise KadrError(
                 f"{path}: {state[0]:,} bytes, where {known.get('size'):,} were downloaded. "
                 "Get the model again."
             )
-        return str(known.get("sha256"))
+        examined = _examined(path, self.path)
+        if known is not None and known.get("sha256") != examined.sha256:
+            raise KadrError(f"{path}: other bytes than were downloaded. Get the model again.")
+        return examined
 
     @property
     def _files(self) -> dict[str, Any]:
@@ -241,22 +253,36 @@ def _names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
 
 
-def _cached_digest(path: Path, state: tuple[int, int]) -> str:
-    """SHA-256 of a file, worked out once for each size and time of change."""
+@dataclass(frozen=True)
+class _Examined:
+    """What a file is: its SHA-256, and the files beside it that hold weights of a graph."""
+
+    sha256: str
+    external: tuple[str, ...] = ()
+
+
+def _examined(path: Path, folder: Path) -> _Examined:
+    """Read a file once; if it is moved or its folder is, it is the same file.
+
+    A list that came with it isn't believed: whoever makes a folder writes that too.
+    """
     from platformdirs import user_cache_path
 
-    cache = user_cache_path("kadr") / "digests"
-    key = hashlib.sha256(f"{path.resolve()}\0{state}".encode("utf-8", "surrogatepass")).hexdigest()
+    status = path.stat()
+    same = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    key = hashlib.sha256(repr(same).encode()).hexdigest()
+    cached = user_cache_path("kadr") / "digests" / f"{key}.json"
     try:
-        known = (cache / key).read_text(encoding="ascii")
-        if len(known) == 64:
-            return known
-    except (OSError, ValueError):
+        known = json.loads(cached.read_text(encoding="utf-8"))
+        return _Examined(str(known["sha256"]), tuple(map(str, known["external"])))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
+    is_graph = path.suffix == ".onnx"
+    beside = tuple(sorted(onnx_graph.read(path, folder).external)) if is_graph else ()
     try:
-        found = files.digest(path)
+        found = _Examined(files.digest(path), beside)
     except OSError as error:
         raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
-    with suppress(KadrError):  # then it is worked out again
-        files.save(cache / key, found.encode())
+    with suppress(KadrError):  # then it is read again
+        files.save(cached, json.dumps(asdict(found)).encode())
     return found

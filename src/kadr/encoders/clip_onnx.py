@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from kadr.encoders.clip_text import Tokenizer
 
 PHOTOS, TEXTS = 16, 32
-"""Encoded at once where the graph takes more than one."""
+"""Encoded at once at most, where the graph takes more than one."""
+PER_PIXEL = 500
+"""Bytes of memory that a tower takes in fp32 for each pixel of a photo: 450 for the largest one of
+the menu, SO400M at 384 pixels, and 240 for B/16 (benchmarks/vision.py)."""
+ROOM, ROOM_ON_CARD = 2**28, 2**30
+"""Bytes that photos may take together. On a processor many aren't faster than few."""
 _VECTORS = (
     *("image_embeds", "text_embeds", "embedding", "image_embedding", "text_embedding"),
     *("sentence_embedding", "pooler_output"),
@@ -141,13 +146,27 @@ class ClipImages(_Tower):
         Raises:
             KadrError: the model can't be run.
         """
-        step = 1 if self._input.shape[0] == 1 else PHOTOS
-        batches = [images[i : i + step] for i in range(0, len(images), step)]
-        parts = [
-            self._unit({self._input.name: self._fed(np.stack(batch))}, len(batch))
-            for batch in batches
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+        parts = [np.empty((0, self.dim), np.float32)]
+        done = 0
+        while done < len(images):
+            batch = images[done : done + self._most]
+            try:
+                parts.append(self._unit({self._input.name: self._fed(np.stack(batch))}, len(batch)))
+            except KadrError:  # of memory each device says it in words of its own
+                if len(batch) == 1:
+                    raise
+                self._most = len(batch) // 2
+            else:
+                done += len(batch)
+        return np.concatenate(parts)
+
+    @cached_property
+    def _most(self) -> int:
+        """So many photos go through the graph at once; fewer once that was too many."""
+        if self._input.shape[0] == 1:
+            return 1
+        pixels = self._steps.height * self._steps.width
+        return photos_at_once(pixels, on_processor=self._session.on_processor)
 
     def _trial(self) -> Vectors:
         black = np.zeros((1, self._steps.height, self._steps.width, 3), np.uint8)
@@ -239,6 +258,12 @@ class ClipTexts(_Tower):
         shapes = [one.shape for one in self._session.inputs if one.name in _TEXT_INPUTS["ids"]]
         fixed = shapes[0][-1] if shapes and shapes[0] else None
         return Tokenizer(self._folder, fixed if isinstance(fixed, int) else None)
+
+
+def photos_at_once(pixels: int, *, on_processor: bool) -> int:
+    """How many photos of so many pixels go through a tower together: 1 to PHOTOS."""
+    room = ROOM if on_processor else ROOM_ON_CARD
+    return min(max(room // (PER_PIXEL * pixels), 1), PHOTOS)
 
 
 def _has_channels_last(shape: Sequence[Any]) -> bool:

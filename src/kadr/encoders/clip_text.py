@@ -4,6 +4,7 @@ import html
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,9 @@ LONGEST_CONTEXT = 4096
 """Tokens. The largest known towers take 512."""
 LONGEST_TEXT = 10_000
 """Characters of a text that are looked at: a tokenizer's time grows faster than the text."""
+MOST_VALUES, MOST_OBJECTS = 3_000_000, 200_000
+"""Commas and opening braces of a tokenizer.json. One of 256,000 pieces and 580,000 merges has some
+1,420,000 commas and a few thousand braces."""
 _FIXED = {"siglip": 64, "siglip2": 64, "clip": 77}
 """Context lengths of kinds of models whose files leave it to the library."""
 _FLORES = {"en": "eng_Latn", "ru": "rus_Cyrl"}
@@ -42,13 +46,12 @@ class Tokenizer:
         """
         config = model.json(model.layout.config)
         own = model.json(model.layout.tokenizer_config)
-        described = model.json(model.layout.tokenizer, MOST_TOKENIZER)
         self._clean = _cleaning(model, config, own)
-        self.context = context or _context(config, own, described)
+        self._tokenizer = _load(model)
+        self.context = context or _context(config, own, self._tokenizer.padding or {})
         if not 1 <= self.context <= LONGEST_CONTEXT:
             raise KadrError(f"{model.path}: a context of {self.context:,} tokens.")
-        self._tokenizer = _load(model)
-        self._pad(model, own, described)
+        self._pad(model, own)
         self._languages = self._language_ids() if _is_nllb(config, own) else {}
 
     def __call__(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -62,14 +65,11 @@ class Tokenizer:
                 self._tell_language(row, text)
         return ids, mask.reshape(-1, self.context)
 
-    def _pad(
-        self, model: ModelFolder, own: Mapping[str, Any], described: Mapping[str, Any]
-    ) -> None:
-        padding = described.get("padding")
+    def _pad(self, model: ModelFolder, own: Mapping[str, Any]) -> None:
         token = own.get("pad_token")
         token = token.get("content") if isinstance(token, Mapping) else token
-        if token is None and isinstance(padding, Mapping):
-            token = padding.get("pad_token")
+        if token is None:
+            token = (self._tokenizer.padding or {}).get("pad_token")
         number = self._tokenizer.token_to_id(token) if isinstance(token, str) else None
         if number is None:
             raise KadrError(f"{model.path}: the tokenizer's files name no padding that it knows.")
@@ -126,16 +126,15 @@ def _cleaning(model: ModelFolder, config: Mapping[str, Any], own: Mapping[str, A
     return lambda text: text
 
 
-def _context(
-    config: Mapping[str, Any], own: Mapping[str, Any], described: Mapping[str, Any]
-) -> int:
-    """How many tokens a text has, where the graph leaves it open."""
+def _context(config: Mapping[str, Any], own: Mapping[str, Any], padding: Mapping[str, Any]) -> int:
+    """How many tokens a text has, where the graph leaves it open.
+
+    `padding` is the tokenizer's own, of which `length` is a number or None.
+    """
     text: Any = next((config[k] for k in ("text_cfg", "text_config") if k in config), {})
     text = text if isinstance(text, Mapping) else {}
-    padding = described.get("padding")
-    strategy = padding.get("strategy") if isinstance(padding, Mapping) else None
     candidates = (
-        strategy.get("Fixed") if isinstance(strategy, Mapping) else None,
+        padding.get("length"),
         text.get("context_length"),
         text.get("max_position_embeddings"),
         own.get("model_max_length"),
@@ -148,12 +147,32 @@ def _load(model: ModelFolder) -> Any:
     import tokenizers
 
     path = model.path / model.layout.tokenizer
+    _check_counts(path)
     try:
         return tokenizers.Tokenizer.from_file(str(path))
     except BaseException as error:  # a panic of its Rust is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise KadrError(f"{path}: not a readable tokenizer ({str(error)[:150]}).") from error
+
+
+def _check_counts(path: Path) -> None:
+    """Refuse what would be many times as large in memory as it is on disk.
+
+    Raises:
+        KadrError: it can't be read, or holds more values than any tokenizer.
+    """
+    try:
+        with path.open("rb") as file:
+            described = file.read(MOST_TOKENIZER + 1)
+    except OSError as error:
+        raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
+    counts = described.count(b","), described.count(b"{")
+    if len(described) > MOST_TOKENIZER or counts[0] > MOST_VALUES or counts[1] > MOST_OBJECTS:
+        raise KadrError(
+            f"{path}: {len(described):,} bytes with {counts[0]:,} values are too many for a "
+            "tokenizer."
+        )
 
 
 def _is_nllb(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

@@ -55,6 +55,14 @@ MENU: tuple[Entry, ...] = (
         "Apple's, for research only",
     ),
     Entry(
+        "mobileclip2-s2",
+        "plhery/mobileclip2-onnx",
+        _EN,
+        512,
+        "Apple's, for research only",
+        99.1,
+    ),
+    Entry(
         "siglip-b16",
         "immich-app/ViT-B-16-SigLIP__webli",
         _EN,

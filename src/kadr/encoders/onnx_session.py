@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kadr.encoders import onnx_graph
 from kadr.errors import KadrError
+from kadr.types import Precision
 
 DEVICE = "KADR_DEVICE"
 """Environment variable: one of the names below, or auto."""
@@ -26,6 +27,8 @@ PROVIDERS = {
 AUTOMATIC = ("cuda", "rocm", "migraphx", "directml", "cpu")
 """Taken in this order where the installed build has them. CoreML and OpenVINO compile some models
 for minutes, so they are taken only by name."""
+HALVES = ("cuda", "rocm", "migraphx", "directml", "coreml")
+"""They compute in fp16, at least as fast as in fp32 and in half the memory."""
 MOST_MEMORY = 16 * 2**30
 """Bytes that all models of this process may take on the processor, if the machine has so many."""
 
@@ -48,8 +51,21 @@ def providers(device: str | None = None) -> list[str]:
     return list(dict.fromkeys([PROVIDERS[wanted], PROVIDERS["cpu"]]))
 
 
+def best_precision(device: str | None = None) -> Precision:
+    """What a model's weights are best in on a device: fp16 where it computes in it, else fp32.
+
+    Raises:
+        KadrError: the installed onnxruntime has no such device.
+    """
+    return "fp16" if providers(device)[0] in {PROVIDERS[name] for name in HALVES} else "fp32"
+
+
 class Session:
-    """A model opened; `inputs` are onnxruntime's, with `name`, `type` and `shape`."""
+    """A model opened.
+
+    `inputs` and `outputs` are onnxruntime's, with `name`, `type` and `shape`; `on_processor`: it
+    runs on the processor, not on a graphics card or the like.
+    """
 
     def __init__(self, model: Path, folder: Path) -> None:
         """Open a model whose files all lie below `folder`.
@@ -73,6 +89,7 @@ class Session:
             raise KadrError(f"{model}: can't be opened ({_line(error)}). Get it again.") from error
         self.inputs = self._session.get_inputs()
         self.outputs = self._session.get_outputs()
+        self.on_processor = self._session.get_providers()[0] == PROVIDERS["cpu"]
 
     def run(self, output: str, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """One output as float32, finite.

@@ -119,19 +119,19 @@ def find(store: Store, photo: str) -> str:
     digest = known or photo.lower()
     if known is None and path.is_file():
         digest = files.digest(path)
-    if number_of(store, digest) is None:
+    if not is_known(store, digest):
         raise LibraryError(
             f"{photo} isn't in the library. Name a photo's path or its digest, 64 digits long."
         )
     return digest
 
 
-def number_of(store: Store, digest: str) -> int | None:
-    """The photo of a digest; None where the library has none, or it is no digest."""
+def is_known(store: Store, digest: str) -> bool:
+    """Whether the library has a photo of a digest; no text that is none."""
     try:
-        return store.number(digest)
+        return store.knows(digest)
     except ValueError:
-        return None
+        return False
 
 
 # Deciding.
@@ -188,7 +188,7 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
 
 def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:
     """Changed copies of a photo that a person hides wait for a person too."""
-    number = number_of(store, digest)
+    number = store.number(digest)
     if decided.verdict == "hide" and number is not None:
         from kadr.law.copies import CopyFinder
 

@@ -103,7 +103,7 @@ class _Sheet:
             self.blank += 1
             return
         digest = cells["digest"].strip().lower()
-        if review.number_of(self.store, digest) is None:
+        if not review.is_known(self.store, digest):
             self._report(number, "digest", f"{digest!r} isn't in the library; left out")
             return
         who = cells.get("who", "").strip() or self.who

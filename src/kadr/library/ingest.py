@@ -146,11 +146,13 @@ def adopt(store: Store, matcher: Matcher, model: str) -> None:
         LibraryError: its vectors are another encoder's.
     """
     encoder = store.meta("encoder")
-    if encoder not in {None, matcher.image_encoder.name}:
+    if encoder is not None and encoder != matcher.image_encoder.name:
+        from kadr.matcher.installed import named
+
         raise LibraryError(
-            f"{store.name} holds vectors of {encoder}, this matcher makes those of "
-            f"{matcher.image_encoder.name}. Encode its photos again: kadr index --model MODEL "
-            "--reencode"
+            f"{store.name} holds vectors of {named(encoder)}, this matcher makes those of "
+            f"{named(matcher.image_encoder.name)}. Encode its photos again: kadr index --model "
+            "MODEL --reencode"
         )
     fit(store, matcher, encoder=matcher.image_encoder.name, model=model)
 
@@ -282,16 +284,20 @@ def _kept(
     callbacks: IndexCallbacks,
     most: int,
 ) -> Iterator[list[_Step]]:
-    """Encode batches and store them; of `most` files at most."""
-    tell = callbacks.cost
+    """Encode batches and store them; of `most` files at most.
+
+    What the law's vectors cost is told by the second batch: the first one starts the model.
+    """
+    told_at = 1 if most <= BATCH else 2
+    encoded = 0
     for batch in batches:
         decoded = [step for _, step in batch if isinstance(step, _Decoded)]
         started = time.monotonic()
         others = _encode_for_law(encoders.law, decoded)
-        if encoders.law is not None and decoded:
+        encoded += bool(decoded)
+        if encoders.law is not None and decoded and encoded == told_at:
             seconds = (time.monotonic() - started) / len(decoded) * most
-            tell(Cost(encoders.law.name, most, seconds, encoders.law.dim, law=True))
-            tell = _silent
+            callbacks.cost(Cost(encoders.law.name, most, seconds, encoders.law.dim, law=True))
         photos = [*_encode(encoders.matcher, decoded, others), *_broken(batch)]
         stored = _store(store, batch, photos)
         callbacks.kept(store.numbers(file.digest for file, _ in stored if file.digest is not None))

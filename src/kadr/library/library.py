@@ -239,9 +239,11 @@ class Library:
 
         model = self._model
         left = self._store.meta(SWITCHING) if reencode and model is None else None
-        noted = (
-            str(model.resolve()) if isinstance(model, Path) else left or self._store.meta("model")
-        )
+        noted = left or self._store.meta("model")
+        if isinstance(model, Path):
+            noted = str(model.resolve())
+        elif model is not None and self.encoder != self.matcher.image_encoder.name:
+            noted = ""  # it has no folder, and that of the one before would no longer fit
         keep = scene.load().encoder if audit.is_kept(self._store, self._policy) else None
         if reencode and self.encoder not in {None, self.matcher.image_encoder.name}:
             return again.switch(self._store, self.matcher, noted or "", callbacks, keep)
@@ -307,6 +309,18 @@ class Library:
             assessing.assess(
                 self._store, self._assessor, photos, self._log_assessed, copies, self._read
             )
+
+    def unseen_by_law(self) -> int:
+        """How many photos lack the vector that the law's classifier needs, under a law that hides.
+
+        They are hidden until a person decides, or indexing under the policy gives it to them.
+        """
+        if not self._policy.hides_children or self.encoder is None:
+            return 0
+        from kadr.law import scene
+
+        wanted = scene.load().encoder
+        return 0 if wanted == self.encoder else len(self._store.lacking(wanted))
 
     # What is logged.
 
@@ -522,8 +536,9 @@ class Library:
             (score,) = searcher.score(photo, [text])
             _, vectors = self._store.vectors([photo])
             known = self._store.stored(self._store.present([photo])).get(photo)
+            judge = searcher.matcher
         pictures = [self._opener(known.paths[0], known.digest) if known else _unreadable]
-        (why,) = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        (why,) = explain.explain(judge, text, judge.images(vectors), pictures)
         return score, why
 
     def explained(self, query: str | Expression, answer: Answer) -> Answer:
@@ -534,11 +549,12 @@ class Library:
         if text is None or not answer.hits:
             return answer
         numbered = {int(hit.image.id): hit for hit in answer.hits}
-        with self._searching():
+        with self._searching() as searcher:
             numbers, vectors = self._store.vectors(list(numbered))
+            judge = searcher.matcher
         hits = [numbered[number] for number in numbers.tolist()]  # others are gone by now
         pictures = [self._opener(hit.image.path, hit.image.digest) for hit in hits]
-        made = explain.explain(self.matcher, text, self.matcher.images(vectors), pictures)
+        made = explain.explain(judge, text, judge.images(vectors), pictures)
         whys = dict(zip(numbers.tolist(), made, strict=True))
         explained = (replace(hit, explanation=whys.get(n)) for n, hit in numbered.items())
         return replace(answer, hits=tuple(explained))

@@ -92,17 +92,19 @@ def encode_lacking(
 ) -> int:
     """Add photos to an encoder's vector set; how many could be read.
 
-    What it will cost is told once the first batch has been measured.
+    What it will cost is told once a batch has been measured: the second where there is one, since
+    the first one waits for the model to start.
     """
     done = encoded = 0
     known, started = store.vector_sets().get(encoder.name, 0), time.monotonic()
     decoded = _decoded(store, encoder, photos, callbacks.read)
     while batch := list(islice(decoded, BATCH)):
         encoded += _keep(store, encoder, batch)
-        if not done:
-            seconds = (time.monotonic() - started) / len(batch) * len(photos)
+        now = time.monotonic()
+        if done == BATCH or (not done and len(photos) <= BATCH):
+            seconds = (now - started) / len(batch) * len(photos)
             callbacks.cost(Cost(encoder.name, len(photos), seconds, encoder.dim, law=law))
-        done += len(batch)
+        done, started = done + len(batch), now
         callbacks.progress(known + done, done - encoded, known + len(photos))
     return encoded
 

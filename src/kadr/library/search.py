@@ -74,6 +74,12 @@ class Searcher:
     def _matcher(self) -> Matcher:
         return self._ranker.matcher
 
+    @property
+    def matcher(self) -> Matcher:
+        """What its answers' probabilities are of: one without judgements knows the photos shown."""
+        self._refresh()
+        return self._matcher
+
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
         with _one_blas_thread():
@@ -216,11 +222,13 @@ def _least(at_least: float | None) -> float:
 def check_encoder(store: Store, matcher: Matcher) -> None:
     """Raises LibraryError where the library's vectors are another encoder's."""
     encoder = store.meta("encoder")
-    if encoder not in {None, matcher.image_encoder.name}:
+    if encoder is not None and encoder != matcher.image_encoder.name:
+        from kadr.matcher.installed import named
+
         raise LibraryError(
-            f"{store.name} holds vectors of {encoder}, this matcher needs "
-            f"{matcher.image_encoder.name}. Leave --model out, or encode its photos again: kadr "
-            "index --model MODEL --reencode"
+            f"{store.name} holds vectors of {named(encoder)}, this matcher needs "
+            f"{named(matcher.image_encoder.name)}. Leave --model out, or encode its photos again: "
+            "kadr index --model MODEL --reencode"
         )
 
 

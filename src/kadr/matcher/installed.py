@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kadr.encoders import HUB as HUB_EXTRA
-from kadr.encoders import clip_files, menu, onnx_graph, snapshot
+from kadr.encoders import clip_files, menu, model_files, onnx_session, snapshot
 from kadr.encoders.clip_files import INNER, LISTING, Layout, Side
+from kadr.encoders.model_files import HUB, RAW
 from kadr.encoders.snapshot import Snapshot
 from kadr.errors import BundleError, KadrError, MissingExtraError
 from kadr.matcher import bundle, label_free
@@ -28,7 +29,6 @@ from kadr.types import Precision
 
 FOLDER = "KADR_MODELS"
 """Environment variable: where models lie."""
-HUB, RAW = "hub:", "folder:"
 MEASURED = "measured.json"
 """In a model's folder: what this machine reached."""
 _TRIED = 8
@@ -92,6 +92,8 @@ def resolve(spec: str) -> Path:
         return bundle.MINI
     if known and not Path(spec).exists():
         raise KadrError(f"{spec} isn't installed. Get it: kadr models pull {spec}")
+    if snapshot.REPOSITORY.fullmatch(spec) and not Path(spec).exists():
+        raise KadrError(f"{spec}: no such folder. A model of the hub is {HUB}{spec}")
     return Path(spec)
 
 
@@ -133,12 +135,23 @@ def show(name: str) -> Installed:
         raise BundleError(f"{place}: broken ({error}). Remove it and pull it again.") from error
 
 
+def named(encoder: str) -> str:
+    """The model whose photos' vectors are called so; where none is, what they are called."""
+    for place in (bundle.MINI, *sorted(folder().glob("[!.]*/"))):
+        with suppress(KadrError, KeyError, TypeError):
+            if bundle.read_manifest(place)["image_encoder"]["name"] == encoder:
+                return place.name
+    return encoder
+
+
 def remove(name: str) -> Path:
     """Delete a model, and what a stopped download of it left.
 
     Raises:
         KadrError: there is nothing of this name, or another process is at it.
     """
+    if name == bundle.MINI.name:
+        raise KadrError("mini ships inside kadr: it can't be removed.")
     place = folder() / _source(name).name
     with _locked(place):
         there = [
@@ -163,8 +176,8 @@ def pull(
 
     Args:
         spec: a name of the menu, `hub:OWNER/NAME`, or `folder:PATH`.
-        precision: of the weights, for models that come in several; None: as
-            `kadr.encoders.clip_files.layout` chooses.
+        precision: of the weights, for models that come in several; None: that of the model where
+            it is installed, else the best for the device (`kadr.encoders.clip_files.layout`).
         on_progress: told of each step.
 
     Raises:
@@ -175,21 +188,34 @@ def pull(
     source = _source(spec)
     place = folder() / (f"{source.name}-{precision}" if precision else source.name)
     _check_place(source, place)
+    best = show(place.name).precision if _is_ours(place) else onnx_session.best_precision()
     report = on_progress or (lambda *_: None)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place):
-        staging = _staging(place)
-        (staging / INNER).mkdir(parents=True, exist_ok=True)
+    with _locked(place), _named(_staging(place), source):
+        target = _staging(place) / INNER
         if source.folder is not None:
-            listing = _copied(source.folder, precision, staging / INNER, report)
+            spec = f"{precision}:{source.folder}" if precision else str(source.folder)
+            model = clip_files.ModelFolder(spec, best)
+            listing = model_files.copied(source.folder, model, target, report)
         else:
-            found, layout = _offered(source.repository, precision)
+            found, layout = model_files.offered(_repository(source), precision, best)
             if _is_of(place, found, layout):
                 return show(place.name)
-            listing = _downloaded(found, layout, staging / INNER, report)
-        _made(staging, listing, report)
-        _put(staging, place)
+            listing = model_files.downloaded(found, layout, target, report)
+        _made(_staging(place), listing, report)
+        _put(_staging(place), place)
     return show(place.name)
+
+
+@contextmanager
+def _named(staging: Path, source: _Source) -> Iterator[None]:
+    """Errors name the model, not the hidden folder that it is made in."""
+    try:
+        yield
+    except KadrError as error:
+        model = str(source.folder or source.repository)
+        told = str(error).replace(str(staging / INNER), model).replace(str(staging), model)
+        raise type(error)(told) from error
 
 
 def _check_place(source: _Source, place: Path) -> None:
@@ -258,6 +284,8 @@ def _source(spec: str) -> _Source:
     entry = menu.entry(spec)
     if entry is not None:
         return _Source(spec, repository=entry.repository)
+    if snapshot.REPOSITORY.fullmatch(spec) and ".." not in spec:
+        raise KadrError(f"{spec!r} names no model. One of the hub is {HUB}{spec}")
     if not _NAME.fullmatch(spec):
         raise KadrError(f"{spec!r} names no model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
     return _Source(spec)
@@ -280,22 +308,34 @@ def _locked(place: Path) -> Iterator[None]:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with lock.acquire(timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                _tidy(place, Path(lock.lock_file))
     except Timeout:
         raise KadrError(f"{place.name}: another process is pulling it. Wait for it.") from None
     except OSError as error:
         raise KadrError(f"{place}: can't be written ({error.strerror or error}).") from error
 
 
-def _offered(repository: str | None, precision: Precision | None) -> tuple[Snapshot, Layout]:
-    """What the hub has in a repository, and how it is laid out."""
-    if repository is None:
+def _tidy(place: Path, lock: Path) -> None:
+    """Leave no trace of a model that isn't there, unless some of it came.
+
+    Whoever waits for the lock at that moment may hold one that nobody sees: two downloads at once
+    are then noticed by their digests.
+    """
+    for folder, _, _ in os.walk(_staging(place), topdown=False):
+        with suppress(OSError):  # it isn't empty
+            Path(folder).rmdir()
+    if not place.exists() and not _staging(place).exists():
+        with suppress(OSError):  # Windows keeps what is open
+            lock.unlink()
+
+
+def _repository(source: _Source) -> str:
+    if source.repository is None:
         raise KadrError(f"no such model. Known: {_known()}, hub:OWNER/NAME, folder:PATH.")
-    found = snapshot.find(repository)
-    try:
-        return found, clip_files.layout(found.files, precision)
-    except KadrError as error:
-        raise KadrError(f"{repository}: {error}") from None
+    return source.repository
 
 
 def _is_of(place: Path, found: Snapshot, layout: Layout) -> bool:
@@ -305,64 +345,6 @@ def _is_of(place: Path, found: Snapshot, layout: Layout) -> bool:
     listing = clip_files.read_json(place / INNER / LISTING, clip_files.MOST_JSON)
     known = listing.get("source"), listing.get("revision"), listing.get("precision")
     return known == (f"{HUB}{found.repository}", found.revision, layout.precision)
-
-
-def _downloaded(
-    found: Snapshot, layout: Layout, target: Path, report: OnProgress
-) -> dict[str, Any]:
-    """Bring a repository's files; the listing of them."""
-
-    def bring(name: str) -> str:
-        if name not in found.files:
-            raise KadrError(f"{found.repository}: {name}, where weights should lie, is missing.")
-        return snapshot.download(found, name, target, report)
-
-    about = {"source": f"{HUB}{found.repository}", "revision": found.revision}
-    return _listing(layout, target, bring, about)
-
-
-def _copied(
-    source: Path, precision: Precision | None, target: Path, report: OnProgress
-) -> dict[str, Any]:
-    """Bring a folder's files; the listing of them."""
-    model = clip_files.ModelFolder(f"{precision}:{source}" if precision else str(source))
-
-    def bring(name: str) -> str:
-        path = model.path / name
-        if not files.is_plain(path, model.path):
-            raise KadrError(f"{path}: missing, or no plain file.")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        size = path.stat().st_size
-        report(name, 0, size)
-        shutil.copy2(path, target / name)
-        report(name, size, size)
-        return files.digest(target / name)
-
-    return _listing(model.layout, target, bring, {"source": f"{RAW}{source}", "revision": None})
-
-
-def _listing(
-    layout: Layout, target: Path, bring: Callable[[str], str], about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Bring all files of a layout, those that its graphs name too, and list them."""
-    names = dict.fromkeys((*layout.paths("image"), *layout.paths("text")))
-    listed: dict[str, Any] = {name: {"sha256": bring(name)} for name in names}
-    for model in (layout.image_model, layout.text_model):
-        graph = onnx_graph.read(target / model)
-        beside = [(Path(model).parent / name).as_posix() for name in sorted(graph.external)]
-        listed[model]["external"] = beside
-        listed |= {name: {"sha256": bring(name)} for name in beside}
-    for name, entry in listed.items():
-        entry["size"] = (target / name).stat().st_size
-    _forget_others(target, set(listed))
-    return {**about, "format": 1, "precision": layout.precision, "files": listed}
-
-
-def _forget_others(target: Path, kept: set[str]) -> None:
-    """What a stopped download of another version left; of precisions, one is kept."""
-    for path in sorted(target.rglob("*")):
-        if path.is_file() and path.relative_to(target).as_posix() not in kept:
-            path.unlink()
 
 
 def _made(staging: Path, listing: dict[str, Any], report: OnProgress) -> None:

@@ -1,7 +1,9 @@
 """The matcher that all libraries of a service share: its networks are held once."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kadr.matcher import bundle
 from kadr.matcher.bundle import Matcher
@@ -15,13 +17,14 @@ class SharedMatcher:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._key: tuple[Path, object] | None = None
+        self._key: tuple[Path, Mapping[str, Any]] | None = None
+        """Where, and what was there: another precision of the same weights is another matcher."""
         self._matcher: Matcher | None = None
 
     def load(self, folder: Path) -> Matcher:
         """The matcher; may be called from any thread. Raises as `kadr.matcher.bundle.load` does."""
         with self._turn:
-            key = folder, bundle.read_manifest(folder).get("weights_digest")
+            key = folder.resolve(), bundle.read_manifest(folder)
             if self._matcher is None or key != self._key:
                 self._matcher, self._key = bundle.load(folder), key
             return self._matcher

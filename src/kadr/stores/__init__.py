@@ -300,6 +300,10 @@ class Store(Protocol):
         """The photo of a hex digest that was encoded."""
         ...
 
+    def knows(self, digest: str) -> bool:
+        """Whether the photo of a hex digest is here: encoded, or waiting for it after a switch."""
+        ...
+
     def numbers(self, digests: Iterable[bytes]) -> list[int]:
         """The photos of these digests that were encoded."""
         ...

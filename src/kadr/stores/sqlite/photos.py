@@ -47,6 +47,11 @@ class PhotoTables(VectorSets, RecordTables):
         """The photo of a hex digest that was encoded."""
         return next(iter(self.numbers([bytes.fromhex(digest)])), None)
 
+    def knows(self, digest: str) -> bool:
+        """Whether the photo of a hex digest is here: encoded, or waiting for it after a switch."""
+        statement = "SELECT 1 FROM photos WHERE digest = ? AND problem IS NULL"
+        return bool(self.read(statement, (bytes.fromhex(digest),)))
+
     def numbers(self, digests: Iterable[bytes]) -> list[int]:
         """The photos of these digests that were encoded."""
         statement = "SELECT id FROM photos WHERE digest = ? AND encoded"
