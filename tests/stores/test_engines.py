@@ -266,7 +266,7 @@ def replace_bytes(totals: Any) -> Any:
     return replace(totals, bytes=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps=st.lists(STEPS, min_size=3, max_size=14), large=st.booleans())
 def test_both_engines_answer_the_same(steps: list[tuple[str, Any]], large: bool) -> None:
     with (

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kadr.errors import LibraryError
+from kadr.errors import LibraryError, LibraryUnavailableError
 from kadr.stores import Nearest, Selection
+from kadr.stores.postgres.connection import TIMEOUT
 from kadr.stores.postgres.filters import conditions, selected, shown
 from kadr.stores.postgres.statements import put_note
 from kadr.stores.postgres.vectors import VectorTables
 from kadr.types import Filters, Vectors
 
-EXACT = 20_000
+EXACT = 200_000
 """A selection of no more photos is compared one by one: quicker than the graph, and exact."""
-GRAPH = 6000
+GRAPH = 4000
 """Photos that the graph gives, of which the nearest come first; those beyond are looked up one by
 one. It gives them roughly in order: texts lie apart from photos in the joint space, and of the 250
 nearest to a text the first thousand that it gives hold 0.9."""
@@ -34,6 +35,7 @@ _ASK = 256
 """Changes of the library after which it is asked again how large selections are."""
 SCANNED = 400_000
 """Photos that the graph may look at before the rest is compared one by one."""
+_IS_BROKEN = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
 _LARGEST = 4000
 """Dimensions of half precision that pgvector indexes."""
 
@@ -184,7 +186,8 @@ class JointTables(VectorTables):
 
     def _prepared(self, source: str, joint: Callable[[Vectors], Vectors]) -> str | None:
         """A table of what is there by now, which nobody reads yet, with its graph."""
-        with self.transaction():
+        self._check_writable()
+        with self._block("BEGIN ISOLATION LEVEL READ COMMITTED"):  # no other writer waits for it
             table = self._fill(None, self._rows_of(source), joint)
             if table is not None:
                 self.run("INSERT INTO unused_tables VALUES (%s)", (table,))
@@ -200,11 +203,13 @@ class JointTables(VectorTables):
         if table is None:
             table = self._fill(None, self._rows_of(source), joint)
         else:
-            self.run(f"DELETE FROM {table} WHERE photo NOT IN (SELECT photo FROM {source})")
+            gone = f"NOT EXISTS (SELECT 1 FROM {source} s WHERE s.photo = t.photo)"
+            self.run(f"DELETE FROM {table} t WHERE {gone}")
             came = [
                 number
                 for (number,) in self.read(
-                    f"SELECT photo FROM {source} WHERE photo NOT IN (SELECT photo FROM {table})"
+                    f"SELECT photo FROM {source} s WHERE NOT EXISTS"
+                    f" (SELECT 1 FROM {table} t WHERE t.photo = s.photo)"
                 )
             ]
             if came:
@@ -272,37 +277,78 @@ class JointTables(VectorTables):
             self.run(f"UPDATE kadr SET {column} = %s", (int(made.rpartition("_")[2]),))
 
     def _index_where_large(self, highest: int) -> None:
-        """Make the graph once there may be more photos than are compared one by one."""
-        if highest <= EXACT:
+        """Make the graph once there may be more photos than are compared one by one.
+
+        Others search and write meanwhile; within a transaction it is left to the next `sweep`.
+        """
+        if highest <= EXACT or self._open:
             return
         table, indexed = self._joint()
-        if table is not None and not indexed:
-            with self.transaction(alone=True):
-                self._index(table)
+        if table is None or indexed or not (megabytes := self._memory_for(table)):
+            return
+        key = (self._lock_key(b"graph"),)
+        if self.read("SELECT pg_try_advisory_lock(%s)", key)[0][0]:  # else another one is at it
+            try:
+                self._index_beside(table, megabytes)
+            finally:
+                self._base.bound = type(self._base).bound
+                with suppress(LibraryError):  # it ended with the connection
+                    self.run("SELECT set_config('statement_timeout', %s, false)", (f"{TIMEOUT}s",))
+                    self.run("SELECT pg_advisory_unlock(%s)", key)
+
+    def _index_beside(self, table: str, megabytes: int) -> None:
+        """Make each partition's graph while it is written to; all together are the table's."""
+        name = _graph_of(table)
+        self._be_patient(megabytes, 2, local=False)
+        self.run(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} USING {_GRAPH}")
+        for part in range(_PARTITIONS):
+            one = f"{name}_{part}"
+            if self.read(_IS_BROKEN, (one,)):  # of a process that was killed
+                self.run(f"DROP INDEX {one}")
+            make = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {one} ON {table}_{part} USING {_GRAPH}"
+            try:
+                self.run(make)
+            except LibraryUnavailableError:
+                raise
+            except LibraryError:  # see _index
+                self.run(f"DROP INDEX IF EXISTS {one}")
+                self._be_patient(megabytes, 0, local=False)
+                self.run(make)
+            self.run(f"ALTER INDEX {name} ATTACH PARTITION {one}")
 
     def _index(self, table: str) -> None:
-        """Make the graph of a table that holds more photos than are compared one by one."""
-        rows, dim = self.read(f"SELECT count(*), max(vector_dims(vector)) FROM {table}")[0]
-        name = table.replace("joint_", "joint_graph_")
-        if rows <= EXACT or dim > _LARGEST or self.read("SELECT to_regclass(%s)", (name,))[0][0]:
+        """Make the graph of a table that nobody else knows, where it holds that many photos."""
+        name, megabytes = _graph_of(table), self._memory_for(table)
+        if not megabytes or self.read("SELECT to_regclass(%s)", (name,))[0][0]:
             return
         # A container may lack the shared memory that several workers need.
         for workers in (2, 0):
             with suppress(*([LibraryError] if workers else [])), self._savepoint():
-                megabytes = rows // _PARTITIONS * (2 * dim + 600) >> 20
-                self._be_patient(min(max(megabytes, 64), 2048), workers)
+                self._be_patient(megabytes, workers, local=True)
                 self.run(f"CREATE INDEX {name} ON {table} USING {_GRAPH}")
                 break
 
-    def _be_patient(self, megabytes: int, workers: int) -> None:
-        """Until the transaction ends, let the server take its time, and memory for the graph."""
+    def _memory_for(self, table: str) -> int:
+        """Megabytes that making the graph takes, from 64 to 2048; 0 where there is to be none."""
+        rows, dim = self.read(f"SELECT count(*), max(vector_dims(vector)) FROM {table}")[0]
+        if rows <= EXACT or dim > _LARGEST:
+            return 0
+        return int(min(max(rows // _PARTITIONS * (2 * dim + 600) >> 20, 64), 2048))
+
+    def _be_patient(self, megabytes: int, workers: int, *, local: bool) -> None:
+        """Let the server take its time, and memory; `local`: until the transaction ends."""
         self._base.bound = None
         self.run(
-            "SELECT set_config('statement_timeout', '0', true),"
-            " set_config('maintenance_work_mem', %s, true),"
-            " set_config('max_parallel_maintenance_workers', %s, true)",
-            (f"{megabytes}MB", str(workers)),
+            "SELECT set_config('statement_timeout', '0', %s),"
+            " set_config('maintenance_work_mem', %s, %s),"
+            " set_config('max_parallel_maintenance_workers', %s, %s)",
+            (local, f"{megabytes}MB", local, str(workers), local),
         )
+
+
+def _graph_of(table: str) -> str:
+    """The name of a table's graph."""
+    return table.replace("joint_", "joint_graph_")
 
 
 def _literal(vector: Vectors) -> str:
