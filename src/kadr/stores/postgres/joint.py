@@ -119,6 +119,8 @@ class JointTables(VectorTables):
 
         None where only a `few` are to be, and they are more.
         """
+        if selection.filters == Filters():
+            return self._exact_of_all(table, query, selection, places, but)
         where, values = conditions(selection.filters)
         most = f"LIMIT {EXACT + 1}" if few else ""
         enough = f"AND (SELECT count(*) FROM s) <= {EXACT}" if few else ""
@@ -136,6 +138,24 @@ class JointTables(VectorTables):
         found = [(photo, cosine) for photo, cosine in rows if photo is not None]
         total = next(int(count) for photo, count in rows if photo is None)
         return None if few and total > EXACT else found
+
+    def _exact_of_all(
+        self,
+        table: str,
+        query: str,
+        selection: Selection,
+        places: tuple[int, int],
+        but: Sequence[int],
+    ) -> list[tuple[int, float]]:
+        """The same without filters: the vectors alone are read, and the nearest looked up."""
+        where, values = selected(selection, fence="OFFSET 0")
+        return self.read(
+            "SELECT id, cosine FROM (SELECT photo AS id, -(vector <#> %s::halfvec) AS cosine"
+            f" FROM {table} WHERE NOT photo = ANY(%s) ORDER BY cosine DESC, photo OFFSET 0) near"
+            " WHERE EXISTS (SELECT 1 FROM photos p WHERE p.id = near.id"
+            f" AND {where} OFFSET 0) ORDER BY cosine DESC, id LIMIT %s OFFSET %s",
+            (query, list(but), *values, places[1], places[0]),
+        )
 
     def _by_graph(self, table: str, query: str, selection: Selection) -> list[tuple[int, float]]:
         """The first places by the graph: always as many, so that pages fit together."""
