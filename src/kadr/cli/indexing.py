@@ -11,11 +11,12 @@ import typer
 
 from kadr.cli.console import Progress, hint, load_policy, note, print_json, progress, say, warn
 from kadr.cli.options import JsonFlag, LawOptions, LibraryModelOption, LibraryOption, grouped
-from kadr.errors import DataError, LibraryError
+from kadr.errors import DataError, KadrError, LibraryError
 
 if TYPE_CHECKING:
     from kadr.library.ingest import Cost, IndexCallbacks, IndexResult
     from kadr.library.library import Library
+    from kadr.library.load import Loaded
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,20 @@ class IndexOptions:
     ] = False
 
 
+@dataclass(frozen=True)
+class LoadOptions:
+    """Photos that were encoded elsewhere."""
+
+    encoded: Annotated[
+        str | None,
+        typer.Option("--from", help="Load what kadr encode wrote there; nothing is decoded."),
+    ] = None
+    at: Annotated[
+        Path | None,
+        typer.Option(help="With --from: the folder where the photos lie here, such as a mount."),
+    ] = None
+
+
 @grouped
 def index_command(
     *,
@@ -64,6 +79,7 @@ def index_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
     ] = False,
+    load: LoadOptions,
     law: LawOptions,
     as_json: JsonFlag = False,
 ) -> None:
@@ -78,6 +94,10 @@ def index_command(
     from kadr.library.library import Library, default_path, resolved
     from kadr.photos.ignore import compiled
 
+    if load.encoded is not None or load.at is not None:
+        changing = any((folders, exclude, no_exclude, watch, *vars(options).values()))
+        _load(load, library, model, law, alone=not changing, as_json=as_json)
+        return
     chosen = [resolved(folder) for folder in folders or ()]
     _check(library or default_path(), chosen)
     compiled(exclude)
@@ -95,6 +115,68 @@ def index_command(
         if is_first and result.encoded:
             hint("mini, which ships inside, encoded them. Larger models find more: kadr models")
     raise typer.Exit(1 if result.absent else 0)
+
+
+def _load(
+    load: LoadOptions,
+    library: Path | None,
+    model: Path | None,
+    law: LawOptions,
+    *,
+    alone: bool,
+    as_json: bool,
+) -> None:
+    """Load what was encoded elsewhere.
+
+    Raises:
+        KadrError: options are given that don't go with it.
+    """
+    from kadr.encoding.parts import Output
+    from kadr.library.library import Library
+
+    if load.encoded is None or not alone:
+        raise KadrError(
+            "--from loads what kadr encode wrote, and takes --at, --library, --model and --policy "
+            "with it. Index folders by another call of kadr index."
+        )
+    policy = load_policy(law.policy, law.country)
+    started = time.monotonic()
+    if not Output(load.encoded).names():  # no library is made for nothing
+        raise DataError(
+            f"{load.encoded}: no encoded photos here. Make some: kadr encode SOURCE --to OUT"
+        )
+    with (
+        Library.open(library, model=model, policy=policy) as opened,
+        progress() as report,
+    ):
+        result = opened.load_encoded(
+            load.encoded, at=load.at, callbacks=_callbacks(report), on_wait=_say_waiting
+        )
+        path = opened.path
+    seconds = time.monotonic() - started
+    if as_json:
+        about = {"library": path, "policy": policy.name, **asdict(result)}
+        print_json({**about, "seconds": round(seconds, 3)})
+    else:
+        _print_loaded(path, result, seconds)
+    if result.changed or result.gone:
+        warn(
+            f"{result.changed + result.gone:,} files changed since they were encoded, or are gone, "
+            "and weren't loaded. kadr encode and kadr index --from once more, or kadr index FOLDER"
+        )
+
+
+def _print_loaded(library: Path, result: "Loaded", seconds: float) -> None:
+    counts = {
+        "new": result.loaded,
+        "copies": result.known,
+        "unchanged": result.unchanged,
+        "skipped": result.skipped,
+    }
+    summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s")
+    if result.skipped:
+        hint("What was skipped, and why: kadr library problems")
 
 
 def _check(library: Path, folders: Sequence[Path]) -> None:

@@ -21,6 +21,7 @@ INTERRUPTED = 130
 PHOTOS, RESEARCH = "Your photos", "A matcher of your own"
 COMMANDS = {
     "index": ("indexing.index_command", PHOTOS),
+    "encode": ("encoding.encode_command", PHOTOS),
     "search": ("search.search_command", PHOTOS),
     "similar": ("search.similar_command", PHOTOS),
     "duplicates": ("search.duplicates_command", PHOTOS),

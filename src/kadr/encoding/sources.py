@@ -3,7 +3,7 @@
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def _bucket(url: str) -> Manifest:
 
 
 def _listed(place: str) -> Manifest:
-    """Each photo once, in the list's order; where a list tells size and time, nobody is asked."""
+    """Each photo once, in the list's order."""
     names = list(dict.fromkeys(_names(place)))
     wrong = next((name for name in names if not storage.is_url(name) and name[:1] != os.sep), None)
     if wrong is not None:
@@ -138,17 +138,11 @@ def _top(name: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}" if mark else os.sep
 
 
-def _states(root: str, names: Iterable[str]) -> Iterator[Entry]:
+def _states(root: str, names: Sequence[str]) -> Iterator[Entry]:
     if not storage.is_url(root):
         yield from (_entry(Path(os.path.normpath(name))) for name in names)
         return
-    bucket = storage.Bucket(root)
-    for name in names:
-        try:
-            found = bucket.state(name)
-        except OSError as error:
-            yield Entry(name, -1, -1, f"can't be read: {storage.line(error)}")
-            continue
+    for name, found in zip(names, storage.Bucket(root).states(names), strict=True):
         if found is None:
             yield Entry(name, -1, -1, "can't be read: there is no such object")
         else:

@@ -4,7 +4,7 @@ Object stores are reached by pyarrow: the credentials are found as their own too
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,14 @@ from kadr.errors import DataError, KadrError, MissingExtraError
 from kadr.photos import files
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile
     from pyarrow.fs import FileSystem
 
 EXTRA = "'kadr[cluster]'"
 SCHEMES = ("s3", "gs", "az")
 """Amazon S3 and whatever speaks like it, Google Cloud Storage, Azure Blob Storage."""
+LOOKUP = 1000
+"""Objects that are asked for at once."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _ACCOUNTS = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
@@ -88,17 +91,23 @@ class Bucket:
             if one.type == FileType.File:
                 yield Found(f"{self._scheme}://{one.path}", one.size, one.mtime_ns or 0)
 
-    def state(self, url: str) -> Found | None:
-        """One object; None where there is none.
+    def states(self, urls: Sequence[str]) -> Iterator[Found | None]:
+        """Objects by their URLs; None where there is none.
 
         Raises:
-            OSError: the store can't be reached.
+            DataError: the store can't be reached.
         """
         from pyarrow.fs import FileType
 
-        info = self._files.get_file_info(self._key(url))
-        known = info.type == FileType.File
-        return Found(url, info.size, info.mtime_ns or 0) if known else None
+        for start in range(0, len(urls), LOOKUP):
+            part = urls[start : start + LOOKUP]
+            try:
+                infos = self._files.get_file_info([self._key(url) for url in part])
+            except OSError as error:
+                raise self._unreachable(self.url, error) from error
+            for url, info in zip(part, infos, strict=True):
+                there = info.type == FileType.File
+                yield Found(url, info.size, info.mtime_ns or 0) if there else None
 
     def read(self, url: str) -> bytes:
         """An object's content.
@@ -108,6 +117,14 @@ class Bucket:
         """
         with self._files.open_input_stream(self._key(url)) as stream:
             return bytes(stream.read())
+
+    def open(self, url: str) -> "NativeFile":
+        """An object, to read parts of it.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return self._files.open_input_file(self._key(url))
 
     def write(self, url: str, content: bytes) -> None:
         """Write an object. Readers see it whole, or not at all, once it is closed.
@@ -161,6 +178,16 @@ class Folder:
             OSError: it can't be read.
         """
         return Path(url).read_bytes()
+
+    def open(self, url: str) -> "NativeFile":
+        """A file, to read parts of it.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        import pyarrow as pa
+
+        return pa.OSFile(url)
 
     def write(self, url: str, content: bytes) -> None:
         """Write a file, beside its place first. Raises KadrError where it can't be written."""

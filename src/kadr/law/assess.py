@@ -85,9 +85,7 @@ def texts(photo: Stored, roots: Sequence[Path]) -> list[str]:
     return written(photo.paths, photo.facts, roots)
 
 
-def written(
-    paths: Sequence[PurePath], facts: PhotoFacts, roots: Sequence[PurePath]
-) -> list[str]:
+def written(paths: Sequence[PurePath], facts: PhotoFacts, roots: Sequence[PurePath]) -> list[str]:
     """All that is written about a photo: names of its files and folders, and inside the files.
 
     Of folders, the indexed one (`roots`) and those below it: what lies above isn't about photos.

@@ -87,8 +87,8 @@ class Assessor:
             pictures: of each photo, what opens it as RGB; called where a face is looked for. None
                 where photos can't be had: the faces are then a layer that failed.
             before: of each photo, its assessment until now. Faces that another assessor saw count
-                where this one doesn't look: no name or policy makes a face unseen. Those that the same
-                layers saw aren't looked for again.
+                where this one doesn't look: no name or policy makes a face unseen. Those that the
+                same layers saw aren't looked for again.
             unread: of each photo, whether there are words that couldn't be read: the words are then
                 a layer that failed.
 
