@@ -80,6 +80,8 @@ def schema(about: About) -> "pa.Schema":
     """The columns: their names, types, and what may be missing."""
     import pyarrow as pa
 
+    # pyarrow reads no file with lists of a fixed length where one is missing.
+    vector = pa.list_(pa.float32())
     text, real, texts_ = pa.string(), pa.float64(), pa.list_(pa.string())
     needed = {"path": pa.binary(), "size": pa.int64(), "modified": pa.int64()}
     assessment = {
@@ -90,11 +92,11 @@ def schema(about: About) -> "pa.Schema":
         "digest": pa.binary(32), "problem": text, "kind": text, "width": pa.int64(),
         "height": pa.int64(), "taken": text, "camera": text, "latitude": real, "longitude": real,
         "texts": texts_, "texts_complete": pa.bool_(), "hash": pa.uint64(),
-        "parts": pa.list_(pa.uint64(), PARTS), "vector": pa.list_(pa.float32(), about.dim),
+        "parts": pa.list_(pa.uint64()), "vector": vector,
         "assessment": pa.struct(list(assessment.items())),
     }  # fmt: skip
     if about.law_encoder is not None:
-        optional["law_vector"] = pa.list_(pa.float32(), about.law_dim)
+        optional["law_vector"] = vector
     note = json.dumps({"format": FORMAT, **asdict(about)})
     there = [pa.field(name, kind, nullable=False) for name, kind in needed.items()]
     return pa.schema([*there, *optional.items()], {_NOTE: note.encode()})
@@ -158,7 +160,7 @@ def from_table(table: "Table", noted: About, where: str) -> Iterator[Row]:
         DataError: a value is none that `kadr encode` writes.
     """
     names = schema(noted).names
-    vectors = {name: _matrix(table, name) for name in _VECTORS if name in names}
+    vectors = {name: _vectors(table, name) for name in _VECTORS if name in names}
     others = table.select([name for name in names if name not in vectors])
     for number, values in enumerate(others.to_pylist(), start=1):
         own = {name: rows[number - 1] for name, rows in vectors.items()}
@@ -168,13 +170,15 @@ def from_table(table: "Table", noted: About, where: str) -> Iterator[Row]:
             raise foreign(where, f"row {number} is wrong ({error})") from error
 
 
-def _matrix(table: "Table", name: str) -> list[Vectors | None]:
+def _vectors(table: "Table", name: str) -> list[Vectors | None]:
     """Vectors of a column, None where there is none; without a Python object for each figure."""
     column = table.column(name).combine_chunks()
-    figures = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
-    whole = column.is_valid().to_pylist()
-    rows = iter(np.ascontiguousarray(figures, np.float32))
-    return [next(rows) if there else None for there in whole]
+    figures = column.values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    offsets = column.offsets.to_pylist()
+    return [
+        figures[offsets[number] : offsets[number + 1]] if there else None
+        for number, there in enumerate(column.is_valid().to_pylist())
+    ]
 
 
 def _row(values: Mapping[str, Any], vectors: Mapping[str, Vectors | None], noted: About) -> Row:
@@ -194,9 +198,11 @@ def _photo(
     values: Mapping[str, Any], vectors: Mapping[str, Vectors | None], noted: About
 ) -> NewPhoto:
     vector, law = vectors["vector"], vectors.get("law_vector")
-    _check(vector is not None and bool(np.isfinite(vector).all()), "a vector isn't finite")
-    _check((law is not None) == (noted.law_encoder is not None), "the law's vector is missing")
-    _check(law is None or bool(np.isfinite(law).all()), "the law's vector isn't finite")
+    _check(_is_vector(vector, noted.dim), "its vector is missing or wrong")
+    _check(
+        noted.law_encoder is None or _is_vector(law, noted.law_dim),
+        "the vector for the law is missing or wrong",
+    )
     parts = tuple(values["parts"] or ())
     _check(len(parts) == PARTS and None not in parts, "its hashes are missing")
     return NewPhoto(
@@ -207,6 +213,10 @@ def _photo(
         parts=parts,
         others={} if law is None or noted.law_encoder is None else {noted.law_encoder: law},
     )
+
+
+def _is_vector(vector: Vectors | None, dim: int) -> bool:
+    return vector is not None and vector.shape == (dim,) and bool(np.isfinite(vector).all())
 
 
 def _facts(values: Mapping[str, Any]) -> PhotoFacts:
