@@ -15,7 +15,10 @@ from pyarrow import parquet
 
 from encoded_photos import Mortal, encoded, rows
 from kadr.encoding import encode as module
+from kadr.encoding import parts, sources
 from kadr.encoding.encode import LostWorkerError, Options, encode
+from kadr.encoding.parts import Output
+from kadr.encoding.sources import Source
 from kadr.encoding.worker import Worker
 from kadr.errors import BundleError, DataError, KadrError
 from kadr.law import policy as law
@@ -108,7 +111,7 @@ def test_a_run_killed_anywhere_goes_on(
     photos: Path, model: Path, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes = 0
-    write = module.Output.write
+    write = Output.write
 
     def dying(*arguments: Any) -> None:
         nonlocal writes
@@ -117,7 +120,7 @@ def test_a_run_killed_anywhere_goes_on(
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(module.Output, "write", dying)
+    monkeypatch.setattr(Output, "write", dying)
     with pytest.raises(KeyboardInterrupt):
         encoded(photos, tmp_path / "out", model)
     monkeypatch.undo()
@@ -167,8 +170,8 @@ def test_a_worker_with_another_model_makes_no_rows(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:
     other = bundle.save(corner_matcher(), tmp_path / "corners")
-    task = module._task(Options(model), str(tmp_path / "out"), module.Source(str(photos)))
-    (part,) = module.parts.plan(module.sources.read(str(photos)).entries, set(), 99)
+    task = module._task(Options(model), str(tmp_path / "out"), Source(str(photos)))
+    (part,) = parts.plan(sources.read(str(photos)).entries, set(), 99)
     report = Worker(replace(task, model=other)).run(part)
     assert report.error is not None
     assert "Install the same kadr and model everywhere" in report.error
@@ -271,8 +274,8 @@ def test_objects_that_are_gone_or_too_large_are_rows(
     for name in ("0.png", "1.png", "2.png"):
         bucket.upload_file(str(photos / name), name)
     root = f"s3://{bucket.name}"
-    task = module._task(Options(model), f"{root}/out", module.Source(root))
-    entries = module.sources.read(root).entries
+    task = module._task(Options(model), f"{root}/out", Source(root))
+    entries = sources.read(root).entries
     bucket.Object("0.png").delete()
     bucket.put_object(Key="1.png", Body=b"other")
     monkeypatch.setattr(images, "MAX_BYTES", entries[2].size - 1)
