@@ -1,5 +1,6 @@
 """kadr encode: photos of any place to Parquet files, on one machine or many."""
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import Progress, hint, load_policy, print_json, progress, say, warn
+from kadr.cli.console import (
+    INTERRUPTED,
+    STOPPED,
+    Progress,
+    hint,
+    load_policy,
+    print_json,
+    progress,
+    say,
+    warn,
+)
 from kadr.cli.options import JsonFlag, LawOptions, ModelOption, grouped
 
 if TYPE_CHECKING:
@@ -88,8 +99,12 @@ def encode_command(
     options = Options(model or bundle.MINI, policy, cluster.part, exclude)
     started = time.monotonic()
     engine = DaftEngine(Cluster(cluster.ray, cluster.workers, cluster.gpus))
-    with progress() as report:
-        result = encode(source, to, engine, options, _advance(report), _warn)
+    try:
+        with progress() as report:
+            result = encode(source, to, engine, options, _advance(report), _warn)
+    except KeyboardInterrupt:
+        warn(STOPPED)
+        os._exit(INTERRUPTED)  # Daft's threads are still at it, and abort who ends in good order
     _print(to, result, time.monotonic() - started, as_json=as_json)
 
 

@@ -155,6 +155,7 @@ class _Loading:
         self._store, self._matcher = store, matcher
         self._at, self._callbacks, self._latest = at, callbacks, latest
         self._states = store.states(at.folder)
+        self._unread: set[str] = set()
 
     def keep(self, rows: Sequence[Row]) -> Loaded:
         """Keep a batch; what became of each row."""
@@ -174,6 +175,8 @@ class _Loading:
 
     def _file(self, row: Row) -> NewFile | str:
         """A row's file as it lies here, or which count it belongs to instead."""
+        if row.digest is None and row.path in self._unread:  # tried again, in vain
+            return "unchanged"
         path = self._at.path(row)
         state = files.state(path)
         if state is None and row.size >= 0:
@@ -182,6 +185,8 @@ class _Loading:
             return "changed"
         size, modified = state or (row.size, row.modified)
         file = NewFile(path, size, modified, row.digest, None if row.digest else row.problem)
+        if row.digest is None:
+            self._unread.add(row.path)
         return "unchanged" if _same(self._states.get(os.fsencode(path)), file) else file
 
     def _is_current(self, row: Row, state: tuple[int, int]) -> bool:
