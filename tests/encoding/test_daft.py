@@ -139,7 +139,7 @@ def test_a_killed_driver_loses_nothing(
     kadr: Shell, many: Path, tmp_path: Path, engine: tuple[str, ...]
 ) -> None:
     out = tmp_path / "out"
-    command = ("encode", many, "--to", out, "--part", str(PART), *engine)
+    command: tuple[str | Path, ...] = ("encode", many, "--to", out, "--part", str(PART), *engine)
     with running(kadr, *command) as process:
         until(lambda: parts(out) >= 2, process)
         workers = psutil.Process(process.pid).children(recursive=True)
@@ -173,8 +173,7 @@ def test_a_killed_worker_loses_nothing(
 def busiest(driver: int) -> psutil.Process:
     """The worker that has done most."""
     children = psutil.Process(driver).children(recursive=True)
-    workers = [one for one in children if is_worker(one)]
-    return max(workers, key=lambda one: one.cpu_times().user)
+    return max(filter(is_worker, children), key=lambda one: one.cpu_times().user)
 
 
 def is_worker(process: psutil.Process) -> bool:
@@ -182,7 +181,7 @@ def is_worker(process: psutil.Process) -> bool:
         said = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return "udf_worker" in said or "UDFActor" in said or said.startswith("ray::")
+    return "udf_worker" in said or "UDFActor" in said
 
 
 def test_stopped_by_a_person_it_goes_on(kadr: Shell, many: Path, tmp_path: Path) -> None:

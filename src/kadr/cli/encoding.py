@@ -1,8 +1,10 @@
 """kadr encode: photos of any place to Parquet files, on one machine or many."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,7 +102,7 @@ def encode_command(
     started = time.monotonic()
     engine = DaftEngine(Cluster(cluster.ray, cluster.workers, cluster.gpus))
     try:
-        with progress() as report:
+        with progress() as report, redirect_stdout(sys.stderr):  # Ray prints what befalls workers
             result = encode(source, to, engine, options, _advance(report), _warn)
     except KeyboardInterrupt:
         warn(STOPPED)

@@ -4,6 +4,7 @@ Daft is asked for one thing: to run a worker's method on a column of parts. What
 goes by no hand but the worker's.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from kadr.errors import KadrError
 
 # Neither tells anybody that it ran. Set before they are imported.
 _QUIET = {"DO_NOT_TRACK": "1", "DAFT_ANALYTICS_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
-          "DAFT_PROGRESS_BAR": "0"}  # fmt: skip
+          "DAFT_PROGRESS_BAR": "0", "RAY_DISABLE_DASHBOARD": "1"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,14 @@ class DaftEngine:
             os.environ.setdefault(name, value)
         try:
             import daft
-
-            self._daft: Any = daft
-            if self._cluster.address is not None:
-                import ray  # noqa: F401 - Daft would tell of it less clearly
         except ImportError as error:
             raise storage.missing(error) from error
-        if self._cluster.address is not None:
-            self._join(self._cluster.address)
-        else:
+        self._daft: Any = daft
+        if self._cluster.address is None:
             daft.set_runner_native()
-
-    def _join(self, address: str) -> None:
-        try:
-            self._daft.set_runner_ray(address=None if address == "local" else address)
-        except Exception as error:
-            raise KadrError(
-                f"{address}: no Ray cluster answers ({storage.line(error)}). Name one as ray.init "
-                "takes it, such as auto or ray://HOST:10001, or local."
-            ) from error
+        else:
+            _join(self._cluster.address)
+            daft.set_runner_ray()
 
     def run(self, task: Task, parts: Sequence[Part]) -> Iterator[Report]:
         """Encode parts; a report for each, in any order.
@@ -129,6 +119,23 @@ class DaftEngine:
                 return [self._worker.run(part).to_json() for part in made]
 
         return daft.cls(DaftWorker, max_concurrency=workers, gpus=self._cluster.gpus)(task)
+
+
+def _join(address: str) -> None:
+    """Connect to a Ray cluster, or start one here, for Daft to find."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        import ray
+    except ImportError as error:
+        raise storage.missing(error) from error
+    own = {"include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except Exception as error:  # whatever Ray makes of a name, a network or a version
+        raise KadrError(
+            f"{address}: no Ray cluster answers ({storage.line(error)}). Name one as ray.init does: "
+            "auto, ray://HOST:10001, HOST:6379, or local."
+        ) from error
 
 
 def _values(entry: Entry) -> dict[str, Any]:
