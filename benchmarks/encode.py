@@ -21,7 +21,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of the processors, of the clock, and bytes written."""
+    """Seconds of the processors and of the clock."""
 
     cpu: float
     wall: float
@@ -46,8 +46,8 @@ def main() -> None:
             print(f"| {number} | kadr index | | | {index.cpu:.1f} ({index.wall:.1f}) | 1 |")
             for name, more in engines:
                 out, library = Path(scratch, name), Path(scratch, f"{name}.kadr")
-                more = [*more, "--part", options.part]
-                encode = run(options.folder, "--to", out, *more, command="encode")
+                how = (*more, "--part", options.part)
+                encode = run(options.folder, "--to", out, *how, command="encode")
                 load = run("--from", out, "--library", library, command="index")
                 ratio = (encode.cpu + load.cpu) / index.cpu
                 ratios[name].append(ratio)
@@ -82,7 +82,7 @@ def photos(library: Path) -> set[tuple[object, ...]]:
     try:
         return set(
             base.execute(
-                "SELECT path, size, modified, digest, hash, texts, taken, vector, scene, probability"
+                "SELECT path, size, modified, digest, hash, texts, taken, vector, scene"
                 " FROM files f JOIN photos p ON p.id = f.photo JOIN vectors v ON v.photo = p.id"
                 " LEFT JOIN assessments a ON a.photo = p.id"
             )

@@ -133,8 +133,8 @@ def _join(address: str) -> None:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # whatever Ray makes of a name, a network or a version
         raise KadrError(
-            f"{address}: no Ray cluster answers ({storage.line(error)}). Name one as ray.init does: "
-            "auto, ray://HOST:10001, HOST:6379, or local."
+            f"{address}: no Ray cluster answers ({storage.line(error)}). Name one as ray.init "
+            "does: auto, ray://HOST:10001, HOST:6379, or local."
         ) from error
 
 

@@ -107,10 +107,11 @@ class Worker:
 
     def encode(self, entries: Sequence[Entry]) -> Iterator[Row]:
         """The rows of photos, in their order."""
+        _ = self._encoders  # loaded here, not by several threads at once
         remote = storage.is_url(self._task.about.root)
         threads = READERS if remote else os.cpu_count() or 1
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            step = self._object if remote else self._file
+            step = partial(self._object, self._bucket) if remote else self._file
             steps = in_order(pool, step, entries, QUEUE)
             while batch := list(islice(steps, BATCH)):
                 yield from self._encoded(batch)
@@ -143,7 +144,7 @@ class Worker:
         row = Row(entry.path, file.size, file.modified, file.digest, file.problem)
         return _step(row, decoded)
 
-    def _object(self, entry: Entry) -> _Step:
+    def _object(self, bucket: storage.Bucket, entry: Entry) -> _Step:
         row = Row(entry.path, entry.size, entry.modified, problem=entry.problem)
         if entry.problem is not None:
             return row, None
@@ -151,7 +152,7 @@ class Worker:
             reason = f"{entry.size / 1e9:.1f} GB are more than are read"
             return replace(row, problem=reason), None
         try:
-            content = self._bucket.read(entry.path)
+            content = bucket.read(entry.path)
         except OSError as error:
             return replace(row, problem=f"can't be read: {storage.line(error)}"), None
         if len(content) != entry.size:
