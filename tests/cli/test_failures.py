@@ -123,7 +123,7 @@ index photos --model {}
 index photos --policy {}
 index --from {}
 index --from {} --at photos
-encode {} --to out
+encode {} --to photos/red.png
 search red --library {}
 search red --policy {}
 search red --in {}

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kadr.encoding import storage
@@ -47,18 +48,7 @@ class DaftEngine:
             KadrError: the cluster can't be reached.
         """
         self._cluster = cluster or Cluster()
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
-        try:
-            import daft
-        except ImportError as error:
-            raise storage.missing(error) from error
-        self._daft: Any = daft
-        if self._cluster.address is None:
-            daft.set_runner_native()
-        else:
-            _join(self._cluster.address)
-            daft.set_runner_ray()
+        self._daft = _started(self._cluster.address)
 
     def run(self, task: Task, parts: Sequence[Part]) -> Iterator[Report]:
         """Encode parts; a report for each, in any order.
@@ -119,6 +109,30 @@ class DaftEngine:
                 return [self._worker.run(part).to_json() for part in made]
 
         return daft.cls(DaftWorker, max_concurrency=workers, gpus=self._cluster.gpus)(task)
+
+
+@cache
+def _started(address: str | None) -> Any:
+    """Daft, which takes one runner in the life of a process."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import daft
+    except ImportError as error:
+        raise storage.missing(error) from error
+    if address is not None:
+        _join(address)
+    try:
+        if address is None:
+            daft.set_runner_native()
+        else:
+            daft.set_runner_ray()
+    except Exception as error:
+        raise KadrError(
+            f"Daft doesn't start ({storage.line(error)}). It runs in one way in a process: encode "
+            "with and without a cluster by two."
+        ) from error
+    return daft
 
 
 def _join(address: str) -> None:
