@@ -17,9 +17,10 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # `faces` wants older onnxruntime and pillow than `research` may bring: each has its venv.
-test-extras: .venv-research/installed .venv-faces/installed
+test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/installed
 	OMP_NUM_THREADS=1 .venv-research/bin/python -m pytest -q tests/encoders tests/contracts tests/data tests/cli/test_main.py tests/study/test_compare.py
 	OMP_NUM_THREADS=1 .venv-faces/bin/python -m pytest -q tests/law/test_faces.py tests/law/test_assessor.py
+	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest -q tests/encoding
 
 .venv-%/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
@@ -51,4 +52,4 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-research .venv-faces .venv-docs demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-research .venv-faces .venv-cluster .venv-docs demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -121,6 +121,9 @@ index {}
 index photos --library {}
 index photos --model {}
 index photos --policy {}
+index --from {}
+index --from {} --at photos
+encode {} --to photos/red.png
 search red --library {}
 search red --policy {}
 search red --in {}

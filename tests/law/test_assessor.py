@@ -1,6 +1,7 @@
 """Layers joined: what each adds, when faces are looked for, and what happens where one fails."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,20 @@ def test_words_count_where_unsure_is_asked() -> None:
     p = float(scene.load().probability(rows)[0])
     start("unsure", (p - 0.01, p + 0.01), finder=finder).assess([["a baby"]], rows, PICTURES)
     assert finder.looked == 0
+
+
+def test_faces_that_the_same_layers_saw_are_not_looked_for_again() -> None:
+    finder, rows = Finder((4.0,)), vectors(1)
+    assessor = start("always", finder=finder)
+    first = assessor.assess([[]], rows, PICTURES)
+    again = assessor.assess([["my daughter"]], rows, PICTURES, first)
+    assert (finder.looked, again[0].faces) == (1, (4.0,))
+    assert again[0].words == ("daughter",)
+    for other in (replace(first[0], version="other"), replace(first[0], version=""), None):
+        assessor.assess([[]], rows, PICTURES, [other])
+    assert finder.looked == 4
+    failed = replace(first[0], faces=None, failed=("faces",))  # nobody has seen any
+    assert assessor.assess([[]], rows, PICTURES, [failed])[0].faces == (4.0,)
 
 
 def test_a_broken_network_fails_closed() -> None:

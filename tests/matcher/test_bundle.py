@@ -246,6 +246,27 @@ def test_a_spoiled_bundle_is_refused(
         matcher.load(bundle)
 
 
+def test_the_image_encoder_comes_alone(bundle: Path) -> None:
+    """Whoever only encodes photos needs no weights of texts, and no others."""
+    (bundle / WEIGHTS).unlink()
+    assert matcher.load_images(bundle).name == load_image_encoder("colours").name
+
+
+@pytest.mark.parametrize("spoil", [no_folder, broken_json, a_list, other_format, number_as_spec])
+def test_an_image_encoder_of_a_spoiled_bundle_is_refused(
+    bundle: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(bundle)
+    with pytest.raises(BundleError):
+        matcher.load_images(bundle)
+
+
+def test_another_image_encoder_than_the_bundle_s_is_refused(bundle: Path) -> None:
+    rewrite(bundle, lambda manifest: manifest["image_encoder"].update(name="colours-v2"))
+    with pytest.raises(BundleError, match=r"colours-v2.*fake-colour"):
+        matcher.load_images(bundle)
+
+
 def test_an_unknown_encoder_is_named(bundle: Path) -> None:
     rewrite(bundle, lambda manifest: manifest["image_encoder"].update(spec="uninstalled"))
     with pytest.raises(KadrError, match="uninstalled"):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from kadr.matcher.bundle import Matcher
 
 
+INTERRUPTED = 130
+"""Exit code of what a person stopped."""
+STOPPED = "stopped. What is done is kept; run it again to go on."
+
 _JOINERS = "\u200c\u200d"
 """They print nothing, but Persian words and many emoji hold them."""
 

@@ -18,11 +18,12 @@ from kadr.cli.options import (
     LibraryOption,
     grouped,
 )
-from kadr.errors import DataError, LibraryError
+from kadr.errors import DataError, KadrError, LibraryError
 
 if TYPE_CHECKING:
     from kadr.library.ingest import Cost, IndexCallbacks, IndexResult
     from kadr.library.library import Library
+    from kadr.library.load import Loaded
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class IndexOptions:
     ] = False
 
 
+@dataclass(frozen=True)
+class LoadOptions:
+    """Photos that were encoded elsewhere."""
+
+    encoded: Annotated[
+        str | None,
+        typer.Option("--from", help="Load what kadr encode wrote there; nothing is decoded."),
+    ] = None
+    at: Annotated[
+        Path | None,
+        typer.Option(help="With --from: the folder where the photos lie here, such as a mount."),
+    ] = None
+
+
 @grouped
 def index_command(
     *,
@@ -72,6 +87,7 @@ def index_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then follow the folders' changes until Ctrl-C.")
     ] = False,
+    load: LoadOptions,
     law: LawOptions,
     as_json: JsonFlag = False,
 ) -> None:
@@ -87,6 +103,10 @@ def index_command(
     from kadr.photos.ignore import compiled
     from kadr.stores import exists
 
+    if load.encoded is not None or load.at is not None:
+        changing = any((folders, exclude, no_exclude, watch, *vars(options).values()))
+        _load(load, library, model, law, alone=not changing, as_json=as_json)
+        return
     chosen = [resolved(folder) for folder in folders or ()]
     _check(library or default_spec(), chosen)
     compiled(exclude)
@@ -114,6 +134,68 @@ def _tell_switched(before: str | None, encoder: str | None) -> None:
         from kadr.matcher.installed import named
 
         note(f"Searches use {named(encoder)} now.")
+
+
+def _load(
+    load: LoadOptions,
+    library: str | None,
+    model: Path | None,
+    law: LawOptions,
+    *,
+    alone: bool,
+    as_json: bool,
+) -> None:
+    """Load what was encoded elsewhere.
+
+    Raises:
+        KadrError: options are given that don't go with it.
+    """
+    from kadr.encoding.parts import Output
+    from kadr.library.library import Library
+
+    if load.encoded is None or not alone:
+        raise KadrError(
+            "--from loads what kadr encode wrote, and takes --at, --library, --model and --policy "
+            "with it. Index folders by another call of kadr index."
+        )
+    policy = load_policy(law.policy, law.country)
+    started = time.monotonic()
+    if not Output(load.encoded).names():  # no library is made for nothing
+        raise DataError(
+            f"{load.encoded}: no encoded photos here. Make some: kadr encode SOURCE --to OUT"
+        )
+    with (
+        Library.open(library, model=model, policy=policy) as opened,
+        progress() as report,
+    ):
+        result = opened.load_encoded(
+            load.encoded, at=load.at, callbacks=_callbacks(report), on_wait=_say_waiting
+        )
+        name = opened.name
+    seconds = time.monotonic() - started
+    if as_json:
+        about = {"library": name, "policy": policy.name, **asdict(result)}
+        print_json({**about, "seconds": round(seconds, 3)})
+    else:
+        _print_loaded(name, result, seconds)
+    if result.changed or result.gone:
+        warn(
+            f"{result.changed + result.gone:,} files changed since they were encoded, or are gone, "
+            "and weren't loaded. kadr encode and kadr index --from once more, or kadr index FOLDER"
+        )
+
+
+def _print_loaded(library: str, result: "Loaded", seconds: float) -> None:
+    counts = {
+        "new": result.loaded,
+        "copies": result.known,
+        "unchanged": result.unchanged,
+        "skipped": result.skipped,
+    }
+    summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s")
+    if result.skipped:
+        hint("What was skipped, and why: kadr library problems")
 
 
 def _check(library: str, folders: Sequence[Path]) -> None:

@@ -12,15 +12,15 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from kadr.cli.console import printable, say, warn
+from kadr.cli.console import INTERRUPTED, STOPPED, printable, say, warn
 from kadr.cli.failures import TRACEBACK, explained
 from kadr.cli.options import LAW
 from kadr.errors import KadrError
 
-INTERRUPTED = 130
 PHOTOS, RESEARCH = "Your photos", "A matcher of your own"
 COMMANDS = {
     "index": ("indexing.index_command", PHOTOS),
+    "encode": ("encoding.encode_command", PHOTOS),
     "search": ("search.search_command", PHOTOS),
     "similar": ("search.similar_command", PHOTOS),
     "duplicates": ("search.duplicates_command", PHOTOS),
@@ -116,7 +116,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
-            warn("stopped. What is done is kept; run it again to go on.")
+            warn(STOPPED)
         raise
     except Exception as error:
         if TRACEBACK in os.environ and not isinstance(error, KadrError):

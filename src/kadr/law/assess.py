@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
@@ -10,7 +10,7 @@ from kadr.law.copies import CopyFinder
 from kadr.photos import reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
-from kadr.types import Assessment, Vectors
+from kadr.types import Assessment, PhotoFacts, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,7 +53,7 @@ def assess(
                 [texts(photo, roots) for photo in there],
                 vectors,
                 [partial(_opened, read, photo) for photo in there],
-                [before[p.id].faces if p.id in before else None for p in there],
+                [before.get(photo.id) for photo in there],
                 [not photo.facts.texts_complete for photo in there],
             )
             assessments |= zip([photo.id for photo in there], made, strict=True)
@@ -81,19 +81,24 @@ def _opened(read: Reader, photo: Stored) -> "Image.Image":
 
 
 def texts(photo: Stored, roots: Sequence[Path]) -> list[str]:
+    """All that is written about a photo of a library: see `written`."""
+    return written(photo.paths, photo.facts, roots)
+
+
+def written(paths: Sequence[PurePath], facts: PhotoFacts, roots: Sequence[PurePath]) -> list[str]:
     """All that is written about a photo: names of its files and folders, and inside the files.
 
     Of folders, the indexed one (`roots`) and those below it: what lies above isn't about photos.
     """
     names = [
         name
-        for path in photo.paths
+        for path in paths
         for name in (path.stem, *(folder.name for folder in _folders(path, roots)))
     ]
-    return list(dict.fromkeys([*names, *photo.facts.texts]))
+    return list(dict.fromkeys([*names, *facts.texts]))
 
 
-def _folders(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
+def _folders(path: PurePath, roots: Sequence[PurePath]) -> Iterator[PurePath]:
     """The folders that hold a file, up to the indexed one; its own where none was indexed."""
     root = next((root for root in roots if path.is_relative_to(root)), path.parent)
     return (folder for folder in path.parents if folder.is_relative_to(root))

@@ -75,7 +75,7 @@ class Assessor:
         texts: Sequence[Sequence[str]],
         vectors: Vectors | None,
         pictures: "Sequence[Picture] | None" = None,
-        faces: Sequence[tuple[float, ...] | None] | None = None,
+        before: Sequence[Assessment | None] | None = None,
         unread: Sequence[bool] | None = None,
     ) -> list[Assessment]:
         """Assess photos.
@@ -86,8 +86,9 @@ class Assessor:
                 layer that failed, which the version tells too.
             pictures: of each photo, what opens it as RGB; called where a face is looked for. None
                 where photos can't be had: the faces are then a layer that failed.
-            faces: of each photo, what another assessor saw in it. It counts where this one doesn't
-                look: no name or policy makes a face unseen.
+            before: of each photo, its assessment until now. Faces that another assessor saw count
+                where this one doesn't look: no name or policy makes a face unseen. Those that the
+                same layers saw aren't looked for again.
             unread: of each photo, whether there are words that couldn't be read: the words are then
                 a layer that failed.
 
@@ -96,12 +97,12 @@ class Assessor:
         """
         scenes = [None] * len(texts) if vectors is None else self._scenes(vectors)
         opened = [None] * len(texts) if pictures is None else pictures
-        known = [None] * len(texts) if faces is None else faces
+        known = [None] * len(texts) if before is None else before
         missing = [False] * len(texts) if unread is None else unread
         version = self.sceneless_version if vectors is None else self.version
         assessments = [
-            replace(self._one(said, seen, picture, ages), version=version)
-            for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
+            replace(self._one(said, seen, picture, earlier), version=version)
+            for said, seen, picture, earlier in zip(texts, scenes, opened, known, strict=True)
         ]
         return [
             replace(one, failed=("words", *one.failed)) if more else one
@@ -118,12 +119,13 @@ class Assessor:
         texts: Sequence[str],
         seen: float | None,
         picture: "Picture | None",
-        known: tuple[float, ...] | None,
+        before: Assessment | None,
     ) -> Assessment:
         failed = ["scene"] if seen is None else []
         words = lemmas(texts)
-        faces = known
-        if self._looks(_p(self._joined(seen, words, None))):
+        faces = before.faces if before else None
+        looked = before is not None and faces is not None and before.version == self.version
+        if not looked and self._looks(_p(self._joined(seen, words, None))):
             faces = self._faces(picture)
             if faces is None:
                 failed.append("faces")

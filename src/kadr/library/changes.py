@@ -1,15 +1,15 @@
 """What changed below a folder since it was indexed: by size and time of change, nothing is read."""
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kadr.encoding.steps import stated
 from kadr.errors import DataError
-from kadr.photos import files, folders
+from kadr.photos import folders
 from kadr.photos.folders import Entry
 from kadr.photos.ignore import Rules
 from kadr.stores import FileState, NewFile, Store
@@ -67,7 +67,7 @@ def find_changes(
     rules, changes = rules_for(store, folder), Changes()
     for entry in _walk(folder, rules):
         if entry.met == "photo":
-            _compare(changes, _file(entry.path), states, retry=retry, reread=reread)
+            _compare(changes, stated(entry.path), states, retry=retry, reread=reread)
         elif entry.met == "unreadable":
             changes.closed.append(os.fsencode(entry.path) + os.sep.encode())
             changes.skipped.append(Skipped(entry.path, entry.reason))
@@ -119,16 +119,6 @@ def _compare(
         changes.changed.append(file)
     else:
         changes.broken += state.broken
-
-
-def _file(path: Path) -> NewFile:
-    try:
-        status = path.stat()
-    except OSError as error:
-        return NewFile(path, -1, -1, problem=f"can't be read: {error.strerror or error}")
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        return NewFile(path, -1, -1, problem="no file but a pipe, a socket or a device")
-    return NewFile(path, *files.stamp(status))
 
 
 def _same(state: FileState, file: NewFile, *, retry: bool) -> bool:

@@ -15,15 +15,27 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from kadr.encoders import ImageEncoder
 from kadr.encoders.vectors import BATCH, in_order
-from kadr.errors import DataError, ImageError, LibraryError
+from kadr.encoding.steps import (
+    Decoded,
+    Encoders,
+    Read,
+    decode,
+    encode,
+    identify,
+    law_vectors,
+    recheck,
+)
+from kadr.errors import DataError, LibraryError
 from kadr.library.changes import find_changes
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, hashes, reader
+from kadr.photos import hashes, reader
 from kadr.photos.reader import Reader
 from kadr.stores import NewFile, NewPhoto, Store
-from kadr.types import PhotoFacts, Pixels, Vectors
+from kadr.types import PhotoFacts
 
 QUEUE = 3 * BATCH
 """Files that are hashed, and as many that are decoded, ahead of the model: bounds the memory."""
@@ -191,11 +203,11 @@ def ingest(
         LibraryError: the library can't be written.
     """
     options, callbacks = options or IndexOptions(), callbacks or IndexCallbacks()
-    encoders = _Encoders(matcher, law)
+    encoders = Encoders(matcher.image_encoder, law)
     result = IndexResult()
     for folder in roots:
         try:
-            scanned = _bring_in_step(store, encoders, folder, options, callbacks)
+            scanned = _bring_in_step(store, matcher, encoders, folder, options, callbacks)
         except DataError:
             result = result.plus(IndexResult(absent=(folder,)))
             continue
@@ -208,22 +220,10 @@ def ingest(
     return result
 
 
-@dataclass(frozen=True)
-class _Encoders:
-    """The matcher, whose vectors are searched, and the law's own encoder, where it needs one."""
-
-    matcher: Matcher
-    law: ImageEncoder | None
-
-    @property
-    def size(self) -> int:
-        """Pixels a side that serve both."""
-        return max(self.matcher.image_encoder.size, self.law.size if self.law else 0)
-
-
 def _bring_in_step(
     store: Store,
-    encoders: _Encoders,
+    matcher: Matcher,
+    encoders: Encoders,
     folder: Path,
     options: IndexOptions,
     callbacks: IndexCallbacks,
@@ -237,7 +237,7 @@ def _bring_in_step(
     store.mark(changes.back, missing=False)
     unchanged = len(changes.seen) - len(changes.changed)
     steps = _decoded(store, changes.changed, partial(_decode, encoders, callbacks.read), options)
-    batches = _kept(store, encoders, _batches(steps), callbacks, len(changes.changed))
+    batches = _kept(store, matcher, encoders.law, _batches(steps), callbacks, len(changes.changed))
     total = unchanged + len(changes.changed)
     added = _count(store, batches, (unchanged, total), callbacks, changes.same)
     return replace(
@@ -252,18 +252,6 @@ def _bring_in_step(
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A content as the models want it; `law` are the pixels for the law's own."""
-
-    digest: bytes
-    pixels: Pixels
-    law: Pixels | None
-    facts: PhotoFacts
-    hash: int
-    parts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Reread:
     """What is said of a content that is encoded already."""
 
@@ -272,14 +260,15 @@ class _Reread:
     hash: int
 
 
-_Step: TypeAlias = tuple[NewFile, _Decoded | _Reread | str | None]
+_Step: TypeAlias = tuple[NewFile, Decoded | _Reread | str | None]
 """A file with its decoded content, or why it can't be decoded, or None where it needn't be."""
-_Decode: TypeAlias = Callable[[NewFile, "type[_Decoded] | type[_Reread]"], _Step]
+_Decode: TypeAlias = Callable[[NewFile, "type[Decoded] | type[_Reread]"], _Step]
 
 
 def _kept(
     store: Store,
-    encoders: _Encoders,
+    matcher: Matcher,
+    law: ImageEncoder | None,
     batches: Iterable[list[_Step]],
     callbacks: IndexCallbacks,
     most: int,
@@ -289,16 +278,17 @@ def _kept(
     What the law's vectors cost is told by the second batch: the first one starts the model.
     """
     told_at = 1 if most <= BATCH else 2
-    encoded = 0
+    measured = 0
     for batch in batches:
-        decoded = [step for _, step in batch if isinstance(step, _Decoded)]
+        decoded = [step for _, step in batch if isinstance(step, Decoded)]
         started = time.monotonic()
-        others = _encode_for_law(encoders.law, decoded)
-        encoded += bool(decoded)
-        if encoders.law is not None and decoded and encoded == told_at:
+        others = law_vectors(law, decoded)
+        measured += bool(decoded)
+        if law is not None and decoded and measured == told_at:
             seconds = (time.monotonic() - started) / len(decoded) * most
-            callbacks.cost(Cost(encoders.law.name, most, seconds, encoders.law.dim, law=True))
-        photos = [*_encode(encoders.matcher, decoded, others), *_broken(batch)]
+            callbacks.cost(Cost(law.name, most, seconds, law.dim, law=True))
+        encoded = encode(matcher.image_encoder, decoded, others)
+        photos = [*joined(matcher, encoded), *_broken(batch)]
         stored = _store(store, batch, photos)
         callbacks.kept(store.numbers(file.digest for file, _ in stored if file.digest is not None))
         yield stored
@@ -345,7 +335,7 @@ def _count(
             if problem:
                 skipped += 1
                 callbacks.skip(file.path, problem)
-            elif isinstance(step, _Decoded):
+            elif isinstance(step, Decoded):
                 encoded += 1
             else:
                 reread += os.fsencode(file.path) in same
@@ -355,26 +345,13 @@ def _count(
     return IndexResult(encoded=encoded, skipped=skipped, reread=reread, known=known)
 
 
-def _encode_for_law(
-    encoder: ImageEncoder | None, photos: Sequence[_Decoded]
-) -> list[dict[str, Vectors]]:
-    """Of each photo the vector that the law's classifier needs beside the matcher's, by encoder."""
-    if encoder is None or not photos:
-        return [{} for _ in photos]
-    vectors = encoder.encode([photo.law for photo in photos if photo.law is not None])
-    return [{encoder.name: vector} for vector in vectors]
-
-
-def _encode(
-    matcher: Matcher, photos: Sequence[_Decoded], others: Sequence[Mapping[str, Vectors]]
-) -> Iterator[NewPhoto]:
-    if not photos:
-        return
-    vectors = matcher.image_encoder.encode([photo.pixels for photo in photos])
-    joint = matcher.alignment.images(vectors).vectors
-    for photo, vector, place, more in zip(photos, vectors, joint, others, strict=True):
-        hash_, parts = photo.hash, photo.parts
-        yield NewPhoto(photo.digest, None, photo.facts, hash_, vector, place, parts, more)
+def joined(matcher: Matcher, photos: Iterable[NewPhoto]) -> list[NewPhoto]:
+    """Encoded photos with their places in the matcher's joint space."""
+    encoded = [(photo, photo.vector) for photo in photos if photo.vector is not None]
+    if not encoded:
+        return []
+    joint = matcher.alignment.images(np.stack([vector for _, vector in encoded])).vectors
+    return [replace(photo, joint=place) for (photo, _), place in zip(encoded, joint, strict=True)]
 
 
 def _broken(batch: Iterable[_Step]) -> Iterator[NewPhoto]:
@@ -389,65 +366,49 @@ def _decoded(
     """Every file, hashed, and decoded where its content is new; in order, some ahead."""
     met: set[bytes] = set()
 
-    def needed(file: NewFile) -> tuple[NewFile, type[_Decoded] | type[_Reread] | None]:
+    def needed(file: NewFile) -> tuple[NewFile, type[Decoded] | type[_Reread] | None]:
         digest = file.digest
         if digest is None or digest in met:
             return file, None
-        wanted: type[_Decoded] | type[_Reread] = _Decoded
+        wanted: type[Decoded] | type[_Reread] = Decoded
         if store.settled(digest):
             broken = store.problem(digest) is not None
             if not (options.retry if broken else options.reread):
                 return file, None
-            wanted = _Decoded if broken else _Reread
+            wanted = Decoded if broken else _Reread
         met.add(digest)
         return file, wanted
 
-    def decode(item: tuple[NewFile, type[_Decoded] | type[_Reread] | None]) -> _Step:
+    def decode(item: tuple[NewFile, type[Decoded] | type[_Reread] | None]) -> _Step:
         file, wanted = item
         return (file, None) if wanted is None else decode_new(file, wanted)
 
     # More threads than cores would spend their time waiting for each other and for the model.
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        hashed = in_order(pool, _identify, changed, QUEUE)
+        hashed = in_order(pool, identify, changed, QUEUE)
         yield from in_order(pool, decode, map(needed, hashed), QUEUE)
 
 
-def _identify(file: NewFile) -> NewFile:
-    """The file with the digest of its content, and with the size and time it had then."""
-    if file.problem is not None:
-        return file
-    try:
-        with file.path.open("rb") as stream:
-            size, modified = files.stamp(os.fstat(stream.fileno()))
-            digest = bytes.fromhex(files.digest(stream))
-    except OSError as error:
-        return replace(file, problem=f"can't be read: {error.strerror or error}")
-    return NewFile(file.path, size, modified, digest)
-
-
 def _decode(
-    encoders: _Encoders, read: Reader, file: NewFile, wanted: type[_Decoded] | type[_Reread]
+    encoders: Encoders, read: Reader, file: NewFile, wanted: type[Decoded] | type[_Reread]
 ) -> _Step:
     assert file.digest is not None
-    step: _Decoded | _Reread | str | None
+    step: Decoded | _Reread | str | None
+    if wanted is _Reread:
+        step = _reread(file.digest, partial(read, file.path), encoders.size)
+    else:
+        step = decode(encoders, file.digest, partial(read, file.path))
+    known = recheck(file)
+    return known, step if known.problem is None else None
+
+
+def _reread(digest: bytes, read: Read, size: int) -> _Reread | None:
+    """What a known content says of itself; None where it can't be read any more."""
     try:
-        photo, facts = read(file.path, encoders.size)
-        grey = hashes.reduced(photo)
-        mark = hashes.perceptual_hash(grey)
-        if wanted is _Reread:
-            step = _Reread(file.digest, facts, mark)
-        else:
-            parts = hashes.part_hashes(grey)
-            pixels = encoders.matcher.image_encoder.prepare(photo)
-            for_law = encoders.law.prepare(photo) if encoders.law else None
-            step = _Decoded(file.digest, pixels, for_law, facts, mark, parts)
-    except ImageError as error:
-        step = None if wanted is _Reread else str(error)
-    except Exception as error:  # noqa: BLE001 - one odd photo ends no indexing
-        step = None if wanted is _Reread else f"not a readable photo ({error})"
-    if files.state(file.path) != (file.size, file.modified):
-        return replace(file, digest=None, problem="changed while it was being read"), None
-    return file, step
+        photo, facts = read(size)
+        return _Reread(digest, facts, hashes.perceptual_hash(photo))
+    except Exception:  # noqa: BLE001 - one odd photo ends no indexing
+        return None
 
 
 def _batches(steps: Iterable[_Step]) -> Iterator[list[_Step]]:
@@ -456,7 +417,7 @@ def _batches(steps: Iterable[_Step]) -> Iterator[list[_Step]]:
     wanted = 0
     for step in steps:
         batch.append(step)
-        wanted += isinstance(step[1], _Decoded)
+        wanted += isinstance(step[1], Decoded)
         if wanted == BATCH or len(batch) >= PASSED:
             yield batch
             batch, wanted = [], 0

@@ -17,9 +17,9 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
-from kadr.errors import ImageError, LibraryError
+from kadr.errors import DataError, ImageError, LibraryError
 from kadr.law import rules
 from kadr.law.policy import Policy, refuses
 from kadr.law.verdict import verdict
@@ -53,12 +53,15 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.library.catalogue import Catalogue
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexOptions, IndexResult
+    from kadr.library.load import Loaded
     from kadr.library.reencode import Reencoded
     from kadr.photos.folders import Entry
     from kadr.photos.ignore import Rules
 
 Load: TypeAlias = Callable[[Path], Matcher]
 """Loads a matcher from its folder."""
+Added = TypeVar("Added")
+"""What was added to a library, counted."""
 
 
 class Library:
@@ -231,6 +234,56 @@ class Library:
             result = self._ingest(chosen, options, given)
             return replace(result, reencoded=again.encoded, waiting=again.waiting)
 
+    def load_encoded(
+        self,
+        encoded: str,
+        *,
+        at: Path | None = None,
+        callbacks: "IndexCallbacks | None" = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> "Loaded":
+        """Add photos that `kadr encode` encoded: the same rows as by `index`, and none decoded.
+
+        What the library knows is passed over. Stopped or killed, it goes on where it was.
+
+        Args:
+            encoded: folder or URL of what it wrote.
+            at: the folder that holds the photos; None: the one that they were encoded from.
+            callbacks: report progress and each skipped file.
+            on_wait: called once where another process is indexing this library.
+
+        Raises:
+            DataError: there is nothing there, or not as `kadr encode` writes it; or the photos'
+                folder isn't there.
+            LibraryError: the vectors are another encoder's, or the photos are in an object store
+                and `at` is missing.
+        """
+        from kadr.encoding.parts import Output
+        from kadr.library import ingest, load
+        from kadr.photos.folders import check
+
+        output = Output(encoded)
+        survey = output.survey()
+        if survey.about is None:
+            raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
+        place = load.place(survey.about, None if at is None else resolved(at), encoded)
+        check(place.folder)
+        with self._store.writing(on_wait):
+            self._log_policy()
+            self._follow()
+            load.check(survey.about, self.matcher, encoded)
+            given = replace(callbacks or ingest.IndexCallbacks(), read=self._read)
+            self._adopt(given, reencode=False)
+            if not survey.about.listed:
+                self._store.add_folder(place.folder)
+            return self._assessed(
+                lambda callbacks, _: load.load(
+                    self._store, self.matcher, output, survey, place, callbacks
+                ),
+                [place.folder],
+                given,
+            )
+
     def _adopt(self, callbacks: "IndexCallbacks", *, reencode: bool) -> "Reencoded":
         """Make the library the matcher's; with `reencode`, although it is another's."""
         from kadr.law import audit, scene
@@ -256,13 +309,31 @@ class Library:
         self, folders: Sequence[Path], options: "IndexOptions", callbacks: "IndexCallbacks"
     ) -> "IndexResult":
         """Bring the library in step with folders, and assess what is due."""
-        from kadr.law.copies import CopyFinder
         from kadr.library import ingest
+
+        return self._assessed(
+            lambda assessing, law: ingest.ingest(
+                self._store, self.matcher, folders, options, assessing, law
+            ),
+            folders,
+            callbacks,
+        )
+
+    def _assessed(
+        self,
+        add: "Callable[[IndexCallbacks, ImageEncoder | None], Added]",
+        folders: Sequence[Path],
+        callbacks: "IndexCallbacks",
+    ) -> "Added":
+        """Add photos of folders, assess them as they come, and whatever else is due.
+
+        `add` gets the callbacks that assess, and the encoder that the law needs besides.
+        """
+        from kadr.law.copies import CopyFinder
 
         assess = partial(self._assess, copies=CopyFinder(self._store))
         law = self._scene_encoder()
-        assessing = replace(callbacks, kept=assess)
-        result = ingest.ingest(self._store, self.matcher, folders, options, assessing, law)
+        result = add(replace(callbacks, kept=assess), law)
         if law is not None and self._complete(law, folders, callbacks):
             assess = partial(self._assess, copies=CopyFinder(self._store))  # that knows them too
         assess(self._due())

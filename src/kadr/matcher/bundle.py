@@ -141,6 +141,18 @@ def load(folder: Path = MINI) -> Matcher:
         raise BundleError(f"{folder}: a broken bundle ({error}). Train it again.") from error
 
 
+def load_images(folder: Path = MINI) -> ImageEncoder:
+    """The image encoder of a bundle alone, for who only encodes photos. Raises as `load` does."""
+    manifest = read_manifest(folder)
+    try:
+        described = manifest["image_encoder"]
+        images = load_image_encoder(weights.unpack(described["spec"], "image", folder))
+        _check_encoder(folder, described, images)
+    except _BROKEN as error:
+        raise BundleError(f"{folder}: a broken bundle ({error}). Train it again.") from error
+    return images
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a bundle, without its weights. Raises as `load` does."""
     path = folder / MANIFEST

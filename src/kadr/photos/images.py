@@ -67,7 +67,7 @@ def decode(path: Path, size: int) -> Image.Image:
 
 
 def read(
-    source: Path | bytes, size: int, most_pixels: int | None = None
+    source: Path | bytes, size: int, most_pixels: int | None = None, name: str = ""
 ) -> tuple[Image.Image, PhotoFacts]:
     """The photo as `decode` gives it, and what its file says of it.
 
@@ -75,12 +75,13 @@ def read(
         source: a file, or what one holds.
         size: as for `decode`.
         most_pixels: a photo with more is refused; None: MAX_PIXELS, and more where little is held.
+        name: of the file that the bytes are of, which may hold a date.
 
     Raises:
         ImageError: as for `decode`; broken facts are None and no error.
     """
     formats.silence_decoders()
-    task = _Task(size, most_pixels, "" if isinstance(source, bytes) else source.name)
+    task = _Task(size, most_pixels, name if isinstance(source, bytes) else source.name)
     try:
         return _read_or_mend(source, task)
     except ImageError:

@@ -1,0 +1,170 @@
+"""Which photos are to be encoded: those of a folder, of an object store, or of a list."""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kadr.encoding import storage
+from kadr.encoding.steps import stated
+from kadr.errors import DataError
+from kadr.photos import files, folders
+from kadr.photos.ignore import Rules
+
+COLUMNS = ("path", "url")
+"""Of a list, the first of these that is there names the photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A photo to encode: its path or URL, its size in bytes and time of change in ns.
+
+    `problem` is why it can't be read, where that is known already; size and time are then -1.
+    """
+
+    path: str
+    size: int
+    modified: int
+    problem: str | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What differs once the photo has changed."""
+        return self.path, self.size, self.modified
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where photos come from: the folder or URL that holds them.
+
+    `listed`: a list named them, one by one; `root` is then the root of all, or their bucket.
+    """
+
+    root: str
+    listed: bool = False
+
+
+@dataclass
+class Manifest:
+    """What a source holds. `left_out` counts by reason; `unreadable` are folders, and why."""
+
+    source: Source
+    entries: list[Entry] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read(place: str, exclude: Sequence[str] = ()) -> Manifest:
+    """List a source.
+
+    Args:
+        place: a folder, a URL of an object store, or a Parquet file with a column `path` or `url`.
+        exclude: patterns as in .gitignore of what is left out below a folder.
+
+    Raises:
+        DataError: there is no such place, or it can't be read.
+        MissingExtraError: pyarrow is needed and isn't installed.
+    """
+    if place.endswith(".parquet"):
+        return _listed(place)
+    if storage.is_url(place):
+        return _bucket(place)
+    return _folder(Path(place), exclude)
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file is a photo by its name."""
+    return os.path.splitext(name)[1].lower() in folders.SUFFIXES  # noqa: PTH122
+
+
+def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
+    try:
+        root = files.spelled(path.expanduser().resolve())
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path}: can't be followed ({error}). Name another.") from error
+    rules = Rules(root, {root: exclude} if exclude else None)
+    manifest = Manifest(Source(os.fspath(root)))
+    for entry in folders.walk(root, rules):
+        if entry.met == "photo":
+            manifest.entries.append(_entry(entry.path))
+        elif entry.met == "unreadable":
+            manifest.unreadable.append((os.fspath(entry.path), entry.reason))
+        else:
+            manifest.left_out[entry.reason] += 1
+    manifest.unreadable += [(os.fspath(path), reason) for path, reason in rules.problems]
+    return manifest
+
+
+def _entry(path: Path) -> Entry:
+    file = stated(path)
+    return Entry(os.fspath(path), file.size, file.modified, file.problem)
+
+
+def _bucket(url: str) -> Manifest:
+    bucket = storage.Bucket(url)
+    manifest = Manifest(Source(bucket.url))
+    for one in bucket.found():
+        below = one.url.removeprefix(bucket.url).split("/")
+        if any(name.startswith(".") for name in below):
+            manifest.left_out["hidden"] += 1
+        elif is_photo(one.url):
+            manifest.entries.append(Entry(one.url, one.size, one.modified))
+    if not manifest.entries and not manifest.left_out:
+        raise DataError(f"{url}: no photo below it. Name a bucket or folder that holds some.")
+    return manifest
+
+
+def _listed(place: str) -> Manifest:
+    """Each photo once, in the list's order."""
+    names = list(dict.fromkeys(_names(place)))
+    wrong = next((name for name in names if not storage.is_url(name) and name[:1] != os.sep), None)
+    if wrong is not None:
+        raise DataError(f"{place}: {wrong!r} isn't absolute. Write whole paths or URLs.")
+    roots = {_top(name) for name in names}
+    if len(roots) > 1:
+        raise DataError(f"{place}: names {', '.join(sorted(roots)[:3])}. Make one list for each.")
+    manifest = Manifest(Source(roots.pop() if roots else os.sep, listed=True))
+    photos = [name for name in names if is_photo(name)]
+    manifest.left_out["not a photo by its name"] += len(names) - len(photos)
+    manifest.entries = list(_states(manifest.source.root, photos))
+    manifest.left_out += Counter()  # drops what is zero
+    return manifest
+
+
+def _top(name: str) -> str:
+    scheme, mark, rest = name.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}" if mark else os.sep
+
+
+def _states(root: str, names: Sequence[str]) -> Iterator[Entry]:
+    if not storage.is_url(root):
+        yield from (_entry(Path(os.path.normpath(name))) for name in names)
+        return
+    for name, found in zip(names, storage.Bucket(root).states(names), strict=True):
+        if found is None:
+            yield Entry(name, -1, -1, "can't be read: there is no such object")
+        else:
+            yield Entry(found.url, found.size, found.modified)
+
+
+def _names(place: str) -> list[str]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise storage.missing(error) from error
+
+    try:
+        content = storage.opened(place.rpartition("/")[0] or ".").read(place)
+        table = parquet.read_table(io.BytesIO(content))
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{place}: not a readable list ({storage.line(error)}).") from error
+    column = next((name for name in COLUMNS if name in table.column_names), None)
+    if column is None:
+        raise DataError(f"{place}: has no column `path` or `url`. Name the photos in one.")
+    values = table.column(column).to_pylist()
+    if not all(isinstance(value, str | bytes) and value for value in values):
+        raise DataError(f"{place}: column {column!r} holds more than paths. Leave out empty rows.")
+    return [os.fsdecode(value) for value in values]
