@@ -395,3 +395,39 @@ def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: 
     assert "none.jsonl: No such file" in one_line(
         kadr("audit", "verify", "--log", "none.jsonl", code=2)
     )
+
+
+# A sample of what is shown
+
+
+def test_sample_is_drawn_looked_at_and_told(kadr: Shell, store: Store) -> None:
+    assert "Draw one: kadr review sample" in one_error(kadr("review", "estimate", code=2))
+    assert "hides nothing" in one_line(kadr("review", "sample", "--policy", "none", code=2))
+    assert "No photo of a sample waits" in typed(kadr, "h\n", "--sample").stdout
+    drawn = kadr("review", "sample", "-n", "5", "--seed", "3", "--who", "Anna")
+    assert drawn.stdout == "Drawn: 1 of 1 photos that under-16 shows. Not looked at yet: 1\n"
+    assert "Nobody has looked at the sample yet: 1 photos." in kadr("review", "estimate").stdout
+    kadr("review", "export", "sample.csv", "--sample")
+    assert "d.png" in (kadr.home / "sample.csv").read_text()
+    told = json.loads(kadr("review", "--sample", "--json").stdout)
+    assert [Path(photo["paths"][0]).name for photo in told["photos"]] == ["d.png"]
+    assert "1 of 1" in typed(kadr, "h\n", "--sample", "--who", "Anna").stdout
+    lines = kadr("review", "estimate").stdout.splitlines()
+    assert lines[0] == (
+        "Between 2.5% and 100.0% of what is shown shows a child (95%, 1 of 1 looked at)"
+    )
+    assert re.match(r"Drawn on \S+ from 1 photos that under-16 showed and nobody", lines[1])
+    found = json.loads(kadr("review", "estimate", "--json").stdout)
+    assert (found["children"], found["looked"], found["left"]) == (1, 1, 0)
+    assert found["share"]["low"] == pytest.approx(0.025)
+    assert found["sample"]["seed"] == 3
+    assert "sampled" in kadr("audit", "show").stdout
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
+def one_error(result: Result) -> str:
+    """The error that follows the line about the policy."""
+    policy, error = result.stderr.splitlines()
+    assert policy.startswith("Policy ")
+    assert error.startswith("kadr: ")
+    return error

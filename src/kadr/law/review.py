@@ -7,7 +7,7 @@ the content: they outlast indexing, names, models, and the library's forgetting 
 """
 
 import getpass
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,25 +73,29 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
     """
     if not policy.hides_children:
         return []
-    asked = {store.number(digest): request for digest, request in store.requests().items()}
-    doubts: list[Doubt] = []
+    requests = store.requests()
+    asked = {store.number(digest) for digest in requests}
+    waiting = list[Doubt]()
     with store.reading():
         numbers = store.matching(Filters()).tolist()
         for start in range(0, len(numbers), _PHOTOS):
-            doubts += _doubts(store, policy, numbers[start : start + _PHOTOS], asked)
-    return sorted(doubts, key=lambda doubt: _urgency(doubt, policy))
+            part = numbers[start : start + _PHOTOS]
+            judged = verdicts(store, policy, part)
+            open_ = [one for one in part if one in asked or judged[one] == "review"]
+            waiting += doubts(store, open_, requests)
+    return sorted(waiting, key=lambda doubt: _urgency(doubt, policy))
 
 
-def _doubts(
-    store: Store, policy: Policy, numbers: Sequence[int], asked: Mapping[int | None, Request]
-) -> Iterator[Doubt]:
-    judged = verdicts(store, policy, numbers)
-    waiting = [one for one in numbers if one in asked or judged[one] == "review"]
-    assessed, ruled = store.assessments(waiting), store.rulings(waiting)
-    for photo in store.stored(store.present(waiting)).values():
-        number = photo.id
-        known = assessed.get(number), ruled.get(number), asked.get(number)
-        yield Doubt(number, photo.digest, photo.paths, *known)
+def doubts(store: Store, photos: Sequence[int], requests: Mapping[str, Request]) -> list[Doubt]:
+    """What is known of those photos, by their numbers, that lie somewhere."""
+    assessed, ruled = store.assessments(photos), store.rulings(photos)
+    return [
+        Doubt(
+            one.id, one.digest, one.paths,
+            assessed.get(one.id), ruled.get(one.id), requests.get(one.digest),
+        )
+        for one in store.stored(store.present(photos)).values()
+    ]  # fmt: skip
 
 
 def _urgency(doubt: Doubt, policy: Policy) -> tuple[Any, ...]:
