@@ -255,6 +255,78 @@ class Terminal:
         return code
 
 
+# Near duplicates
+
+
+@pytest.fixture
+def burst(store: Store, kadr: Shell) -> dict[str, str]:
+    """Have c, a and b look alike: their digests by name."""
+    digests = {name: review.find(store, str(kadr.home / "photos" / name)) for name in FOUND}
+    c, a, b = (store.number(digests[name]) for name in ("c.png", "a.png", "b.png"))
+    assert c is not None
+    store.keep_copies([(one, c) for one in (a, b) if one is not None])
+    return digests
+
+
+def test_near_duplicates_are_decided_alike_by_a_key(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    result = typed(kadr, "h\ny\nu\nq\n", "--who", "Anna")
+    folder = kadr.home / "photos"
+    assert result.stdout.splitlines()[3:] == [
+        "  hide", f"  {folder / 'a.png'}", f"  {folder / 'b.png'}",
+        "  2 more that look like it wait: y decides alike, any other key goes on",
+        "  hide: 2 more", "That was the last one. u undoes it, any other key ends.",
+        f"1 of 3  {folder / 'c.png'}", "  a child: 70%   failed: scene", "Decided: 0 of 3",
+    ]  # fmt: skip
+    assert decisions(store) == {}
+    typed(kadr, "р\nн\nq\n", "--who", "Anna", "--why", "Max")  # h and y of a Russian keyboard
+    why = f"like {burst['c.png']}: Max"
+    assert decisions(store) == {
+        "c.png": ("hide", "Anna", "Max"), "a.png": ("hide", "Anna", why),
+        "b.png": ("hide", "Anna", why),
+    }  # fmt: skip
+    assert [e.facts["why"] for e in audit.entries(store, "ruled")][-3:] == ["Max", why, why]
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
+def test_what_was_decided_about_a_near_duplicate_is_shown_and_decides_nothing(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    review.decide(store, burst["c.png"], review.ruling("hide", "Boris"))
+    result = typed(kadr, "s\ny\ny\nq\n", "--who", "Anna")
+    assert result.stdout.count("a near duplicate was hidden by Boris") == 2
+    assert "y hide, as that one" in result.stdout
+    assert decisions(store)["b.png"] == ("hide", "Anna", f"like {burst['c.png']}")
+    assert "a.png" not in decisions(store)
+    (photo,) = json.loads(kadr("review", "--json").stdout)["photos"]
+    assert photo["alike"] == [burst["c.png"]]
+    assert photo["proposal"]["photo"] == burst["c.png"]
+    assert photo["proposal"]["ruling"]["who"] == "Boris"
+    kadr("review", "export", "out.csv")
+    assert f"hide: by Boris, about {kadr.home / 'photos' / 'c.png'}" in (
+        kadr.home / "out.csv"
+    ).read_text("utf-8")
+
+
+def test_another_key_decides_nothing_about_what_was_not_shown(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    result = typed(kadr, "h\nh\na\nq\n", "--who", "Anna")  # the second h only goes on
+    assert decisions(store) == {"c.png": ("hide", "Anna", ""), "a.png": ("allow", "Anna", "")}
+    assert "any other key goes on" in result.stdout
+    assert typed(kadr, "a\nq\n", "--who", "Anna").stdout.endswith("Decided: 1 of 1\n")
+
+
+def test_near_duplicates_that_somebody_appealed_are_left_alone(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    review.appeal(store, burst["b.png"], "Max", "it is me")
+    result = typed(kadr, "s\nh\ny\nq\n", "--who", "Anna")
+    assert "1 more that look like it wait" in result.stdout
+    assert set(decisions(store)) == {"c.png", "a.png"}
+
+
 # Sheets
 
 

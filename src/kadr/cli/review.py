@@ -14,6 +14,7 @@ from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.law.policy import Policy
+    from kadr.law.proposals import Proposal
     from kadr.law.review import Doubt
     from kadr.law.reviewers import Stats
     from kadr.law.sampling import Estimate
@@ -24,7 +25,8 @@ DEFAULT = "under-16"
 
 app = typer.Typer(
     help="Decide about the photos that the machine is unsure of, the biggest doubt first.\n\n"
-    "Keys: a allow, h hide, s skip, u undo, q quit, ? help. A decision is in force at once, "
+    "Keys: a allow, h hide, s skip, u undo, q quit, ? help; y decides as it was decided about a "
+    "near duplicate. A decision is in force at once, "
     "outranks the machine, and is kept with who, when and why. Where stdin is no terminal, each of "
     "its lines is a key. --json lists the photos and asks nothing."
 )
@@ -274,7 +276,15 @@ def _as_json(doubt: "Doubt") -> dict[str, Any]:
         "assessment": asdict(doubt.assessment) if doubt.assessment else None,
         "ruling": asdict(doubt.ruling) if doubt.ruling else None,
         "request": asdict(doubt.request) if doubt.request else None,
+        "alike": doubt.alike,
+        "proposal": _proposal(doubt.proposal) if doubt.proposal else None,
     }
+
+
+def _proposal(proposal: "Proposal") -> dict[str, Any]:
+    return {
+        "photo": proposal.photo, "paths": proposal.paths, "ruling": asdict(proposal.ruling)
+    }  # fmt: skip
 
 
 def _print_estimate(found: "Estimate") -> None:

@@ -8,14 +8,15 @@ the content: they outlast indexing, names, models, and the library's forgetting 
 
 import getpass
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from kadr.errors import KadrError, LibraryError
-from kadr.law import audit
+from kadr.law import audit, proposals
 from kadr.law.policy import Policy
+from kadr.law.proposals import Proposal
 from kadr.law.verdict import verdicts
 from kadr.photos import files
 from kadr.stores import Store
@@ -45,7 +46,11 @@ class OvertakenError(KadrError):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A photo that a person must look at: where it lies, what is known of it, who asked."""
+    """A photo that a person must look at: where it lies, what is known of it, who asked.
+
+    `alike` are its near duplicates by digest, whether they wait, are decided or shown; `proposal`
+    is what was decided about one of them.
+    """
 
     photo: int
     digest: str
@@ -53,6 +58,8 @@ class Doubt:
     assessment: Assessment | None
     ruling: Ruling | None
     request: Request | None
+    alike: tuple[str, ...] = ()
+    proposal: Proposal | None = None
 
 
 def opinions(store: Store) -> Mapping[str, Mapping[str, str]]:
@@ -75,26 +82,30 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
         return []
     requests = store.requests()
     asked = {store.number(digest) for digest in requests}
-    waiting = list[Doubt]()
+    waiting = list[int]()
     with store.reading():
         numbers = store.matching(Filters()).tolist()
         for start in range(0, len(numbers), _PHOTOS):
             part = numbers[start : start + _PHOTOS]
             judged = verdicts(store, policy, part)
-            open_ = [one for one in part if one in asked or judged[one] == "review"]
-            waiting += doubts(store, open_, requests)
-    return sorted(waiting, key=lambda doubt: _urgency(doubt, policy))
+            waiting += [one for one in part if one in asked or judged[one] == "review"]
+        found = doubts(store, waiting, requests)
+    return sorted(found, key=lambda doubt: _urgency(doubt, policy))
 
 
 def doubts(store: Store, photos: Sequence[int], requests: Mapping[str, Request]) -> list[Doubt]:
     """What is known of those photos, by their numbers, that lie somewhere."""
     assessed, ruled = store.assessments(photos), store.rulings(photos)
+    known = store.stored(store.present(photos)).values()
+    near = proposals.alike(store, {photo.digest for photo in known})
+    proposed = proposals.propose(store, near)
     return [
         Doubt(
             one.id, one.digest, one.paths,
             assessed.get(one.id), ruled.get(one.id), requests.get(one.digest),
+            near.get(one.digest, ()), proposed.get(one.digest),
         )
-        for one in store.stored(store.present(photos)).values()
+        for one in known
     ]  # fmt: skip
 
 
@@ -188,6 +199,17 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
         facts = _facts(store, digest, decided)
         audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
+
+
+def decide_alike(store: Store, digest: str, decided: Ruling, photo: str) -> Outcome:
+    """Put a decision on record that follows from that about a near duplicate, `photo`.
+
+    Its reason names that photo; it is no reason to end another person's decision.
+    """
+    contested = store.ruling(digest) is not None or store.request(digest) is not None
+    if decided.why or not contested:
+        decided = replace(decided, why=proposals.reason(photo, decided.why))
+    return decide(store, digest, decided)
 
 
 def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:

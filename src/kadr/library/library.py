@@ -398,16 +398,25 @@ class Library:
 
     # Review.
 
-    def review_queue(self) -> "list[Doubt]":
-        """Photos that wait for a person under this policy; see `kadr.law.review.queue`."""
+    def review_queue(self, *, sample: bool = False) -> "list[Doubt]":
+        """Photos that wait for a person under this policy; see `kadr.law.review.queue`.
+
+        With `sample` those of the sample of what is shown, see `kadr.law.sampling.queue`.
+        """
+        from kadr.law import review, sampling
+
+        queue = sampling.queue if sample else review.queue
+        return queue(self._store, self._policy)
+
+    def rule(self, digest: str, ruling: Ruling, alike: str | None = None) -> "ReviewOutcome":
+        """Put a person's decision on record; see `kadr.law.review.decide`.
+
+        With `alike` it follows from that about a near duplicate of this digest.
+        """
         from kadr.law import review
 
-        return review.queue(self._store, self._policy)
-
-    def rule(self, digest: str, ruling: Ruling) -> "ReviewOutcome":
-        """Put a person's decision on record; see `kadr.law.review.decide`."""
-        from kadr.law import review
-
+        if alike is not None:
+            return review.decide_alike(self._store, digest, ruling, alike)
         return review.decide(self._store, digest, ruling)
 
     def withdraw(self, digest: str, who: str, why: str = "") -> None:
