@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from kadr.law import audit, review
+from kadr.law import audit, review, scene
 from kadr.library import ingest
-from kadr.stores import Store, chain, open_store
-from kadr.types import Assessment
-from libraries import colour_matcher, engine, paint
+from kadr.stores import NewFile, NewPhoto, Store, chain, open_store
+from kadr.types import Assessment, PhotoFacts
+from libraries import colour_matcher, digest, engine, paint
 from shell import Result, Shell, one_line
 
 FOUND = {
@@ -55,8 +56,8 @@ def store(kadr: Shell) -> Iterator[Store]:
 def decisions(store: Store) -> dict[str, tuple[str, str, str]]:
     """Verdict, who and why, by name."""
     found: dict[str, tuple[str, str, str]] = {}
-    for digest, ruled in store.all_rulings().items():
-        number = store.number(digest)
+    for photo, ruled in store.all_rulings().items():
+        number = store.number(photo)
         assert number is not None
         found[store.present([number])[number][0].name] = (ruled.verdict, ruled.who, ruled.why)
     return found
@@ -503,3 +504,68 @@ def one_error(result: Result) -> str:
     assert policy.startswith("Policy ")
     assert error.startswith("kadr: ")
     return error
+
+
+# Learning from decisions
+
+
+@pytest.fixture
+def taught(kadr: Shell) -> Path:
+    """Make a library of 80 photos that people decided about, and saw children in more of them."""
+    random = np.random.default_rng(3)
+    classifier = scene.load()
+    rows = random.normal(size=(80, 256)).astype(np.float32)
+    rows *= 3 / np.linalg.norm(rows, axis=1, keepdims=True)
+    p = classifier.probability(rows)
+    hidden = random.random(80) < scene.probability(classifier.log_odds(rows) * 2 + 1.5)
+    place = kadr.home / "taught.kadr"
+    with closing(open_store(place, create=True)) as store:
+        store.note(encoder=classifier.encoder)
+        digests = [digest(number) for number in range(80)]
+        facts = PhotoFacts("jpeg", 1, 1, None, None, None, None)
+        pairs = list(zip(digests, rows, strict=True))
+        store.keep(
+            [NewPhoto(key, None, facts, 0, row, row) for key, row in pairs],
+            [NewFile(kadr.home / f"{key.hex()}.jpg", 1, 0, key) for key in digests],
+        )
+        numbers = [store.number(key.hex()) or 0 for key in digests]
+        store.keep_assessments(
+            {
+                n: Assessment((), one, None, (), one, "v1")
+                for n, one in zip(numbers, p.tolist(), strict=True)
+            }
+        )
+        for key, flag in zip(digests, hidden.tolist(), strict=True):
+            said = review.ruling("hide" if flag else "allow", "Anna")
+            review.decide(store, key.hex(), said)
+    return place
+
+
+def test_decisions_teach_the_library(kadr: Shell, taught: Path) -> None:
+    def learn(*arguments: str, code: int = 0) -> Result:
+        return kadr("review", "learn", "--library", taught, *arguments, code=code)
+
+    told = learn().stdout.splitlines()
+    assert re.match(r"Learned from 80 decisions, \d+ of them to hide, 0 about the sample", told[0])
+    assert [line.split()[0] for line in told[1:3]] == ["in", "learned"]
+    assert "Nobody has looked at a sample" in told[3]
+    assert len(told) == 4
+    found = json.loads(learn("--json").stdout)
+    assert not found["adopted"]
+    assert found["after"]["brier"] < found["before"]["brier"]
+    assert found["objection"] is None
+    assert "In force and on record" in learn("--adopt", "--who", "Anna").stdout
+    shown = json.loads(kadr("audit", "show", "--library", taught, "--json").stdout)["entries"][-1]
+    assert (shown["event"], shown["facts"]["who"]) == ("calibrated", "Anna")
+    assert (
+        learn("--forget").stdout == "The library's calibration is forgotten. Now run kadr index\n"
+    )
+    assert "nothing to forget" in one_error(learn("--forget", code=2))
+    assert "contradict" in one_line(learn("--adopt", "--forget", code=2))
+    assert kadr("audit", "verify", "--library", taught).stdout.startswith("The log is sound")
+
+
+def test_too_few_decisions_teach_nothing(kadr: Shell, store: Store) -> None:
+    kadr("review", "decide", "photos/a.png", "hide", "--why", "x")
+    error = one_error(kadr("review", "learn", code=2))
+    assert "Of photos that the classifier knows people hid 0 and allowed 0: too few" in error

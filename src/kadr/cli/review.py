@@ -13,6 +13,7 @@ from kadr.cli.outputs import check_file
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
+    from kadr.law.learning import Lesson
     from kadr.law.policy import Policy
     from kadr.law.proposals import Proposal
     from kadr.law.review import Doubt
@@ -228,6 +229,47 @@ def estimate_command(
         _print_estimate(found)
 
 
+@app.command("learn")
+def learn_command(
+    library: LibraryOption = None,
+    policy: PolicyOption = None,
+    country: CountryOption = None,
+    who: WhoOption = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Put what was learned in force, where it isn't worse.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Take it back: what kadr ships is in force again.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit the machine's probabilities to what people decided, for this library alone.
+
+    Prints what that would change and changes nothing, but with --adopt or --forget; kadr index
+    then assesses all photos anew. It shows no photo that people hid. Exits 1 where what was learned
+    is worse than what is in force.
+    """
+    from kadr.law import learning
+
+    if adopt and forget:
+        raise KadrError("--adopt and --forget contradict each other. Choose one")
+    rules = load_policy(policy or DEFAULT, country)
+    with opened(library) as store:
+        if forget:
+            learning.forget(store, _user(who))
+            say("The library's calibration is forgotten. Now run kadr index")
+            return
+        learned = learning.learn(store, rules)
+        if adopt and learned.objection is None:
+            learning.adopt(store, learned, _user(who))
+    adopted = adopt and learned.objection is None
+    if as_json:
+        print_json({"policy": rules.name, **asdict(learned), "adopted": adopted})
+    else:
+        _print_lesson(learned, adopted=adopted)
+    raise typer.Exit(1 if learned.objection else 0)
+
+
 @app.command("decide")
 def decide_command(
     photo: PhotoArgument,
@@ -311,6 +353,30 @@ def _print_estimate(found: "Estimate") -> None:
             f"Assessed anew since: {found.reassessed:,}. This tells of what was shown then; for "
             "what is shown now draw again: kadr review sample"
         )
+
+
+def _print_lesson(learned: "Lesson", *, adopted: bool) -> None:
+    of = learned.calibration
+    say(
+        f"Learned from {learned.decisions:,} decisions, {learned.hidden:,} of them to hide, "
+        f"{learned.sampled:,} about the sample: slope {of.slope:.2f}, intercept {of.intercept:+.2f}"
+    )
+    for name, figures in (("in force", learned.before), ("learned", learned.after)):
+        say(
+            f"  {name:8}  Brier {figures.brier:.4f}   of what people hid {figures.recall:.1%} "
+            f"withheld, of what they allowed {figures.over_blocking:.1%}"
+        )
+    if not learned.sampled:
+        say(
+            "Nobody has looked at a sample, so what this does to photos that are shown isn't "
+            "known: kadr review sample"
+        )
+    if learned.objection:
+        warn(f"{learned.objection}. It isn't adopted; decide about more photos first")
+    elif adopted:
+        say("In force and on record. Now run kadr index")
+    else:
+        hint("To put it in force: kadr review learn --adopt")
 
 
 def _print_stats(stats: "Stats") -> None:

@@ -77,6 +77,9 @@ class Library:
         self._searcher: Searcher | None = None
         self._space: str | None = None
         """The joint space of the searcher."""
+        self._loaded_assessor: tuple[str | None, Assessor] | None = None
+        self.calibration_problem: str | None = None
+        """Why the library's own calibration of the law isn't used, once something was assessed."""
 
     @classmethod
     def open(  # noqa: PLR0913 - options by name
@@ -327,12 +330,19 @@ class Library:
 
             audit.refused(self._store, self._policy, query)
 
-    @cached_property
+    @property
     def _assessor(self) -> "Assessor":
+        """The law's layers; as long as the library runs, its calibration may change."""
+        from kadr.law import calibration
         from kadr.law.assessor import Assessor
 
-        unsure = (self._policy.review, self._policy.hide)
-        return Assessor(self._policy.faces, unsure)
+        noted = self._store.meta(calibration.NOTE)
+        if self._loaded_assessor is None or self._loaded_assessor[0] != noted:
+            own, self.calibration_problem = calibration.in_force(self._store)
+            unsure = (self._policy.review, self._policy.hide)
+            assessor = Assessor(self._policy.faces, unsure, calibration=own)
+            self._loaded_assessor = noted, assessor
+        return self._loaded_assessor[1]
 
     @property
     def folders(self) -> tuple[Path, ...]:
