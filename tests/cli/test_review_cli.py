@@ -23,8 +23,8 @@ from libraries import colour_matcher, digest, engine, paint
 from shell import Result, Shell, one_line
 
 FOUND = {
-    "a.png": Assessment(("boy", "kid"), 0.5, (12.0, 41.0), (), 0.5, "v1"),
-    "b.png": Assessment((), 0.4, None, (), 0.4, "v1"),
+    "a.png": Assessment(("boy", "kid"), 0.4, (12.0, 41.0), (), 0.4, "v1"),
+    "b.png": Assessment((), 0.5, None, (), 0.5, "v1"),
     "c.png": Assessment((), None, None, ("scene",), 0.7, "v1"),
     "d.png": Assessment((), 0.1, (), (), 0.1, "v1"),
 }
@@ -89,8 +89,8 @@ def test_lines_of_a_pipe_are_keys(kadr: Shell, store: Store) -> None:
     assert lines[1:] == [
         f"1 of 3  {folder / 'c.png'}", "  a child: 70%   failed: scene", "  hide",
         f"2 of 3  {folder / 'a.png'}",
-        "  a child: 50%   scene 50%   apparent ages 12, 41   words boy, kid", "  allow",
-        f"3 of 3  {folder / 'b.png'}", "  a child: 40%   scene 40%",
+        "  a child: 40%   scene 40%   apparent ages 12, 41   words boy, kid", "  allow",
+        f"3 of 3  {folder / 'b.png'}", "  a child: 50%   scene 50%",
         "That was the last one. u undoes it, any other key ends.", "Decided: 2 of 3",
     ]  # fmt: skip
     assert kadr("audit", "verify").stdout.startswith("The log is sound. Entries: 2, ")

@@ -46,30 +46,19 @@ def test_few_decisions_teach_little() -> None:
     assert 0 < near.intercept < far.intercept
 
 
-def test_few_photos_that_were_allowed_show_no_others() -> None:
-    """Thirteen say less of those that are as doubtful than the limit does, fourteen say enough."""
-    limit = learning._log_odds(LAW.review)
-    for count, shown in ((13, False), (14, True)):
-        allowed = [*np.linspace(limit, -0.9, count), *[0.2] * 80]
-        odds = np.array([*allowed, -0.8, *[3.0] * 50])
-        hidden = np.arange(len(odds)) >= len(allowed)
-        found = learning.fit(Reviewed(odds, hidden, np.ones(len(odds))), SHIPPED, LAW.review)
-        assert (found.corrected(-1.0) < limit - 1e-6) == shown
-        assert found.corrected(-0.8) >= limit - 1e-6  # that one was hidden
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-8, 8), st.booleans(), st.floats(0.1, 10)), min_size=1),
     st.floats(0.3, 3), st.floats(-2, 2), st.floats(0.05, 0.6),
 )  # fmt: skip
-def test_no_photo_that_people_hid_comes_to_be_shown(
+def test_nothing_that_was_withheld_comes_to_be_shown(
     rows: list[tuple[float, bool, float]], slope: float, intercept: float, limit: float
 ) -> None:
     odds, hidden, weights = (np.array(column) for column in zip(*rows, strict=True))
     before = Calibration("x", slope, intercept)
     found = learning.fit(Reviewed(odds, hidden, weights), before, limit)
     floor = learning._log_odds(limit)
+    assert found == before or found.corrected(floor) >= floor - 1e-6  # nor what nobody looked at
     withheld = hidden & (before.corrected(odds) >= floor + 1e-9)
     assert (found.corrected(odds[withheld]) >= floor - 1e-6).all()
 
@@ -92,7 +81,7 @@ def test_what_is_worse_is_not_adopted() -> None:
     worse = [one for one in lessons if one.objection]
     assert worse
     for one in worse:
-        assert one.after.brier > one.before.brier or one.after.recall < one.before.recall
+        assert one.after.brier > one.before.brier
         with closing(open_store(":memory:", create=True)) as store:
             with pytest.raises(KadrError, match="isn't adopted"):
                 learning.adopt(store, one, "Anna")

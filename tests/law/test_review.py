@@ -85,15 +85,22 @@ def of(store: Store, name: str) -> str:
 # The queue
 
 
-def test_biggest_doubt_comes_first(store: Store) -> None:
+def test_photos_of_which_the_machine_knows_least_come_first(store: Store) -> None:
     assert names(store) == ["new", "all-failed", "failed", "near", "far"]
     assert names(store, PRESETS["none"]) == []
     assert names(store, replace(LAW, review=0.05, hide=0.99))[3:] == [
+        "shown",
         "near",
         "far",
         "hidden",
-        "shown",
     ]
+
+
+def test_photos_with_most_near_duplicates_come_first(store: Store) -> None:
+    far, failed, hidden = (store.number(key(name)) for name in ("far", "failed", "hidden"))
+    assert far is not None
+    store.keep_copies([(one, far) for one in (failed, hidden) if one is not None])
+    assert names(store) == ["new", "all-failed", "failed", "far", "near"]
 
 
 def test_photo_that_lies_nowhere_waits_until_it_is_back(store: Store, tmp_path: Path) -> None:

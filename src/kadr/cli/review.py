@@ -25,7 +25,7 @@ DEFAULT = "under-16"
 """Whoever reviews, reviews for a law."""
 
 app = typer.Typer(
-    help="Decide about the photos that the machine is unsure of, the biggest doubt first.\n\n"
+    help="Decide about the photos that the machine is unsure of, those first that settle most.\n\n"
     "Keys: a allow, h hide, s skip, u undo, q quit, ? help; y decides as it was decided about a "
     "near duplicate. A decision is in force at once, "
     "outranks the machine, and is kept with who, when and why. Where stdin is no terminal, each of "
@@ -246,8 +246,8 @@ def learn_command(
     """Fit the machine's probabilities to what people decided, for this library alone.
 
     Prints what that would change and changes nothing, but with --adopt or --forget; kadr index
-    then assesses all photos anew. It shows no photo that people hid. Exits 1 where what was learned
-    is worse than what is in force.
+    then assesses all photos anew. What is learned shows nothing that kadr's own calibration
+    withholds. Exits 1 where it is worse than what is in force.
     """
     from kadr.law import learning
 

@@ -2,7 +2,7 @@
 
 Only doubtful photos wait for a person, so decisions alone tell of those. Where a sample of what is
 shown was looked at, its photos count for all that they stand for. What few decisions can't tell
-stays near the shipped calibration, and no photo that people hid is shown for what others taught.
+stays near the shipped calibration, and nothing is shown that the shipped one withholds.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,6 @@ LEAST = 10
 FOLDS = 5
 _SLOPE_SPREAD, _INTERCEPT_SPREAD = 0.3, 1.0
 """Standard deviations, about the shipped calibration, of what is expected of libraries."""
-_DOUBT = 0.05
-"""How likely it may be that decisions bear out by chance what isn't so."""
 _HEAVIEST = 10.0
 """A photo of a sample counts for no more decisions than so many: few would outweigh all others."""
 
@@ -187,13 +185,13 @@ def _weights(store: Store, policy: Policy, numbers: list[int]) -> tuple[Floats, 
 def fit(reviewed: Reviewed, before: Calibration, limit: float) -> Calibration:
     """The likeliest calibration, where most libraries need one near the shipped.
 
-    It shows nothing that `before` withholds where decisions don't bear it out, so that it withholds
-    all photos that people hid and that `before` withholds.
+    It withholds whatever the shipped one withholds, for doubts say too little of the photos that
+    nobody looked at; and of those that people hid all that `before` withholds.
     """
     from scipy.optimize import minimize
 
     truth, odds, weights = reviewed.hidden, reviewed.odds, reviewed.weights
-    pivot, floor = _highest(reviewed, before, limit), _log_odds(limit)
+    pivot, floor = _pivot(reviewed, before, limit), _log_odds(limit)
 
     def calibrated(found: Floats) -> tuple[float, float]:
         slope, above = float(found[0]), float(found[1])
@@ -214,19 +212,11 @@ def fit(reviewed: Reviewed, before: Calibration, limit: float) -> Calibration:
     return Calibration(before.classifier, slope, intercept)
 
 
-def _highest(reviewed: Reviewed, before: Calibration, limit: float) -> float:
-    """The greatest log-odds that may come to be shown, by the shipped calibration.
-
-    None of what `before` withholds, unless so many photos from its limit on were allowed, and none
-    was hidden, that children are rarer there than the limit says (95 % confidence): then up to the
-    first that was hidden.
-    """
-    start = (_log_odds(limit) - before.intercept) / before.slope
-    allowed = reviewed.odds[~reviewed.hidden & (reviewed.odds >= start)]
-    hidden = reviewed.odds[reviewed.hidden & (reviewed.odds >= start)]
-    end = min(hidden.min(initial=np.inf), allowed.max(initial=-np.inf))
-    unlikely = (1 - limit) ** int((allowed < end).sum()) <= _DOUBT
-    return float(end) if unlikely else start
+def _pivot(reviewed: Reviewed, before: Calibration, limit: float) -> float:
+    """The least log-odds, by the shipped calibration, that must stay withheld."""
+    floor = _log_odds(limit)
+    withheld = reviewed.odds[reviewed.hidden & (before.corrected(reviewed.odds) >= floor)]
+    return min(floor, float(withheld.min(initial=floor)))
 
 
 def quality(reviewed: Reviewed, odds: Floats, limit: float) -> Quality:
@@ -256,8 +246,6 @@ def _held_out(reviewed: Reviewed, before: Calibration, limit: float) -> Floats:
 def _objection(before: Quality, after: Quality) -> str | None:
     if after.brier > before.brier:
         return "What was learned fits decisions that it doesn't know worse than what is in force"
-    if after.recall < before.recall:
-        return "What was learned would show photos that people hid, where it doesn't know them"
     return None
 
 

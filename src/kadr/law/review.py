@@ -7,7 +7,7 @@ the content: they outlast indexing, names, models, and the library's forgetting 
 """
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,12 +71,12 @@ def opinions(store: Store) -> Mapping[str, Mapping[str, str]]:
 
 
 def queue(store: Store, policy: Policy) -> list[Doubt]:
-    """Photos that wait for a person, the biggest doubt first.
+    """Photos that wait for a person, those first whose decision settles most.
 
     First those that somebody asked to look at again, the oldest request first. Then those that no
     layer or not every layer could judge, the most failures first: of them the machine knows least.
-    Then by nearness of the probability to the middle between the policy's limits, where it is as
-    far from showing as from hiding. A policy that hides nothing leaves nothing to review.
+    Then those with the most near duplicates that wait too, and the least probable of them, for most
+    of these are withheld in vain. A policy that hides nothing leaves nothing to review.
     """
     if not policy.hides_children:
         return []
@@ -90,7 +90,8 @@ def queue(store: Store, policy: Policy) -> list[Doubt]:
             judged = verdicts(store, policy, part)
             waiting += [one for one in part if one in asked or judged[one] == "review"]
         found = doubts(store, waiting, requests)
-    return sorted(found, key=lambda doubt: _urgency(doubt, policy))
+    digests = {doubt.digest for doubt in found}
+    return sorted(found, key=lambda doubt: _urgency(doubt, digests))
 
 
 def doubts(store: Store, photos: Sequence[int], requests: Mapping[str, Request]) -> list[Doubt]:
@@ -109,14 +110,15 @@ def doubts(store: Store, photos: Sequence[int], requests: Mapping[str, Request])
     ]  # fmt: skip
 
 
-def _urgency(doubt: Doubt, policy: Policy) -> tuple[Any, ...]:
-    assessment, middle = doubt.assessment, (policy.review + policy.hide) / 2
+def _urgency(doubt: Doubt, waiting: Collection[str]) -> tuple[Any, ...]:
+    assessment = doubt.assessment
     return (
         doubt.request is None,
         doubt.request.when if doubt.request else "",
         assessment is not None,
         -len(assessment.failed) if assessment else 0,
-        abs(assessment.probability - middle) if assessment else 0,
+        -sum(digest in waiting for digest in doubt.alike),
+        assessment.probability if assessment else 0,
         doubt.digest,
     )
 

@@ -19,7 +19,7 @@ REVIEW = needs("review")
 
 @router.get(
     "",
-    summary="Photos that wait for a person, the biggest doubt first",
+    summary="Photos that wait for a person, those first whose decision settles most",
     dependencies=[REVIEW],
     responses=problems.documented(),
     response_model=QueueShape,

@@ -276,7 +276,7 @@ class DoubtShape(_Shape):
 
 
 class QueueShape(_Shape):
-    """Photos that wait for a person, the biggest doubt first."""
+    """Photos that wait for a person, those first whose decision settles most."""
 
     waiting: int = Field(ge=0)
     sampled: int = Field(

@@ -1,4 +1,4 @@
-// People decide what the machine can't: one photo after another, the biggest doubt first.
+// People decide what the machine can't: one photo after another, those first that settle most.
 
 import * as api from "./api.js";
 import { element } from "./cell.js";
