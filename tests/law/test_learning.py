@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def decided(count: int, slope: float, intercept: float, seed: int = 0) -> Review
     random = np.random.default_rng(seed)
     odds = random.normal(-1, 2.5, count)
     hidden = random.random(count) < scene.probability(slope * odds + intercept)
-    return Reviewed(odds, hidden, np.ones(count))
+    return Reviewed(odds, hidden, np.ones(count), learning.SAMPLED)
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (1.4, 0.8), (0.7, 0.5)])
@@ -86,6 +87,13 @@ def test_what_is_worse_is_not_adopted() -> None:
             with pytest.raises(KadrError, match="isn't adopted"):
                 learning.adopt(store, one, "Anna")
             assert list(store.entries()) == []
+
+
+def test_doubts_alone_are_not_enough() -> None:
+    reviewed = replace(decided(1500, 1.8, 1.0), sampled=learning.SAMPLED - 1)
+    objection = learning.lesson(reviewed, SHIPPED, LAW.review).objection
+    assert objection is not None
+    assert "Of a sample 49 photos were looked at, 50 are needed" in objection
 
 
 def test_too_few_decisions_teach_nothing() -> None:

@@ -247,7 +247,8 @@ def learn_command(
 
     Prints what that would change and changes nothing, but with --adopt or --forget; kadr index
     then assesses all photos anew. What is learned shows nothing that kadr's own calibration
-    withholds. Exits 1 where it is worse than what is in force.
+    withholds. Exits 1 where it can't be adopted: it is worse than what is in force, or too few
+    photos of a sample were looked at to tell.
     """
     from kadr.law import learning
 
@@ -366,13 +367,8 @@ def _print_lesson(learned: "Lesson", *, adopted: bool) -> None:
             f"  {name:8}  Brier {figures.brier:.4f}   of what people hid {figures.recall:.1%} "
             f"withheld, of what they allowed {figures.over_blocking:.1%}"
         )
-    if not learned.sampled:
-        say(
-            "Nobody has looked at a sample, so what this does to photos that are shown isn't "
-            "known: kadr review sample"
-        )
     if learned.objection:
-        warn(f"{learned.objection}. It isn't adopted; decide about more photos first")
+        warn(f"It can't be adopted. {learned.objection}")
     elif adopted:
         say("In force and on record. Now run kadr index")
     else:

@@ -21,6 +21,9 @@ from kadr.types import Floats, Ruling
 
 LEAST = 10
 """Decisions of each kind, to hide and to allow, below which nothing is learned."""
+SAMPLED = 50
+"""Photos of a sample that people must have looked at: doubts alone don't tell whether what was
+learned is worse for the photos that are shown."""
 FOLDS = 5
 _SLOPE_SPREAD, _INTERCEPT_SPREAD = 0.3, 1.0
 """Standard deviations, about the shipped calibration, of what is expected of libraries."""
@@ -106,8 +109,9 @@ def lesson(reviewed: Reviewed, before: Calibration, limit: float) -> Lesson:
     old = quality(reviewed, before.corrected(reviewed.odds), limit)
     new = quality(reviewed, _held_out(reviewed, before, limit), limit)
     return Lesson(
-        found, len(reviewed.hidden), hidden, reviewed.sampled, old, new, _objection(old, new)
-    )
+        found, len(reviewed.hidden), hidden, reviewed.sampled, old, new,
+        _objection(reviewed.sampled, old, new),
+    )  # fmt: skip
 
 
 def adopt(store: Store, learned: Lesson, who: str) -> None:
@@ -117,7 +121,7 @@ def adopt(store: Store, learned: Lesson, who: str) -> None:
         KadrError: it is worse than the one in force.
     """
     if learned.objection is not None:
-        raise KadrError(f"{learned.objection}. So it isn't adopted; decide about more photos first")
+        raise KadrError(f"It isn't adopted. {learned.objection}")
     calibration.adopt(
         store, learned.calibration, who=who, when=audit.now(), decisions=learned.decisions,
         sampled=learned.sampled, before=_brief(learned.before), after=_brief(learned.after),
@@ -243,9 +247,17 @@ def _held_out(reviewed: Reviewed, before: Calibration, limit: float) -> Floats:
     return odds
 
 
-def _objection(before: Quality, after: Quality) -> str | None:
+def _objection(sampled: int, before: Quality, after: Quality) -> str | None:
+    if sampled < SAMPLED:
+        return (
+            f"Of a sample {sampled:,} photos were looked at, {SAMPLED} are needed: doubts alone "
+            "don't tell what this does to photos that are shown. kadr review sample"
+        )
     if after.brier > before.brier:
-        return "What was learned fits decisions that it doesn't know worse than what is in force"
+        return (
+            "What was learned fits decisions that it doesn't know worse than what is in force. "
+            "Decide about more photos"
+        )
     return None
 
 
