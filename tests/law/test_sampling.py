@@ -101,6 +101,16 @@ def test_larger_sample_keeps_what_was_looked_at(store: Store) -> None:
     assert digests(sampling.draw(store, LAW, 10, seed=second.seed + 1)) != digests(second)[:10]
 
 
+def test_a_smaller_sample_in_between_loses_nothing(store: Store) -> None:
+    first = digests(sampling.draw(store, LAW, 20, seed=4))
+    for digest in first:
+        rule(store, digest, "allow")
+    assert digests(sampling.draw(store, LAW, 5)) == first[:5]
+    last = sampling.draw(store, LAW, 25)
+    assert digests(last)[:20] == first
+    assert (last.population, last.ruled) == (COUNT, 0)
+
+
 def test_photos_stay_shown_until_somebody_hides_them(store: Store) -> None:
     sampling.draw(store, LAW, 3, seed=2)
     first, second, third = sampling.queue(store, LAW)

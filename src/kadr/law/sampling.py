@@ -93,10 +93,10 @@ def draw(
     """
     _must_hide(policy)
     with store.durable():
-        before = latest(store, policy)
+        before = _samples(store, policy)
         if seed is None:
-            seed = before.seed if before else secrets.randbelow(2**32)
-        known = [digest for digest, _ in before.photos] if before and before.seed == seed else []
+            seed = before[-1].seed if before else secrets.randbelow(2**32)
+        known = {digest for one in before if one.seed == seed for digest, _ in one.photos}
         numbers = list(_population(store, policy, known))
         if not numbers:
             raise KadrError(
@@ -106,7 +106,7 @@ def draw(
         assessed, photos = store.assessments(chosen), store.stored(store.present(chosen))
         sample = Sample(
             policy.name, _limits(policy), audit.now(), who, seed, len(numbers),
-            len(store.all_rulings().keys() - set(known)),
+            len(store.all_rulings().keys() - known),
             tuple((photos[one].digest, assessed[one].version) for one in chosen),
         )  # fmt: skip
         _log(store, sample)
@@ -122,8 +122,8 @@ def _random(number: int, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed} {number}".encode(), digest_size=8).digest()
 
 
-def _population(store: Store, policy: Policy, known: Sequence[str]) -> Iterator[int]:
-    """Photos that are shown and that nobody ruled on but as a part of the sample before.
+def _population(store: Store, policy: Policy, known: Collection[str]) -> Iterator[int]:
+    """Photos that are shown and that nobody ruled on but as a part of samples before, `known`.
 
     Those stay in, though they may be hidden by now: the machine alone showed them.
     """
@@ -165,12 +165,14 @@ def _must_hide(policy: Policy) -> None:
 
 def latest(store: Store, policy: Policy) -> Sample | None:
     """The last sample that was drawn for what this policy shows."""
-    found = [one for one in _samples(store) if one.limits == _limits(policy)]
+    found = _samples(store, policy)
     return found[-1] if found else None
 
 
-def _samples(store: Store) -> list[Sample]:
-    return [_restored(entry) for entry in audit.entries(store, "sampled")]
+def _samples(store: Store, policy: Policy | None = None) -> list[Sample]:
+    """All samples, or those of what a policy shows, in order."""
+    drawn = [_restored(entry) for entry in audit.entries(store, "sampled")]
+    return [one for one in drawn if policy is None or one.limits == _limits(policy)]
 
 
 def _restored(entry: Entry) -> Sample:
