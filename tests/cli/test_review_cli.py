@@ -12,18 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from kadr.law import audit, review
+from kadr.law import audit, review, sampling, scene
+from kadr.law.policy import PRESETS
 from kadr.library import ingest
-from kadr.stores import Store, chain, open_store
-from kadr.types import Assessment
-from libraries import colour_matcher, engine, paint
+from kadr.stores import NewFile, NewPhoto, Store, chain, open_store
+from kadr.types import Assessment, PhotoFacts
+from libraries import colour_matcher, digest, engine, paint
 from shell import Result, Shell, one_line
 
 FOUND = {
-    "a.png": Assessment(("boy", "kid"), 0.5, (12.0, 41.0), (), 0.5, "v1"),
-    "b.png": Assessment((), 0.4, None, (), 0.4, "v1"),
+    "a.png": Assessment(("boy", "kid"), 0.4, (12.0, 41.0), (), 0.4, "v1"),
+    "b.png": Assessment((), 0.5, None, (), 0.5, "v1"),
     "c.png": Assessment((), None, None, ("scene",), 0.7, "v1"),
     "d.png": Assessment((), 0.1, (), (), 0.1, "v1"),
 }
@@ -55,8 +57,8 @@ def store(kadr: Shell) -> Iterator[Store]:
 def decisions(store: Store) -> dict[str, tuple[str, str, str]]:
     """Verdict, who and why, by name."""
     found: dict[str, tuple[str, str, str]] = {}
-    for digest, ruled in store.all_rulings().items():
-        number = store.number(digest)
+    for photo, ruled in store.all_rulings().items():
+        number = store.number(photo)
         assert number is not None
         found[store.present([number])[number][0].name] = (ruled.verdict, ruled.who, ruled.why)
     return found
@@ -88,8 +90,8 @@ def test_lines_of_a_pipe_are_keys(kadr: Shell, store: Store) -> None:
     assert lines[1:] == [
         f"1 of 3  {folder / 'c.png'}", "  a child: 70%   failed: scene", "  hide",
         f"2 of 3  {folder / 'a.png'}",
-        "  a child: 50%   scene 50%   apparent ages 12, 41   words boy, kid", "  allow",
-        f"3 of 3  {folder / 'b.png'}", "  a child: 40%   scene 40%",
+        "  a child: 40%   scene 40%   apparent ages 12, 41   words boy, kid", "  allow",
+        f"3 of 3  {folder / 'b.png'}", "  a child: 50%   scene 50%",
         "That was the last one. u undoes it, any other key ends.", "Decided: 2 of 3",
     ]  # fmt: skip
     assert kadr("audit", "verify").stdout.startswith("The log is sound. Entries: 2, ")
@@ -255,6 +257,78 @@ class Terminal:
         return code
 
 
+# Near duplicates
+
+
+@pytest.fixture
+def burst(store: Store, kadr: Shell) -> dict[str, str]:
+    """Have c, a and b look alike: their digests by name."""
+    digests = {name: review.find(store, str(kadr.home / "photos" / name)) for name in FOUND}
+    c, a, b = (store.number(digests[name]) for name in ("c.png", "a.png", "b.png"))
+    assert c is not None
+    store.keep_copies([(one, c) for one in (a, b) if one is not None])
+    return digests
+
+
+def test_near_duplicates_are_decided_alike_by_a_key(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    result = typed(kadr, "h\ny\nu\nq\n", "--who", "Anna")
+    folder = kadr.home / "photos"
+    assert result.stdout.splitlines()[3:] == [
+        "  hide", f"  {folder / 'a.png'}", f"  {folder / 'b.png'}",
+        "  2 more that look like it wait: y decides alike, any other key goes on",
+        "  hide: 2 more", "That was the last one. u undoes it, any other key ends.",
+        f"1 of 3  {folder / 'c.png'}", "  a child: 70%   failed: scene", "Decided: 0 of 3",
+    ]  # fmt: skip
+    assert decisions(store) == {}
+    typed(kadr, "р\nн\nq\n", "--who", "Anna", "--why", "Max")  # h and y of a Russian keyboard
+    why = f"like {burst['c.png']}: Max"
+    assert decisions(store) == {
+        "c.png": ("hide", "Anna", "Max"), "a.png": ("hide", "Anna", why),
+        "b.png": ("hide", "Anna", why),
+    }  # fmt: skip
+    assert [e.facts["why"] for e in audit.entries(store, "ruled")][-3:] == ["Max", why, why]
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
+def test_what_was_decided_about_a_near_duplicate_is_shown_and_decides_nothing(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    review.decide(store, burst["c.png"], review.ruling("hide", "Boris"))
+    result = typed(kadr, "s\ny\ny\nq\n", "--who", "Anna")
+    assert result.stdout.count("a near duplicate was hidden by Boris") == 2
+    assert "y hide, as that one" in result.stdout
+    assert decisions(store)["b.png"] == ("hide", "Anna", f"like {burst['c.png']}")
+    assert "a.png" not in decisions(store)
+    (photo,) = json.loads(kadr("review", "--json").stdout)["photos"]
+    assert photo["alike"] == [burst["c.png"]]
+    assert photo["proposal"]["photo"] == burst["c.png"]
+    assert photo["proposal"]["ruling"]["who"] == "Boris"
+    kadr("review", "export", "out.csv")
+    assert f"hide: by Boris, about {kadr.home / 'photos' / 'c.png'}" in (
+        kadr.home / "out.csv"
+    ).read_text("utf-8")
+
+
+def test_another_key_decides_nothing_about_what_was_not_shown(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    result = typed(kadr, "h\nh\na\nq\n", "--who", "Anna")  # the second h only goes on
+    assert decisions(store) == {"c.png": ("hide", "Anna", ""), "a.png": ("allow", "Anna", "")}
+    assert "any other key goes on" in result.stdout
+    assert typed(kadr, "a\nq\n", "--who", "Anna").stdout.endswith("Decided: 1 of 1\n")
+
+
+def test_near_duplicates_that_somebody_appealed_are_left_alone(
+    kadr: Shell, store: Store, burst: dict[str, str]
+) -> None:
+    review.appeal(store, burst["b.png"], "Max", "it is me")
+    result = typed(kadr, "s\nh\ny\nq\n", "--who", "Anna")
+    assert "1 more that look like it wait" in result.stdout
+    assert set(decisions(store)) == {"c.png", "a.png"}
+
+
 # Sheets
 
 
@@ -395,3 +469,104 @@ def test_the_log_is_exported_as_json_lines(kadr: Shell, store: Store, tmp_path: 
     assert "none.jsonl: No such file" in one_line(
         kadr("audit", "verify", "--log", "none.jsonl", code=2)
     )
+
+
+# A sample of what is shown
+
+
+def test_sample_is_drawn_looked_at_and_told(kadr: Shell, store: Store) -> None:
+    assert "Draw one: kadr review sample" in one_error(kadr("review", "estimate", code=2))
+    assert "hides nothing" in one_line(kadr("review", "sample", "--policy", "none", code=2))
+    assert "No photo of a sample waits" in typed(kadr, "h\n", "--sample").stdout
+    drawn = kadr("review", "sample", "-n", "5", "--seed", "3", "--who", "Anna")
+    assert drawn.stdout == "Drawn: 1 of 1 photos that under-16 shows. Not looked at yet: 1\n"
+    assert "Nobody has looked at the sample yet: 1 photos." in kadr("review", "estimate").stdout
+    kadr("review", "export", "sample.csv", "--sample")
+    assert "d.png" in (kadr.home / "sample.csv").read_text()
+    told = json.loads(kadr("review", "--sample", "--json").stdout)
+    assert [Path(photo["paths"][0]).name for photo in told["photos"]] == ["d.png"]
+    assert "1 of 1" in typed(kadr, "h\n", "--sample", "--who", "Anna").stdout
+    lines = kadr("review", "estimate").stdout.splitlines()
+    assert lines[0] == (
+        "Between 2.5% and 100.0% of what is shown shows a child (95%, 1 of 1 looked at)"
+    )
+    assert re.match(r"Drawn on \S+ from 1 photos that under-16 showed and nobody", lines[1])
+    found = json.loads(kadr("review", "estimate", "--json").stdout)
+    assert (found["children"], found["looked"], found["left"]) == (1, 1, 0)
+    assert found["share"]["low"] == pytest.approx(0.025)
+    assert found["sample"]["seed"] == 3
+    assert "sampled" in kadr("audit", "show").stdout
+    assert kadr("audit", "verify").stdout.startswith("The log is sound")
+
+
+def one_error(result: Result) -> str:
+    """The error that follows the line about the policy."""
+    policy, error = result.stderr.splitlines()
+    assert policy.startswith("Policy ")
+    assert error.startswith("kadr: ")
+    return error
+
+
+# Learning from decisions
+
+
+@pytest.fixture
+def taught(kadr: Shell) -> Path:
+    """Make a library of photos that people decided about, and saw children in more of them."""
+    random = np.random.default_rng(3)
+    classifier = scene.load()
+    rows = random.normal(size=(240, 256)).astype(np.float32)
+    rows *= 3 / np.linalg.norm(rows, axis=1, keepdims=True)
+    p = classifier.probability(rows)
+    hidden = random.random(240) < scene.probability(classifier.log_odds(rows) * 2 + 1.5)
+    place = kadr.home / "taught.kadr"
+    with closing(open_store(place, create=True)) as store:
+        store.note(encoder=classifier.encoder)
+        digests = [digest(number) for number in range(240)]
+        facts = PhotoFacts("jpeg", 1, 1, None, None, None, None)
+        pairs = list(zip(digests, rows, strict=True))
+        store.keep(
+            [NewPhoto(key, None, facts, 0, row, row) for key, row in pairs],
+            [NewFile(kadr.home / f"{key.hex()}.jpg", 1, 0, key) for key in digests],
+        )
+        numbers = [store.number(key.hex()) or 0 for key in digests]
+        store.keep_assessments(
+            {
+                n: Assessment((), one, None, (), one, "v1")
+                for n, one in zip(numbers, p.tolist(), strict=True)
+            }
+        )
+        sampling.draw(store, PRESETS["under-16"], 60, "Anna", seed=1)
+        for key, flag in zip(digests, hidden.tolist(), strict=True):
+            said = review.ruling("hide" if flag else "allow", "Anna")
+            review.decide(store, key.hex(), said)
+    return place
+
+
+def test_decisions_teach_the_library(kadr: Shell, taught: Path) -> None:
+    def learn(*arguments: str, code: int = 0) -> Result:
+        return kadr("review", "learn", "--library", taught, *arguments, code=code)
+
+    told = learn().stdout.splitlines()
+    assert re.match(r"Learned from 240 decisions, \d+ of them to hide, 60 about the s", told[0])
+    assert [line.split()[0] for line in told[1:3]] == ["in", "learned"]
+    assert len(told) == 3
+    found = json.loads(learn("--json").stdout)
+    assert not found["adopted"]
+    assert found["after"]["brier"] < found["before"]["brier"]
+    assert found["objection"] is None
+    assert "In force and on record" in learn("--adopt", "--who", "Anna").stdout
+    shown = json.loads(kadr("audit", "show", "--library", taught, "--json").stdout)["entries"][-1]
+    assert (shown["event"], shown["facts"]["who"]) == ("calibrated", "Anna")
+    assert (
+        learn("--forget").stdout == "The library's calibration is forgotten. Now run kadr index\n"
+    )
+    assert "nothing to forget" in one_error(learn("--forget", code=2))
+    assert "contradict" in one_line(learn("--adopt", "--forget", code=2))
+    assert kadr("audit", "verify", "--library", taught).stdout.startswith("The log is sound")
+
+
+def test_too_few_decisions_teach_nothing(kadr: Shell, store: Store) -> None:
+    kadr("review", "decide", "photos/a.png", "hide", "--why", "x")
+    error = one_error(kadr("review", "learn", code=2))
+    assert "Of photos that the classifier knows people hid 0 and allowed 0: too few" in error

@@ -17,6 +17,7 @@ from kadr.data import tables
 from kadr.errors import KadrError, LibraryError
 from kadr.law import audit, proof, review, reviewers
 from kadr.law.policy import PRESETS, Policy
+from kadr.law.proposals import Proposal
 from kadr.law.review import Decision, Doubt, Outcome
 from kadr.law.verdict import hidden, verdict, verdicts
 from kadr.library import ingest
@@ -84,15 +85,22 @@ def of(store: Store, name: str) -> str:
 # The queue
 
 
-def test_biggest_doubt_comes_first(store: Store) -> None:
+def test_photos_of_which_the_machine_knows_least_come_first(store: Store) -> None:
     assert names(store) == ["new", "all-failed", "failed", "near", "far"]
     assert names(store, PRESETS["none"]) == []
     assert names(store, replace(LAW, review=0.05, hide=0.99))[3:] == [
+        "shown",
         "near",
         "far",
         "hidden",
-        "shown",
     ]
+
+
+def test_photos_with_most_near_duplicates_come_first(store: Store) -> None:
+    far, failed, hidden = (store.number(key(name)) for name in ("far", "failed", "hidden"))
+    assert far is not None
+    store.keep_copies([(one, far) for one in (failed, hidden) if one is not None])
+    assert names(store) == ["new", "all-failed", "failed", "far", "near"]
 
 
 def test_photo_that_lies_nowhere_waits_until_it_is_back(store: Store, tmp_path: Path) -> None:
@@ -424,7 +432,7 @@ def test_sheet_has_what_a_reviewer_needs(store: Store) -> None:
     assert ruled is not None
     assert rows[0] == {
         "digest": key("hidden"), "path": rows[0]["path"], "probability": "0.9000",
-        "scene": "0.9000", "faces": "12 40", "words": "boy",
+        "scene": "0.9000", "faces": "12 40", "words": "boy", "proposal": "",
         "verdict": "hide", "why": "sure", "who": "Anna", "when": ruled.when,
     }  # fmt: skip
     assert rows[1]["path"].endswith("new.jpg")
@@ -435,7 +443,10 @@ def test_sheet_has_what_a_reviewer_needs(store: Store) -> None:
 def test_no_cell_is_a_formula_and_every_text_comes_back(text: str, start: str) -> None:
     name = start + text
     ruled = Ruling("hide", name, "", name)
-    photo = Doubt(1, "ab" * 32, (Path(name + "x.jpg"),), None, ruled, None)
+    proposal = Proposal("cd" * 32, 2, (Path("x"),), ruled)
+    photo = Doubt(
+        1, "ab" * 32, (Path(name + "x.jpg"),), None, ruled, None, (proposal.photo,), proposal
+    )
     rows = list(csv.DictReader(io.StringIO(reviewers.to_csv([photo]), newline="")))
     for cell in rows[0].values():
         assert not cell.lstrip(" ").startswith(tuple("=+-@\t\r＝＋－＠"))

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from kadr.law import review, sampling
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import keys
 from kadr.stores import open_store
+from kadr.types import Assessment
 from libraries import colour_matcher, fill
 from pages import (
     PHONE,
@@ -399,7 +401,9 @@ def test_photos_are_reviewed_by_keys(
     expect(count).to_have_text("2 photos wait for a decision")
     expect(page.locator("#review .reasons")).to_contain_text("50%")
     assert (
-        page.locator("#review img").evaluate("async one => (await one.decode(), one.naturalWidth)")
+        page.locator("#review .doubtful").evaluate(
+            "async one => (await one.decode(), one.naturalWidth)"
+        )
         == 400
     )
     press(page, hide)
@@ -455,11 +459,66 @@ def test_a_reason_is_kept_with_the_decision(visitor: Visitor, ask: Callable[...,
     page = visitor.open("/?view=review")
     page.get_by_label("Reason").fill("a grown man")
     with page.expect_request(lambda one: one.method == "POST") as sent:
-        page.get_by_role("button", name="Allow").click()
+        page.get_by_role("button", name="Allow", exact=True).click()
     assert sent.value.post_data_json == {"decision": "allow", "why": "a grown man"}
     expect(page.locator("#review .photo-name")).to_have_text(second)
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#review .photo-name")).to_have_text(first)
+
+
+def test_the_decision_about_a_near_duplicate_is_proposed(
+    visitor: Visitor, ask: Callable[..., Any]
+) -> None:
+    (first, _), queue = in_doubt(ask), ask("/review")["photos"]
+    proposal = queue[0]["proposal"]
+    page = visitor.open("/?view=review")
+    expect(page.locator("#review .reasons")).to_contain_text("A near duplicate was allowed by test")
+    expect(page.locator("#review .reasons")).to_contain_text(proposal["name"])
+    with page.expect_request(lambda one: one.method == "POST") as sent:
+        press(page, "н")
+    assert sent.value.post_data_json == {
+        "decision": "allow", "why": "", "alike": proposal["photo"]
+    }  # fmt: skip
+    expect(page.locator("#line")).to_have_text(f"{first}: allowed")
+    press(page, "u")
+    expect(page.locator("#review .photo-name")).to_have_text(first)
+
+
+@pytest.fixture
+def sampled(service: Running) -> Iterator[str]:
+    """Draw a sample of the one photo that is shown without a decision; its name."""
+    with Library.open(service.library, policy="under-16") as library:
+        store = library.store
+        held = {copy for copy, _, _ in store.copies()}
+        allowed = [d for d, said in store.all_rulings().items() if said.verdict == "allow"]
+        photo = next(digest for digest in allowed if digest not in held)
+        number = store.number(photo)
+        assert number is not None
+        store.keep_assessments({number: Assessment((), 0.05, None, (), 0.05, "test")})
+        review.withdraw(store, photo, "test")
+        assert len(sampling.draw(store, library.policy, 5, "test", seed=1).photos) == 1
+        yield store.present([number])[number][0].name
+        if store.ruling(photo) is None:
+            review.decide(store, photo, review.ruling("allow", "test"))
+
+
+def test_a_sample_of_what_is_shown_is_looked_at(
+    visitor: Visitor, ask: Callable[..., Any], sampled: str
+) -> None:
+    page = visitor.open("/?view=review")
+    switch, name = page.locator("#review .switch"), page.locator("#review .photo-name")
+    expect(name).to_have_text(in_doubt(ask)[0])
+    expect(switch).to_have_text("Sample of what is shown: 1")
+    switch.click()
+    expect(name).to_have_text(sampled)
+    expect(page.locator("#review .count")).to_have_text("1 photo of the sample is left")
+    press(page, "a")
+    expect(page.locator("#review .done")).to_contain_text("No photo waits for a decision")
+    assert ask("/review", sample=True)["photos"] == []
+    assert ask("/review")["sampled"] == 0
+    switch.click()
+    expect(name).to_have_text(in_doubt(ask)[0])
+    expect(switch).to_be_hidden()
 
 
 # Language and colours.

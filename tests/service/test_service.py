@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from kadr.law import review, sampling
 from kadr.law.assessor import Assessor
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
@@ -509,7 +510,6 @@ class TestUploads:
 
 class TestReview:
     def test_doubts_and_decisions(self, made: Path, model: Path, tmp_path: Path) -> None:
-        import shutil
 
         home = shutil.copytree(made.parent, tmp_path / "copy")
         ring = keys.of(home / "library.kadr")
@@ -539,10 +539,38 @@ class TestReview:
             problem(opened.get("/api/v1/photos/4", headers=phone), 451)
             again = opened.post("/api/v1/review/4", json={"decision": "withdraw"}, headers=anna)
             problem(again, 409)
+            strange = {"decision": "hide", "alike": 99}
+            problem(opened.post("/api/v1/review/4", json=strange, headers=anna), 404)
             problem(opened.post("/api/v1/review/99", json=said, headers=anna), 404)
         with Library.open(home / "library.kadr") as library:
             (ruled,) = library.store.entries("ruled")
         assert (ruled.facts["who"], ruled.facts["why"]) == ("Anna", "grown-ups")
+
+    def test_near_duplicates_and_samples(self, made: Path, model: Path, tmp_path: Path) -> None:
+
+        home = shutil.copytree(made.parent, tmp_path / "copy")
+        with Library.open(home / "library.kadr", policy="under-16") as library:
+            store = library.store
+            photo = store.stored(store.present([3]))[3]
+            review.decide(store, photo.digest, review.ruling("hide", "Boris"))
+            store.keep_copies([(4, 3)])
+            sampling.draw(store, library.policy, 2)
+        everything = frozenset(SCOPES)
+        service = Service(home / "library.kadr", model=model, anonymous=everything, rate=None)
+        with TestClient(create_app(service)) as opened:
+            told = opened.get("/api/v1/review").json()
+            (doubt,) = told["photos"]
+            assert (doubt["alike"], told["waiting"], told["sampled"]) == ([], 1, 2)
+            proposal = doubt["proposal"]
+            assert (proposal["photo"], proposal["name"]) == (3, photo.paths[0].name)
+            assert (proposal["ruling"]["verdict"], proposal["ruling"]["who"]) == ("hide", "Boris")
+            said = {"decision": "hide", "alike": 3}
+            assert opened.post("/api/v1/review/4", json=said).json() == {"outcome": "ruled"}
+            told = opened.get("/api/v1/review", params={"sample": True}).json()
+            assert (told["waiting"], len(told["photos"])) == (2, 2)
+        with Library.open(home / "library.kadr") as library:
+            *_, ruled = library.store.entries("ruled")
+        assert ruled.facts["why"] == f"like {photo.digest}"
 
 
 class TestDoor:

@@ -302,6 +302,8 @@ def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json
         print_json({**about, "seconds": round(seconds, 3)})
     else:
         _print_counts(library.name, result, seconds)
+    if library.calibration_problem:
+        warn(library.calibration_problem)
     for folder in result.absent:
         warn(
             f"{folder} isn't there, is empty or can't be read, as a disk that is unplugged. "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from kadr.law import copies, scene
+from kadr.law.calibration import Calibration
 from kadr.law.faces import Faces
 from kadr.law.policy import Faces as When
 from kadr.law.words import FORMS, find
@@ -41,6 +42,7 @@ class Assessor:
         unsure: tuple[float, float] = (0.0, 1.0),
         *,
         finder: Faces | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Load the layers.
 
@@ -49,6 +51,7 @@ class Assessor:
             unsure: least and greatest probability, of words and scene together, where "unsure"
                 looks for faces.
             finder: what looks for faces; a test gives its own.
+            calibration: the library's own, of words and scene together. None: the shipped one.
 
         Raises:
             BundleError: the scene classifier can't be read.
@@ -59,7 +62,9 @@ class Assessor:
         """Name of the image encoder whose vectors it takes."""
         self._when, self._unsure = faces, unsure
         self._finder = None if faces == "never" else finder or Faces()
-        layers = "+".join((_words_version(), copies.VERSION, self._faces_version()))
+        self._calibration = calibration
+        own = (calibration.version,) if calibration else ()
+        layers = "+".join((_words_version(), copies.VERSION, self._faces_version(), *own))
         self.version = f"{self._scene.version}+{layers}"
         self.sceneless_version = f"no scene+{layers}"
         """Version of an assessment of a photo that has no such vector."""
@@ -155,7 +160,8 @@ class Assessor:
     def _joined(
         self, seen: float | None, words: Sequence[str], faces: tuple[float, ...] | None
     ) -> float:
-        return joined(self._scene.evidence, seen, named=bool(words), faces=faces)
+        evidence, own = self._scene.evidence, self._calibration
+        return joined(evidence, seen, named=bool(words), faces=faces, calibration=own)
 
 
 def joined(
@@ -164,11 +170,18 @@ def joined(
     *,
     named: bool,
     faces: tuple[float, ...] | None,
+    calibration: Calibration | None = None,
 ) -> float:
-    """Log-odds of the scene (None where it can't tell), the words, and the ages together."""
+    """Log-odds of the scene (None where it can't tell), the words, and the ages together.
+
+    A library's own calibration corrects those of scene and words; reviewers' decisions are too few
+    to tell of ages.
+    """
     odds = evidence.prior if seen is None else seen
     if named:
         odds += evidence.word
+    if calibration is not None:
+        odds = calibration.corrected(odds)
     if faces is not None:
         odds += age_evidence(evidence, faces)
     return odds

@@ -25,7 +25,8 @@ Decided: TypeAlias = Literal["ruled", "seconded", "disputed", "withdrawn", "appe
 EVENTS: tuple[Decided, ...] = get_args(Decided)
 """What people do."""
 Event: TypeAlias = Literal[
-    Decided, "assessed", "policy", "refused", "forgotten", "torn", "broken",
+    Decided, "assessed", "policy", "refused", "forgotten", "sampled", "calibrated",
+    "torn", "broken",
 ]  # fmt: skip
 """What an entry tells. `broken`: the log was damaged. `torn`: a crash of format 1 left half a line.
 """

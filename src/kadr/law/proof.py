@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kadr.law import audit
+from kadr.law import audit, calibration
 from kadr.stores import Store, chain
 from kadr.stores.chain import Entry
 from kadr.types import Assessment
@@ -47,6 +47,7 @@ def _reconciled(store: Store) -> Iterator[str]:
     state = audit.replay(store)
     yield from _differences("decision", state.rulings, store.all_rulings())
     yield from _differences("appeal or dispute", state.requests, store.requests())
+    yield from calibration.problems(store)
     rows, known = audit.latest(store), dict(store.assessed())
     if rows or store.meta(audit.COMPLETE) is not None:
         wrong = [d for d, one in known.items() if one.version and not _is_of(rows.get(d), d, one)]

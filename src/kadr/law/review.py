@@ -7,15 +7,16 @@ the content: they outlast indexing, names, models, and the library's forgetting 
 """
 
 import getpass
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from kadr.errors import KadrError, LibraryError
-from kadr.law import audit
+from kadr.law import audit, proposals
 from kadr.law.policy import Policy
+from kadr.law.proposals import Proposal
 from kadr.law.verdict import verdicts
 from kadr.photos import files
 from kadr.stores import Store
@@ -45,7 +46,11 @@ class OvertakenError(KadrError):
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A photo that a person must look at: where it lies, what is known of it, who asked."""
+    """A photo that a person must look at: where it lies, what is known of it, who asked.
+
+    `alike` are its near duplicates by digest, whether they wait, are decided or shown; `proposal`
+    is what was decided about one of them.
+    """
 
     photo: int
     digest: str
@@ -53,6 +58,8 @@ class Doubt:
     assessment: Assessment | None
     ruling: Ruling | None
     request: Request | None
+    alike: tuple[str, ...] = ()
+    proposal: Proposal | None = None
 
 
 def opinions(store: Store) -> Mapping[str, Mapping[str, str]]:
@@ -64,44 +71,54 @@ def opinions(store: Store) -> Mapping[str, Mapping[str, str]]:
 
 
 def queue(store: Store, policy: Policy) -> list[Doubt]:
-    """Photos that wait for a person, the biggest doubt first.
+    """Photos that wait for a person, those first whose decision settles most.
 
     First those that somebody asked to look at again, the oldest request first. Then those that no
     layer or not every layer could judge, the most failures first: of them the machine knows least.
-    Then by nearness of the probability to the middle between the policy's limits, where it is as
-    far from showing as from hiding. A policy that hides nothing leaves nothing to review.
+    Then those with the most near duplicates that wait too, and the least probable of them, for most
+    of these are withheld in vain. A policy that hides nothing leaves nothing to review.
     """
     if not policy.hides_children:
         return []
-    asked = {store.number(digest): request for digest, request in store.requests().items()}
-    doubts: list[Doubt] = []
+    requests = store.requests()
+    asked = {store.number(digest) for digest in requests}
+    waiting = list[int]()
     with store.reading():
         numbers = store.matching(Filters()).tolist()
         for start in range(0, len(numbers), _PHOTOS):
-            doubts += _doubts(store, policy, numbers[start : start + _PHOTOS], asked)
-    return sorted(doubts, key=lambda doubt: _urgency(doubt, policy))
+            part = numbers[start : start + _PHOTOS]
+            judged = verdicts(store, policy, part)
+            waiting += [one for one in part if one in asked or judged[one] == "review"]
+        found = doubts(store, waiting, requests)
+    digests = {doubt.digest for doubt in found}
+    return sorted(found, key=lambda doubt: _urgency(doubt, digests))
 
 
-def _doubts(
-    store: Store, policy: Policy, numbers: Sequence[int], asked: Mapping[int | None, Request]
-) -> Iterator[Doubt]:
-    judged = verdicts(store, policy, numbers)
-    waiting = [one for one in numbers if one in asked or judged[one] == "review"]
-    assessed, ruled = store.assessments(waiting), store.rulings(waiting)
-    for photo in store.stored(store.present(waiting)).values():
-        number = photo.id
-        known = assessed.get(number), ruled.get(number), asked.get(number)
-        yield Doubt(number, photo.digest, photo.paths, *known)
+def doubts(store: Store, photos: Sequence[int], requests: Mapping[str, Request]) -> list[Doubt]:
+    """What is known of those photos, by their numbers, that lie somewhere."""
+    assessed, ruled = store.assessments(photos), store.rulings(photos)
+    known = store.stored(store.present(photos)).values()
+    near = proposals.alike(store, {photo.digest for photo in known})
+    proposed = proposals.propose(store, near)
+    return [
+        Doubt(
+            one.id, one.digest, one.paths,
+            assessed.get(one.id), ruled.get(one.id), requests.get(one.digest),
+            near.get(one.digest, ()), proposed.get(one.digest),
+        )
+        for one in known
+    ]  # fmt: skip
 
 
-def _urgency(doubt: Doubt, policy: Policy) -> tuple[Any, ...]:
-    assessment, middle = doubt.assessment, (policy.review + policy.hide) / 2
+def _urgency(doubt: Doubt, waiting: Collection[str]) -> tuple[Any, ...]:
+    assessment = doubt.assessment
     return (
         doubt.request is None,
         doubt.request.when if doubt.request else "",
         assessment is not None,
         -len(assessment.failed) if assessment else 0,
-        abs(assessment.probability - middle) if assessment else 0,
+        -sum(digest in waiting for digest in doubt.alike),
+        assessment.probability if assessment else 0,
         doubt.digest,
     )
 
@@ -184,6 +201,17 @@ def decide(store: Store, digest: str, decided: Ruling, over: Ruling | None = Non
         facts = _facts(store, digest, decided)
         audit.append(store, outcome, **facts, standing=_brief(standing))
     return outcome
+
+
+def decide_alike(store: Store, digest: str, decided: Ruling, photo: str) -> Outcome:
+    """Put a decision on record that follows from that about a near duplicate, `photo`.
+
+    Its reason names that photo; it is no reason to end another person's decision.
+    """
+    contested = store.ruling(digest) is not None or store.request(digest) is not None
+    if decided.why or not contested:
+        decided = replace(decided, why=proposals.reason(photo, decided.why))
+    return decide(store, digest, decided)
 
 
 def _hold_copies(store: Store, digest: str, decided: Ruling) -> None:

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
 from kadr.data import tables
 from kadr.errors import KadrError
@@ -16,9 +17,13 @@ from kadr.stores import Store
 from kadr.types import Problem, Ruling, Verdict
 
 COLUMNS = (
-    "digest", "path", "probability", "scene", "faces", "words", "verdict", "why", "who", "when"
+    "digest", "path", "probability", "scene", "faces", "words", "proposal",
+    "verdict", "why", "who", "when",
 )  # fmt: skip
-"""Of the sheet for reviewers, who fill in `verdict` (allow or hide) and `why`."""
+"""Of the sheet for reviewers, who fill in `verdict` (allow or hide) and `why`.
+
+`proposal` tells what was decided about a near duplicate.
+"""
 _DISPUTED = "another not; both are on record, and the photo is at the head of the queue"
 _WITHDRAWN = (
     "it was withdrawn since; left out. Decide anew in kadr review, or by kadr review decide"
@@ -33,7 +38,7 @@ def to_csv(doubts: Iterable[Doubt]) -> str:
     rows = []
     for doubt in doubts:
         assessment, ruled = doubt.assessment, doubt.ruling
-        path = os.fsencode(doubt.paths[0]).decode("utf-8", "backslashreplace")
+        path = _text(doubt.paths[0])
         machine = ("", "", "", "")
         if assessment is not None:
             ages = assessment.faces or ()
@@ -41,8 +46,20 @@ def to_csv(doubts: Iterable[Doubt]) -> str:
             scene = "" if assessment.scene is None else f"{assessment.scene:.4f}"
             machine = (f"{assessment.probability:.4f}", scene, faces, " ".join(assessment.words))
         decided = (ruled.verdict, ruled.why, ruled.who, ruled.when) if ruled else ("",) * 4
-        rows.append((doubt.digest, path, *machine, *decided))
+        rows.append((doubt.digest, path, *machine, _proposed(doubt), *decided))
     return tables.write(COLUMNS, rows, line_end="\r\n")
+
+
+def _proposed(doubt: Doubt) -> str:
+    """Such as "hide: by Anna, about /photos/beach-1.jpg"."""
+    if doubt.proposal is None:
+        return ""
+    said = doubt.proposal.ruling
+    return f"{said.verdict}: by {said.who}, about {_text(doubt.proposal.paths[0])}"
+
+
+def _text(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)

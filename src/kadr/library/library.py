@@ -80,6 +80,9 @@ class Library:
         self._searcher: Searcher | None = None
         self._space: str | None = None
         """The joint space of the searcher."""
+        self._loaded_assessor: tuple[str | None, Assessor] | None = None
+        self.calibration_problem: str | None = None
+        """Why the library's own calibration of the law isn't used, once something was assessed."""
 
     @classmethod
     def open(  # noqa: PLR0913 - options by name
@@ -412,12 +415,19 @@ class Library:
 
             audit.refused(self._store, self._policy, query)
 
-    @cached_property
+    @property
     def _assessor(self) -> "Assessor":
+        """The law's layers; as long as the library runs, its calibration may change."""
+        from kadr.law import calibration
         from kadr.law.assessor import Assessor
 
-        unsure = (self._policy.review, self._policy.hide)
-        return Assessor(self._policy.faces, unsure)
+        noted = self._store.meta(calibration.NOTE)
+        if self._loaded_assessor is None or self._loaded_assessor[0] != noted:
+            own, self.calibration_problem = calibration.in_force(self._store)
+            unsure = (self._policy.review, self._policy.hide)
+            assessor = Assessor(self._policy.faces, unsure, calibration=own)
+            self._loaded_assessor = noted, assessor
+        return self._loaded_assessor[1]
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -483,16 +493,25 @@ class Library:
 
     # Review.
 
-    def review_queue(self) -> "list[Doubt]":
-        """Photos that wait for a person under this policy; see `kadr.law.review.queue`."""
+    def review_queue(self, *, sample: bool = False) -> "list[Doubt]":
+        """Photos that wait for a person under this policy; see `kadr.law.review.queue`.
+
+        With `sample` those of the sample of what is shown, see `kadr.law.sampling.queue`.
+        """
+        from kadr.law import review, sampling
+
+        queue = sampling.queue if sample else review.queue
+        return queue(self._store, self._policy)
+
+    def rule(self, digest: str, ruling: Ruling, alike: str | None = None) -> "ReviewOutcome":
+        """Put a person's decision on record; see `kadr.law.review.decide`.
+
+        With `alike` it follows from that about a near duplicate of this digest.
+        """
         from kadr.law import review
 
-        return review.queue(self._store, self._policy)
-
-    def rule(self, digest: str, ruling: Ruling) -> "ReviewOutcome":
-        """Put a person's decision on record; see `kadr.law.review.decide`."""
-        from kadr.law import review
-
+        if alike is not None:
+            return review.decide_alike(self._store, digest, ruling, alike)
         return review.decide(self._store, digest, ruling)
 
     def withdraw(self, digest: str, who: str, why: str = "") -> None:

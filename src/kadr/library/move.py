@@ -13,12 +13,12 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from kadr.errors import LibraryError
-from kadr.law import audit
+from kadr.law import audit, calibration
 from kadr.stores import MOVING, POLICY, SWITCHING, NewPhoto, Store
 from kadr.types import Vectors
 
 BATCH = 1000
-NOTES = ("encoder", "model", "space", SWITCHING, POLICY, audit.COMPLETE)
+NOTES = ("encoder", "model", "space", SWITCHING, POLICY, audit.COMPLETE, calibration.NOTE)
 """What is noted of a library and goes with it; secrets and seals stay."""
 _DONE = "moving.done"
 """Key of the note that holds the digest of the last photo that was moved."""

@@ -1,9 +1,10 @@
 """kadr's own types as visitors see them: numbers and names, never paths."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from kadr.law.proposals import Proposal
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Facets, Listing
 from kadr.library.search import is_match
@@ -18,6 +19,7 @@ from kadr.service.shapes import (
     HitShape,
     ListingShape,
     PhotoShape,
+    ProposalShape,
     RequestShape,
     RulingShape,
     WordShape,
@@ -97,13 +99,23 @@ class Renderer:
         counts = [(self.names.name(folder), count) for folder, count in facets.folders.items()]
         return [FolderShape(name=name, photos=count) for name, count in sorted(counts)]
 
-    def doubt(self, doubt: Doubt, facts: PhotoFacts) -> DoubtShape:
-        """A photo in the review queue."""
+    def doubt(self, doubt: Doubt, facts: PhotoFacts, waiting: Mapping[str, int]) -> DoubtShape:
+        """A photo in the review queue; `waiting` are the numbers of all in it, by digest."""
+        alike = [self._public_id(waiting[one]) for one in doubt.alike if one in waiting]
         return DoubtShape(
             photo=self._photo(doubt.photo, doubt.digest, doubt.paths, facts),
             assessment=_assessment(doubt.assessment) if doubt.assessment else None,
             ruling=RulingShape(**asdict(doubt.ruling)) if doubt.ruling else None,
             request=RequestShape(**asdict(doubt.request)) if doubt.request else None,
+            alike=alike,
+            proposal=self._proposal(doubt.proposal) if doubt.proposal else None,
+        )
+
+    def _proposal(self, proposal: Proposal) -> ProposalShape:
+        return ProposalShape(
+            photo=self._public_id(proposal.number),
+            name=text(proposal.paths[0].name),
+            ruling=RulingShape(**asdict(proposal.ruling)),
         )
 
 

@@ -19,7 +19,7 @@ REVIEW = needs("review")
 
 @router.get(
     "",
-    summary="Photos that wait for a person, the biggest doubt first",
+    summary="Photos that wait for a person, those first whose decision settles most",
     dependencies=[REVIEW],
     responses=problems.documented(),
     response_model=QueueShape,
@@ -28,18 +28,22 @@ async def queue(
     request: Request,
     law: ThePolicy,
     n: Annotated[int, Query(ge=1, le=200, description="Photos on a page.")] = 20,
+    sample: Annotated[
+        bool, Query(description="Those of the sample of what is shown, in its order.")
+    ] = False,
 ) -> Response:
     """Where the policy hides nothing, nothing waits."""
 
     def work(library: Library) -> Response:
-        doubts = library.review_queue()
-        render = renderer(request, library)
+        sampled = library.review_queue(sample=True)
+        doubts = sampled if sample else library.review_queue()
+        render, waiting = renderer(request, library), {one.digest: one.photo for one in doubts}
         photos = [
-            render.doubt(doubt, photo.facts)
+            render.doubt(doubt, photo.facts, waiting)
             for doubt in doubts[:n]
             if (photo := library.catalogue.photo(doubt.photo)) is not None
         ]
-        return json(QueueShape(waiting=len(doubts), photos=photos))
+        return json(QueueShape(waiting=len(doubts), sampled=len(sampled), photos=photos))
 
     return await resources(request).working.do(law.policy, work)
 
@@ -95,7 +99,8 @@ async def decide(
         try:
             if decided.decision != "withdraw":
                 ruled = ruling(decided.decision, who, decided.why)
-                return json(OutcomeShape(outcome=library.rule(digest, ruled)))
+                alike = stored(library, decided.alike).digest if decided.alike else None
+                return json(OutcomeShape(outcome=library.rule(digest, ruled, alike)))
             library.withdraw(digest, who, decided.why)
         except MissingReasonError as error:
             raise ProblemError(422, str(error)) from error

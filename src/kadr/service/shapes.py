@@ -88,6 +88,11 @@ class DecisionShape(_Shape):
 
     decision: Literal["allow", "hide", "withdraw"]
     why: str = Field(default="", max_length=2000, description="The reason, which is kept.")
+    alike: Number | None = Field(
+        default=None,
+        description="The id of a near duplicate whose decision this one follows; the reason, which "
+        "is kept, then names it.",
+    )
 
 
 # Answers.
@@ -251,6 +256,14 @@ class RequestShape(_Shape):
     why: str
 
 
+class ProposalShape(_Shape):
+    """What was decided about a near duplicate; nothing follows from it until a person decides."""
+
+    photo: int = Field(ge=1, description="The near duplicate's id.")
+    name: str
+    ruling: RulingShape
+
+
 class DoubtShape(_Shape):
     """A photo that waits for a person."""
 
@@ -258,12 +271,17 @@ class DoubtShape(_Shape):
     assessment: AssessmentShape | None
     ruling: RulingShape | None
     request: RequestShape | None
+    alike: list[int] = Field(description="Ids of near duplicates that wait too.")
+    proposal: ProposalShape | None
 
 
 class QueueShape(_Shape):
-    """Photos that wait for a person, the biggest doubt first."""
+    """Photos that wait for a person, those first whose decision settles most."""
 
     waiting: int = Field(ge=0)
+    sampled: int = Field(
+        ge=0, description="Photos of the sample of what is shown that nobody has looked at yet."
+    )
     photos: list[DoubtShape]
 
 

@@ -37,7 +37,7 @@ export const large = (id) => `${BASE}/photos/${id}?size=1600`;
 /** @param {number} id */
 export const original = (id) => `${BASE}/photos/${id}`;
 /** @param {number} id */
-export const reviewPicture = (id) => `${BASE}/review/${id}/picture?size=1600`;
+export const reviewPicture = (id, size = 1600) => `${BASE}/review/${id}/picture?size=${size}`;
 
 /** @param {object} params @param {AbortSignal} [signal] */
 export const photos = (params, signal) => get("/photos", params, signal);
@@ -50,8 +50,8 @@ export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 export const library = () => get("/library", {});
-/** @param {number} n */
-export const reviewQueue = (n) => get("/review", { n });
+/** @param {number} n @param {boolean} sample */
+export const reviewQueue = (n, sample) => get("/review", sample ? { n, sample } : { n });
 
 /** @param {object} query @param {File[]} pictures @param {AbortSignal} [signal] */
 export function searchParts(query, pictures, signal) {
@@ -61,9 +61,12 @@ export function searchParts(query, pictures, signal) {
   return call(`/search?lang=${language()}`, { method: "POST", body, signal });
 }
 
-/** @param {number} id @param {"allow" | "hide" | "withdraw"} decision @param {string} why */
-export function decide(id, decision, why) {
-  return call(`/review/${id}`, asJson({ decision, why }));
+/**
+ * @param {number} id @param {"allow" | "hide" | "withdraw"} decision @param {string} why
+ * @param {number} [alike] the near duplicate whose decision this one follows
+ */
+export function decide(id, decision, why, alike) {
+  return call(`/review/${id}`, asJson({ decision, why, alike }));
 }
 
 /** @param {string} key */

@@ -1,6 +1,6 @@
 // Keys by what is printed on them, on a Russian keyboard by the Latin letter beside.
 
-const LATIN = { ф: "a", р: "h", ы: "s", г: "u", у: "e", ь: "m" };
+const LATIN = { ф: "a", р: "h", ы: "s", г: "u", у: "e", ь: "m", н: "y" };
 
 /** @param {KeyboardEvent} event */
 export function letter(event) {

@@ -1,4 +1,4 @@
-// People decide what the machine can't: one photo after another, the biggest doubt first.
+// People decide what the machine can't: one photo after another, those first that settle most.
 
 import * as api from "./api.js";
 import { element } from "./cell.js";
@@ -6,7 +6,7 @@ import { patiently, messageOf } from "./errors.js";
 import { isTyping, letter } from "./keys.js";
 import { number, percent, say } from "./texts.js";
 
-/** @typedef {{photo: api.Photo, assessment: any, ruling: any, request: any}} Doubt */
+/** @typedef {{photo: api.Photo, assessment: any, ruling: any, request: any, alike: number[], proposal: any}} Doubt */
 
 const QUEUE = 50;
 const LAYERS = { words: "layerWords", scene: "layerScene", faces: "layerFaces" };
@@ -21,6 +21,9 @@ export class Review {
     /** @type {Doubt[]} */
     this.doubts = [];
     this.waiting = 0;
+    this.sampled = 0;
+    /** Whether the sample of what is shown is looked at, not what waits. */
+    this.isSample = false;
     /** @type {Set<number>} */
     this.skipped = new Set();
     /** What can be undone, the last one last. @type {Doubt[]} */
@@ -28,6 +31,7 @@ export class Review {
     this.isBusy = false;
     for (const [name, act] of Object.entries(this.#acts())) this.part(name).addEventListener("click", act);
     this.part("undo-last").addEventListener("click", () => this.#undo());
+    this.part("switch").addEventListener("click", () => this.#switch());
     this.part("again").addEventListener("click", () => this.#lookAgain());
     document.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -60,6 +64,7 @@ export class Review {
       hide: () => this.#decide("hide"),
       skip: () => this.#skip(),
       undo: () => this.#undo(),
+      alike: () => this.#decideAlike(),
     };
   }
 
@@ -67,7 +72,7 @@ export class Review {
     if (!this.isOpen || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     const acts = this.#acts();
-    const act = { a: acts.allow, h: acts.hide, s: acts.skip, u: acts.undo }[letter(event)];
+    const act = { a: acts.allow, h: acts.hide, s: acts.skip, u: acts.undo, y: acts.alike }[letter(event)];
     if (!act) return;
     event.preventDefault();
     act();
@@ -77,8 +82,9 @@ export class Review {
     try {
       // Those skipped are at the head of the queue still: so many more are asked for.
       const n = Math.min(QUEUE + this.skipped.size, 200);
-      const found = await patiently(() => api.reviewQueue(n), this.listener.tell);
+      const found = await patiently(() => api.reviewQueue(n, this.isSample), this.listener.tell);
       this.waiting = found.waiting;
+      this.sampled = found.sampled;
       this.doubts = found.photos.filter(({ photo }) => !this.skipped.has(photo.id));
       this.#show();
     } catch (error) {
@@ -88,7 +94,9 @@ export class Review {
 
   #show() {
     const doubt = this.doubts[0];
-    this.part("count").textContent = this.waiting ? say("waiting", { n: this.waiting }) : "";
+    this.part("count").textContent = this.waiting ? say(this.isSample ? "inSample" : "waiting", { n: this.waiting }) : "";
+    this.part("switch").hidden = !(this.isSample || this.sampled);
+    this.part("switch").textContent = this.isSample ? say("toWaiting") : say("toSample", { n: this.sampled });
     this.part("doubt").hidden = !doubt;
     this.part("done").hidden = Boolean(doubt);
     this.part("undo").disabled = !this.decided.length;
@@ -105,6 +113,9 @@ export class Review {
     }
     this.part("photo-name").textContent = doubt.photo.name;
     this.part("reasons").replaceChildren(...reasons(doubt));
+    const proposed = doubt.proposal?.ruling.verdict;
+    this.part("alike").hidden = !proposed;
+    if (proposed) this.part("alike").firstElementChild.textContent = say(proposed === "allow" ? "alikeAllow" : "alikeHide");
     if (this.doubts[1]) new Image().src = api.reviewPicture(this.doubts[1].photo.id); // read ahead
   }
 
@@ -113,10 +124,16 @@ export class Review {
     this.part("again").hidden = !this.skipped.size;
   }
 
-  async #decide(decision) {
+  /** As it was decided about a near duplicate, which is kept as the reason. */
+  #decideAlike() {
+    const proposal = this.doubts[0]?.proposal;
+    if (proposal) this.#decide(proposal.ruling.verdict, proposal.photo);
+  }
+
+  async #decide(decision, alike) {
     const doubt = this.doubts[0];
     if (!doubt || this.isBusy) return;
-    const outcome = await this.#send(doubt, decision);
+    const outcome = await this.#send(doubt, decision, alike);
     if (!outcome) return;
     this.doubts.shift();
     this.waiting = Math.max(this.waiting - (outcome === "disputed" ? 0 : 1), 0);
@@ -124,7 +141,14 @@ export class Review {
     else this.skipped.add(doubt.photo.id); // what is left of it is for somebody else
     const key = OUTCOMES[outcome] ?? (decision === "allow" ? "doneAllow" : "doneHide");
     this.listener.tell(say(key, { name: doubt.photo.name }));
-    await this.#next();
+    if (this.doubts.some(({ photo }) => doubt.alike.includes(photo.id))) await this.#fetch(); // what is proposed now
+    else await this.#next();
+  }
+
+  #switch() {
+    this.isSample = !this.isSample;
+    this.skipped.clear();
+    return this.#fetch();
   }
 
   async #skip() {
@@ -150,10 +174,10 @@ export class Review {
     this.#show();
   }
 
-  async #send(doubt, decision) {
+  async #send(doubt, decision, alike) {
     this.isBusy = true;
     try {
-      const ask = () => api.decide(doubt.photo.id, decision, this.part("reason").value.trim());
+      const ask = () => api.decide(doubt.photo.id, decision, this.part("reason").value.trim(), alike);
       const { outcome } = await patiently(ask, this.listener.tell);
       this.listener.onDecided();
       return outcome;
@@ -177,13 +201,14 @@ export class Review {
 }
 
 /** Why the machine doubts, and what people said. @param {Doubt} doubt */
-function* reasons({ assessment, ruling, request }) {
+function* reasons({ assessment, ruling, request, proposal }) {
   if (request) {
     yield* reason(say(request.kind, { who: request.who }), request.why);
   }
   if (ruling) {
     yield* reason(say(ruling.verdict === "allow" ? "inForceAllow" : "inForceHide", { who: ruling.who }), ruling.why);
   }
+  if (proposal) yield* likeness(proposal);
   if (!assessment) {
     yield* reason(say("notAssessed"));
     return;
@@ -198,6 +223,17 @@ function* reasons({ assessment, ruling, request }) {
   if (assessment.failed.length) {
     yield* reason(say("failed"), assessment.failed.map((layer) => (LAYERS[layer] ? say(LAYERS[layer]) : layer)).join(", "));
   }
+}
+
+/** What was decided about a near duplicate, and its picture. */
+function likeness({ photo, name, ruling }) {
+  const title = say(ruling.verdict === "allow" ? "nearAllowed" : "nearHidden", { who: ruling.who });
+  const [term, value] = reason(title, name);
+  const image = document.createElement("img");
+  image.alt = "";
+  image.src = api.reviewPicture(photo, 160);
+  value.prepend(image);
+  return [term, value];
 }
 
 function reason(title, text = "", share = null) {

@@ -105,6 +105,16 @@ const TEXTS = {
     { one: "{n} photo waits for a decision", other: "{n} photos wait for a decision" },
     { one: "Решения ждёт {n} фотография", few: "Решения ждут {n} фотографии", many: "Решения ждут {n} фотографий", other: "Решения ждут {n} фотографии" },
   ],
+  inSample: [
+    { one: "{n} photo of the sample is left", other: "{n} photos of the sample are left" },
+    { one: "Из выборки осталась {n} фотография", few: "Из выборки осталось {n} фотографии", many: "Из выборки осталось {n} фотографий", other: "Из выборки осталось {n} фотографии" },
+  ],
+  toSample: ["Sample of what is shown: {n}", "Выборка из показываемых: {n}"],
+  toWaiting: ["Back to what waits", "К тем, что ждут решения"],
+  nearHidden: ["A near duplicate was hidden by {who}", "Почти такая же скрыта ({who})"],
+  nearAllowed: ["A near duplicate was allowed by {who}", "Почти такая же разрешена ({who})"],
+  alikeHide: ["Hide, as that one", "Скрыть, как и её"],
+  alikeAllow: ["Allow, as that one", "Показывать, как и её"],
   noneWaiting: ["No photo waits for a decision", "Ни одна фотография не ждёт решения"],
   skippedAll: [
     { one: "{n} photo was skipped", other: "{n} photos were skipped" },
