@@ -6,7 +6,7 @@ then no better than "review".
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,6 +32,17 @@ _SEAMS = re.compile(
 """Where a file name's words touch: kids_2004, OurKids, kids2004."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    """What is known of a photo: see `Assessor.assess`. `first` are the first look's log-odds."""
+
+    texts: Sequence[str]
+    vector: Vectors | None
+    first: float | None
+    picture: "Picture | None"
+    faces: tuple[float, ...] | None
+
+
 class Assessor:
     """Assesses photos by texts, faces, and vectors of the scene classifier's encoder."""
 
@@ -41,6 +52,7 @@ class Assessor:
         unsure: tuple[float, float] = (0.0, 1.0),
         *,
         finder: Faces | None = None,
+        looks_twice: bool = True,
     ) -> None:
         """Load the layers.
 
@@ -49,6 +61,8 @@ class Assessor:
             unsure: least and greatest probability, of words and scene together, where "unsure"
                 looks for faces.
             finder: what looks for faces; a test gives its own.
+            looks_twice: whether a photo of which the first look at the scene is unsure is opened
+                and looked at part by part.
 
         Raises:
             BundleError: the scene classifier can't be read.
@@ -57,10 +71,11 @@ class Assessor:
         self._scene = scene.load()
         self.encoder = self._scene.encoder
         """Name of the image encoder whose vectors it takes."""
-        self._when, self._unsure = faces, unsure
+        self._when, self._unsure, self._looks_twice = faces, unsure, looks_twice
         self._finder = None if faces == "never" else finder or Faces()
         layers = "+".join((_words_version(), copies.VERSION, self._faces_version()))
-        self.version = f"{self._scene.version}+{layers}"
+        looks = "" if looks_twice else " first look"
+        self.version = f"{self._scene.version}{looks}+{layers}"
         self.sceneless_version = f"no scene+{layers}"
         """Version of an assessment of a photo that has no such vector."""
 
@@ -84,8 +99,9 @@ class Assessor:
             texts: of each photo, all texts that belong to it: file names, titles, keywords.
             vectors: float32 [n, dim], of `encoder`. None where there are none: the scene is then a
                 layer that failed, which the version tells too.
-            pictures: of each photo, what opens it as RGB; called where a face is looked for. None
-                where photos can't be had: the faces are then a layer that failed.
+            pictures: of each photo, what opens it as RGB; called where a face is looked for, and
+                where the scene needs a second look. None where photos can't be had: these layers
+                have then failed.
             faces: of each photo, what another assessor saw in it. It counts where this one doesn't
                 look: no name or policy makes a face unseen.
             unread: of each photo, whether there are words that couldn't be read: the words are then
@@ -94,35 +110,32 @@ class Assessor:
         Raises:
             ValueError: the arguments are of different lengths.
         """
-        scenes = [None] * len(texts) if vectors is None else self._scenes(vectors)
-        opened = [None] * len(texts) if pictures is None else pictures
-        known = [None] * len(texts) if faces is None else faces
-        missing = [False] * len(texts) if unread is None else unread
+        nothing = [None] * len(texts)
         version = self.sceneless_version if vectors is None else self.version
-        assessments = [
-            replace(self._one(said, seen, picture, ages), version=version)
-            for said, seen, picture, ages in zip(texts, scenes, opened, known, strict=True)
-        ]
+        known = zip(
+            texts,
+            nothing if vectors is None else vectors,
+            nothing if vectors is None else self._first_looks(vectors),
+            pictures or nothing,
+            faces or nothing,
+            strict=True,
+        )
+        assessments = [replace(self._one(_Photo(*one)), version=version) for one in known]
         return [
             replace(one, failed=("words", *one.failed)) if more else one
-            for one, more in zip(assessments, missing, strict=True)
+            for one, more in zip(assessments, unread or [False] * len(texts), strict=True)
         ]
 
-    def _scenes(self, vectors: Vectors) -> list[float | None]:
+    def _first_looks(self, vectors: Vectors) -> list[float | None]:
         """Log-odds of each photo; None where the classifier can't tell."""
-        log_odds = self._scene.log_odds(vectors)
-        return [float(odds) if np.isfinite(odds) else None for odds in log_odds]
+        return [_finite(odds) for odds in self._scene.log_odds(vectors)]
 
-    def _one(
-        self,
-        texts: Sequence[str],
-        seen: float | None,
-        picture: "Picture | None",
-        known: tuple[float, ...] | None,
-    ) -> Assessment:
-        failed = ["scene"] if seen is None else []
-        words = lemmas(texts)
-        faces = known
+    def _one(self, photo: _Photo) -> Assessment:
+        picture = None if photo.picture is None else cache(photo.picture)  # opened once for all
+        seen, is_sure = self._scene_odds(replace(photo, picture=picture))
+        failed = [] if is_sure else ["scene"]
+        words = lemmas(photo.texts)
+        faces = photo.faces
         if self._looks(_p(self._joined(seen, words, None))):
             faces = self._faces(picture)
             if faces is None:
@@ -136,6 +149,25 @@ class Assessor:
             probability=_p(odds),
             version="",
         )
+
+    def _scene_odds(self, photo: _Photo) -> tuple[float | None, bool]:
+        """The scene's log-odds, None where it can't tell; whether they are all that it can say."""
+        if photo.first is None or photo.vector is None:
+            return None, False
+        if not (self._looks_twice and self._scene.is_unsure(np.array(photo.first))):
+            return photo.first, True
+        second = self._second_look(photo.vector, photo.picture)
+        return (photo.first, False) if second is None else (second, True)
+
+    def _second_look(self, vector: Vectors, picture: "Picture | None") -> float | None:
+        """Log-odds; None where the photo can't be had or looked at."""
+        if picture is None:
+            return None
+        try:
+            parts = scene.look_at_parts(picture())
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, a person has to look
+            return None
+        return _finite(self._scene.second_log_odds(vector[None], parts[None])[0])
 
     def _looks(self, probability: float) -> bool:
         low, high = self._unsure
@@ -192,6 +224,10 @@ def _ways(text: str) -> Iterator[str]:
     apart = _SEAMS.sub(" ", text)
     if apart != text:
         yield apart
+
+
+def _finite(odds: float) -> float | None:
+    return float(odds) if np.isfinite(odds) else None
 
 
 def _p(odds: float) -> float:

@@ -325,7 +325,8 @@ class Library:
         from kadr.law.assessor import Assessor
 
         unsure = (self._policy.review, self._policy.hide)
-        return Assessor(self._policy.faces, unsure)
+        # Where nothing is hidden, a photo need not be opened twice; a law will look again.
+        return Assessor(self._policy.faces, unsure, looks_twice=self._policy.hides_children)
 
     @property
     def folders(self) -> tuple[Path, ...]:
