@@ -2,9 +2,10 @@
 
 Usage: python recipes/law_figures.py DATA [--work FOLDER] [--review P] [--hide P]
 
-DATA holds flickr8k/captions.txt and search_by_query/. About five minutes on 2 cores, most of it
+DATA holds flickr8k/captions.txt and search_by_query/. About six minutes on 2 cores, most of it
 faces (the extra `faces`; without it those rows are left out); vectors and faces are kept in the
-work folder. Nothing here was used to fit or to choose anything.
+work folder. Nothing here was used to fit or to choose anything. The rows of the scene alone look at
+parts of every photo, to tell what that is worth; how many deserve it is printed.
 
 Truth are the five captions of a photo: at least 3 name a child, or none does; the rest is reported
 apart. Where a caption stands for the photo's title, the other four are the truth (at least 3, or
@@ -13,18 +14,20 @@ none).
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from mini_children import CHILD, RECALL, encode, read_captions
+from mini_children import CHILD, READ, RECALL, Looker, read_captions
 from numpy.typing import NDArray
+from people import names_person
 from results import show
 
 from kadr.data import dataset
-from kadr.encoders import vectors
 from kadr.errors import MissingExtraError
 from kadr.law import faces, policy, scene
 from kadr.law.assessor import joined
@@ -37,10 +40,23 @@ Flags = NDArray[np.bool_]
 Ages = tuple[float, ...]
 LIMITS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the curve."""
-ASKED = 0.12
-"""Of photos without a child, that may be withheld."""
 YOUNG = (16.0, 20.0, 25.0)
 """Apparent ages below which a face could count as a child's."""
+BLOCKED = (0.05, 0.08, 0.12, 0.2)
+"""Shares of photos without a child, at which recall is told."""
+GROUPS = {
+    "baby, toddler": r"bab(?:y|ies)|toddlers?|infants?",
+    "boy": r"boys?",
+    "girl": r"girls?",
+    "teenager, youth": r"teen\w*|youths?",
+    "man": r"m[ae]n|guys?|gentlem[ae]n",
+    "woman": r"wom[ae]n|lady|ladies",
+}
+"""Words of sex and age: a photo is of a group where at least 3 captions name it."""
+TIMED = 40
+"""Photos by which a second look is timed."""
+FEW = 5
+"""Of fewer photos no share is told."""
 NOBODY = 1000.0
 """Stands for the age where no face was found."""
 
@@ -49,19 +65,26 @@ NOBODY = 1000.0
 class Photos:
     """Photos and what is known of them; `named` bool [n, 5]: which captions name a child.
 
-    `odds` float64 [n] are the scene's; `ages` are those of each photo's faces, None where nobody
-    looked.
+    `first` and `second` float64 [n] are the log-odds of both looks; `ages` are those of each
+    photo's faces, None where nobody looked.
     """
 
     names: Sequence[str]
+    captions: Sequence[Sequence[str]]
     named: Flags
-    odds: Floats
+    first: Floats
+    second: Floats
     ages: Sequence[Ages] | None
 
     @property
     def share(self) -> Floats:
         """Of a photo's captions, those that name a child: float64 [n]."""
         return np.asarray(self.named.mean(axis=1))
+
+    @property
+    def odds(self) -> Floats:
+        """What the scene says: the second look where the first is unsure."""
+        return np.where(scene.load().is_unsure(self.first), self.second, self.first)
 
 
 @dataclass(frozen=True)
@@ -96,11 +119,25 @@ def main() -> None:
 def look(images: Mapping[str, Path], captions: Mapping[str, list[str]], work: Path) -> Photos:
     """What every layer says of photos."""
     names = sorted(images)
-    cache = vectors.VectorCache(work / "law.sqlite")
-    rows = encode(images[names[0]].parent, names, cache)
-    named = [[names_child(caption) for caption in captions[name]] for name in names]
+    folder = images[names[0]].parent
+    said = [captions[name] for name in names]
+    seen = Looker(work).at(f"law-{folder.name}", folder, names, said)
+    print_cost([images[name] for name in names[:TIMED]])
+    named = [[names_child(caption) for caption in texts] for texts in said]
     ages = apparent_ages(images, names, work / "law-ages.json")
-    return Photos(names, np.array(named), scene.load().log_odds(rows), ages)
+    made = scene.load()
+    second = made.second_log_odds(seen.rows, seen.parts)
+    return Photos(names, said, np.array(named), made.log_odds(seen.rows), second, ages)
+
+
+def print_cost(paths: Sequence[Path]) -> None:
+    """Print what a second look takes."""
+    scene.look_at_parts(decode(paths[0], READ))  # loads the encoder
+    start = time.process_time()
+    for path in paths:
+        scene.look_at_parts(decode(path, READ))
+    spent = (time.process_time() - start) / len(paths)
+    print(f"A second look takes {spent * 1000:.0f} ms of CPU a photo, with opening it.\n")
 
 
 def apparent_ages(
@@ -144,6 +181,9 @@ def report(photos: Photos, limits: Limits) -> None:
         by_age(photos, photos.ages)
     titled(photos, every, limits)
     print()
+    by_kind(photos, limits)
+    by_words(photos, limits)
+    print()
     head("of those unclear", "review or hide", "hide")
     for name, odds in every.items():
         p = scene.probability(odds)[~clear]
@@ -156,7 +196,11 @@ def report(photos: Photos, limits: Limits) -> None:
 
 def layers(photos: Photos, limits: Limits) -> dict[str, Floats]:
     """Log-odds by the layers that speak, float64 [n]; no photo here has a text."""
-    found = {"scene": photos.odds}
+    found = {
+        "scene, first look": photos.first,
+        "scene": photos.odds,
+        "scene, parts of every photo": photos.second,
+    }
     if photos.ages is not None:
         pairs = zip(photos.odds, photos.ages, strict=True)
         evidence = scene.load().evidence
@@ -196,6 +240,41 @@ def by_age(photos: Photos, ages: Sequence[Ages]) -> None:
         cell(f"a face {name}", show(auc) if limit == YOUNG[0] else "", *rates, "", "")
 
 
+def by_kind(photos: Photos, limits: Limits) -> None:
+    """A table: what is withheld of photos without anybody, with adults only, with a child."""
+    people = np.array([np.mean([names_person(t) for t in texts]) for texts in photos.captions])
+    kinds = {
+        "nobody in any caption": people == 0,
+        "adults only (3 of 5 name a person, none a child)": (people >= CHILD) & (photos.share == 0),
+        "a child (3 of 5)": photos.share >= CHILD,
+    }
+    deserve = scene.load().is_unsure(photos.first)
+    head("photos", "count", "withheld, first look", "withheld", "hidden", "second look")
+    for name, group in kinds.items():
+        odds = ((photos.first, limits.review), (photos.odds, limits.review))
+        rates = [rate(scene.probability(o) >= limit, group) for o, limit in odds]
+        rates += [rate(scene.probability(photos.odds) >= limits.hide, group), rate(deserve, group)]
+        cell(name, str(group.sum()), *(show(one) for one in rates))
+
+
+def by_words(photos: Photos, limits: Limits) -> None:
+    """A table of errors by words of sex and age: photos with a child, and those without."""
+    withheld = scene.probability(photos.odds) >= limits.review
+    print()
+    head("3 of 5 captions say", "with a child: withheld", "without: withheld in vain")
+    for name, pattern in GROUPS.items():
+        word = re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
+        said = [np.mean([bool(word.search(t)) for t in texts]) for texts in photos.captions]
+        group = np.array(said) >= CHILD
+        cells = [
+            f"{show(rate(withheld, kind))} of {kind.sum()}"
+            if kind.sum() >= FEW
+            else f"{kind.sum()} photos"
+            for kind in (group & (photos.share >= CHILD), group & (photos.share == 0))
+        ]
+        cell(name, *cells)
+
+
 def titled(photos: Photos, every: Mapping[str, Floats], limits: Limits) -> None:
     """Rows of words: one caption stands for the photo's title, the other four are the truth."""
     others = photos.named.sum(axis=1, keepdims=True) - photos.named
@@ -226,18 +305,19 @@ def curve(name: str, p: Floats, truth: Flags) -> None:
     head("limit", "recall", "over-blocking")
     for limit in LIMITS:
         cell(f"{limit:g}", *(show(rate(p >= limit, group)) for group in (truth, ~truth)))
-    for what, figure in (
-        (f"recall at over-blocking {ASKED:g}", _recall),
+    figures: list[tuple[str, Callable[..., float]]] = [
+        *((f"recall at over-blocking {share:g}", partial(_recall, share)) for share in BLOCKED),
         (f"over-blocking at recall {RECALL:g}", _over),
-    ):
+    ]
+    for what, figure in figures:
         print(
             f"\n{what}: {show(resampling.bootstrap(partial(figure, p, truth), np.arange(len(p))))}"
         )
 
 
-def _recall(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
+def _recall(share: float, p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:
     chosen, known = p[rows], truth[rows]
-    return float((chosen[known] > np.quantile(chosen[~known], 1 - ASKED)).mean())
+    return float((chosen[known] > np.quantile(chosen[~known], 1 - share)).mean())
 
 
 def _over(p: Floats, truth: Flags, rows: NDArray[np.intp]) -> float:

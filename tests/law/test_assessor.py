@@ -35,12 +35,21 @@ class Finder:
 
 
 def start(faces: Any = "never", unsure: Any = (0.0, 1.0), **more: Any) -> Assessor:
-    return Assessor(faces, unsure, **more)
+    """An assessor that looks once, if nothing else is said."""
+    return Assessor(faces, unsure, **{"looks_twice": False, **more})
 
 
 def vectors(count: int) -> Any:
     rows = np.random.default_rng(1).normal(size=(count, 256))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def unsure_vectors() -> Any:
+    """One vector that deserves a second look, and one that doesn't."""
+    found = scene.load()
+    rows = np.random.default_rng(2).normal(size=(4000, 256)).astype(np.float32)
+    unsure = found.is_unsure(found.log_odds(rows))
+    return np.stack([rows[np.argmax(unsure)], rows[np.argmin(unsure)]])
 
 
 def picture() -> Image.Image:
@@ -83,6 +92,52 @@ def test_without_texts_and_faces_it_is_the_scene() -> None:
         assert (one.words, one.faces, one.failed) == ((), None, ())
 
 
+def test_where_the_first_look_is_unsure_the_parts_are_looked_at() -> None:
+    rows, opened = unsure_vectors(), []
+
+    def picture() -> Image.Image:
+        opened.append(1)
+        return Image.new("RGB", (40, 30), "green")
+
+    first, sure = Assessor().assess([[], []], rows, [picture, picture])
+    parts = scene.look_at_parts(Image.new("RGB", (40, 30), "green"))
+    expected = scene.probability(scene.load().second_log_odds(rows[:1], parts[None]))
+    assert first.probability == first.scene == pytest.approx(float(expected[0]))
+    assert sure.scene == pytest.approx(float(scene.load().probability(rows[1:])[0]))
+    assert (first.failed, sure.failed, len(opened)) == ((), (), 1)
+
+
+def test_a_photo_is_opened_once_for_parts_and_faces() -> None:
+    opened = []
+
+    def picture() -> Image.Image:
+        opened.append(1)
+        return Image.new("RGB", (8, 8))
+
+    finder: Any = Finder()
+    Assessor("always", finder=finder).assess([[]], unsure_vectors()[:1], [picture])
+    assert (len(opened), finder.looked) == (1, 1)
+
+
+def _gone() -> Image.Image:
+    raise OSError("gone")
+
+
+@pytest.mark.parametrize("pictures", [None, [_gone, _gone]])
+def test_parts_that_cannot_be_had_fail_closed(pictures: Any) -> None:
+    rows = unsure_vectors()
+    unsure, sure = Assessor().assess([[], []], rows, pictures)
+    assert (unsure.failed, sure.failed) == (("scene",), ())
+    assert unsure.scene == pytest.approx(float(scene.load().probability(rows[:1])[0]))
+    assert verdict(policy.PRESETS["under-16"], unsure, None) != "show"
+
+
+def test_who_looks_once_opens_nothing_and_says_so() -> None:
+    (once,) = start().assess([[]], unsure_vectors()[:1], [_gone])
+    assert once.failed == ()
+    assert start().version != Assessor().version
+
+
 def test_a_word_is_strong_evidence() -> None:
     without, named = start().assess([[], ["my daughter.jpg"]], np.repeat(vectors(1), 2, axis=0))
     assert named.words == ("daughter",)
@@ -107,11 +162,11 @@ def test_a_vector_that_is_not_finite_makes_the_scene_fail() -> None:
     assert whole.failed == ()
 
 
-def test_never_opens_no_photo() -> None:
+def test_never_opens_no_photo_of_which_the_scene_is_sure() -> None:
     def forbidden() -> Image.Image:
         raise AssertionError
 
-    (found,) = start().assess([[]], vectors(1), [forbidden])
+    (found,) = Assessor().assess([[]], unsure_vectors()[1:], [forbidden])
     assert (found.faces, found.failed) == (None, ())
 
 

@@ -18,6 +18,7 @@ from kadr.law.policy import PRESETS
 from kadr.library import move
 from kadr.library.library import Library
 from kadr.stores import MEMORY, Store, open_store
+from kadr.types import Assessment
 from libraries import colour_matcher, paint
 
 CLASSIFIER = scene.load()
@@ -107,16 +108,18 @@ def test_assessments_are_corrected_and_name_the_calibration() -> None:
     rows = np.random.default_rng(1).normal(size=(3, 256)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     texts = [["my daughter.jpg"], [], []]
-    faces = [None, (8.0,), None]
-    plain, own = Assessor(), Assessor(calibration=OWN)
+    seen = Assessment((), None, (8.0,), (), 0.5, "another")
+    before = [None, seen, None]
+    plain = Assessor(looks_twice=False)
+    own = Assessor(calibration=OWN, looks_twice=False)
     assert own.version == f"{plain.version}+{OWN.version}"
     assert own.sceneless_version != plain.sceneless_version
     evidence, odds = CLASSIFIER.evidence, CLASSIFIER.log_odds(rows)
-    found = own.assess(texts, rows, faces=faces)
+    found = own.assess(texts, rows, before=before)
     word, age = np.array([evidence.word, 0, 0]), np.array([0, age_evidence(evidence, (8.0,)), 0])
     expected = 1.5 * (odds + word) - 0.25 + age
     assert [one.probability for one in found] == pytest.approx(scene.probability(expected).tolist())
-    shipped = plain.assess(texts, rows, faces=faces)
+    shipped = plain.assess(texts, rows, before=before)
     assert [one.scene for one in found] == [one.scene for one in shipped]  # what it shows stays
 
 

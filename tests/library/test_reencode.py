@@ -398,7 +398,7 @@ def test_two_processes_every_search_answers_by_one_encoder(
 class LawsOwn:
     """Stands for mini's image encoder: its vectors say of a photo what a test wants."""
 
-    name, dim, size = scene.load().encoder, scene.load().hidden.shape[0], 64
+    name, dim, size = scene.load().encoder, len(scene.load().first.hidden), 64
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         return np.asarray(image.resize((4, 4), Image.Resampling.BOX))

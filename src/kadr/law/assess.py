@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCH = 256
 FACE_SIDE = 800
-"""A photo isn't reduced below this many pixels a side where faces are looked for."""
+"""A photo isn't reduced below this many pixels a side where faces, or its parts, are looked at."""
 
 OnAssessed: TypeAlias = Callable[[Mapping[str, Assessment]], None]
 """Called with assessments by the photo's hex digest."""
@@ -39,7 +39,7 @@ def assess(
         photos: their numbers; one that lies nowhere is passed over, for its texts can't be had.
         on_assessed: called batch by batch, within the transaction that keeps the batch.
         copies: finds changed copies; one that has looked at the library before needn't do so again.
-        read: opens a photo where its faces are looked for.
+        read: opens a photo where its faces, or its parts, are looked at.
     """
     copies, roots = copies or CopyFinder(store), store.folders()
     for start in range(0, len(photos), BATCH):

@@ -6,7 +6,7 @@ then no better than "review".
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,6 +33,17 @@ _SEAMS = re.compile(
 """Where a file name's words touch: kids_2004, OurKids, kids2004."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    """What is known of a photo: see `Assessor.assess`. `first` are the first look's log-odds."""
+
+    texts: Sequence[str]
+    vector: Vectors | None
+    first: float | None
+    picture: "Picture | None"
+    before: Assessment | None
+
+
 class Assessor:
     """Assesses photos by texts, faces, and vectors of the scene classifier's encoder."""
 
@@ -43,6 +54,7 @@ class Assessor:
         *,
         finder: Faces | None = None,
         calibration: Calibration | None = None,
+        looks_twice: bool = True,
     ) -> None:
         """Load the layers.
 
@@ -52,6 +64,8 @@ class Assessor:
                 looks for faces.
             finder: what looks for faces; a test gives its own.
             calibration: the library's own, of words and scene together. None: the shipped one.
+            looks_twice: whether a photo of which the first look at the scene is unsure is opened
+                and looked at part by part.
 
         Raises:
             BundleError: the scene classifier can't be read.
@@ -60,12 +74,13 @@ class Assessor:
         self._scene = scene.load()
         self.encoder = self._scene.encoder
         """Name of the image encoder whose vectors it takes."""
-        self._when, self._unsure = faces, unsure
+        self._when, self._unsure, self._looks_twice = faces, unsure, looks_twice
         self._finder = None if faces == "never" else finder or Faces()
         self._calibration = calibration
         own = (calibration.version,) if calibration else ()
         layers = "+".join((_words_version(), copies.VERSION, self._faces_version(), *own))
-        self.version = f"{self._scene.version}+{layers}"
+        looks = "" if looks_twice else " first look"
+        self.version = f"{self._scene.version}{looks}+{layers}"
         self.sceneless_version = f"no scene+{layers}"
         """Version of an assessment of a photo that has no such vector."""
 
@@ -89,8 +104,9 @@ class Assessor:
             texts: of each photo, all texts that belong to it: file names, titles, keywords.
             vectors: float32 [n, dim], of `encoder`. None where there are none: the scene is then a
                 layer that failed, which the version tells too.
-            pictures: of each photo, what opens it as RGB; called where a face is looked for. None
-                where photos can't be had: the faces are then a layer that failed.
+            pictures: of each photo, what opens it as RGB; called where a face is looked for, and
+                where the scene needs a second look. None where photos can't be had: these layers
+                have then failed.
             before: of each photo, its assessment until now. Faces that another assessor saw count
                 where this one doesn't look: no name or policy makes a face unseen. Those that the
                 same layers saw aren't looked for again.
@@ -100,34 +116,31 @@ class Assessor:
         Raises:
             ValueError: the arguments are of different lengths.
         """
-        scenes = [None] * len(texts) if vectors is None else self._scenes(vectors)
-        opened = [None] * len(texts) if pictures is None else pictures
-        known = [None] * len(texts) if before is None else before
-        missing = [False] * len(texts) if unread is None else unread
+        nothing = [None] * len(texts)
         version = self.sceneless_version if vectors is None else self.version
-        assessments = [
-            replace(self._one(said, seen, picture, earlier), version=version)
-            for said, seen, picture, earlier in zip(texts, scenes, opened, known, strict=True)
-        ]
+        known = zip(
+            texts,
+            nothing if vectors is None else vectors,
+            nothing if vectors is None else self._first_looks(vectors),
+            pictures or nothing,
+            before or nothing,
+            strict=True,
+        )
+        assessments = [replace(self._one(_Photo(*one)), version=version) for one in known]
         return [
             replace(one, failed=("words", *one.failed)) if more else one
-            for one, more in zip(assessments, missing, strict=True)
+            for one, more in zip(assessments, unread or [False] * len(texts), strict=True)
         ]
 
-    def _scenes(self, vectors: Vectors) -> list[float | None]:
+    def _first_looks(self, vectors: Vectors) -> list[float | None]:
         """Log-odds of each photo; None where the classifier can't tell."""
-        log_odds = self._scene.log_odds(vectors)
-        return [float(odds) if np.isfinite(odds) else None for odds in log_odds]
+        return [_finite(odds) for odds in self._scene.log_odds(vectors)]
 
-    def _one(
-        self,
-        texts: Sequence[str],
-        seen: float | None,
-        picture: "Picture | None",
-        before: Assessment | None,
-    ) -> Assessment:
-        failed = ["scene"] if seen is None else []
-        words = lemmas(texts)
+    def _one(self, photo: _Photo) -> Assessment:
+        picture = None if photo.picture is None else cache(photo.picture)  # opened once for all
+        seen, is_sure = self._scene_odds(replace(photo, picture=picture))
+        failed = [] if is_sure else ["scene"]
+        words, before = lemmas(photo.texts), photo.before
         faces = before.faces if before else None
         looked = before is not None and faces is not None and before.version == self.version
         if not looked and self._looks(_p(self._joined(seen, words, None))):
@@ -143,6 +156,25 @@ class Assessor:
             probability=_p(odds),
             version="",
         )
+
+    def _scene_odds(self, photo: _Photo) -> tuple[float | None, bool]:
+        """The scene's log-odds, None where it can't tell; whether they are all that it can say."""
+        if photo.first is None or photo.vector is None:
+            return None, False
+        if not (self._looks_twice and self._scene.is_unsure(np.array(photo.first))):
+            return photo.first, True
+        second = self._second_look(photo.vector, photo.picture)
+        return (photo.first, False) if second is None else (second, True)
+
+    def _second_look(self, vector: Vectors, picture: "Picture | None") -> float | None:
+        """Log-odds; None where the photo can't be had or looked at."""
+        if picture is None:
+            return None
+        try:
+            parts = scene.look_at_parts(picture())
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, a person has to look
+            return None
+        return _finite(self._scene.second_log_odds(vector[None], parts[None])[0])
 
     def _looks(self, probability: float) -> bool:
         low, high = self._unsure
@@ -207,6 +239,10 @@ def _ways(text: str) -> Iterator[str]:
     apart = _SEAMS.sub(" ", text)
     if apart != text:
         yield apart
+
+
+def _finite(odds: float) -> float | None:
+    return float(odds) if np.isfinite(odds) else None
 
 
 def _p(odds: float) -> float:

@@ -425,7 +425,13 @@ class Library:
         if self._loaded_assessor is None or self._loaded_assessor[0] != noted:
             own, self.calibration_problem = calibration.in_force(self._store)
             unsure = (self._policy.review, self._policy.hide)
-            assessor = Assessor(self._policy.faces, unsure, calibration=own)
+            assessor = Assessor(
+                self._policy.faces,
+                unsure,
+                calibration=own,
+                # Where nothing is hidden, a photo need not be opened twice; a law will look again.
+                looks_twice=self._policy.hides_children,
+            )
             self._loaded_assessor = noted, assessor
         return self._loaded_assessor[1]
 
