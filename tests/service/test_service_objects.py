@@ -94,7 +94,9 @@ def test_originals_and_smaller_copies(
         assert (whole.status_code, whole.content) == (200, original.read_bytes())
         assert whole.headers["etag"] == f'"{files.digest(original)}"'
         assert whole.headers["content-type"] == "image/bmp"
+        asked.take()
         small = client.get(address, params=SMALL)
+        assert [one.split()[0] for one in asked.take()] == ["HEAD", "GET"]
         assert (small.status_code, small.headers["content-type"]) == (200, "image/jpeg")
         assert small.content[:3] == b"\xff\xd8\xff"
         asked.take()
@@ -103,6 +105,19 @@ def test_originals_and_smaller_copies(
         assert [one.split()[0] for one in asked.take()] == ["HEAD"]
         known = {"If-None-Match": small.headers["etag"]}
         assert client.get(address, params=SMALL, headers=known).status_code == 304
+
+
+@pytest.mark.parametrize(("cached_bytes", "requests"), [(100, 2), (64_000_000, 1)])
+def test_smaller_copies_in_memory_are_bounded_by_bytes(
+    library: Path, model: Path, caplog: pytest.LogCaptureFixture, cached_bytes: int, requests: int
+) -> None:
+    asked = Requests(caplog)
+    with serving(library, model, cached_bytes=cached_bytes) as client:
+        address = addresses(client)["0.bmp"]
+        first = client.get(address, params=SMALL)
+        asked.take()
+        assert client.get(address, params=SMALL).content == first.content
+        assert len(asked.take()) == requests
 
 
 @pytest.mark.parametrize(

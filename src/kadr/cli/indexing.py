@@ -62,7 +62,10 @@ class LoadOptions:
     ] = None
     at: Annotated[
         Path | None,
-        typer.Option(help="With --from: the folder where the photos lie here, such as a mount."),
+        typer.Option(
+            help="With --from: the folder where the photos lie here, such as a mount. Default: "
+            "where they were encoded, which may be in object storage."
+        ),
     ] = None
 
 

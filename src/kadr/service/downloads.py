@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -207,8 +208,13 @@ async def _thumbnail(held: Resources, digest: str, opened: OpenedPhoto, side: in
         if files.state(opened.path) != opened.state:
             raise changed() from error  # since it was opened
         raise _too_hard(error) from error
-    held.thumbnails[digest, side] = content
+    _keep(held, digest, side, content)
     return content
+
+
+def _keep(held: Resources, digest: str, side: int, content: bytes) -> None:
+    with suppress(ValueError):  # larger than all that may be kept
+        held.thumbnails[digest, side] = content
 
 
 async def _object_thumbnail(held: Resources, digest: str, opened: PhotoObject, side: int) -> bytes:
@@ -224,7 +230,7 @@ async def _object_thumbnail(held: Resources, digest: str, opened: PhotoObject, s
     except ImageError as error:
         await held.objects.check(opened)
         raise _too_hard(error) from error
-    held.thumbnails[digest, side] = content
+    _keep(held, digest, side, content)
     return content
 
 

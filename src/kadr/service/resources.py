@@ -16,9 +16,6 @@ from kadr.service.upload_form import Budget
 from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
 
-CACHED_BYTES = 64_000_000
-"""Bytes of thumbnails kept in memory."""
-
 CACHED_DIGESTS = 100_000
 """Files whose digest is remembered by their state, so that they are hashed once."""
 UPLOADS = 10
@@ -46,7 +43,9 @@ class Resources:
         self.working = WorkerPool("working", self._open, service.waiting)
         self.decoder = Decoder(service)
         self.objects = ObjectReader(service.seconds)
-        self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
+        self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(
+            service.cached_bytes, getsizeof=len
+        )
         self.digests: LRUCache[tuple[int, ...], str] = LRUCache(CACHED_DIGESTS)
         self.uploads = Budget(UPLOADS * service.most_bytes)
         self.ready = False
