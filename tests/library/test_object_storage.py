@@ -123,6 +123,18 @@ def test_answers_name_urls(
     assert "--copy-to FOLDER" in err
 
 
+def test_what_is_like_an_object(kadr: Run, library: Path, bucket: Any) -> None:
+    """It is left out itself, as a file of the library is."""
+    root = f"s3://{bucket.name}/in"
+    code, out, _ = kadr("similar", f"{root}/new/0.bmp", "--library", library, "--json")
+    paths = {hit["path"] for hit in json.loads(out)["hits"]}
+    assert (code, len(paths)) == (0, COUNT - 1)
+    assert f"{root}/new/0.bmp" not in paths
+    code, _, err = kadr("similar", f"{root}/nothing.jpg", "--library", library)
+    assert code == 2
+    assert f"{root}/nothing.jpg: can't be read (it isn't there)" in err
+
+
 def test_indexing_leaves_them_alone(
     kadr: Run, library: Path, bucket: Any, model: Path, tmp_path: Path
 ) -> None:

@@ -569,7 +569,7 @@ class Library:
         """
         page = Page(limit, filters, cursor, language=language)
         with self._searching() as searcher:
-            answer = searcher.similar(photo, page)
+            answer = searcher.similar(photo if isinstance(photo, int) else located(photo), page)
         self._log_refused(answer, "a photo that is hidden")
         return answer
 

@@ -37,7 +37,7 @@ def read(path: Path, size: int, digest: str | None = None) -> "tuple[Image.Image
     from kadr.photos import images  # a search needs no decoder
 
     if is_object(path):
-        return decoded(fetched(path, images.MAX_BYTES), path.name, size, digest)
+        return decoded(fetched(path), path.name, size, digest)
     try:
         before = identity(path)
         if digest is not None and files.digest(path) != digest:
@@ -50,15 +50,19 @@ def read(path: Path, size: int, digest: str | None = None) -> "tuple[Image.Image
     return photo
 
 
-def fetched(path: ObjectPath, most: int, seconds: float = object_store.SECONDS) -> bytes:
-    """An object's content, of at most so many bytes.
+def fetched(
+    path: ObjectPath, most: int | None = None, seconds: float = object_store.SECONDS
+) -> bytes:
+    """An object's content, of at most so many bytes; None: as many as are read of a file.
 
     Raises:
         ImageError: it can't be read, or not within some seconds.
         MissingExtraError: what reads objects isn't installed.
     """
+    from kadr.photos import images
+
     try:
-        return object_store.fetched(path, most, seconds)
+        return object_store.fetched(path, images.MAX_BYTES if most is None else most, seconds)
     except OSError as error:
         raise ImageError(f"can't be read ({object_store.line(error)})") from error
 
