@@ -23,6 +23,8 @@ from kadr.service.app import create_app
 from kadr.service.config import SCOPES, Service
 from kadr.types import Ruling
 from libraries import colour_matcher, paint
+from services import FAKES
+from services import serving as running
 
 PHOTOS = "/api/v1/photos"
 SMALL = {"size": "320"}
@@ -231,6 +233,19 @@ def test_hidden_photos_are_451(
             assert client.get(address, params=params).status_code == 451
         assert asked.take() == []
         assert client.get(addresses(client)["1.bmp"], params=SMALL).status_code == 200
+
+
+def test_the_real_command_shows_them(library: Path, model: Path, tmp_path: Path) -> None:
+    """It finds the store by the environment, in a process of its own."""
+    options = ("--model", model, "--policy", "none", "--seconds", "30")
+    with running(library, *options, environment=FAKES) as service:
+        with service.client() as client:
+            photos = client.get(PHOTOS).json()["photos"]
+            (address,) = (f"{PHOTOS}/{one['id']}" for one in photos if one["name"] == "0.bmp")
+            assert client.get(address, params=SMALL).content[:3] == b"\xff\xd8\xff"
+            part = client.get(address, headers={"Range": "bytes=2-9"})
+        assert (part.status_code, part.content) == (206, (tmp_path / "0.bmp").read_bytes()[2:10])
+        assert service.stop() == 0
 
 
 @contextmanager
