@@ -1,12 +1,15 @@
 """Fixtures that several test files share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from kadr.data import dataset
+from kadr.photos import object_store
 from kadr.types import Dataset
 
 settings.register_profile("kadr", deadline=None)  # no test depends on the clock
@@ -36,3 +39,40 @@ def plain_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 def real(archive: Path) -> Dataset:
     """Give the real archive, read."""
     return dataset.load(archive)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Give the address of an S3 on this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give an empty bucket, found by the environment as a person's would be."""
+    import boto3
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    made = boto3.resource("s3", region_name="us-east-1").Bucket(f"photos-{os.getpid()}")
+    made.create()
+    object_store._kept.cache_clear()
+    yield made
+    made.objects.all().delete()
+    made.delete()

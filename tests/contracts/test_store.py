@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
+from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
@@ -48,6 +50,22 @@ class TestFolders:
         assert sorted(map(str, store.folders())) == ["/a", "/z"]
         store.add_folder(Path("/"))
         assert store.folders() == (Path("/"),)
+
+    def test_those_of_an_object_store_are_urls(self, store: Store) -> None:
+        root = located("s3://bucket/für alle")
+        store.add_folder(root)
+        store.add_folder(root / "2024")
+        urls = [f"{root}/2024/1.jpg", f"{root}/2.jpg", "s3://bucket/für alles/3.jpg"]
+        files = [new_file(located(url), url) for url in urls]
+        store.keep([new_photo(url) for url in urls], files)
+        assert store.folders() == (root,)
+        assert [str(row[0]) for row in store.contents()] == sorted(urls)
+        assert all(is_object(path) for paths in store.present([1, 2, 3]).values() for path in paths)
+        assert store.states(root).keys() == {os.fsencode(url) for url in urls[:2]}
+        assert store.spelled(located(unicodedata.normalize("NFD", str(root)))) == root
+        assert store.digest_at(located(urls[0])) == digest(urls[0]).hex()
+        assert matching(store, Filters(folder=root)) == set(urls[:2])
+        assert store.remove(root) == 2
 
     def test_removing_ends_at_names(self, store: Store) -> None:
         add(store, {"/a/b/1.jpg": 1, "/a/bc/2.jpg": 2, "/a/b.jpg": 3, "/a/b/d/4.jpg": 4})

@@ -212,7 +212,6 @@ def test_from_one_bucket_into_another_place_of_it(
     again = found(kadr, *command)
     assert (again["done"], again["encoded"]) == (11, 0)
     load = ("index", "--from", f"{place}/out", "--model", model)
-    assert "--at FOLDER" in one_line(kadr(*load, code=2))
     said = found(kadr, *load, "--at", photos)
     assert (said["loaded"], said["known"], said["skipped"]) == (9, 1, 1)
     assert kadr("search", "red car").stdout

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.law import policy as law
-from kadr.library.catalogue import Catalogue, Facets, above
+from kadr.library.catalogue import Catalogue, Facets, OpenedPhoto, above
 from kadr.stores import MEMORY, Store, open_store
 from kadr.types import Filters
 from libraries import FACTS, assess, new_file, new_photo
@@ -113,7 +113,7 @@ def test_only_a_file_that_is_as_it_was_indexed_is_opened(store: Store, tmp_path:
     photo = catalogue.photo(1)
     assert photo is not None
     found = catalogue.open(photo)
-    assert found is not None
+    assert isinstance(found, OpenedPhoto)
     with found.file:
         assert (found.path, found.file.read()) == (path, b"as it was")
     path.write_bytes(b"as it is now")

@@ -16,6 +16,7 @@ from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
+    from kadr.photos.objects import ObjectPath
     from kadr.types import Answer, Explanation, Hit, ImageFile
 
 
@@ -135,11 +136,20 @@ def as_indexed(answer: "Answer") -> "Answer":
 
 def _has_digest(path: Path, digest: str) -> bool:
     from kadr.photos import files
+    from kadr.photos.objects import is_object
 
     try:
+        if is_object(path):
+            return files.digest(_fetched(path)) == digest
         return files.state(path) is not None and files.digest(path) == digest
     except OSError:
         return False
+
+
+def _fetched(path: "ObjectPath") -> bytes:
+    from kadr.photos import images, object_store
+
+    return object_store.fetched(path, images.MAX_BYTES)
 
 
 def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> None:
@@ -163,10 +173,14 @@ def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
 
 def _copy(photo: "ImageFile", folder: Path) -> bool:
     from kadr.photos import files
+    from kadr.photos.objects import is_object
 
     draft = folder / f".kadr-{uuid4().hex}.part"
     try:
-        shutil.copy2(photo.path, draft)
+        if is_object(photo.path):
+            draft.write_bytes(_fetched(photo.path))
+        else:
+            shutil.copy2(photo.path, draft)
         if files.digest(draft) != photo.digest:
             return False
         draft.rename(_free(folder, photo.path.name))
@@ -187,8 +201,12 @@ def show(photo: Path) -> None:
     """Open a photo in the system's viewer, and don't wait for it.
 
     Raises:
-        KadrError: there is none.
+        KadrError: there is none, or the photo isn't on this machine.
     """
+    from kadr.photos.objects import is_object
+
+    if is_object(photo):
+        raise KadrError(f"--open shows files. Bring the photo here by --copy-to FOLDER: {photo}")
     if typer.launch(os.fspath(photo)) != 0:
         needed = "xdg-open, of the package xdg-utils" if sys.platform == "linux" else "a viewer"
         raise KadrError(f"--open needs {needed}. Open it yourself: {photo}")

@@ -62,7 +62,10 @@ class LoadOptions:
     ] = None
     at: Annotated[
         Path | None,
-        typer.Option(help="With --from: the folder where the photos lie here, such as a mount."),
+        typer.Option(
+            help="With --from: the folder where the photos lie here, such as a mount. Default: "
+            "where they were encoded, which may be in object storage."
+        ),
     ] = None
 
 
@@ -114,11 +117,11 @@ def index_command(
     is_first = model is None and not exists(library or default_spec())
     with Library.open(library, model=model, policy=policy, create=bool(chosen)) as opened:
         if exclude or no_exclude:
-            for folder in chosen or opened.folders:
+            for folder in chosen or opened.local_folders:
                 kept = () if no_exclude else opened.excluded.get(folder, ())
                 opened.exclude(folder, (*kept, *exclude))
         if watch:
-            _follow(opened, chosen or opened.folders, options, as_json=as_json)
+            _follow(opened, chosen or opened.local_folders, options, as_json=as_json)
         before = opened.encoder
         result, seconds = _index(opened, chosen, options)
         _tell_switched(before, opened.encoder)
@@ -211,7 +214,7 @@ def _check(library: str, folders: Sequence[Path]) -> None:
     known: tuple[Path, ...] = ()
     if exists(library):
         with Library.open(library, create=False) as opened:
-            known = opened.folders
+            known = opened.local_folders
     for folder in folders:
         if folder not in known:
             check(folder)

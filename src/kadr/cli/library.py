@@ -29,6 +29,7 @@ def library_command(
         totals, folders = opened.totals(), opened.folders
         encoder, name, others = opened.encoder, opened.name, opened.store.vector_sets()
     from kadr.matcher.installed import named
+    from kadr.photos.objects import is_object
 
     model = named(encoder) if encoder else None
     if as_json:
@@ -44,7 +45,8 @@ def library_command(
         say(f"Paths no longer there: {totals.missing:,} (kadr index --prune forgets them)")
     if totals.problems:
         say(f"Files that can't be read: {totals.problems:,} (kadr library problems lists them)")
-    say(*(f"  {folder}" + ("" if folder.is_dir() else "  (not there)") for folder in folders))
+    for folder in folders:
+        say(f"  {folder}" + ("" if is_object(folder) or folder.is_dir() else "  (not there)"))
 
 
 @app.command("problems")

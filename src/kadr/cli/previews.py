@@ -19,6 +19,7 @@ from PIL import ImageOps
 
 from kadr.errors import ImageError
 from kadr.photos import reader
+from kadr.photos.objects import is_object
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,7 +54,9 @@ def show(
     the terminal doesn't know its own size, or `stream` is no terminal and no protocol is given.
     """
     protocol = protocol or detect(stream, os.environ)
-    if protocol is None or not os.path.isfile(path):  # noqa: PTH113 - opening a pipe would wait
+    if protocol is None:
+        return False
+    if not is_object(path) and not os.path.isfile(path):  # noqa: PTH113 - opening a pipe would wait
         return False
     columns = max(4, min(columns, _width(stream)))
     try:

@@ -266,9 +266,10 @@ def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
 def _filters(options: FilterOptions) -> "Filters":
     from kadr.library import filters
     from kadr.library.library import resolved
+    from kadr.photos.objects import is_object
 
     folder = options.folder and resolved(options.folder)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not is_object(folder) and not folder.is_dir():
         raise KadrError(f"{options.folder}: no such folder. Name one that holds photos with --in.")
     return filters.parse(**(vars(options) | {"folder": folder}))
 

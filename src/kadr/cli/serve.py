@@ -93,13 +93,19 @@ def serve_command(
     waiting: Annotated[
         int, _access(min=1, help="Searches that may wait; any more are answered 503.")
     ] = 64,
+    cache_bytes: Annotated[
+        int, typer.Option(min=0, help="Most bytes of smaller copies that are kept in memory.")
+    ] = 64_000_000,
     uploads: Annotated[
         Path | None, _uploads(help="Folder for added photos. Without it uploads are refused.")
     ] = None,
     max_bytes: Annotated[int, _uploads(min=1000, help="Most bytes in one request.")] = 25_000_000,
     max_pixels: Annotated[int, _uploads(min=1000, help="Most pixels in an upload.")] = 200_000_000,
     seconds: Annotated[
-        float, _uploads(min=0.1, help="Seconds that an upload, and its decoding, may take.")
+        float,
+        _uploads(
+            min=0.1, help="Seconds that an upload, its decoding, and reading an object may take."
+        ),
     ] = 10.0,
     policy: PolicyOption = DEFAULT_POLICY,
     country: CountryOption = None,
@@ -172,6 +178,7 @@ def serve_command(
         most_pixels=max_pixels,
         seconds=seconds,
         waiting=waiting,
+        cached_bytes=cache_bytes,
         blocked_by=blocked_by,
         log_queries=log_queries,
     )

@@ -17,6 +17,7 @@ from kadr.encoding.parts import Part
 from kadr.encoding.sources import Entry
 from kadr.encoding.worker import Report, Task, Worker
 from kadr.errors import KadrError
+from kadr.photos import object_store
 
 # Neither tells anybody that it ran. Set before they are imported.
 _QUIET = {"DO_NOT_TRACK": "1", "DAFT_ANALYTICS_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
@@ -129,8 +130,8 @@ def _started(address: str | None) -> Any:
             daft.set_runner_ray()
     except Exception as error:
         raise KadrError(
-            f"Daft doesn't start ({storage.line(error)}). It runs in one way in a process: encode "
-            "with and without a cluster by two."
+            f"Daft doesn't start ({object_store.line(error)}). It runs in one way in a process: "
+            "encode with and without a cluster by two."
         ) from error
     return daft
 
@@ -147,7 +148,7 @@ def _join(address: str) -> None:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # whatever Ray makes of a name, a network or a version
         raise KadrError(
-            f"{address}: no Ray cluster answers ({storage.line(error)}). Name one as ray.init "
+            f"{address}: no Ray cluster answers ({object_store.line(error)}). Name one as ray.init "
             "does: auto, ray://HOST:10001, HOST:6379, or local."
         ) from error
 

@@ -17,6 +17,7 @@ from kadr.encoding import rows, storage
 from kadr.encoding.rows import About, Row
 from kadr.encoding.sources import Entry
 from kadr.errors import DataError
+from kadr.photos import object_store
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -143,7 +144,7 @@ class Output:
                     raise rows.foreign(name, "is larger than any part")
                 yield file
         except (OSError, pa.ArrowException) as error:
-            raise rows.foreign(name, f"can't be read ({storage.line(error)})") from error
+            raise rows.foreign(name, f"can't be read ({object_store.line(error)})") from error
 
 
 def _keys(table: "rows.Table") -> Iterator[Key]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from kadr.encoding import storage
 from kadr.encoding.steps import stated
 from kadr.errors import DataError
-from kadr.photos import files, folders
+from kadr.photos import files, folders, object_store
 from kadr.photos.ignore import Rules
+from kadr.photos.objects import NO_PATH, is_spelled
 
 COLUMNS = ("path", "url")
 """Of a list, the first of these that is there names the photos."""
@@ -109,6 +110,8 @@ def _bucket(url: str) -> Manifest:
         below = one.url.removeprefix(bucket.url).split("/")
         if any(name.startswith(".") for name in below):
             manifest.left_out["hidden"] += 1
+        elif not is_spelled(one.url):
+            manifest.left_out[NO_PATH] += 1
         elif is_photo(one.url):
             manifest.entries.append(Entry(one.url, one.size, one.modified))
     if not manifest.entries and not manifest.left_out:
@@ -142,6 +145,8 @@ def _states(root: str, names: Sequence[str]) -> Iterator[Entry]:
     if not storage.is_url(root):
         yield from (_entry(Path(os.path.normpath(name))) for name in names)
         return
+    names, odd = [n for n in names if is_spelled(n)], [n for n in names if not is_spelled(n)]
+    yield from (Entry(name, -1, -1, f"can't be read: {NO_PATH}") for name in odd)
     for name, found in zip(names, storage.Bucket(root).states(names), strict=True):
         if found is None:
             yield Entry(name, -1, -1, "can't be read: there is no such object")
@@ -160,7 +165,7 @@ def _names(place: str) -> list[str]:
         content = storage.opened(place.rpartition("/")[0] or ".").read(place)
         table = parquet.read_table(io.BytesIO(content))
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{place}: not a readable list ({storage.line(error)}).") from error
+        raise DataError(f"{place}: not a readable list ({object_store.line(error)}).") from error
     column = next((name for name in COLUMNS if name in table.column_names), None)
     if column is None:
         raise DataError(f"{place}: has no column `path` or `url`. Name the photos in one.")

@@ -7,22 +7,19 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kadr.errors import DataError, KadrError, MissingExtraError
 from kadr.photos import files
+from kadr.photos.object_store import connected, line
+from kadr.photos.objects import SCHEMES
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
-    from pyarrow.fs import FileSystem
 
 EXTRA = "'kadr[cluster]'"
-SCHEMES = ("s3", "gs", "az")
-"""Amazon S3 and whatever speaks like it, Google Cloud Storage, Azure Blob Storage."""
 LOOKUP = 1000
 """Objects that are asked for at once."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_ACCOUNTS = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class Bucket:
         self.url = url.rstrip("/")
         self._scheme, _, rest = self.url.partition("://")
         try:
-            self._files = _connected(self._scheme, rest.partition("/")[0])
+            self._files = connected(self._scheme, rest.partition("/")[0])
         except ImportError as error:
             raise missing(error) from error
         except (OSError, ValueError) as error:
@@ -204,31 +201,3 @@ def missing(error: ImportError) -> MissingExtraError:
     return MissingExtraError(
         f"encoding for many machines needs {error.name or error}: pip install {EXTRA}"
     )
-
-
-def line(error: Exception) -> str:
-    """What an error says, on one line."""
-    said = getattr(error, "strerror", None) or str(error)
-    return str(said).strip().partition("\n")[0][:200] or type(error).__name__
-
-
-def _connected(scheme: str, bucket: str) -> "FileSystem":
-    from pyarrow import fs
-
-    if scheme == "gs":
-        return fs.GcsFileSystem()
-    if scheme == "az":
-        account = _first(_ACCOUNTS)
-        if account is None:
-            raise DataError(f"az://{bucket}: whose? Set AZURE_STORAGE_ACCOUNT_NAME.")
-        return fs.AzureFileSystem(account, account_key=os.environ.get("AZURE_STORAGE_KEY"))
-    settings: dict[str, Any] = {"endpoint_override": _first(_ENDPOINTS)}
-    region = _first(("AWS_REGION", "AWS_DEFAULT_REGION"))
-    if region is None and settings["endpoint_override"] is None:
-        region = fs.resolve_s3_region(bucket)
-    return fs.S3FileSystem(region=region, **settings)
-
-
-def _first(names: tuple[str, ...]) -> str | None:
-    """The first of these environment variables that is set; pyarrow reads none of them."""
-    return next(filter(None, map(os.environ.get, names)), None)

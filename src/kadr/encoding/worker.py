@@ -32,7 +32,7 @@ from kadr.law.assess import FACE_SIDE, written
 from kadr.law.assessor import Assessor
 from kadr.law.policy import Faces
 from kadr.matcher import bundle
-from kadr.photos import files, images, reader
+from kadr.photos import files, images, object_store, reader
 from kadr.stores import NewFile, NewPhoto
 from kadr.types import PhotoFacts, Vectors
 
@@ -154,7 +154,7 @@ class Worker:
         try:
             content = bucket.read(entry.path)
         except OSError as error:
-            return replace(row, problem=f"can't be read: {storage.line(error)}"), None
+            return replace(row, problem=f"can't be read: {object_store.line(error)}"), None
         if len(content) != entry.size:
             return replace(row, problem="changed while it was being read"), None
         digest = bytes.fromhex(files.digest(content))

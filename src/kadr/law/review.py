@@ -19,6 +19,7 @@ from kadr.law.policy import Policy
 from kadr.law.proposals import Proposal
 from kadr.law.verdict import verdicts
 from kadr.photos import files
+from kadr.photos.objects import located
 from kadr.stores import Store
 from kadr.types import Assessment, Filters, Request, Ruling
 
@@ -131,7 +132,7 @@ def find(store: Store, photo: str) -> str:
     Raises:
         LibraryError: the library doesn't know it.
     """
-    path = Path(photo).expanduser().absolute()
+    path = located(photo).expanduser().absolute()
     known = store.digest_at(path, path.resolve())
     digest = known or photo.lower()
     if known is None and path.is_file():

@@ -14,6 +14,7 @@ from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.library.filters import spelled
 from kadr.photos import files
+from kadr.photos.objects import ObjectPath, is_object, located
 from kadr.stores import Store, Stored
 from kadr.types import Filters
 
@@ -51,6 +52,17 @@ class OpenedPhoto:
 
     path: Path
     file: BinaryIO
+    state: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoObject:
+    """A photo in an object store, and the state that it had when it was indexed.
+
+    Its store wasn't asked: whoever reads it compares the state, or the digest.
+    """
+
+    path: ObjectPath
     state: tuple[int, int]
 
 
@@ -97,7 +109,7 @@ class Catalogue:
         """Whether the policy hides a photo."""
         return bool(verdict.hidden(self._store, self._policy, [number]))
 
-    def open(self, photo: Stored) -> OpenedPhoto | None:
+    def open(self, photo: Stored) -> OpenedPhoto | PhotoObject | None:
         """Open a file of the photo, in a folder of the library, as it was when indexed.
 
         None where each of its files changed, is gone, or is a link to one that lies elsewhere: what
@@ -106,7 +118,11 @@ class Catalogue:
         folders = self._store.folders()
         for path in photo.paths:
             state = self._store.state(path)
-            if state is None or files.state(path) != state or not _is_inside(path, folders):
+            if state is None or not _is_inside(path, folders):
+                continue
+            if is_object(path):
+                return PhotoObject(path, state)
+            if files.state(path) != state:
                 continue
             try:
                 file = path.open("rb")
@@ -153,7 +169,7 @@ class Catalogue:
                 holding.setdefault(number, set()).add(os.path.dirname(path))  # noqa: PTH120
         folders, roots = Counter[Path](), self._store.folders()
         for together, count in Counter(map(frozenset, holding.values())).items():
-            paths = (Path(os.fsdecode(folder), "photo") for folder in together)
+            paths = (located(os.fsdecode(folder)) / "photo" for folder in together)
             for folder in {folder for path in paths for folder in above(path, roots)}:
                 folders[folder] += count
         return set(holding), folders

@@ -12,6 +12,7 @@ from kadr.errors import DataError
 from kadr.photos import folders
 from kadr.photos.folders import Entry
 from kadr.photos.ignore import Rules
+from kadr.photos.objects import is_object
 from kadr.stores import FileState, NewFile, Store
 from kadr.types import Skipped
 
@@ -80,6 +81,8 @@ def find_changes(
 def left_out(store: Store) -> Iterator[Entry]:
     """What is left out below the library's folders, as far as they are there."""
     for folder in store.folders():
+        if is_object(folder):  # what an object store holds is listed where it is encoded
+            continue
         with suppress(DataError):
             rules = rules_for(store, folder)
             yield from (entry for entry in _walk(folder, rules) if entry.met != "photo")

@@ -23,7 +23,8 @@ from kadr.law.policy import Policy
 from kadr.library import likeness
 from kadr.library.keeping import Companions, Version, keeps_all, rank, version
 from kadr.library.likeness import Appearance, Appearances
-from kadr.photos import files, images
+from kadr.photos import files, images, reader
+from kadr.photos.objects import is_object
 from kadr.stores import Store, Stored, rounded
 
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -108,8 +109,11 @@ def _apart(store: Store, paths: Iterable[Path]) -> tuple[Path, ...]:
     Of several links to one file one is left, if possible no symbolic link: else whoever deletes all
     but the first of a group deletes the file, and keeps a link to nothing.
     """
-    by_inode: dict[tuple[int, int], Path] = {}
+    by_inode: dict[object, Path] = {}
     for path in sorted(paths, key=lambda one: (os.path.islink(one), one)):  # noqa: PTH114
+        if is_object(path):  # it has no links, and to ask for each would take long
+            by_inode[path] = path
+            continue
         try:
             status = path.stat()
         except OSError:
@@ -130,7 +134,9 @@ def _group(photos: Sequence[Stored], companions: Companions) -> Group:
         ordered.append((rank(versions[best[0]]), best, photo))
     ordered.sort(key=lambda one: (one[0], -len(one[1]), str(one[1][0])))
     kept, *others = (path for _, best, _ in ordered for path in best)
-    spare = tuple(path for path in others if keeps_all(versions[kept], versions[path]))
+    spare = tuple(
+        path for path in others if not is_object(path) and keeps_all(versions[kept], versions[path])
+    )
     whole = tuple(replace(photo, paths=tuple(best)) for _, best, photo in ordered)
     return Group(whole, spare)
 
@@ -212,7 +218,7 @@ def _shots(photos: Mapping[int, Stored], pairs: Pairs) -> NDArray[np.bool_]:
 
 def _appearance(path: Path) -> Appearance | None:
     try:
-        return likeness.appearance(images.decode(path, 4 * likeness.SIDE))
+        return likeness.appearance(reader.read(path, 4 * likeness.SIDE)[0])
     except ImageError:
         return None
 
@@ -221,6 +227,8 @@ def _equal(photos: Mapping[int, Stored]) -> Iterator[tuple[int, int]]:
     """Pairs of photos whose pixels are all equal."""
     sizes: dict[tuple[int, int], list[int]] = {}
     for number, photo in photos.items():
+        if is_object(photo.paths[0]):  # as many bytes as there are photos would be fetched
+            continue
         sizes.setdefault((photo.facts.width, photo.facts.height), []).append(number)
     for numbers in sizes.values():
         equal: dict[str, list[int]] = {}

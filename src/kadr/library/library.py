@@ -29,6 +29,7 @@ from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, reader
+from kadr.photos.objects import is_object, located
 from kadr.photos.reader import Reader
 from kadr.stores import MOVING, SWITCHING, Store, Totals, open_store
 from kadr.types import (
@@ -212,17 +213,19 @@ class Library:
             on_wait: called once where another process is indexing this library.
 
         Raises:
-            DataError: a folder isn't there or can't be read.
+            DataError: a folder isn't there, can't be read, or is in an object store.
             LibraryError: the library can't be written, or its vectors are another encoder's.
         """
         from kadr.library import ingest
         from kadr.photos.folders import check
 
-        chosen = [resolved(folder) for folder in folders] or list(self.folders)
+        chosen = [resolved(folder) for folder in folders] or list(self.local_folders)
+        if not chosen and self.folders:
+            check(self.folders[0])  # says how objects are indexed
         if not chosen:
             raise LibraryError("The library knows no folder yet. Name one: kadr index FOLDER")
         for folder in chosen if folders else ():
-            if folder not in self.folders:  # a disk may be unplugged
+            if is_object(folder) or folder not in self.folders:  # a disk may be unplugged
                 check(folder)
         with self._store.writing(on_wait, () if reencode else chosen):
             self._log_policy()
@@ -251,15 +254,15 @@ class Library:
 
         Args:
             encoded: folder or URL of what it wrote.
-            at: the folder that holds the photos; None: the one that they were encoded from.
+            at: the folder that holds the photos; None: the one that they were encoded from, which
+                may be in an object store.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
         Raises:
             DataError: there is nothing there, or not as `kadr encode` writes it; or the photos'
                 folder isn't there.
-            LibraryError: the vectors are another encoder's, or the photos are in an object store
-                and `at` is missing.
+            LibraryError: the vectors are another encoder's.
         """
         from kadr.encoding.parts import Output
         from kadr.library import ingest, load
@@ -269,15 +272,16 @@ class Library:
         survey = output.survey()
         if survey.about is None:
             raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
-        place = load.place(survey.about, None if at is None else resolved(at), encoded)
-        check(place.folder)
+        place = load.place(survey.about, None if at is None else resolved(at))
+        if not is_object(place.folder):
+            check(place.folder)
         with self._store.writing(on_wait):
             self._log_policy()
             self._follow()
             load.check(survey.about, self.matcher, encoded)
             given = replace(callbacks or ingest.IndexCallbacks(), read=self._read)
             self._adopt(given, reencode=False)
-            if not survey.about.listed:
+            if not survey.about.listed or is_object(place.folder):
                 self._store.add_folder(place.folder)
             return self._assessed(
                 lambda callbacks, _: load.load(
@@ -441,6 +445,11 @@ class Library:
         return self._store.folders()
 
     @property
+    def local_folders(self) -> tuple[Path, ...]:
+        """Those of them that indexing reads: all but those of object stores."""
+        return tuple(folder for folder in self.folders if not is_object(folder))
+
+    @property
     def excluded(self) -> Mapping[Path, Sequence[str]]:
         """Patterns of what is left out, by the folder that they were given for."""
         return self._store.excluded()
@@ -585,7 +594,7 @@ class Library:
         """
         page = Page(limit, filters, cursor, language=language)
         with self._searching() as searcher:
-            answer = searcher.similar(photo, page)
+            answer = searcher.similar(photo if isinstance(photo, int) else located(photo), page)
         self._log_refused(answer, "a photo that is hidden")
         return answer
 
@@ -763,6 +772,9 @@ def default_spec() -> str:
 
 def resolved(folder: Path) -> Path:
     """The one name of a folder, whichever way it was reached, in whichever Unicode form."""
+    folder = located(folder)
+    if is_object(folder):
+        return folder
     try:
         return files.spelled(folder.expanduser().resolve())
     except (OSError, RuntimeError) as error:

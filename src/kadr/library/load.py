@@ -5,7 +5,7 @@ Rows are checked as a stranger's. Each batch is one transaction, so an interrupt
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,8 @@ from kadr.errors import LibraryError
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
+from kadr.photos.files import State
+from kadr.photos.objects import NO_PATH, is_object, is_spelled, located
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import Assessment
 
@@ -49,7 +51,8 @@ class Place:
     """Where the encoded photos lie here.
 
     `root` is the folder or URL that they were encoded from, `folder` the one that holds the same
-    files here. `remote`: they were in an object store, whose times of change are its own.
+    files here, or the root itself. `remote`: it mounts an object store, whose times of change are
+    its own.
     """
 
     root: str
@@ -62,30 +65,36 @@ class Place:
         Raises:
             LibraryError: it lies beside the root.
         """
+        if is_object(self.folder):
+            path = located(row.path)
+            if path == self.folder or not path.is_relative_to(self.folder):
+                raise LibraryError(f"{row.path!r} isn't below {self.root}. Encode again.")
+            return path
         below = row.path.removeprefix(self.root.rstrip("/") + "/")
         if below == row.path or PurePosixPath(below).is_absolute():
             raise LibraryError(f"{row.path!r} isn't below {self.root}. Encode again.")
         return self.folder / below
 
 
-def place(about: About, at: Path | None, where: str) -> Place:
+def place(about: About, at: Path | None) -> Place:
     """Where encoded photos lie here.
 
     Args:
         about: what their rows note.
-        at: the folder that holds the same tree; None: the one that they were encoded from.
-        where: the rows' own place, for what is said.
+        at: the folder that holds the same tree; None: where they were encoded from, which may be in
+            an object store.
 
     Raises:
-        LibraryError: they were encoded from an object store, and no folder is named.
+        LibraryError: `at` is in an object store.
     """
-    remote = storage.is_url(about.root)
-    if remote and at is None:
+    if at is None:
+        return Place(about.root, located(about.root), remote=False)
+    if is_object(at):
         raise LibraryError(
-            f"{where}: its photos are in {about.root}, and a library opens files. Mount it, and "
-            "name the folder: --at FOLDER"
+            f"--at {at}: names a folder, such as a mount. Photos in object storage need none: "
+            "leave --at out."
         )
-    return Place(about.root, Path(about.root) if at is None else at, remote)
+    return Place(about.root, at, storage.is_url(about.root))
 
 
 def check(about: About, matcher: Matcher, where: str) -> None:
@@ -121,7 +130,7 @@ def load(
         DataError: a row isn't as `kadr encode` writes it. What was loaded before it stays.
         LibraryError: the library can't be written.
     """
-    loading = _Loading(store, matcher, at, callbacks, _latest(survey) if at.remote else {})
+    loading = _Loading(store, matcher, at, callbacks, survey)
     result = Loaded()
     callbacks.progress(0, 0, survey.count)
     for name in output.names():
@@ -129,8 +138,43 @@ def load(
         while rows := list(islice(waiting, PASSED)):
             result = result.plus(loading.keep(rows))
             callbacks.progress(result.files, result.skipped, survey.count)
+    loading.mark_gone()
     store.sweep()
     return result
+
+
+class _Files:
+    """What files are by now."""
+
+    listed: Mapping[str, State] | None = None
+
+    def states(self, paths: Sequence[Path]) -> Iterable[State | None]:
+        """Their states; None where there is none."""
+        return map(files.state, paths)
+
+
+class _Objects:
+    """What objects are by now: `listed` at once below a root, asked for one by one of a list."""
+
+    def __init__(self, root: str, *, listed: bool) -> None:
+        self._bucket = storage.Bucket(root)
+        self.listed: Mapping[str, State] | None = None
+        if not listed:
+            self.listed = {one.url: (one.size, one.modified) for one in self._bucket.found()}
+
+    def states(self, paths: Sequence[Path]) -> Iterable[State | None]:
+        """Their states; None where there is none."""
+        urls = list(map(os.fspath, paths))
+        if self.listed is not None:
+            return map(self.listed.get, urls)
+        found = self._bucket.states(urls)
+        return (None if one is None else (one.size, one.modified) for one in found)
+
+
+def _stated(at: Place, survey: Survey) -> _Files | _Objects:
+    if not is_object(at.folder):
+        return _Files()
+    return _Objects(at.root, listed=survey.about is not None and survey.about.listed)
 
 
 def _latest(survey: Survey) -> dict[str, int]:
@@ -150,10 +194,12 @@ class _Loading:
         matcher: Matcher,
         at: Place,
         callbacks: IndexCallbacks,
-        latest: dict[str, int],
+        survey: Survey,
     ) -> None:
         self._store, self._matcher = store, matcher
-        self._at, self._callbacks, self._latest = at, callbacks, latest
+        self._at, self._callbacks = at, callbacks
+        self._latest = _latest(survey) if at.remote else {}
+        self._now = _stated(at, survey)
         self._states = store.states(at.folder)
         self._unread: set[str] = set()
 
@@ -161,8 +207,9 @@ class _Loading:
         """Keep a batch; what became of each row."""
         found: Counter[str] = Counter(files=len(rows))
         new: list[tuple[Row, NewFile]] = []
-        for row in rows:
-            file = self._file(row)
+        paths = [self._at.path(row) for row in rows]
+        for row, path, state in zip(rows, paths, self._now.states(paths), strict=True):
+            file = self._file(row, path, state)
             if isinstance(file, str):
                 found[file] += 1
             else:
@@ -173,12 +220,21 @@ class _Loading:
             found[self._outcome(row, file, photos)] += 1
         return Loaded(**found)
 
-    def _file(self, row: Row) -> NewFile | str:
+    def mark_gone(self) -> None:
+        """Take objects that are no longer there out of the answers: no indexing looks for them."""
+        listed = self._now.listed
+        if listed is not None:
+            known = (path for path, one in self._states.items() if not one.missing)
+            gone = [path for path in known if os.fsdecode(path) not in listed]
+            self._store.mark(gone, missing=True)
+
+    def _file(self, row: Row, path: Path, state: State | None) -> NewFile | str:
         """A row's file as it lies here, or which count it belongs to instead."""
         if row.digest is None and row.path in self._unread:  # tried again, in vain
             return "unchanged"
-        path = self._at.path(row)
-        state = files.state(path)
+        if is_object(path) and not is_spelled(row.path):
+            self._callbacks.skip(path, NO_PATH)
+            return "skipped"
         if state is None and row.size >= 0:
             return "gone"
         if state is not None and not self._is_current(row, state):

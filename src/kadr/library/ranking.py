@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
+from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, Stored
 from kadr.types import Floats, Hit, ImageFile, Vectors
 
@@ -181,10 +183,15 @@ def standing_limit(photos: int, text: str) -> float:
     return STANDING + PER_DECADE * decades - LESS * (len(text.split()) >= SENTENCE)
 
 
+def _may_exist(path: Path) -> bool:
+    """Whether a file is there. Whether an object is, is found out when it is opened."""
+    # Path.exists() raises where a folder is shut.
+    return is_object(path) or os.path.exists(path)  # noqa: PTH110
+
+
 def _hit(photo: Stored, similarity: float) -> Hit | None:
     """None where none of the photo's files is there any more."""
-    # Path.exists() raises where a folder is shut.
-    paths = [path for path in photo.paths if os.path.exists(path)]  # noqa: PTH110
+    paths = [path for path in photo.paths if _may_exist(path)]
     if not paths:
         return None
     file = ImageFile(str(photo.id), photo.digest, paths[0])

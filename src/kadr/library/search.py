@@ -1,7 +1,7 @@
 """Flow: queries -> answers of one library under one policy."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kadr.errors import LibraryError
+from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
@@ -18,7 +18,8 @@ from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
-from kadr.photos import files
+from kadr.photos import files, reader
+from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
 
@@ -131,8 +132,8 @@ class Searcher:
         """The library's photo with this picture's content; a hidden one is as good as none."""
         if isinstance(picture, int):
             return picture
-        file = files.identify(picture, picture.parent)
-        number = self._store.number(file.digest) if isinstance(file, ImageFile) else None
+        digest = _digest(picture)
+        number = None if digest is None else self._store.number(digest)
         return None if number is None or self._hides(number) else number
 
     def _hides(self, photo: int) -> bool:
@@ -250,6 +251,16 @@ def _threads() -> "ThreadpoolController":
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def _digest(picture: Path) -> str | None:
+    """That of a file or an object; None where it can't be read."""
+    if is_object(picture):
+        with suppress(ImageError):
+            return files.digest(reader.fetched(picture))
+        return None
+    file = files.identify(picture, picture.parent)
+    return file.digest if isinstance(file, ImageFile) else None
 
 
 def _one_blas_thread() -> AbstractContextManager[object]:

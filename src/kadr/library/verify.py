@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from kadr.law import proof
-from kadr.photos import files
+from kadr.photos import files, object_store
+from kadr.photos.images import MAX_BYTES
+from kadr.photos.objects import ObjectPath, is_object
 from kadr.stores import Store
 
 
@@ -18,15 +21,26 @@ def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) 
     contents = list(store.contents())
     for done, (path, size, modified, digest) in enumerate(contents, start=1):
         try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                same = files.digest(file) == digest
+            actual, state = _object(path) if is_object(path) else _file(path)
         except OSError as error:
-            yield f"{path}: can't be read ({error.strerror or error})"
+            yield f"{path}: can't be read ({object_store.line(error)})"
         else:
-            if not same and files.stamp(status) == (size, modified):
+            if actual != digest and object_store.is_same((size, modified), state):
                 yield f"{path}: its content changed without a trace; a copy may be better"
-            elif not same:
+            elif actual != digest:
                 yield f"{path}: changed since it was indexed. Run kadr index."
         if on_progress:
             on_progress(done, len(contents))
+
+
+def _file(path: Path) -> tuple[str, files.State]:
+    """Digest and state of a file."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        return files.digest(file), files.stamp(status)
+
+
+def _object(path: ObjectPath) -> tuple[str, files.State | None]:
+    """The same of an object."""
+    content = object_store.fetched(path, MAX_BYTES)
+    return files.digest(content), object_store.soon(object_store.state, path).result()

@@ -5,16 +5,18 @@ import os
 import stat
 import unicodedata
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 from uuid import uuid4
 
 from kadr.errors import KadrError
 from kadr.types import ImageFile, Skipped
 
+State: TypeAlias = tuple[int, int]
+"""Size in bytes and time of change in ns."""
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
-def state(file: Path | int) -> tuple[int, int] | None:
+def state(file: Path | int) -> State | None:
     """Size in bytes and time of change in ns of a file, by its path or descriptor.
 
     None where there is none, and for what is no file: to open a pipe would wait for ever.
@@ -26,7 +28,7 @@ def state(file: Path | int) -> tuple[int, int] | None:
     return stamp(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def stamp(status: os.stat_result) -> tuple[int, int]:
+def stamp(status: os.stat_result) -> State:
     """Size in bytes and time of change in ns of what was asked for.
 
     Times before 1677 and after 2262, which no 64 bits of nanoseconds hold, are brought to there.

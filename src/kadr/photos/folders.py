@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from kadr.errors import DataError
 from kadr.photos import kinds
 from kadr.photos.ignore import FILE, LINK, MARK, Levels, Rules
+from kadr.photos.objects import is_object
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff"}
@@ -87,7 +88,12 @@ def walk(folder: Path, rules: Rules) -> Iterator[Entry]:
 
 
 def check(folder: Path) -> None:
-    """Raises DataError where a folder isn't there."""
+    """Raises DataError where a folder isn't there, or isn't on this machine."""
+    if is_object(folder):
+        raise DataError(
+            f"{folder}: kadr index reads folders. Photos in object storage are encoded first: "
+            f"kadr encode {folder} --to OUT, then kadr index --from OUT"
+        )
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where a parent is shut
         if os.path.isfile(folder):  # noqa: PTH113
             raise DataError(f"{folder}: a file, not a folder. Name the folder that holds it.")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kadr.errors import ImageError
-from kadr.photos import files
+from kadr.photos import files, object_store
+from kadr.photos.objects import ObjectPath, is_object
 from kadr.types import PhotoFacts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Reader(Protocol):
         """The photo and its facts, as `kadr.photos.images.read` gives them.
 
         Args:
-            path: its file.
+            path: its file, or an object.
             size: see `kadr.photos.images.decode`.
             digest: SHA-256 that the file must have; None: any.
 
@@ -35,6 +36,8 @@ def read(path: Path, size: int, digest: str | None = None) -> "tuple[Image.Image
     """Read a photo in this process; see `Reader`."""
     from kadr.photos import images  # a search needs no decoder
 
+    if is_object(path):
+        return decoded(fetched(path), path.name, size, digest)
     try:
         before = identity(path)
         if digest is not None and files.digest(path) != digest:
@@ -45,6 +48,34 @@ def read(path: Path, size: int, digest: str | None = None) -> "tuple[Image.Image
     except OSError as error:
         raise ImageError(f"can't be read ({error.strerror or error})") from error
     return photo
+
+
+def fetched(
+    path: ObjectPath, most: int | None = None, seconds: float = object_store.SECONDS
+) -> bytes:
+    """An object's content, of at most so many bytes; None: as many as are read of a file.
+
+    Raises:
+        ImageError: it can't be read, or not within some seconds.
+        MissingExtraError: what reads objects isn't installed.
+    """
+    from kadr.photos import images
+
+    try:
+        return object_store.fetched(path, images.MAX_BYTES if most is None else most, seconds)
+    except OSError as error:
+        raise ImageError(f"can't be read ({object_store.line(error)})") from error
+
+
+def decoded(
+    content: bytes, name: str, size: int, digest: str | None = None
+) -> "tuple[Image.Image, PhotoFacts]":
+    """A photo of an object's content and name; otherwise as `Reader`."""
+    from kadr.photos import images
+
+    if digest is not None and files.digest(content) != digest:
+        raise ImageError("changed since it was indexed")
+    return images.read(content, size, name=name)
 
 
 def identity(file: Path | int) -> tuple[int, ...]:

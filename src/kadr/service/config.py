@@ -33,7 +33,9 @@ class Service:
     uploads: the folder for new photos; None: uploads are refused.
     rate: searches and the like that one visitor may make, such as 600/minute; None: no limit.
     most_bytes, most_pixels: of an upload. seconds: that sending or decoding it may take.
+        Reading an object, or a part of it, takes no longer either.
     memory: bytes that a decoding process may hold. waiting: searches that may wait.
+    cached_bytes: of smaller copies in memory.
     blocked_by: the address of whoever blocks photos by law (RFC 7725); None: this service's.
     log_queries: whether the log holds the texts of queries.
     """
@@ -57,6 +59,7 @@ class Service:
     seconds: float = 10.0
     memory: int = 2**31
     waiting: int = 64
+    cached_bytes: int = 64_000_000
     blocked_by: str | None = None
     log_queries: bool = False
 

@@ -20,8 +20,11 @@ import numpy as np
 from PIL import Image
 
 from kadr.errors import ImageError
+from kadr.photos import reader
+from kadr.photos.objects import is_object
 from kadr.service import metrics
 from kadr.service.config import Service
+from kadr.service.objects import MOST_WHOLE
 from kadr.service.worker_pool import BusyError
 from kadr.types import PhotoFacts, Picture, Pixels
 
@@ -72,8 +75,20 @@ class Decoder:
         self, path: Path, size: int, digest: str | None = None
     ) -> tuple[Image.Image, PhotoFacts]:
         """A `kadr.photos.reader.Reader`, for other threads than the event loop's."""
-        pixels, facts = self._threads.submit(self._do, _read, (path, size, digest)).result()
+        if is_object(path):
+            content = reader.fetched(path, MOST_WHOLE, self._service.seconds)
+            task = self._threads.submit(self._do, _decoded, (content, path.name, size, digest))
+        else:
+            task = self._threads.submit(self._do, _read, (path, size, digest))
+        pixels, facts = task.result()
         return Image.fromarray(pixels), facts
+
+    async def reduced(self, content: bytes, digest: str, side: int) -> bytes:
+        """As `thumbnail`, of what an object holds.
+
+        Raises: as `thumbnail`.
+        """
+        return await self._run(_reduced, content, digest, side)
 
     async def picture(self, content: bytes, size: int) -> Picture:
         """An upload's pixels for a query; `size` is that of `kadr.photos.images.decode`.
@@ -209,17 +224,25 @@ def _done(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, A
         return False, "can't be read any more"
 
 
-def _read(path: Path, size: int, digest: str | None) -> tuple[Pixels, PhotoFacts]:
-    from kadr.photos import reader
+def _decoded(content: bytes, name: str, size: int, digest: str | None) -> tuple[Pixels, PhotoFacts]:
+    photo, facts = reader.decoded(content, name, size, digest)
+    return np.asarray(photo), facts
 
+
+def _read(path: Path, size: int, digest: str | None) -> tuple[Pixels, PhotoFacts]:
     photo, facts = reader.read(path, size, digest)
     return np.asarray(photo), facts
 
 
 def _thumbnail(path: Path, digest: str, side: int) -> bytes:
-    from kadr.photos import reader
+    return _small(reader.read(path, side, digest)[0], side)
 
-    photo, _ = reader.read(path, side, digest)
+
+def _reduced(content: bytes, digest: str, side: int) -> bytes:
+    return _small(reader.decoded(content, "", side, digest)[0], side)
+
+
+def _small(photo: Image.Image, side: int) -> bytes:
     photo.thumbnail((side, side))
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=QUALITY)

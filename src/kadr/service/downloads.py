@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -12,9 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
-from kadr.library.catalogue import OpenedPhoto
+from kadr.library.catalogue import OpenedPhoto, PhotoObject
 from kadr.photos import files, reader
 from kadr.service.folder_names import text
+from kadr.service.objects import changed
 from kadr.service.problems import ProblemError
 from kadr.service.resources import Resources
 from kadr.stores import Stored
@@ -40,10 +42,13 @@ PICTURE: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A photo to send, and its file: open, None where it is gone or isn't what was indexed."""
+    """A photo to send, and its file: open, None where it is gone or isn't what was indexed.
+
+    An object isn't open yet.
+    """
 
     photo: Stored
-    opened: OpenedPhoto | None
+    opened: OpenedPhoto | PhotoObject | None
 
 
 async def picture(
@@ -53,11 +58,32 @@ async def picture(
 
     What is sent has the digest that was indexed, and assessed; its ETag says so.
     """
-    digest, opened = download.photo.digest, download.opened
+    photo, opened = download.photo, download.opened
     if opened is None:
-        raise _changed()
-    tag = f'"{digest}{f"-{size}" if size else ""}"'
+        raise changed()
+    tag = f'"{photo.digest}{f"-{size}" if size else ""}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if isinstance(opened, PhotoObject):
+        if is_cached(request, tag):
+            await held.objects.check(opened)
+            return Response(status_code=304, headers=headers)
+        if size is None:
+            return await _object(request, held, photo, opened, headers)
+        content = await _object_thumbnail(held, photo.digest, opened, int(size))
+        return Response(content, headers=headers, media_type="image/jpeg")
+    return await _picture(request, held, photo, opened, size, headers)
+
+
+async def _picture(
+    request: Request,
+    held: Resources,
+    photo: Stored,
+    opened: OpenedPhoto,
+    size: str | None,
+    headers: dict[str, str],
+) -> Response:
+    """The same of a file."""
+    digest, tag = photo.digest, headers["ETag"]
     if size is not None:
         opened.file.close()
         if is_cached(request, tag):
@@ -66,15 +92,28 @@ async def picture(
         return Response(content, headers=headers, media_type="image/jpeg")
     if not await _holds(held, opened.file, digest):
         opened.file.close()
-        raise _changed()
+        raise changed()
     if is_cached(request, tag):
         opened.file.close()
         return Response(status_code=304, headers=headers)
-    return _file(request, download.photo, opened, headers)
+    try:
+        part = _asked(request, photo, opened, headers)
+    except ProblemError:
+        opened.file.close()
+        raise
+    return part.response(_parts(opened.file, part.start, part.length))
 
 
-def _changed() -> ProblemError:
-    return ProblemError(404, "The photo's file changed or is gone. It must be indexed again.")
+async def _object(
+    request: Request,
+    held: Resources,
+    photo: Stored,
+    opened: PhotoObject,
+    headers: dict[str, str],
+) -> Response:
+    """An object as it is, or the part of it that is asked for; no other part is fetched."""
+    part = _asked(request, photo, opened, headers)
+    return part.response(await held.objects.parts(opened, part.start, part.length))
 
 
 async def _holds(held: Resources, file: BinaryIO, digest: str) -> bool:
@@ -91,16 +130,27 @@ async def _holds(held: Resources, file: BinaryIO, digest: str) -> bool:
     return actual == digest
 
 
-def _file(
-    request: Request, photo: Stored, opened: OpenedPhoto, headers: dict[str, str]
-) -> StreamingResponse:
-    """The file as it is, or the part of it that is asked for."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The part of a file that is asked for, or all of it, and how it is announced."""
+
+    start: int
+    length: int
+    status: int
+    headers: dict[str, str]
+    media: str
+
+    def response(self, content: Iterator[bytes] | AsyncIterator[bytes]) -> StreamingResponse:
+        """The answer, once its content is at hand."""
+        return StreamingResponse(content, self.status, self.headers, self.media)
+
+
+def _asked(
+    request: Request, photo: Stored, opened: OpenedPhoto | PhotoObject, headers: dict[str, str]
+) -> _Part:
+    """The part of a photo's file that is asked for. Raises as `_range` does."""
     whole = opened.state[0]
-    try:
-        start, length = _range(request, whole, headers["ETag"])
-    except ProblemError:
-        opened.file.close()
-        raise
+    start, length = _range(request, whole, headers["ETag"])
     headers |= {
         "Accept-Ranges": "bytes",
         "Content-Length": str(length),
@@ -110,8 +160,7 @@ def _file(
     if length < whole:
         status = 206
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{whole}"
-    media = MEDIA_TYPES[photo.facts.kind]
-    return StreamingResponse(_parts(opened.file, start, length), status, headers, media)
+    return _Part(start, length, status, headers, MEDIA_TYPES[photo.facts.kind])
 
 
 def _range(request: Request, whole: int, tag: str) -> tuple[int, int]:
@@ -157,9 +206,34 @@ async def _thumbnail(held: Resources, digest: str, opened: OpenedPhoto, side: in
         content = await held.decoder.thumbnail(opened.path, digest, side)
     except ImageError as error:
         if files.state(opened.path) != opened.state:
-            raise _changed() from error  # since it was opened
-        raise ProblemError(
-            422, f"No smaller copy: the photo {error}. Ask for the file itself, without size."
-        ) from error
-    held.thumbnails[digest, side] = content
+            raise changed() from error  # since it was opened
+        raise _too_hard(error) from error
+    _keep(held, digest, side, content)
     return content
+
+
+def _keep(held: Resources, digest: str, side: int, content: bytes) -> None:
+    with suppress(ValueError):  # larger than all that may be kept
+        held.thumbnails[digest, side] = content
+
+
+async def _object_thumbnail(held: Resources, digest: str, opened: PhotoObject, side: int) -> bytes:
+    """The same of an object: its store is asked even where the copy is at hand."""
+    cached = held.thumbnails.get((digest, side))
+    if cached is not None:
+        await held.objects.check(opened)
+        return cached
+    try:
+        content = await held.objects.reduced(
+            opened, lambda whole: held.decoder.reduced(whole, digest, side)
+        )
+    except ImageError as error:
+        await held.objects.check(opened)
+        raise _too_hard(error) from error
+    _keep(held, digest, side, content)
+    return content
+
+
+def _too_hard(error: ImageError) -> ProblemError:
+    detail = f"No smaller copy: the photo {error}. Ask for the file itself, without size."
+    return ProblemError(422, detail)

@@ -10,13 +10,11 @@ from kadr.law.policy import Policy
 from kadr.library.library import Library
 from kadr.service.config import Service
 from kadr.service.decoder import Decoder
+from kadr.service.objects import ObjectReader
 from kadr.service.shared_matcher import SharedMatcher
 from kadr.service.upload_form import Budget
 from kadr.service.worker_pool import WorkerPool
 from kadr.types import Picture
-
-CACHED_BYTES = 64_000_000
-"""Bytes of thumbnails kept in memory."""
 
 CACHED_DIGESTS = 100_000
 """Files whose digest is remembered by their state, so that they are hashed once."""
@@ -44,7 +42,10 @@ class Resources:
         self.looking = WorkerPool("looking", self._open, 4 * service.waiting)
         self.working = WorkerPool("working", self._open, service.waiting)
         self.decoder = Decoder(service)
-        self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(CACHED_BYTES, getsizeof=len)
+        self.objects = ObjectReader(service.seconds)
+        self.thumbnails: LRUCache[tuple[str, int], bytes] = LRUCache(
+            service.cached_bytes, getsizeof=len
+        )
         self.digests: LRUCache[tuple[int, ...], str] = LRUCache(CACHED_DIGESTS)
         self.uploads = Budget(UPLOADS * service.most_bytes)
         self.ready = False

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kadr.photos.objects import located
 from kadr.types import Assessment, PhotoFacts
 
 
 def path_of(raw: bytes) -> Path:
-    """A path from its bytes."""
-    return Path(os.fsdecode(raw))
+    """A path from its bytes: a file's, or an object's URL."""
+    return located(os.fsdecode(raw))
 
 
 def below(folder: Path) -> tuple[bytes, bytes]:

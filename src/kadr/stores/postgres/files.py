@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kadr.errors import LibraryError
+from kadr.photos.objects import located
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
 from kadr.stores.columns import below, folded, path_of, signed, texts_to_json
 from kadr.stores.postgres.filters import lies_below
@@ -283,7 +284,7 @@ class FileTables(VectorSets, LogTable):
         for (path,) in self.read("SELECT path FROM files"):
             start = path_of(path).parts[: len(wanted)]
             if [unicodedata.normalize("NFC", part) for part in start] == wanted:
-                return Path(*start)
+                return located(Path(*start))
         return folder
 
     def digest_at(self, *paths: Path) -> str | None:

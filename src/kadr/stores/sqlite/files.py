@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kadr.errors import LibraryError
+from kadr.photos.objects import located
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
 from kadr.stores.columns import below, path_of, signed, texts_to_json
 from kadr.stores.sqlite.log import LogTable
@@ -227,7 +228,7 @@ class FileTables(VectorSets, LogTable):
         for (path,) in self.read("SELECT path FROM files"):
             start = path_of(path).parts[: len(wanted)]
             if [unicodedata.normalize("NFC", part) for part in start] == wanted:
-                return Path(*start)
+                return located(Path(*start))
         return folder
 
     def digest_at(self, *paths: Path) -> str | None:
