@@ -302,6 +302,15 @@ def remote(out: Path, photos: Path, root: str) -> None:
         parquet.write_table(table, name)
 
 
+def forge(name: str, change: Callable[[dict[str, Any]], dict[str, Any]], **note: Any) -> None:
+    """Write a part's file anew, with other rows and notes, as a stranger may."""
+    table = parquet.ParquetFile(name).read()
+    noted = json.loads(table.schema.metadata[b"kadr"]) | note
+    said = table.schema.with_metadata({b"kadr": json.dumps(noted).encode()})
+    forged = pa.Table.from_pylist([change(row) for row in table.to_pylist()], schema=said)
+    parquet.write_table(forged, name)
+
+
 class TestRefused:
     def test_vectors_of_another_encoder(self, photos: Path, model: Path, tmp_path: Path) -> None:
         encoded(photos, tmp_path / "out", model)
@@ -322,6 +331,28 @@ class TestRefused:
             pytest.raises(LibraryError, match="--reencode"),
         ):
             opened.load_encoded(str(tmp_path / "out"))
+
+    @pytest.mark.parametrize(
+        "law",
+        [
+            {"law_dim": 7},
+            {"law_encoder": "another"},
+            {"law_encoder": "fake-colour"},
+        ],
+    )
+    def test_vectors_that_the_law_does_not_take(
+        self, photos: Path, model: Path, tmp_path: Path, law: dict[str, Any]
+    ) -> None:
+        """One of another length would end every search."""
+        encoded(photos, tmp_path / "out", model, UNDER_16)
+        for name in Output(str(tmp_path / "out")).names():
+            forge(name, lambda row: row, **law)
+        with (
+            Library.open(tmp_path / "l.kadr", model=model, policy="none") as opened,
+            pytest.raises(LibraryError, match=r"for the law, which takes those of mini.*Encode"),
+        ):
+            opened.load_encoded(str(tmp_path / "out"))
+        assert content(tmp_path / "l.kadr").files == {}
 
     @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda _: None])
     def test_a_place_that_holds_nothing(

@@ -14,6 +14,7 @@ from kadr.encoding import storage
 from kadr.encoding.parts import Output, Survey
 from kadr.encoding.rows import About, Row
 from kadr.errors import LibraryError
+from kadr.law import scene
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
@@ -89,13 +90,26 @@ def place(about: About, at: Path | None, where: str) -> Place:
 
 
 def check(about: About, matcher: Matcher, where: str) -> None:
-    """Raises LibraryError where rows hold vectors of another encoder than the matcher's."""
+    """Whether rows hold vectors of the matcher's encoder, and of the law's or none besides.
+
+    Raises:
+        LibraryError: they hold others.
+    """
     encoder = matcher.image_encoder
     if (about.encoder, about.dim) != (encoder.name, encoder.dim):
         raise LibraryError(
             f"{where} holds vectors of {about.encoder}, this library's matcher makes those of "
             f"{encoder.name}. Encode with the library's model, or name the one that encoded: "
             "--model MODEL"
+        )
+    classifier = scene.load()
+    law = classifier.encoder, len(classifier.hidden)
+    if about.law_encoder is not None and (
+        (about.law_encoder, about.law_dim) != law or about.law_encoder == encoder.name
+    ):
+        raise LibraryError(
+            f"{where} holds vectors of {about.law_encoder} for the law, which takes those of "
+            f"{classifier.encoder}. Encode again with this version of kadr."
         )
 
 
