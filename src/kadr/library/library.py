@@ -248,7 +248,8 @@ class Library:
 
         Args:
             encoded: folder or URL of what it wrote.
-            at: the folder that holds the photos; None: the one that they were encoded from.
+            at: the folder that holds the photos; None: the one that they were encoded from, where
+                that lies in a folder of the library.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
@@ -256,10 +257,10 @@ class Library:
             DataError: there is nothing there, or not as `kadr encode` writes it; or the photos'
                 folder isn't there.
             LibraryError: the vectors are another encoder's, or the photos are in an object store
-                and `at` is missing.
+                or in no folder of the library, and `at` is missing.
         """
         from kadr.encoding.parts import Output
-        from kadr.library import ingest, load
+        from kadr.library import admission, ingest, load
         from kadr.photos.folders import check
 
         output = Output(encoded)
@@ -267,6 +268,9 @@ class Library:
         if survey.about is None:
             raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
         place = load.place(survey.about, None if at is None else resolved(at), encoded)
+        if at is None:
+            paths = (path for path, _, _ in survey.done)
+            admission.check_root(survey.about, paths, self.folders, encoded)
         check(place.folder)
         with self._store.writing(on_wait):
             self._log_policy()

@@ -7,14 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
-from pathlib import Path, PurePosixPath
+from itertools import compress, islice
+from pathlib import Path
 
 from kadr.encoding import storage
 from kadr.encoding.parts import Output, Survey
 from kadr.encoding.rows import About, Row
 from kadr.errors import LibraryError
 from kadr.law import scene
+from kadr.library.admission import Admission, are_current
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
@@ -27,8 +28,9 @@ class Loaded:
     """What loading did, counted in files.
 
     `loaded` contents are new to the library; `known` files are new paths of contents that it had;
-    `unchanged` files it knew already; `skipped` couldn't be read when they were encoded, or are no
-    photos; `changed` files are others by now, and `gone` ones no longer there: neither is loaded.
+    `unchanged` files it knew already; `skipped` couldn't be read when they were encoded, are no
+    photos, or lie beside the root; `ignored` ones are left out by the library's rules; `changed`
+    files are others by now, and `gone` ones no longer there: none of these is loaded.
     """
 
     files: int = 0
@@ -36,6 +38,7 @@ class Loaded:
     loaded: int = 0
     known: int = 0
     skipped: int = 0
+    ignored: int = 0
     changed: int = 0
     gone: int = 0
 
@@ -51,21 +54,23 @@ class Place:
 
     `root` is the folder or URL that they were encoded from, `folder` the one that holds the same
     files here. `remote`: they were in an object store, whose times of change are its own.
+    `scattered`: they lie in any of the library's folders.
     """
 
     root: str
     folder: Path
     remote: bool
+    scattered: bool = False
 
     def path(self, row: Row) -> Path:
         """Where a row's file lies here.
 
         Raises:
-            LibraryError: it lies beside the root.
+            LibraryError: it lies beside the root, or its name is no path here (`a//b`).
         """
         below = row.path.removeprefix(self.root.rstrip("/") + "/")
-        if below == row.path or PurePosixPath(below).is_absolute():
-            raise LibraryError(f"{row.path!r} isn't below {self.root}. Encode again.")
+        if below == row.path or not {"", ".", ".."}.isdisjoint(below.split("/")):
+            raise LibraryError(f"no place below {self.root} has its name")
         return self.folder / below
 
 
@@ -86,7 +91,8 @@ def place(about: About, at: Path | None, where: str) -> Place:
             f"{where}: its photos are in {about.root}, and a library opens files. Mount it, and "
             "name the folder: --at FOLDER"
         )
-    return Place(about.root, Path(about.root) if at is None else at, remote)
+    folder = Path(about.root) if at is None else at
+    return Place(about.root, folder, remote, scattered=about.listed and at is None)
 
 
 def check(about: About, matcher: Matcher, where: str) -> None:
@@ -169,6 +175,7 @@ class _Loading:
         self._store, self._matcher = store, matcher
         self._at, self._callbacks, self._latest = at, callbacks, latest
         self._states = store.states(at.folder)
+        self._admission = Admission(store, None if at.scattered else at.folder)
         self._unread: set[str] = set()
 
     def keep(self, rows: Sequence[Row]) -> Loaded:
@@ -181,6 +188,9 @@ class _Loading:
                 found[file] += 1
             else:
                 new.append((row, file))
+        current = are_current([file for _, file in new])
+        found["changed"] += current.count(False)
+        new = list(compress(new, current))
         photos = self._photos(row for row, _ in new)
         self._store_all(photos, new)
         for row, file in new:
@@ -191,7 +201,13 @@ class _Loading:
         """A row's file as it lies here, or which count it belongs to instead."""
         if row.digest is None and row.path in self._unread:  # tried again, in vain
             return "unchanged"
-        path = self._at.path(row)
+        try:
+            path = self._at.path(row)
+        except LibraryError as error:  # such as an object's key that no file can have
+            self._callbacks.skip(Path(row.path), str(error))
+            return "skipped"
+        if self._admission.refuses(path) is not None:
+            return "ignored"
         state = files.state(path)
         if state is None and row.size >= 0:
             return "gone"
