@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from kadr.encoding import storage
-from kadr.encoding.sources import is_photo
+from kadr.encoding.sources import LONGEST, is_photo
 from kadr.errors import DataError
 from kadr.photos import texts
 from kadr.stores import PARTS, NewPhoto
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     Table: TypeAlias = pa.Table
 
 FORMAT = 1
-MOST_ROWS = 1_000_000
-"""Of a file that is read; more are nobody's part."""
-LONGEST_PATH = 4096
-"""Bytes; no system opens more."""
-MOST_BYTES = 2**32
-"""Of a file's values in memory, as its footer counts them."""
+MOST_WRITTEN = {"path": LONGEST, "": 4 * texts.TOTAL}
+"""Bytes that a row of a column holds at most."""
 _NOTE = b"kadr"
 _VECTORS = ("vector", "law_vector")
 _KINDS = frozenset({"jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic"})
@@ -200,7 +196,7 @@ def _vectors(table: "Table", name: str) -> list[Vectors | None]:
 
 def _row(values: Mapping[str, Any], vectors: Mapping[str, Vectors | None], noted: About) -> Row:
     path = values["path"].decode("utf-8", "surrogateescape")
-    _check(len(values["path"]) <= LONGEST_PATH, "its path is too long")
+    _check(len(values["path"]) <= LONGEST, "its path is too long")
     if not path or "\0" in path or not is_photo(path):
         raise ValueError(f"{path!r} names no photo")
     digest, problem = values["digest"], values["problem"]
