@@ -17,9 +17,9 @@ MOST_STEPS = 32
 LONGEST_PATTERN = 2000
 """Characters; the longest known pattern, o200k's, has 300."""
 _LOOPS, _CHOICES = 2, 8
-"""Endless repetitions, and groups and optional parts, in one alternative of a pattern: CLIP's, GPT's
-and Llama's have two and three. Time grows with a text's length to the power of the first, and
-doubles with each of the second."""
+"""Endless repetitions, and groups and optional parts, in one alternative of a pattern: those that
+CLIP, GPT and Llama use have two and three. Time grows with a text's length to the power of the
+first, and doubles with each of the second."""
 _GROWTH = {
     "NFC": 1, "NFD": 1, "NFKC": 1, "NFKD": 1, "Lowercase": 1, "Strip": 1, "StripAccents": 1,
     "Nmt": 1, "BertNormalizer": 3, "ByteLevel": 2,
