@@ -48,7 +48,9 @@ def main() -> None:
                 out, library = Path(scratch, name), Path(scratch, f"{name}.kadr")
                 how = (*more, "--part", options.part)
                 encode = run(options.folder, "--to", out, *how, command="encode")
-                load = run("--from", out, "--library", library, command="index")
+                load = run(
+                    "--from", out, "--at", options.folder, "--library", library, command="index"
+                )
                 ratio = (encode.cpu + load.cpu) / index.cpu
                 ratios[name].append(ratio)
                 bytes_ = sum(path.stat().st_size for path in out.glob("*.parquet"))

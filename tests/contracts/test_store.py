@@ -472,6 +472,24 @@ class TestVectors:
         assert store.vector_sets() == {"law": 0}
         assert store.check() == []
 
+    def test_vectors_of_another_length_are_refused(self, store: Store) -> None:
+        """With one of them no search would work, and no law could look."""
+        numbers = list(add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values())
+        store.add_vectors("other", {numbers[0]: np.ones(3, np.float32)})
+        longer = np.ones(9, np.float32)
+        refused: list[Callable[[], None]] = [
+            lambda: store.add_vectors("other", {numbers[1]: longer}),
+            lambda: store.add_vectors("new", {numbers[0]: longer, numbers[1]: longer[1:]}),
+            lambda: store.keep([replace(new_photo(3), vector=longer)], []),
+            lambda: store.keep([replace(new_photo(3), others={"other": longer})], []),
+        ]
+        for write in refused:
+            with pytest.raises(LibraryError, match=r"vectors of \d+ figures, and one of \d+ is"):
+                write()
+        assert store.vector_sets() == {"other": 1}
+        assert not store.settled(digest(3))
+        assert store.check() == []
+
     @pytest.mark.parametrize("keep", [False, True])
     def test_a_switch_changes_all_at_once(self, store: Store, keep: bool) -> None:
         numbers = list(add(store, {f"/p/{n}.jpg": n for n in range(300)}).values())

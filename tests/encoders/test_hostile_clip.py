@@ -18,7 +18,7 @@ from PIL import Image
 
 import clip_models
 from clip_models import DIM, SIDE, Shape
-from kadr.encoders import onnx_graph
+from kadr.encoders import clip_files, onnx_graph
 from kadr.encoders.clip_onnx import ClipImages, ClipTexts
 from kadr.errors import KadrError
 from kadr.photos import files
@@ -286,6 +286,7 @@ def test_weights_beside_the_model_are_read_and_counted(tmp_path: Path) -> None:
 
 def test_a_folder_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it is moved, as a pulled one is to its place."""
+    monkeypatch.setattr(clip_files, "SETTLED", -1e9)
     folder = clip_models.immich(tmp_path / "model")
     name = ClipImages(folder).name
     with monkeypatch.context() as patched:
@@ -303,7 +304,48 @@ def test_a_folder_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("kadr.photos.files.digest", watched)
     assert ClipImages(tmp_path / "moved").name == name
-    assert [one for one in hashed if isinstance(one, Path)] == [changed]
+    assert [one.name for one in hashed if hasattr(one, "name")] == [str(changed)]
+
+
+def test_a_file_that_may_still_change_is_hashed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a tick of the file system's clock its times tell nothing."""
+    monkeypatch.setattr(clip_files, "SETTLED", 1e9)
+    hashed: list[object] = []
+    digest = files.digest
+
+    def counted(it: Any) -> str:
+        hashed.append(it)
+        return digest(it)
+
+    monkeypatch.setattr("kadr.photos.files.digest", counted)
+    folder = clip_models.immich(tmp_path / "model")
+    name, first = ClipImages(folder).name, len(hashed)
+    assert ClipImages(folder).name == name
+    assert len(hashed) == 2 * first > 0
+
+
+def test_another_file_in_its_place_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while it is hashed, nor ever after."""
+    monkeypatch.setattr(clip_files, "SETTLED", -1e9)
+    folder = clip_models.immich(tmp_path / "model")
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    place = folder / "visual/preprocess_cfg.json"
+    digest = files.digest
+
+    def swapping(file: Any) -> str:
+        if getattr(file, "name", "") == str(place) and other.exists():
+            other.replace(place)
+        return digest(file)
+
+    monkeypatch.setattr("kadr.photos.files.digest", swapping)
+    with pytest.raises(KadrError, match="changed while it was being read"):
+        clip_files._examined(place, folder)
+    assert clip_files._examined(place, folder).sha256 == digest(b"{}")
 
 
 def test_a_list_of_files_is_not_believed(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_encoded_and_loaded(
         "files": 15, "encoded": 15, "problems": 4, "done": 0, "parts": 4,
     }  # fmt: skip
     assert said["left_out"] == {"hidden": 1, "CR2": 1}
-    said = found(kadr, "index", "--from", out, "--model", model)
+    said = found(kadr, "index", "--from", out, "--at", photos, "--model", model)
     assert (said["files"], said["loaded"], said["known"], said["skipped"]) == (15, 10, 1, 4)
     assert kadr("search", "red car").stdout
     assert len(kadr("library", "problems", code=1).stdout.splitlines()) == 4
@@ -129,7 +129,8 @@ def test_what_is_said_to_a_person(kadr: Shell, photos: Path, model: Path, tmp_pa
         "not a readable photo" in line or "pipe" in line for line in result.stderr.splitlines()
     )
     assert "14 done before" in kadr(*command).stdout
-    said = kadr("index", "--from", "out", "--model", model).stdout
+    assert f"--at {photos}" in one_line(kadr("index", "--from", "out", "--model", model, code=2))
+    said = kadr("index", "--from", "out", "--at", photos, "--model", model).stdout
     assert ": 10 new, 1 copies, " in said
     assert ", 4 skipped; " in said
 

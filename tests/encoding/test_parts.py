@@ -103,7 +103,7 @@ def test_a_part_that_is_too_large_is_not_read(
 ) -> None:
     output = Output(str(tmp_path))
     output.write(Part((entry("a"),)), [row(entry("a"))], ABOUT)
-    monkeypatch.setattr("kadr.encoding.rows.MOST_BYTES", 10)
+    monkeypatch.setattr("kadr.encoding.columns.MOST_BYTES", 10)
     with pytest.raises(DataError, match="larger than any part"):
         output.survey()
 

@@ -46,10 +46,11 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def loaded(model: Path) -> Callable[..., Loaded]:
+def loaded(model: Path, photos: Path) -> Callable[..., Loaded]:
     def run(library: Path, out: Path | str, policy: Policy | str = "none", **more: Any) -> Loaded:
+        at = {"at": photos} if photos.is_dir() else {}  # a person names it, once
         with Library.open(library, model=model, policy=policy) as opened:
-            return opened.load_encoded(os.fspath(out), **more)
+            return opened.load_encoded(os.fspath(out), **(at | more))
 
     return run
 
@@ -230,7 +231,7 @@ class TestPlaces:
         encoded(photos, tmp_path / "out", model)
         moved = photos.rename(tmp_path / "moved")
         with pytest.raises(DataError, match=r"photos: no such folder"):
-            loaded(tmp_path / "l.kadr", tmp_path / "out")
+            loaded(tmp_path / "l.kadr", tmp_path / "out", at=photos)
         assert loaded(tmp_path / "l.kadr", tmp_path / "out", at=moved).loaded == CONTENTS
         with Library.open(tmp_path / "l.kadr", model=model) as opened:
             assert opened.folders == (moved,)
@@ -243,6 +244,8 @@ class TestPlaces:
         """Times are the mount's own, so that the next indexing finds nothing changed."""
         encoded(photos, tmp_path / "out", model)
         remote(tmp_path / "out", photos, "s3://bucket/in")
+        with pytest.raises(LibraryError, match=r"s3://bucket/in.*--at s3://bucket/in"):
+            loaded(tmp_path / "l.kadr", tmp_path / "out", at=None)
         (photos / "2.png").write_bytes(b"longer than it was")
         result = loaded(tmp_path / "l.kadr", tmp_path / "out", at=photos)
         assert (result.loaded, result.changed) == (CONTENTS - 1, 1)
@@ -272,14 +275,98 @@ class TestPlaces:
         """Else the next indexing would read the whole disk."""
         parquet.write_table(pa.table({"path": [str(photos / "0.png")]}), tmp_path / "l.parquet")
         encoded(tmp_path / "l.parquet", tmp_path / "out", model)
-        assert loaded(tmp_path / "l.kadr", tmp_path / "out").loaded == 1
+        assert loaded(tmp_path / "l.kadr", tmp_path / "out", at=Path("/")).loaded == 1
         with Library.open(tmp_path / "l.kadr", model=model) as opened:
             assert opened.folders == ()
             assert opened.totals().photos == 1
 
+    def test_a_folder_that_no_person_named_is_refused(
+        self, photos: Path, model: Path, tmp_path: Path, loaded: Callable[..., Loaded]
+    ) -> None:
+        """A stranger's part chooses no folder, not even by naming no photo in it."""
+        library, out = tmp_path / "l.kadr", tmp_path / "out"
+        encoded(photos, out, model)
+        for name in Output(str(out)).names()[1:]:
+            Path(name).unlink()
+        (name,) = Output(str(out)).names()
+        for listed, change in ((False, {}), (True, {}), (False, {"root": "/"})):
+            forge(name, lambda row: row, **{"root": str(photos), "listed": listed, **change})
+            with pytest.raises(LibraryError, match=r"in no folder of the library.*--at /"):
+                loaded(library, out, at=None)
+        with Library.open(library, model=model) as opened:
+            assert opened.folders == ()
+            opened.index([photos])
+        for listed in (False, True):
+            forge(name, lambda row: row, root=str(photos), listed=listed)
+            assert loaded(library, out, at=None).unchanged > 0
+
+    def test_what_indexing_leaves_out_is_not_loaded(
+        self, photos: Path, model: Path, tmp_path: Path, loaded: Callable[..., Loaded]
+    ) -> None:
+        library, out, more = tmp_path / "l.kadr", tmp_path / "out", photos / "ünï"
+        (photos / "link").symlink_to(more)
+        encoded(photos, out, model)
+        hidden = (".hidden/0.png", "link/café.png")
+
+        def forged(row: dict[str, Any]) -> dict[str, Any]:
+            path = Path(os.fsdecode(row["path"]))
+            other = {"0.png": hidden[0], "1.png": hidden[1]}.get(path.name)
+            if other is None:
+                return row
+            file = photos / other
+            size, modified = file.stat().st_size, file.stat().st_mtime_ns
+            return row | {"path": os.fsencode(file), "size": size, "modified": modified}
+
+        for name in Output(str(out)).names():
+            forge(name, forged)
+        with Library.open(library, model=model) as opened:
+            opened.exclude(photos, ["our kids/"])
+        result = loaded(library, out)
+        assert result.ignored == 4
+        found = content(library).files
+        assert not any(word in path for path in found for word in ("kids", ".hidden", "link"))
+
+    def test_a_content_that_is_not_the_file_s_is_refused(
+        self, photos: Path, model: Path, tmp_path: Path, loaded: Callable[..., Loaded]
+    ) -> None:
+        """Else its vector would be that of another photo, which is indexed later."""
+        library, out = tmp_path / "l.kadr", tmp_path / "out"
+        encoded(photos, out, model)
+        target = bytes(range(32))
+
+        def forged(row: dict[str, Any]) -> dict[str, Any]:
+            return row | {"digest": target} if row["path"].endswith(b"/5.png") else row
+
+        for name in Output(str(out)).names():
+            forge(name, forged)
+        assert loaded(library, out).changed == 1
+        assert target.hex() not in {str(file[3]) for file in content(library).files.values()}
+        with Library.open(library, model=model) as opened:
+            assert not opened.store.knows(target.hex())
+
+    @pytest.mark.parametrize(
+        "key", ["../x.jpg", "a/../../x.jpg", "/etc/x.jpg", "a//b.jpg", "./b.jpg"]
+    )
+    def test_a_strange_key_is_skipped(
+        self, photos: Path, model: Path, tmp_path: Path, key: str
+    ) -> None:
+        """Whoever may write one object could else keep all others out."""
+        out = tmp_path / "out"
+        encoded(photos, out, model)
+        remote(out, photos, "s3://bucket/in")
+        strange = {"path": f"s3://bucket/in/{key}".encode()}
+        for name in Output(str(out)).names():
+            forge(name, lambda row: row | (strange if row["path"].endswith(b"/0.png") else {}))
+        skipped: list[tuple[Path, str]] = []
+        with Library.open(tmp_path / "l.kadr", model=model) as opened:
+            told = IndexCallbacks(skip=lambda path, why: skipped.append((path, why)))
+            result = opened.load_encoded(str(out), at=photos, callbacks=told)
+        assert result.loaded == CONTENTS - 1
+        assert "no place below s3://bucket/in has its name" in {why for _, why in skipped}
+
     @pytest.mark.parametrize("path", ["/photos/a.png", "/photosx/a.png", "//etc/a.png"])
     def test_a_row_beside_the_root_is_refused(self, path: str) -> None:
-        with pytest.raises(LibraryError, match="isn't below"):
+        with pytest.raises(LibraryError, match="no place below /photos/in"):
             load.Place("/photos/in", Path("/x"), remote=False).path(Row(path, 1, 1))
 
 
@@ -300,6 +387,15 @@ def remote(out: Path, photos: Path, root: str) -> None:
         parquet.write_table(table, name)
 
 
+def forge(name: str, change: Callable[[dict[str, Any]], dict[str, Any]], **note: Any) -> None:
+    """Write a part's file anew, with other rows and notes, as a stranger may."""
+    table = parquet.ParquetFile(name).read()
+    noted = json.loads(table.schema.metadata[b"kadr"]) | note
+    said = table.schema.with_metadata({b"kadr": json.dumps(noted).encode()})
+    forged = pa.Table.from_pylist([change(row) for row in table.to_pylist()], schema=said)
+    parquet.write_table(forged, name)
+
+
 class TestRefused:
     def test_vectors_of_another_encoder(self, photos: Path, model: Path, tmp_path: Path) -> None:
         encoded(photos, tmp_path / "out", model)
@@ -308,7 +404,7 @@ class TestRefused:
             Library.open(tmp_path / "l.kadr", model=other) as opened,
             pytest.raises(LibraryError, match=r"holds vectors of fake-colour.*--model MODEL"),
         ):
-            opened.load_encoded(str(tmp_path / "out"))
+            opened.load_encoded(str(tmp_path / "out"), at=photos)
         assert content(tmp_path / "l.kadr").files == {}
 
     def test_a_library_of_another_encoder(self, photos: Path, model: Path, tmp_path: Path) -> None:
@@ -319,7 +415,29 @@ class TestRefused:
             Library.open(tmp_path / "l.kadr", model=model) as opened,
             pytest.raises(LibraryError, match="--reencode"),
         ):
-            opened.load_encoded(str(tmp_path / "out"))
+            opened.load_encoded(str(tmp_path / "out"), at=photos)
+
+    @pytest.mark.parametrize(
+        "law",
+        [
+            {"law_dim": 7},
+            {"law_encoder": "another"},
+            {"law_encoder": "fake-colour"},
+        ],
+    )
+    def test_vectors_that_the_law_does_not_take(
+        self, photos: Path, model: Path, tmp_path: Path, law: dict[str, Any]
+    ) -> None:
+        """One of another length would end every search."""
+        encoded(photos, tmp_path / "out", model, UNDER_16)
+        for name in Output(str(tmp_path / "out")).names():
+            forge(name, lambda row: row, **law)
+        with (
+            Library.open(tmp_path / "l.kadr", model=model, policy="none") as opened,
+            pytest.raises(LibraryError, match=r"for the law, which takes those of mini.*Encode"),
+        ):
+            opened.load_encoded(str(tmp_path / "out"), at=photos)
+        assert content(tmp_path / "l.kadr").files == {}
 
     @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda _: None])
     def test_a_place_that_holds_nothing(
@@ -415,6 +533,7 @@ def test_progress_and_skips_are_told(photos: Path, model: Path, tmp_path: Path) 
     with Library.open(tmp_path / "l.kadr", model=model) as opened:
         opened.load_encoded(
             str(tmp_path / "out"),
+            at=photos,
             callbacks=IndexCallbacks(
                 lambda *counts: progress.append(counts), lambda path, _: skipped.append(path)
             ),

@@ -57,7 +57,7 @@ def library(bucket: Any, photos: Path, model: Path, tmp_path: Path) -> Path:
     """Give a library of the bucket's photos."""
     encoded(f"s3://{bucket.name}/in", tmp_path / "out", model)
     with Library.open(tmp_path / "l.kadr", model=model) as opened:
-        loaded = opened.load_encoded(str(tmp_path / "out"))
+        loaded = opened.load_encoded(str(tmp_path / "out"), at=located(f"s3://{bucket.name}/in"))
     assert (loaded.files, loaded.loaded) == (COUNT, COUNT)
     return tmp_path / "l.kadr"
 
@@ -212,7 +212,10 @@ def test_a_list_of_objects(bucket: Any, photos: Path, model: Path, tmp_path: Pat
     parquet.write_table(pa.table({"url": names}), tmp_path / "list.parquet")
     encoded(tmp_path / "list.parquet", tmp_path / "out", model)
     with Library.open(tmp_path / "l.kadr", model=model) as opened:
-        assert opened.load_encoded(str(tmp_path / "out")).loaded == 2
+        at = located(f"s3://{bucket.name}")
+        with pytest.raises(LibraryError, match="in no folder of the library"):
+            opened.load_encoded(str(tmp_path / "out"))
+        assert opened.load_encoded(str(tmp_path / "out"), at=at).loaded == 2
         assert [str(folder) for folder in opened.folders] == [f"s3://{bucket.name}"]
     assert shown(tmp_path / "l.kadr") == set(names)
 
@@ -230,7 +233,8 @@ def test_keys_that_are_no_paths_are_told(
     skipped: list[tuple[Path, str]] = []
     callbacks = IndexCallbacks(skip=lambda path, reason: skipped.append((path, reason)))
     with Library.open(tmp_path / "l.kadr", model=model) as opened:
-        loaded = opened.load_encoded(str(tmp_path / "listed"), callbacks=callbacks)
+        at = located(f"s3://{bucket.name}")
+        loaded = opened.load_encoded(str(tmp_path / "listed"), at=at, callbacks=callbacks)
     assert (loaded.loaded, loaded.skipped) == (0, 1)
     assert skipped == [(located(f"{root}/twice.bmp"), NO_PATH)]
 
@@ -243,7 +247,8 @@ class TestTheLaw:
         put(bucket, paint(photos / "our kids" / "9.bmp", 9, "BMP"))
         encoded(f"s3://{bucket.name}/in", tmp_path / "out", model)  # under no law
         with Library.open(tmp_path / "l.kadr", model=model, policy=UNDER_16) as opened:
-            opened.load_encoded(str(tmp_path / "out"))
+            at = located(f"s3://{bucket.name}/in")
+            opened.load_encoded(str(tmp_path / "out"), at=at)
             assert opened.unseen_by_law() == 0  # the classifier's vectors were made from the store
         hidden = f"s3://{bucket.name}/in/our kids/9.bmp"
         assert hidden not in shown(tmp_path / "l.kadr", policy=UNDER_16)
@@ -259,7 +264,8 @@ class TestTheLaw:
 
         monkeypatch.setattr(object_store, "read", lost)
         with Library.open(tmp_path / "l.kadr", model=model, policy=UNDER_16) as opened:
-            opened.load_encoded(str(tmp_path / "out"))
+            at = located(f"s3://{bucket.name}/in")
+            opened.load_encoded(str(tmp_path / "out"), at=at)
             assert opened.unseen_by_law() == COUNT
             assert not opened.search("a red dog", 50).hits
 
@@ -321,7 +327,7 @@ class TestTrouble:
 
     def test_a_store_is_no_mount(self, library: Path, model: Path, tmp_path: Path) -> None:
         with Library.open(library, model=model) as opened:
-            with pytest.raises(LibraryError, match="leave --at out"):
+            with pytest.raises(LibraryError, match="were encoded from s3://"):
                 opened.load_encoded(str(tmp_path / "out"), at=Path("s3://a/b"))
             with pytest.raises(DataError, match="kadr encode s3://a/b"):
                 opened.index([Path("s3://a/b")])

@@ -45,7 +45,7 @@ def library(bucket: Any, model: Path, tmp_path: Path) -> Path:
     encoded(f"s3://{bucket.name}/in", tmp_path / "out", model)
     paint(tmp_path / "here" / "9.png", 9)
     with Library.open(tmp_path / "l.kadr", model=model) as opened:
-        opened.load_encoded(str(tmp_path / "out"))
+        opened.load_encoded(str(tmp_path / "out"), at=located(f"s3://{bucket.name}/in"))
         opened.index([tmp_path / "here"])
     return tmp_path / "l.kadr"
 

@@ -759,6 +759,10 @@ class TestDamage:
             ("DELETE FROM vectors_{vectors} WHERE photo = 1", "1 photos that were encoded have no"),
             ("UPDATE photos SET encoded = false WHERE id = 2", "1 vectors belong to no photo"),
             ("DELETE FROM joint_{joint} WHERE photo = 3", "1 photos are not in the joint space"),
+            (
+                "UPDATE vectors_{vectors} SET vector = vector || '\\x00000000' WHERE photo = 2",
+                "1 vectors of the library's encoder are of another length",
+            ),
         ],
     )
     def test_check_sees_contradictions(

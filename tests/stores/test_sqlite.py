@@ -450,6 +450,10 @@ def spoil(store: SqliteStore, statement: str) -> list[str]:
         ("DELETE FROM photos WHERE id = 1", "1 files belong to no photo"),
         ("DELETE FROM blocks", "3 photos are not in the scan"),
         ("UPDATE photos SET encoded = 0 WHERE id = 2", "1 vectors belong to no photo"),
+        (
+            "UPDATE vectors SET vector = x'00000000' WHERE photo = 2",
+            "1 vectors of the library's encoder are of another length",
+        ),
     ],
 )
 def test_check_sees_contradictions(store: SqliteStore, statement: str, told: str) -> None:

@@ -1,6 +1,7 @@
 """kadr encode: photos of any place to Parquet files, on one machine or many."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -107,7 +108,7 @@ def encode_command(
     except KeyboardInterrupt:
         warn(STOPPED)
         os._exit(INTERRUPTED)  # Daft's threads are still at it, and abort who ends in good order
-    _print(to, result, time.monotonic() - started, as_json=as_json)
+    _print(source, to, result, time.monotonic() - started, as_json=as_json)
 
 
 def _advance(report: Progress) -> "OnProgress":
@@ -125,7 +126,7 @@ def _warn(place: str, reason: str) -> None:
     warn(f"{place}: {reason}")
 
 
-def _print(to: str, result: "Encoded", seconds: float, *, as_json: bool) -> None:
+def _print(source: str, to: str, result: "Encoded", seconds: float, *, as_json: bool) -> None:
     if as_json:
         print_json({"to": to, **asdict(result), "seconds": round(seconds, 3)})
         return
@@ -141,4 +142,13 @@ def _print(to: str, result: "Encoded", seconds: float, *, as_json: bool) -> None
         reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.left_out.items()))
         say(f"Left out: {', '.join(reasons)}")
     if result.files:
-        hint(f"Now load them: kadr index --from {to}")
+        hint(f"Now load them: kadr index --from {shlex.quote(to)} --at {_at(source)}")
+
+
+def _at(source: str) -> str:
+    """Where the photos of a source lie here, as the next command names it."""
+    from kadr.encoding.storage import is_url
+
+    if source.endswith(".parquet"):
+        return "/"
+    return "FOLDER" if is_url(source) else shlex.quote(source)

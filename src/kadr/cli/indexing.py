@@ -64,7 +64,8 @@ class LoadOptions:
         Path | None,
         typer.Option(
             help="With --from: the folder where the photos lie here, such as a mount. Default: "
-            "where they were encoded, which may be in object storage."
+            "where they were encoded, if that is in a folder of the library. A URL that the photos "
+            "were encoded from may be named too.",
         ),
     ] = None
 
@@ -194,6 +195,7 @@ def _print_loaded(library: str, result: "Loaded", seconds: float) -> None:
         "copies": result.known,
         "unchanged": result.unchanged,
         "skipped": result.skipped,
+        "left out": result.ignored,
     }
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s")

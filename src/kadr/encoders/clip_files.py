@@ -7,6 +7,7 @@ onnx/text_model*.onnx, preprocessor_config.json, tokenizer.json, tokenizer_confi
 
 import hashlib
 import json
+import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from kadr.encoders import onnx_graph
 from kadr.errors import KadrError
-from kadr.photos import files
+from kadr.photos import files, reader
 from kadr.types import Precision
 
 Side: TypeAlias = Literal["image", "text"]
@@ -24,6 +25,8 @@ LISTING = "files.json"
 """What a download knew of each file: its size and SHA-256."""
 INNER = Path("encoders", "model")
 """Where in a bundle a model's own files lie."""
+SETTLED = 2.0
+"""Seconds. A file that changed less than so long ago may change again without its time telling."""
 MOST_JSON = 8 * 2**20
 MOST_BYTES = 16 * 2**30
 """Of a file of weights; those of the largest model that Immich hands out have 7 GB together."""
@@ -264,25 +267,37 @@ class _Examined:
 def _examined(path: Path, folder: Path) -> _Examined:
     """Read a file once; if it is moved or its folder is, it is the same file.
 
-    A list that came with it isn't believed: whoever makes a folder writes that too.
+    A list that came with it isn't believed: whoever makes a folder writes that too. What is hashed
+    is one open file: another one may take its name meanwhile.
     """
     from platformdirs import user_cache_path
 
-    status = path.stat()
-    same = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    key = hashlib.sha256(repr(same).encode()).hexdigest()
-    cached = user_cache_path("kadr") / "digests" / f"{key}.json"
+    try:
+        with path.open("rb") as file:
+            identity = reader.identity(file.fileno())
+            key = hashlib.sha256(repr(identity).encode()).hexdigest()
+            cached = user_cache_path("kadr") / "digests" / f"{key}.json"
+            known = _remembered(cached)
+            if known is not None:
+                return known
+            is_graph = path.suffix == ".onnx"
+            beside = tuple(sorted(onnx_graph.read(path, folder).external)) if is_graph else ()
+            found = _Examined(files.digest(file), beside)
+            states = {identity, reader.identity(file.fileno()), reader.identity(path)}
+    except OSError as error:
+        raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
+    if len(states) > 1:
+        raise KadrError(f"{path}: changed while it was being read. Try again.")
+    *_, changed = identity
+    if time.time() - changed / 1e9 > SETTLED:
+        with suppress(KadrError):  # then it is read again
+            files.save(cached, json.dumps(asdict(found)).encode())
+    return found
+
+
+def _remembered(cached: Path) -> _Examined | None:
     try:
         known = json.loads(cached.read_text(encoding="utf-8"))
         return _Examined(str(known["sha256"]), tuple(map(str, known["external"])))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    is_graph = path.suffix == ".onnx"
-    beside = tuple(sorted(onnx_graph.read(path, folder).external)) if is_graph else ()
-    try:
-        found = _Examined(files.digest(path), beside)
-    except OSError as error:
-        raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
-    with suppress(KadrError):  # then it is read again
-        files.save(cached, json.dumps(asdict(found)).encode())
-    return found
+        return None

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.encoders import tokenizer_steps
 from kadr.encoders.clip_files import MOST_TOKENIZER, ModelFolder
 from kadr.encoders.language import language
 from kadr.errors import KadrError
@@ -149,11 +150,14 @@ def _load(model: ModelFolder) -> Any:
     path = model.path / model.layout.tokenizer
     _check_counts(path)
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except BaseException as error:  # a panic of its Rust is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise KadrError(f"{path}: not a readable tokenizer ({str(error)[:150]}).") from error
+    if (problem := tokenizer_steps.problem(tokenizer)) is not None:
+        raise KadrError(f"{path}: {problem}. Get the model from whoever published it.")
+    return tokenizer
 
 
 def _check_counts(path: Path) -> None:

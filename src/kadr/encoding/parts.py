@@ -11,19 +11,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from kadr.encoding import rows, storage
+from kadr.encoding import columns, rows, storage
 from kadr.encoding.rows import About, Row
 from kadr.encoding.sources import Entry
 from kadr.errors import DataError
 from kadr.photos import object_store
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile, RecordBatch
     from pyarrow.parquet import ParquetFile
 
 SIZE = 1000
 """Photos in a part, unless asked otherwise: what a killed worker has to do again."""
+_KEY = ("path", "size", "modified", "digest")
 _PREFIX, _SUFFIX = "part-", ".parquet"
 
 Key: TypeAlias = tuple[str, int, int]
@@ -107,31 +109,29 @@ class Output:
         done: set[Key] = set()
         count = 0
         for name in self.names():
-            with self._open(name) as file:
-                noted = rows.about(file.schema_arrow, name)
-                table = file.read(columns=["path", "size", "modified", "digest"])
+            with self._open(name) as (noted, file, source):
+                for batch in columns.batches(file, source, rows.MOST_WRITTEN, _KEY):
+                    done.update(_keys(batch))
+                count += file.metadata.num_rows
             if about is not None and noted != about:
                 raise DataError(
                     f"{self.place}: holds parts of different runs, such as {name}. Name a place for"
                     " each model, law and source."
                 )
             about = noted
-            count += table.num_rows
-            done.update(_keys(table))
         return Survey(about, done, count)
 
     def rows(self, name: str) -> Iterator[Row]:
         """The rows of a part file, each checked. Raises as `survey` does."""
         import pyarrow as pa
 
-        with self._open(name) as file:
-            noted = rows.about(file.schema_arrow, name)
-            for batch in file.iter_batches(SIZE):
+        with self._open(name) as (noted, file, source):
+            for batch in columns.batches(file, source, rows.MOST_WRITTEN):
                 yield from rows.from_table(pa.Table.from_batches([batch]), noted, name)
 
     @contextmanager
-    def _open(self, name: str) -> "Iterator[ParquetFile]":
-        """A part file, if it isn't larger than anybody's part."""
+    def _open(self, name: str) -> "Iterator[tuple[About, ParquetFile, NativeFile]]":
+        """What a part file notes, the file, and its bytes, if it isn't larger than any part."""
         try:
             import pyarrow as pa
             from pyarrow import parquet
@@ -140,25 +140,19 @@ class Output:
 
         try:
             with self._place.open(name) as source, parquet.ParquetFile(source) as file:
-                if _is_huge(file.metadata):
+                if columns.is_huge(file.metadata):
                     raise rows.foreign(name, "is larger than any part")
-                yield file
-        except (OSError, pa.ArrowException) as error:
+                yield rows.about(file.schema_arrow, name), file, source
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise rows.foreign(name, f"can't be read ({object_store.line(error)})") from error
 
 
-def _keys(table: "rows.Table") -> Iterator[Key]:
+def _keys(batch: "RecordBatch") -> Iterator[Key]:
     """Of the photos whose content was read: what couldn't be is tried again."""
-    columns = (table.column(name).to_pylist() for name in table.column_names)
-    for path, size, modified, digest in zip(*columns, strict=True):
+    values = (batch.column(name).to_pylist() for name in _KEY)
+    for path, size, modified, digest in zip(*values, strict=True):
         if digest is not None:
             yield os.fsdecode(path), size, modified
-
-
-def _is_huge(noted: Any) -> bool:
-    groups = (noted.row_group(number) for number in range(noted.num_row_groups))
-    size = sum(group.total_byte_size for group in groups)
-    return bool(noted.num_rows > rows.MOST_ROWS or size > rows.MOST_BYTES)
 
 
 @contextmanager

@@ -4,16 +4,19 @@ Whoever reads rows may have got them from a stranger: all of them are checked.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kadr.encoding.sources import is_photo
+from kadr.encoding.sources import LONGEST, is_photo
 from kadr.errors import DataError
 from kadr.photos import texts
+from kadr.photos.objects import SCHEMES
 from kadr.stores import PARTS, NewPhoto
 from kadr.types import Assessment, PhotoFacts, Vectors
 
@@ -23,14 +26,12 @@ if TYPE_CHECKING:
     Table: TypeAlias = pa.Table
 
 FORMAT = 1
-MOST_ROWS = 1_000_000
-"""Of a file that is read; more are nobody's part."""
-MOST_BYTES = 2**32
-"""Of a file's values in memory, as its footer counts them."""
+MOST_WRITTEN = {"path": LONGEST, "": 4 * texts.TOTAL}
+"""Bytes that a row of a column holds at most."""
 _NOTE = b"kadr"
 _VECTORS = ("vector", "law_vector")
 _KINDS = frozenset({"jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic"})
-_TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _LAYERS = frozenset({"words", "scene", "faces"})
 
 
@@ -132,7 +133,7 @@ def about(found: "pa.Schema", where: str) -> About:
         note = json.loads((found.metadata or {})[_NOTE])
         if note.pop("format") != FORMAT:
             raise DataError(f"{where}: of another version of kadr. Encode again, or update kadr.")
-        noted = About(**note)
+        noted = _typed(About(**note))
         _check(0 < noted.dim < 2**16 and 0 <= noted.law_dim < 2**16, "no dimensions")
         _check((noted.law_encoder is None) == (noted.law_dim == 0), "no dimensions of the law's")
         _check(bool(noted.root and noted.encoder), "no names")
@@ -145,6 +146,18 @@ def about(found: "pa.Schema", where: str) -> About:
             raise foreign(where, f"has no column {field.name!r}")
         if found.field(place).type != field.type:
             raise foreign(where, f"column {field.name!r} is {found.field(place).type}")
+    return noted
+
+
+def _typed(noted: About) -> About:
+    """The note, where each of its values is of its type. Raises TypeError where one isn't."""
+    texts_ = noted.encoder, noted.root, noted.law_encoder or "", noted.layers or ""
+    if not all(isinstance(text, str) and "\0" not in text for text in texts_):
+        raise TypeError
+    if type(noted.listed) is not bool or {type(noted.dim), type(noted.law_dim)} != {int}:
+        raise TypeError
+    if not noted.root.startswith((os.sep, *(f"{scheme}://" for scheme in SCHEMES))):
+        raise ValueError
     return noted
 
 
@@ -166,7 +179,7 @@ def from_table(table: "Table", noted: About, where: str) -> Iterator[Row]:
         own = {name: rows[number - 1] for name, rows in vectors.items()}
         try:
             yield _row(values, own, noted)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise foreign(where, f"row {number} is wrong ({error})") from error
 
 
@@ -183,10 +196,13 @@ def _vectors(table: "Table", name: str) -> list[Vectors | None]:
 
 def _row(values: Mapping[str, Any], vectors: Mapping[str, Vectors | None], noted: About) -> Row:
     path = values["path"].decode("utf-8", "surrogateescape")
-    if not path or "\0" in path or ".." in path.split("/") or not is_photo(path):
+    _check(len(values["path"]) <= LONGEST, "its path is too long")
+    if not path or "\0" in path or not is_photo(path):
         raise ValueError(f"{path!r} names no photo")
     digest, problem = values["digest"], values["problem"]
-    row = Row(path, values["size"], values["modified"], digest, _line(problem))
+    size, modified = int(values["size"]), int(values["modified"])
+    _check(size >= 0 or (size == -1 and digest is None), "its size is wrong")
+    row = Row(path, size, modified, digest, _line(problem))
     if problem is not None:
         return row
     _check(digest is not None, "neither a digest nor a problem")
@@ -222,10 +238,11 @@ def _is_vector(vector: Vectors | None, dim: int) -> bool:
 def _facts(values: Mapping[str, Any]) -> PhotoFacts:
     width, height, taken = values["width"], values["height"], values["taken"]
     place = values["latitude"], values["longitude"]
+    _check(sum(map(len, values["texts"])) <= texts.TOTAL, "its texts are too long")
     said = tuple(texts.line(text, texts.LONGEST) for text in values["texts"])
     _check(values["kind"] in _KINDS, "no such format")
     _check(0 < width < 2**31 and 0 < height < 2**31, "a size in pixels is wrong")
-    _check(taken is None or bool(_TAKEN.fullmatch(taken)), "a date is wrong")
+    _check(taken is None or _is_date(taken), "a date is wrong")
     _check(
         place == (None, None) or (abs(place[0]) <= 90 and abs(place[1]) <= 180), "a place is wrong"
     )
@@ -244,14 +261,21 @@ def _assessment(values: Mapping[str, Any] | None) -> Assessment | None:
         _check(probability is None or 0 <= probability <= 1, "a probability is wrong")
     _check(faces is None or all(0 <= age <= 200 for age in faces), "an age is wrong")
     _check(set(failed) <= _LAYERS, "no such layer")
+    said = [*values["words"], values["version"]]
+    _check(all(isinstance(text, str) for text in said), "a word is missing")
+    _check(sum(map(len, said)) <= texts.TOTAL, "its words are too long")
     return Assessment(
-        tuple(map(str, values["words"])),
+        tuple(values["words"]),
         scene,
         None if faces is None else tuple(faces),
         failed,
         float(values["probability"]),
-        str(values["version"]),
+        values["version"],
     )
+
+
+def _is_date(text: str) -> bool:
+    return bool(_TAKEN.fullmatch(text) and datetime.fromisoformat(text))
 
 
 def _line(text: str | None) -> str | None:

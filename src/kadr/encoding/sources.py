@@ -1,21 +1,27 @@
 """Which photos are to be encoded: those of a folder, of an object store, or of a list."""
 
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kadr.encoding import storage
+from kadr.encoding import columns, storage
 from kadr.encoding.steps import stated
 from kadr.errors import DataError
 from kadr.photos import files, folders, object_store
 from kadr.photos.ignore import Rules
 from kadr.photos.objects import NO_PATH, is_spelled
 
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
+    from pyarrow.parquet import ParquetFile
+
 COLUMNS = ("path", "url")
 """Of a list, the first of these that is there names the photos."""
+LONGEST = 4096
+"""Bytes of a path; no system opens more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _bucket(url: str) -> Manifest:
 
 def _listed(place: str) -> Manifest:
     """Each photo once, in the list's order."""
-    names = list(dict.fromkeys(_names(place)))
+    names = _names(place)
     wrong = next((name for name in names if not storage.is_url(name) and name[:1] != os.sep), None)
     if wrong is not None:
         raise DataError(f"{place}: {wrong!r} isn't absolute. Write whole paths or URLs.")
@@ -162,14 +168,25 @@ def _names(place: str) -> list[str]:
         raise storage.missing(error) from error
 
     try:
-        content = storage.opened(place.rpartition("/")[0] or ".").read(place)
-        table = parquet.read_table(io.BytesIO(content))
-    except (OSError, pa.ArrowException) as error:
+        folder = storage.opened(place.rpartition("/")[0] or ".")
+        with folder.open(place) as source, parquet.ParquetFile(source) as file:
+            return list(_named(file, source, place))
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{place}: not a readable list ({object_store.line(error)}).") from error
-    column = next((name for name in COLUMNS if name in table.column_names), None)
+
+
+def _named(file: "ParquetFile", source: "NativeFile", place: str) -> Iterator[str]:
+    """The names in a list, each once; its other columns stay unread."""
+    column = next((name for name in COLUMNS if name in file.schema_arrow.names), None)
     if column is None:
         raise DataError(f"{place}: has no column `path` or `url`. Name the photos in one.")
-    values = table.column(column).to_pylist()
-    if not all(isinstance(value, str | bytes) and value for value in values):
-        raise DataError(f"{place}: column {column!r} holds more than paths. Leave out empty rows.")
-    return [os.fsdecode(value) for value in values]
+    met: set[str] = set()
+    for batch in columns.batches(file, source, {"": LONGEST}, [column]):
+        for value in batch.column(column).to_pylist():
+            if not isinstance(value, str | bytes) or not value:
+                raise DataError(
+                    f"{place}: column {column!r} holds more than paths. Leave out empty rows."
+                )
+            if (name := os.fsdecode(value)) not in met:
+                met.add(name)
+                yield name

@@ -254,18 +254,19 @@ class Library:
 
         Args:
             encoded: folder or URL of what it wrote.
-            at: the folder that holds the photos; None: the one that they were encoded from, which
-                may be in an object store.
+            at: the folder that holds the photos, or the URL that they were encoded from; None:
+                where they were encoded from, if that lies in a folder of the library.
             callbacks: report progress and each skipped file.
             on_wait: called once where another process is indexing this library.
 
         Raises:
             DataError: there is nothing there, or not as `kadr encode` writes it; or the photos'
                 folder isn't there.
-            LibraryError: the vectors are another encoder's.
+            LibraryError: the vectors are another encoder's, or the photos are in no folder of the
+                library, and `at` is missing.
         """
         from kadr.encoding.parts import Output
-        from kadr.library import ingest, load
+        from kadr.library import admission, ingest, load
         from kadr.photos.folders import check
 
         output = Output(encoded)
@@ -273,6 +274,9 @@ class Library:
         if survey.about is None:
             raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
         place = load.place(survey.about, None if at is None else resolved(at))
+        if at is None:
+            paths = (path for path, _, _ in survey.done)
+            admission.check_root(survey.about, paths, self.folders, encoded)
         if not is_object(place.folder):
             check(place.folder)
         with self._store.writing(on_wait):

@@ -7,13 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
-from pathlib import Path, PurePosixPath
+from itertools import compress, islice
+from pathlib import Path
 
 from kadr.encoding import storage
 from kadr.encoding.parts import Output, Survey
 from kadr.encoding.rows import About, Row
 from kadr.errors import LibraryError
+from kadr.law import scene
+from kadr.library.admission import Admission, are_current
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
@@ -28,8 +30,9 @@ class Loaded:
     """What loading did, counted in files.
 
     `loaded` contents are new to the library; `known` files are new paths of contents that it had;
-    `unchanged` files it knew already; `skipped` couldn't be read when they were encoded, or are no
-    photos; `changed` files are others by now, and `gone` ones no longer there: neither is loaded.
+    `unchanged` files it knew already; `skipped` couldn't be read when they were encoded, are no
+    photos, or lie beside the root; `ignored` ones are left out by the library's rules; `changed`
+    files are others by now, and `gone` ones no longer there: none of these is loaded.
     """
 
     files: int = 0
@@ -37,6 +40,7 @@ class Loaded:
     loaded: int = 0
     known: int = 0
     skipped: int = 0
+    ignored: int = 0
     changed: int = 0
     gone: int = 0
 
@@ -52,27 +56,30 @@ class Place:
 
     `root` is the folder or URL that they were encoded from, `folder` the one that holds the same
     files here, or the root itself. `remote`: it mounts an object store, whose times of change are
-    its own.
+    its own. `scattered`: they lie in any of the library's folders.
     """
 
     root: str
     folder: Path
     remote: bool
+    scattered: bool = False
 
     def path(self, row: Row) -> Path:
         """Where a row's file lies here.
 
         Raises:
-            LibraryError: it lies beside the root.
+            LibraryError: it lies beside the root, or its name is no path here (`a//b`).
         """
         if is_object(self.folder):
             path = located(row.path)
+            if not is_spelled(row.path):
+                raise LibraryError(NO_PATH)
             if path == self.folder or not path.is_relative_to(self.folder):
-                raise LibraryError(f"{row.path!r} isn't below {self.root}. Encode again.")
+                raise LibraryError(f"no place below {self.root} has its name")
             return path
         below = row.path.removeprefix(self.root.rstrip("/") + "/")
-        if below == row.path or PurePosixPath(below).is_absolute():
-            raise LibraryError(f"{row.path!r} isn't below {self.root}. Encode again.")
+        if below == row.path or not {"", ".", ".."}.isdisjoint(below.split("/")):
+            raise LibraryError(f"no place below {self.root} has its name")
         return self.folder / below
 
 
@@ -81,30 +88,45 @@ def place(about: About, at: Path | None) -> Place:
 
     Args:
         about: what their rows note.
-        at: the folder that holds the same tree; None: where they were encoded from, which may be in
-            an object store.
+        at: the folder that holds the same tree; None, or the URL that they were encoded from: where
+            they were encoded from.
 
     Raises:
-        LibraryError: `at` is in an object store.
+        LibraryError: `at` is another URL.
     """
-    if at is None:
-        return Place(about.root, located(about.root), remote=False)
+    root = located(about.root)
+    if at is None or (is_object(at) and at == root):
+        scattered = about.listed and not is_object(root)
+        return Place(about.root, root, remote=False, scattered=scattered)
     if is_object(at):
         raise LibraryError(
-            f"--at {at}: names a folder, such as a mount. Photos in object storage need none: "
-            "leave --at out."
+            f"--at {at}: the photos were encoded from {about.root}. Name that, or a folder that "
+            "holds them, such as a mount."
         )
     return Place(about.root, at, storage.is_url(about.root))
 
 
 def check(about: About, matcher: Matcher, where: str) -> None:
-    """Raises LibraryError where rows hold vectors of another encoder than the matcher's."""
+    """Whether rows hold vectors of the matcher's encoder, and of the law's or none besides.
+
+    Raises:
+        LibraryError: they hold others.
+    """
     encoder = matcher.image_encoder
     if (about.encoder, about.dim) != (encoder.name, encoder.dim):
         raise LibraryError(
             f"{where} holds vectors of {about.encoder}, this library's matcher makes those of "
             f"{encoder.name}. Encode with the library's model, or name the one that encoded: "
             "--model MODEL"
+        )
+    classifier = scene.load()
+    law = classifier.encoder, len(classifier.first.hidden)
+    if about.law_encoder is not None and (
+        (about.law_encoder, about.law_dim) != law or about.law_encoder == encoder.name
+    ):
+        raise LibraryError(
+            f"{where} holds vectors of {about.law_encoder} for the law, which takes those of "
+            f"{classifier.encoder}. Encode again with this version of kadr."
         )
 
 
@@ -201,24 +223,37 @@ class _Loading:
         self._latest = _latest(survey) if at.remote else {}
         self._now = _stated(at, survey)
         self._states = store.states(at.folder)
+        self._admission = Admission(store, None if at.scattered else at.folder)
         self._unread: set[str] = set()
 
     def keep(self, rows: Sequence[Row]) -> Loaded:
         """Keep a batch; what became of each row."""
         found: Counter[str] = Counter(files=len(rows))
         new: list[tuple[Row, NewFile]] = []
-        paths = [self._at.path(row) for row in rows]
-        for row, path, state in zip(rows, paths, self._now.states(paths), strict=True):
-            file = self._file(row, path, state)
+        paths = [self._path(row) for row in rows]
+        states = iter(self._now.states([path for path in paths if path is not None]))
+        for row, path in zip(rows, paths, strict=True):
+            file = "skipped" if path is None else self._file(row, path, next(states))
             if isinstance(file, str):
                 found[file] += 1
             else:
                 new.append((row, file))
+        current = are_current([file for _, file in new])
+        found["changed"] += current.count(False)
+        new = list(compress(new, current))
         photos = self._photos(row for row, _ in new)
         self._store_all(photos, new)
         for row, file in new:
             found[self._outcome(row, file, photos)] += 1
         return Loaded(**found)
+
+    def _path(self, row: Row) -> Path | None:
+        """Where a row's file lies here; None where its name is no path, as some objects' are."""
+        try:
+            return self._at.path(row)
+        except LibraryError as error:
+            self._callbacks.skip(located(row.path), str(error))
+            return None
 
     def mark_gone(self) -> None:
         """Take objects that are no longer there out of the answers: no indexing looks for them."""
@@ -232,9 +267,8 @@ class _Loading:
         """A row's file as it lies here, or which count it belongs to instead."""
         if row.digest is None and row.path in self._unread:  # tried again, in vain
             return "unchanged"
-        if is_object(path) and not is_spelled(row.path):
-            self._callbacks.skip(path, NO_PATH)
-            return "skipped"
+        if self._admission.refuses(path) is not None:
+            return "ignored"
         if state is None and row.size >= 0:
             return "gone"
         if state is not None and not self._is_current(row, state):

@@ -253,6 +253,9 @@ class Store(Protocol):
         """Add photos, then files. A file whose content isn't known by then is left out.
 
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
+
+        Raises:
+            LibraryError: a vector is of another length than its encoder's others; none is kept.
         """
         ...
 
@@ -403,6 +406,9 @@ class Store(Protocol):
         """Keep vectors float32 [dim] of an encoder that isn't the library's, by photo.
 
         A photo that is gone by now is left out.
+
+        Raises:
+            LibraryError: one is of another length than the encoder's others; none is kept.
         """
         ...
 

@@ -8,8 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kadr.errors import LibraryError
 from kadr.photos.objects import located
-from kadr.types import Assessment, PhotoFacts
+from kadr.types import Assessment, PhotoFacts, Vectors
 
 
 def path_of(raw: bytes) -> Path:
@@ -49,6 +52,36 @@ def texts_from_json(column: str | None) -> tuple[tuple[str, ...], bool]:
     """Such texts, and whether they are complete."""
     said = json.loads(column) if column else []
     return tuple(text for text in said if text is not None), None not in said
+
+
+def vectors_to_bytes(vectors: Iterable[Vectors], size: int | None, whose: str) -> list[bytes]:
+    """One encoder's vectors float32 [dim] as columns hold them: all of one length.
+
+    Args:
+        vectors: to be kept.
+        size: bytes of one that is there already; None: there is none.
+        whose: they are, for what is said: "library: encoder".
+
+    Raises:
+        LibraryError: one is of another length, with which no other could be compared.
+    """
+    rows = [np.asarray(vector, np.float32).tobytes() for vector in vectors]
+    wanted = size if size is not None else len(rows[0]) if rows else 0
+    other = next((row for row in rows if len(row) != wanted), None)
+    if other is not None:
+        raise LibraryError(
+            f"{whose}: vectors of {wanted // 4} figures, and one of {len(other) // 4} is to be "
+            "added. Encode it again, with this kadr and this library's model."
+        )
+    return rows
+
+
+def unequal(encoder: str, counts: Sequence[int]) -> str:
+    """What is wrong with vectors of several lengths, of each of which there are so many."""
+    return (
+        f"{sum(counts) - max(counts)} vectors of {encoder} are of another length than the others."
+        " Encode anew: kadr index --reencode"
+    )
 
 
 FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"

@@ -157,13 +157,13 @@ class FileTables(VectorSets, LogTable):
         return sorted(found, key=lambda one: one[0])
 
     def _keep_vectors(self, numbered: Sequence[tuple[int, NewPhoto]]) -> None:
-        found = [(number, photo.vector) for number, photo in numbered if photo.vector is not None]
+        found = {number: photo.vector for number, photo in numbered if photo.vector is not None}
         if found:
             if self._table() is None:
                 self._first_of("vectors")
             table = self._table()
             assert table is not None
-            self._put_vectors(table, [number for number, _ in found], [one for _, one in found])
+            self._put_vectors(table, self.meta("encoder") or "its encoder", found)
         self._append_joint([(n, photo.joint) for n, photo in numbered if photo.joint is not None])
         parts = [(n, np.array(p.parts, np.uint64).tobytes()) for n, p in numbered if p.parts]
         self.put("parts", "hashes", [number for number, _ in parts], [raw for _, raw in parts])

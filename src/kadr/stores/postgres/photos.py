@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores import Selection, Shown, Stored, Totals
-from kadr.stores.columns import FACTS, below, facts_of, path_of, texts_from_json, unsigned
+from kadr.stores.columns import (
+    FACTS,
+    below,
+    facts_of,
+    path_of,
+    texts_from_json,
+    unequal,
+    unsigned,
+)
 from kadr.stores.ids import IdCipher
 from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
 from kadr.stores.postgres.filters import shown as condition_of
@@ -233,7 +241,21 @@ class PhotoTables(VectorSets, RecordTables):
             words: self.read(f"SELECT count(*) FROM {what}")[0][0]
             for words, what in questions.items()
         }
-        return [words.format(count) for words, count in counts.items() if count]
+        told = [words.format(count) for words, count in counts.items() if count]
+        return told + self._unequal()
+
+    def _unequal(self) -> list[str]:
+        tables = {"the library's encoder": self._table(), **self._set_tables()}
+        found = {
+            encoder: self.read(f"SELECT count(*) FROM {table} GROUP BY octet_length(vector)")
+            for encoder, table in tables.items()
+            if table is not None
+        }
+        return [
+            unequal(encoder, [count for (count,) in lengths])
+            for encoder, lengths in found.items()
+            if len(lengths) > 1
+        ]
 
     def _damages(self) -> list[str]:
         assessments, rulings = self.damaged()

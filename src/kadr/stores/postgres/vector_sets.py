@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from kadr.stores.postgres.joint import JointTables
 from kadr.types import Vectors
 
@@ -30,7 +28,7 @@ class VectorSets(JointTables):
                 "SELECT id FROM photos WHERE id = ANY(%s) ORDER BY id", (list(vectors),)
             )
             there = [number for (number,) in known]
-            self._put_vectors(table, there, [np.asarray(vectors[number]) for number in there])
+            self._put_vectors(table, encoder, {number: vectors[number] for number in there})
 
     def _make_set(self, encoder: str) -> str:
         """Make a set; of two writers the second one waits, and takes the first one's."""

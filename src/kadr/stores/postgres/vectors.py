@@ -1,12 +1,13 @@
 """Vectors of photos by their encoders, exact to the bit, and how rows of them are written."""
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadr.stores import PARTS
+from kadr.stores.columns import vectors_to_bytes
 from kadr.stores.postgres.connection import Connection
 from kadr.types import Vectors
 
@@ -64,10 +65,16 @@ class VectorTables(Connection):
         self.run(f"ALTER TABLE vectors_{number} ALTER vector SET STORAGE EXTERNAL")
         return int(number)
 
-    def _put_vectors(self, table: str, numbers: Sequence[int], vectors: Iterable[Vectors]) -> None:
-        """Write vectors in place of older ones of these photos."""
-        rows = [np.asarray(vector, np.float32).tobytes() for vector in vectors]
-        self.put(table, "vector", numbers, rows)
+    def _put_vectors(self, table: str, encoder: str, vectors: Mapping[int, Vectors]) -> None:
+        """Write vectors in place of older ones of these photos.
+
+        Raises:
+            LibraryError: one is of another length than the table's others.
+        """
+        first = self.read(f"SELECT octet_length(vector) FROM {table} LIMIT 1")
+        size = first[0][0] if first else None
+        rows = vectors_to_bytes(vectors.values(), size, f"{self.name}: {encoder}")
+        self.put(table, "vector", list(vectors), rows)
 
     def put(self, table: str, column: str, numbers: Sequence[int], values: Sequence[bytes]) -> None:
         """Write a column's values, as PostgreSQL sends them, in place of those photos' rows."""

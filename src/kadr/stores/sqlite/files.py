@@ -106,18 +106,25 @@ class FileTables(VectorSets, LogTable):
         """
         with self.transaction() as run:
             encoded = [(self._keep_photo(photo), photo) for photo in photos]
+            self._keep_vectors(encoded)
             for number, photo in encoded:
-                if photo.vector is not None:
-                    blob = np.asarray(photo.vector, np.float32).tobytes()
-                    run("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (number, blob))
                 if photo.parts:
                     parts = np.array(photo.parts, np.uint64).tobytes()
                     run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
-                for encoder, vector in photo.others.items():
-                    self.add_vectors(encoder, {number: vector})
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
             for file in files:
                 self._keep_file(file)
+
+    def _keep_vectors(self, numbered: Sequence[tuple[int, NewPhoto]]) -> None:
+        vectors = {number: p.vector for number, p in numbered if p.vector is not None}
+        blobs = self._blobs("vectors", self.meta("encoder") or "its encoder", vectors)
+        self._base.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?)", zip(vectors, blobs, strict=True)
+        )
+        for encoder in sorted({encoder for _, photo in numbered for encoder in photo.others}):
+            self.add_vectors(
+                encoder, {n: p.others[encoder] for n, p in numbered if encoder in p.others}
+            )
 
     def update_facts(self, photos: Sequence[NewPhoto]) -> None:
         """Keep other facts and perceptual hashes of contents that are known; all else stays."""

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores import Stored, Totals
-from kadr.stores.columns import FACTS, below, facts_of, path_of, texts_from_json, unsigned
+from kadr.stores.columns import (
+    FACTS,
+    below,
+    facts_of,
+    path_of,
+    texts_from_json,
+    unequal,
+    unsigned,
+)
 from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.records import RecordTables
@@ -148,6 +156,7 @@ class PhotoTables(VectorSets, RecordTables):
             (count,) = self.read(f"SELECT count(*) FROM {what}")[0]
             if count:
                 problems.append(words.format(count))
+        problems += self._unequal()
         for encoder, table in self._set_tables().items():
             (count,) = self.read(
                 f"SELECT count(*) FROM {table} WHERE photo NOT IN (SELECT id FROM photos)"
@@ -169,3 +178,15 @@ class PhotoTables(VectorSets, RecordTables):
         if lost:
             problems.append(f"{lost} photos are not in the scan, so no search finds them")
         return problems
+
+    def _unequal(self) -> list[str]:
+        tables = {"the library's encoder": "vectors", **self._set_tables()}
+        found = {
+            encoder: self.read(f"SELECT count(*) FROM {table} GROUP BY length(vector)")
+            for encoder, table in tables.items()
+        }
+        return [
+            unequal(encoder, [count for (count,) in lengths])
+            for encoder, lengths in found.items()
+            if len(lengths) > 1
+        ]

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
+from kadr.stores.columns import vectors_to_bytes
 from kadr.stores.sqlite.scan import VectorTables
 from kadr.types import Vectors
 
@@ -26,12 +25,17 @@ class VectorSets(VectorTables):
         """Keep vectors of an encoder that isn't the library's, by photo."""
         with self.transaction() as run:
             table = self._table(encoder) or self._make_set(encoder)
-            for photo, vector in vectors.items():
-                blob = np.asarray(vector, np.float32).tobytes()
+            for photo, blob in zip(vectors, self._blobs(table, encoder, vectors), strict=True):
                 run(
                     f"INSERT OR REPLACE INTO {table} SELECT id, ? FROM photos WHERE id = ?",
                     (blob, photo),
                 )
+
+    def _blobs(self, table: str, encoder: str, vectors: Mapping[int, Vectors]) -> list[bytes]:
+        """Vectors as a table holds them. Raises LibraryError where they don't fit its others."""
+        first = self.read(f"SELECT length(vector) FROM {table} LIMIT 1")
+        size = first[0][0] if first else None
+        return vectors_to_bytes(vectors.values(), size, f"{self.name}: {encoder}")
 
     def _make_set(self, encoder: str) -> str:
         table = self._name_set(encoder)
