@@ -604,6 +604,16 @@ def open_store(spec: str | Path, *, create: bool = False) -> Store:
     return cast(Store, _engine(str(spec))(str(spec), create=create))
 
 
+def check_whole(store: Store) -> None:
+    """Raise LibraryError while another library's content is on its way into this one."""
+    source = store.meta(MOVING)
+    if source is not None:
+        raise LibraryError(
+            f"{store.name}: its move isn't finished. Go on with it: kadr library move --from "
+            f"{source} --to {store.name}"
+        )
+
+
 def exists(spec: str | Path) -> bool:
     """Whether there is a library, as far as can be told without opening a file.
 
