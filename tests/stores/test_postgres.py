@@ -164,7 +164,9 @@ class TestOpening:
                 with running.connect("bare") as base:
                     base.execute("CREATE SCHEMA guest AUTHORIZATION guest")
                 with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
-                    open_store(running.spec("bare", "guest"), create=True)
+                    open_store(
+                        running.spec("bare", "guest", options="-csearch_path=guest"), create=True
+                    )
                 with running.connect("bare") as base:
                     base.execute("DROP SCHEMA guest")
             with closing(open_store(running.spec("bare"), create=True)) as made:
@@ -366,6 +368,99 @@ class TestRoles:
             open_store(of_user(spec, "stranger"))
         with role(running, "outsider"), pytest.raises(LibraryError, match="GRANT USAGE"):
             open_store(of_user(spec, "outsider"))
+
+
+class TestOtherUsers:
+    """Other users of the same database, who may do less than the library's."""
+
+    def test_who_may_create_beside_the_tables_is_told(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        schema = schema_of(spec)
+        with role(running, "other", f"CREATE, USAGE ON SCHEMA {schema}") as name:
+            with pytest.raises(LibraryError, match=f"REVOKE CREATE ON SCHEMA {schema} FROM other"):
+                open_store(spec)
+            with psycopg.connect(of_user(spec, name), autocommit=True) as base:
+                base.execute(
+                    "CREATE FUNCTION generate_series(integer, smallint) RETURNS SETOF integer"
+                    " LANGUAGE sql AS 'SELECT 1'"
+                )
+            with running.connect() as base:
+                base.execute(f"REVOKE CREATE ON SCHEMA {schema} FROM other".encode())
+            with pytest.raises(LibraryError, match="other has created functions in the schema"):
+                open_store(spec)
+        open_store(spec).close()
+
+    def test_or_beside_pgvector(self, running: Server, spec: str) -> None:
+        with running.connect() as base:
+            base.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+            try:
+                with pytest.raises(LibraryError, match="CREATE ON SCHEMA public FROM PUBLIC"):
+                    open_store(spec, create=True)
+            finally:
+                base.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+    def test_a_schema_that_is_named_after_the_user_is_not_taken(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        with running.connect() as base:
+            base.execute("CREATE SCHEMA postgres")
+            try:
+                path = f'"$user",{schema_of(spec)}'
+                with closing(PostgresStore(running.spec(options=f"-csearch_path={path}"))) as one:
+                    assert one.read("SELECT id FROM kadr") == store.read("SELECT id FROM kadr")
+                    assert one.read("SELECT current_schema()::text") == [(schema_of(spec),)]
+            finally:
+                base.execute("DROP SCHEMA postgres")
+
+    def test_nobody_without_rights_holds_up_a_decision(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        rights = f"USAGE ON SCHEMA {schema_of(spec)}", "SELECT ON writers"
+        advisory = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        with running.connect() as base, store.durable():
+            store.set_ruling(digest(1).hex(), RULING)
+            assert base.execute(advisory).fetchone() == (0,)
+        store.run("SELECT 1")
+        with running.connect() as base:
+            base.execute(f"SET search_path TO {schema_of(spec)}".encode())
+            base.execute("CREATE ROLE looker LOGIN")
+            for right in rights:
+                base.execute(f"GRANT {right} TO looker".encode())
+        try:
+            with psycopg.connect(of_user(spec, "looker")) as base:
+                base.execute("SELECT * FROM writers")  # stays in its transaction
+                with store.durable():
+                    store.set_ruling(digest(2).hex(), RULING)
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    base.execute("LOCK TABLE writers IN ROW EXCLUSIVE MODE")
+        finally:
+            with running.connect() as base:
+                base.execute("DROP OWNED BY looker")
+                base.execute("DROP ROLE looker")
+
+    def test_a_reader_that_stays_in_its_transaction_stalls_nobody(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        add(store, {f"/p/{n}.jpg": n for n in range(5)})
+        store.add_vectors("other", {1: np.ones(3, np.float32)})
+        with closing(PostgresStore(spec)) as reader, closing(PostgresStore(spec)) as other:
+            with reader.reading():
+                assert reader.vector_sets() == {"other": 1}
+                vector = new_photo(0).joint
+                assert vector is not None
+                reader.nearest(vector, Selection(), 0, 1)
+                store.drop_vectors("other")
+                store.rescan(lambda rows: rows, space="b")
+                sweeping = threading.Thread(target=store.sweep)
+                sweeping.start()
+                other.run("SET lock_timeout = '5s'")
+                other.set_ruling(digest(1).hex(), RULING)
+                sweeping.join(20)
+                assert not sweeping.is_alive()
+                assert len(other.read("SELECT name FROM unused_tables")) == 2
+            store.sweep()
+            assert other.read("SELECT name FROM unused_tables") == []
 
 
 WRITER = """

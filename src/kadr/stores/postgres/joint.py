@@ -101,7 +101,7 @@ class JointTables(VectorTables):
         """The table, None before there is one, and whether its graph can be used."""
         number, indexed = self.read(
             "SELECT joint, EXISTS (SELECT 1 FROM pg_index WHERE indisvalid AND indexrelid ="
-            " to_regclass('joint_graph_' || joint)) FROM kadr"
+            " to_regclass('joint_graph_' || joint::text)) FROM kadr"
         )[0]
         return (None if number is None else f"joint_{number}"), bool(indexed)
 
@@ -273,7 +273,8 @@ class JointTables(VectorTables):
     def _replace_joint(self, table: str | None) -> None:
         """Name another table the joint space; who reads an earlier instant still needs the old."""
         self.run(
-            "INSERT INTO unused_tables SELECT 'joint_' || joint FROM kadr WHERE joint IS NOT NULL"
+            "INSERT INTO unused_tables"
+            " SELECT 'joint_' || joint::text FROM kadr WHERE joint IS NOT NULL"
         )
         self.run("DELETE FROM unused_tables WHERE name = %s", (table,))
         self.run("UPDATE kadr SET joint = %s", (table and int(table.rpartition("_")[2]),))
