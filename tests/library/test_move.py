@@ -215,10 +215,13 @@ CHANGES: dict[str, Callable[[Store], object]] = {
     "other content": lambda s: add(s, {"/p/1.jpg": "other"}),
     "gone": lambda s: s.forget([Path("/p/law.jpg"), Path("/p/copy.jpg"), Path("/p/7.jpg")]),
     "no ruling, and gone": lambda s: (
-        s.set_ruling(digest(7).hex(), None),
+        s.set_ruling(digest(7).hex(), None),  # type: ignore[func-returns-value]
         s.forget([Path("/p/7.jpg")]),
     ),
-    "another folder": lambda s: (s.remove(Path("/p")), s.add_folder(Path("/q"))),
+    "another folder": lambda s: (
+        s.remove(Path("/p")),
+        s.add_folder(Path("/q")),  # type: ignore[func-returns-value]
+    ),
     "exclusions": lambda s: s.exclude(Path("/p"), []),
     "distinct photos": lambda s: s.set_distinct(
         [(digest(1).hex(), digest(2).hex())], distinct=False

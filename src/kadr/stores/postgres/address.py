@@ -1,15 +1,12 @@
 """Where a library's server is: its spec, its name without a password, what stands for it here."""
 
-import hashlib
 import os
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
 from platformdirs import user_data_path
-from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from kadr.errors import LibraryError
@@ -23,7 +20,6 @@ BOUNDS = {
 }
 """A server that is gone is an error within half a minute, unless the spec says otherwise."""
 _SECRET = {"password", "sslpassword", "passfile", "oauth_client_secret"}
-_SEARCH_PATH = re.compile(r"search_path\s*=\s*([^\s,]+)")
 
 
 def parameters(spec: str) -> dict[str, Any]:
@@ -53,31 +49,15 @@ def name(spec: str) -> str:
     return f"{shown}?{urlencode({'options': options})}" if options else shown
 
 
-def beside(spec: str) -> Path:
-    """The path that the library's secrets on this machine are named after.
+def beside(library: bytes) -> Path:
+    """The path that the secrets of the library with this id are named after, on this machine.
 
-    It lies in the folder KADR_SECRETS, else in the user's data folder, and is told by the host, the
-    database and the schema.
+    It lies in the folder KADR_SECRETS, else in the user's data folder. Addresses name no file: one
+    library has many, and one address may come to mean another library.
     """
-    given = _defaults() | parameters(spec)
-    host = given.get("host") or given.get("hostaddr") or "localhost"
-    database = given.get("dbname") or given.get("user") or ""
-    schema = _SEARCH_PATH.search(given.get("options") or "")
-    parts = [str(host), str(database), *([schema[1]] if schema else [])]
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(parts)).lstrip(".")
-    if plain != "-".join(parts) or len(plain) > 100:  # two libraries may not share a file
-        plain = f"{plain[:100]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
     folder = os.environ.get("KADR_SECRETS")
-    return (Path(folder) if folder else user_data_path("kadr", appauthor=False)) / plain
-
-
-def _defaults() -> dict[str, Any]:
-    """What libpq takes from its environment."""
-    return {
-        option.keyword.decode(): option.val.decode(errors="replace")
-        for option in pq.Conninfo.get_defaults()
-        if option.val is not None
-    }
+    place = Path(folder) if folder else user_data_path("kadr", appauthor=False)
+    return place / f"library-{library.hex()}"
 
 
 def passwords(given: dict[str, Any]) -> list[str]:

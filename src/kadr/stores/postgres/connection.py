@@ -72,10 +72,10 @@ class Connection:
         self._schema: str | None = None
         self._turn: tuple[tuple[int, bool], ...] = ()
         self._readonly = False
-        key = address.beside(spec)
-        self._sealer = Sealer(key.with_name(key.name + ".audit.key"))
-        self._key_file = key.with_name(key.name + ".audit.key")
         self._base = self._connect(create=create)
+        place = address.beside(self._id)
+        self._key_file = place.with_name(place.name + ".audit.key")
+        self._sealer = Sealer(self._key_file)
 
     @staticmethod
     def exists(spec: str) -> bool:
@@ -84,13 +84,8 @@ class Connection:
         Raises:
             LibraryError: the server can't be reached.
         """
-        name, given = address.name(spec), address.parameters(spec)
-        try:
-            with psycopg.connect(**given, autocommit=True) as base:
-                run = _runner(base)
-                return opening.look(run, opening.schema(run)).made
-        except psycopg.Error as error:
-            raise translated(error, name, unknown=tuple(address.passwords(given))) from None
+        with _looking(spec) as (_, seen):
+            return seen.made
 
     @staticmethod
     def named(spec: str) -> str:
@@ -99,8 +94,15 @@ class Connection:
 
     @staticmethod
     def beside(spec: str) -> Path:
-        """The path that the library's secrets are named after: a file in this user's folder."""
-        return address.beside(spec)
+        """The path that the library's secrets are named after: a file in this user's folder.
+
+        Raises:
+            LibraryError: there is no library, or the server can't be reached.
+        """
+        with _looking(spec) as (run, seen):
+            opening.check(seen, address.name(spec), create=False)
+            opening.check_creators(run, seen, address.name(spec))
+            return address.beside(opening.id_of(run, seen))
 
     @property
     def file(self) -> Path | None:
@@ -148,7 +150,7 @@ class Connection:
             with base.transaction():
                 opening.lock(run)
                 opening.bring_up(run, self.name, readonly=self._readonly)
-        self._id = bytes(run("SELECT id FROM kadr").fetchall()[0][0])
+        self._id = opening.id_of(run, seen)
         if self._turn and not self._take(run, self._turn):
             raise LibraryUnavailableError(
                 f"{self.name}: the connection was lost, and another process writes by now. Run it "
@@ -389,6 +391,18 @@ class Connection:
         """Differs when the library was changed since, or the connection was made anew."""
         (revision,) = self.read("SELECT revision FROM kadr")[0]
         return self._openings, int(revision)
+
+
+@contextmanager
+def _looking(spec: str) -> Iterator[tuple[Run, opening.Seen]]:
+    """What there is at an address, and what runs statements there."""
+    name, given = address.name(spec), address.parameters(spec)
+    try:
+        with psycopg.connect(**given, autocommit=True) as base:
+            run = _runner(base)
+            yield run, opening.look(run, opening.schema(run))
+    except psycopg.Error as error:
+        raise translated(error, name, unknown=tuple(address.passwords(given))) from None
 
 
 def _turn(folders: Sequence[Path]) -> list[tuple[bytes, bool]]:

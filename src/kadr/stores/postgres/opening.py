@@ -218,6 +218,12 @@ def format_of(run: Run, name: str) -> int:
     return version
 
 
+def id_of(run: Run, seen: Seen) -> bytes:
+    """The id that a library was given when it was made."""
+    (schema,) = run("SELECT quote_ident(%s)", (seen.schema,)).fetchone()
+    return bytes(run(f"SELECT id FROM {schema}.kadr").fetchone()[0])
+
+
 def has_right(run: Run, table: str, right: str) -> bool:
     """Whether this user may do that to a table."""
     return bool(run("SELECT has_table_privilege(%s, %s)", (table, right)).fetchone()[0])
