@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError, LibraryUnavailableError, ReadOnlyError
-from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, open_store
+from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, named, open_store
 from kadr.stores.postgres import PostgresStore, joint, migrations, opening
 from kadr.stores.postgres.connection import BoundedConnection
 from kadr.stores.postgres.texts import from_text, to_text
@@ -215,6 +215,36 @@ class TestAddress:
         with pytest.raises(LibraryError, match=r"isn't understood|invalid port") as caught:
             open_store(spec)
         assert "s3cret" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            "postgresql://ann:p@ss3cret@127.0.0.1:1/photos",
+            "postgresql://ann:12/s3cret@127.0.0.1:1/photos",
+            "postgresql://ann:p?@s3cret@127.0.0.1:1/photos",
+            "postgresql:/ann:s3cret@127.0.0.1/photos",
+            "postgresql:ann:s3cret@127.0.0.1",
+            "ann:s3cret@127.0.0.1/photos",
+            "host=127.0.0.1 password=s3cret",
+            "user=ann password = s3cret options=://",
+            "POSTGRESQL:ann:s3cret@h://x",
+        ],
+    )
+    def test_a_password_that_is_not_escaped_is_not_repeated(self, spec: str) -> None:
+        for ask in (open_store, exists, named, beside):
+            with pytest.raises(LibraryError, match=r"isn't understood.*postgresql://USER@") as told:
+                ask(spec)
+            assert "s3cret" not in str(told.value)
+
+    def test_of_options_only_the_schema_is_told(self) -> None:
+        options = "-cfoo.password%3Ds3cret%20-csearch_path%3Da%20--search-path%3Db"
+        spec = f"postgresql://ann@h/d?options={options}&service=x"
+        assert named(spec) == "postgresql://ann@h/d?service=x&options=-csearch_path%3Db"
+        assert named("postgresql://h/d?options=-cfoo.password%3Ds3cret") == "postgresql://h/d"
+
+    def test_a_file_may_be_called_anything_else(self, tmp_path: Path) -> None:
+        for name in ("a@b", "a=b", "passwords", "C:", "postgres"):
+            open_store(tmp_path / name, create=True).close()
 
     def test_a_database_that_is_not_there_is_told(self, running: Server) -> None:
         with pytest.raises(LibraryError, match=r"no such database.*createdb"):

@@ -1,6 +1,7 @@
 """Where a library's server is: its spec, its name without a password, what stands for it here."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,6 +20,13 @@ BOUNDS = {
     "tcp_user_timeout": "30000",
 }
 """A server that is gone is an error within half a minute, unless the spec says otherwise."""
+_NOT_UNDERSTOOD = (
+    "The library's address isn't understood. It is postgresql://USER@HOST/DATABASE; escape what "
+    "isn't a letter or a digit in a name or a password by %, as in %40 for @ and %2F for /."
+)
+_SEARCH_PATH = re.compile(
+    r"(?:-c\s*|--)search[_-]path\s*=\s*((?:\\.|[^\s\\])+)", re.IGNORECASE | re.DOTALL
+)
 _SECRET = {"password", "sslpassword", "passfile", "oauth_client_secret"}
 
 
@@ -28,25 +36,27 @@ def parameters(spec: str) -> dict[str, Any]:
     Raises:
         LibraryError: it is no address. The message doesn't hold it, for a password may be inside.
     """
+    user, at, rest = spec.partition("://")[2].partition("@")
+    if "@" in rest or (at and "/" in user):  # a part of a password would be taken for a host
+        raise LibraryError(_NOT_UNDERSTOOD)
     try:
         given = conninfo_to_dict(spec)
     except psycopg.Error:
-        raise LibraryError(
-            "The library's address isn't understood. It is postgresql://USER@HOST/DATABASE; escape "
-            "what isn't a letter or a digit in a name or a password by %, as in %40 for @."
-        ) from None
+        raise LibraryError(_NOT_UNDERSTOOD) from None
     return {**BOUNDS, "application_name": "kadr", "client_encoding": "UTF8", **given}
 
 
 def name(spec: str) -> str:
-    """The address without passwords, as messages tell it."""
+    """The address as messages tell it: without passwords, of its options only the schema."""
     given = parameters(spec)
     user = f"{quote(given['user'])}@" if given.get("user") else ""
     host = quote(str(given.get("host") or given.get("hostaddr") or ""), safe="[]:,")
     port = f":{given['port']}" if given.get("port") else ""
     shown = f"postgresql://{user}{host}{port}/{quote(given.get('dbname') or '')}"
-    options = given.get("options")
-    return f"{shown}?{urlencode({'options': options})}" if options else shown
+    more = {"service": given["service"]} if given.get("service") else {}
+    if paths := _SEARCH_PATH.findall(given.get("options") or ""):  # the last one holds
+        more["options"] = f"-csearch_path={paths[-1]}"
+    return f"{shown}?{urlencode(more)}" if more else shown
 
 
 def beside(library: bytes) -> Path:
