@@ -959,6 +959,26 @@ class TestGraph:
         large.set_ruling(key, RULING)
         assert set(large.nearest(vector, selection, 0, 500).photos.tolist()) == expected - {first}
 
+    def test_hidden_photos_don_t_decide_how_it_is_searched(
+        self, spec: str, large: PostgresStore
+    ) -> None:
+        """Else the order of a page would tell that there are some."""
+        vector = new_photo("q").joint
+        assert vector is not None
+        everything = large.matching(Filters()).tolist()
+        of_a = [n for n in everything if large.present([n])[n][0].parent == Path("/a")]
+        for filters, asked in ((Filters(), everything), (Filters(folder=Path("/a")), of_a)):
+            selection = Selection(filters, Shown(0.5))
+            for visible, approximate in ((40, False), (41, True)):
+                seen = set(asked[:visible])
+                assess(large, {n: float(n not in seen) for n in everything})
+                with closing(PostgresStore(spec)) as opened:
+                    found = opened.nearest(vector, selection, 0, 10)
+                    assert found.approximate == approximate
+                    again = opened.nearest(vector, selection, 0, 10)
+                    assert again.photos.tolist() == found.photos.tolist()
+                assert set(found.photos.tolist()) <= seen
+
     def test_another_space_has_its_graph_before_it_is_used(self, large: PostgresStore) -> None:
         large.rescan(
             lambda rows: rows[:, :4] / np.linalg.norm(rows[:, :4], axis=1)[:, None], space="half"
