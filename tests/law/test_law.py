@@ -1,10 +1,11 @@
 """The law acts: no answer depends on a hidden photo, whatever is asked."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -391,3 +392,35 @@ def test_a_limit_tells_nothing_of_a_hidden_photo(scorer: Matcher, store: Store) 
     assert search(scorer, store, at_least=second).matches
     assess(store, dict.fromkeys(order, 1.0))
     assert not search(scorer, store, at_least=0).matches
+
+
+@pytest.mark.parametrize("server", [False, True], ids=["file", "server"])
+def test_an_assessment_counts_only_for_the_names_that_it_was_made_from(
+    scorer: Matcher, tmp_path: Path, server: bool
+) -> None:
+    """Another indexer finds a photo under a child's name while this one still computes."""
+    from kadr.law import assess as assessing
+    from kadr.law.assessor import Assessor
+
+    spec = str(tmp_path / "library.kadr")
+    if server:
+        spec = pytest.importorskip("postgres_servers").server().empty()
+    names = iter([tmp_path / "b" / "our kids.jpg"])
+
+    class Slow(Assessor):
+        def assess(self, *asked: Any, **options: Any) -> list[Assessment]:
+            made = super().assess(*asked, **options)
+            for name in names:
+                with closing(open_store(spec)) as other:
+                    other.keep([], [new_file(name, tmp_path / "00000.jpg")])
+                    assessing.assess(other, Assessor(), [1])
+            return made
+
+    with closing(open_store(spec, create=True)) as opened:
+        fill(opened, random_vectors(2), scorer, tmp_path)
+        told: list[str] = []
+        assessing.assess(opened, Slow(), [1, 2], told.extend)
+        found = opened.assessments([1, 2])
+    assert found[1].words == ("kid",)
+    assert found[2].words == ()
+    assert sorted(told) == sorted(digest(tmp_path / f"0000{n}.jpg").hex() for n in range(2))

@@ -15,9 +15,20 @@ from kadr.law.policy import PRESETS
 from kadr.library import move as flow
 from kadr.library.library import Library
 from kadr.library.move import compare, move
-from kadr.stores import MOVING, NewFile, NewPhoto, Store, open_store
+from kadr.photos.files import digest as digest_of
+from kadr.stores import MOVING, POLICY, NewFile, NewPhoto, Shown, Store, open_store
 from kadr.types import Request, Vectors
-from libraries import FACTS, add, colour_matcher, digest, new_file, new_photo, paint
+from libraries import (
+    FACTS,
+    add,
+    assess,
+    colour_matcher,
+    digest,
+    new_file,
+    new_photo,
+    number,
+    paint,
+)
 from postgres_servers import server
 from shell import Shell, one_line
 
@@ -190,6 +201,107 @@ def test_what_changes_meanwhile_is_told_and_follows(source: Store, target: Store
     assert target.meta(MOVING) == source.name
     move(source, target, unit, quiet)
     assert target.ruling(digest(7).hex()) is None
+
+
+@pytest.fixture(params=["file", "server"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The spec of a library that is still to be made."""
+    return server().empty() if request.param == "server" else str(tmp_path / "new.kadr")
+
+
+CHANGES: dict[str, Callable[[Store], object]] = {
+    "a new photo": lambda s: add(s, {f"/p/new{n}.jpg": f"new {n}" for n in range(20)}),
+    "other facts": lambda s: s.update_facts([NewPhoto(digest(1), facts=ODD, hash=5)]),
+    "other content": lambda s: add(s, {"/p/1.jpg": "other"}),
+    "gone": lambda s: s.forget([Path("/p/law.jpg"), Path("/p/copy.jpg"), Path("/p/7.jpg")]),
+    "no ruling, and gone": lambda s: (
+        s.set_ruling(digest(7).hex(), None),  # type: ignore[func-returns-value]
+        s.forget([Path("/p/7.jpg")]),
+    ),
+    "another folder": lambda s: (
+        s.remove(Path("/p")),
+        s.add_folder(Path("/q")),  # type: ignore[func-returns-value]
+    ),
+    "exclusions": lambda s: s.exclude(Path("/p"), []),
+    "distinct photos": lambda s: s.set_distinct(
+        [(digest(1).hex(), digest(2).hex())], distinct=False
+    ),
+    "no set": lambda s: s.drop_vectors("other"),
+    "copies": lambda s: s.put_copies([]),
+    "the log": lambda s: s.record("refused", {"query": "x"}),
+    "another encoder": lambda s: s.switch_encoder(
+        "other", unit, model="/other", space="b", keep=False
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_stopped_move_ends_whatever_has_changed_since(
+    source: Store, empty: str, change: Callable[[Store], object]
+) -> None:
+    source.note(**{POLICY: "one"})
+    with closing(open_store(empty, create=True)) as target:
+        with pytest.raises(StopError), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(flow, "compare", stop)
+            move(source, target, unit, quiet)
+        change(source)
+        move(source, target, unit, quiet)
+        assert list(compare(source, target)) == []
+        assert target.meta(MOVING) is None
+
+
+def stop(*_: object) -> Iterator[str]:
+    raise StopError
+
+
+def test_a_library_that_was_opened_before_shows_nothing_of_a_half_done_move(
+    tmp_path: Path, empty: str
+) -> None:
+    photos, model = tmp_path / "photos", colour_matcher()
+    for seed in range(4):
+        paint(photos / f"{seed}.png", seed)
+    with Library.open(tmp_path / "one.kadr", model=model, policy=LAW) as library:
+        library.index([photos])
+        open_store(empty, create=True).close()
+        with (
+            Library.open(empty, model=model, policy=LAW) as service,
+            closing(open_store(empty)) as target,
+        ):
+            with pytest.raises(StopError), pytest.MonkeyPatch.context() as patch:
+                patch.setattr(flow, "compare", stop)
+                move(library.store, target, lambda v: model.alignment.images(v).vectors, quiet)
+            photo = target.number(digest_of(photos / "0.png"))
+            assert photo is not None
+            asked: dict[str, Callable[[], object]] = {
+                "search": lambda: service.search("red"),
+                "similar": lambda: service.similar(photo),
+                "newest": lambda: service.catalogue.newest(3),
+                "photo": lambda: service.catalogue.photo(photo),
+                "hides": lambda: service.catalogue.hides(photo),
+                "facets": service.catalogue.facets,
+                "duplicates": service.duplicates,
+                "index": lambda: service.index([photos]),
+                "rule": lambda: service.rule(digest(1).hex(), review.ruling("allow", "Anna", "")),
+            }
+            for ask in asked.values():
+                with pytest.raises(LibraryError, match="move isn't finished"):
+                    ask()
+            move(library.store, target, lambda v: model.alignment.images(v).vectors, quiet)
+            assert len(service.search("red").hits) == len(library.search("red").hits)
+
+
+@pytest.mark.parametrize("calls", range(0, 60, 3))
+def test_copies_of_hidden_photos_are_hidden_at_every_moment(
+    source: Store, empty: str, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    monkeypatch.setattr(flow, "BATCH", 7)
+    numbers = {n: number(source, n) for n in range(40)}
+    assess(source, {one: 0.9 if n == 5 else 0.0 for n, one in numbers.items()})
+    with closing(open_store(empty, create=True)) as target:
+        with suppress(StopError):
+            move(source, cast(Store, Stopping(target, calls)), unit, quiet)
+        copy = target.number(digest(4).hex())
+        assert copy is None or not target.shown(Shown(LAW.review), [copy])
 
 
 def test_moved_by_the_command_it_answers_as_before(

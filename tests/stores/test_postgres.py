@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError, LibraryUnavailableError, ReadOnlyError
-from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, open_store
+from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, named, open_store
 from kadr.stores.postgres import PostgresStore, joint, migrations, opening
 from kadr.stores.postgres.connection import BoundedConnection
 from kadr.stores.postgres.texts import from_text, to_text
@@ -164,7 +164,9 @@ class TestOpening:
                 with running.connect("bare") as base:
                     base.execute("CREATE SCHEMA guest AUTHORIZATION guest")
                 with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
-                    open_store(running.spec("bare", "guest"), create=True)
+                    open_store(
+                        running.spec("bare", "guest", options="-csearch_path=guest"), create=True
+                    )
                 with running.connect("bare") as base:
                     base.execute("DROP SCHEMA guest")
             with closing(open_store(running.spec("bare"), create=True)) as made:
@@ -214,6 +216,36 @@ class TestAddress:
             open_store(spec)
         assert "s3cret" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            "postgresql://ann:p@ss3cret@127.0.0.1:1/photos",
+            "postgresql://ann:12/s3cret@127.0.0.1:1/photos",
+            "postgresql://ann:p?@s3cret@127.0.0.1:1/photos",
+            "postgresql:/ann:s3cret@127.0.0.1/photos",
+            "postgresql:ann:s3cret@127.0.0.1",
+            "ann:s3cret@127.0.0.1/photos",
+            "host=127.0.0.1 password=s3cret",
+            "user=ann password = s3cret options=://",
+            "POSTGRESQL:ann:s3cret@h://x",
+        ],
+    )
+    def test_a_password_that_is_not_escaped_is_not_repeated(self, spec: str) -> None:
+        for ask in (open_store, exists, named, beside):
+            with pytest.raises(LibraryError, match=r"isn't understood.*postgresql://USER@") as told:
+                ask(spec)
+            assert "s3cret" not in str(told.value)
+
+    def test_of_options_only_the_schema_is_told(self) -> None:
+        options = "-cfoo.password%3Ds3cret%20-csearch_path%3Da%20--search-path%3Db"
+        spec = f"postgresql://ann@h/d?options={options}&service=x"
+        assert named(spec) == "postgresql://ann@h/d?service=x&options=-csearch_path%3Db"
+        assert named("postgresql://h/d?options=-cfoo.password%3Ds3cret") == "postgresql://h/d"
+
+    def test_a_file_may_be_called_anything_else(self, tmp_path: Path) -> None:
+        for name in ("a@b", "a=b", "passwords", "C:", "postgres"):
+            open_store(tmp_path / name, create=True).close()
+
     def test_a_database_that_is_not_there_is_told(self, running: Server) -> None:
         with pytest.raises(LibraryError, match=r"no such database.*createdb"):
             open_store(running.spec("nowhere"))
@@ -222,21 +254,30 @@ class TestAddress:
         with pytest.raises(LibraryError, match=r"refuses this user.*PGPASSWORD"):
             open_store(running.spec(user="nobody"))
 
-    def test_secrets_lie_beside_a_name_of_their_own(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    def test_secrets_are_a_library_s_own_by_whichever_address(
+        self, running: Server, spec: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
+        with pytest.raises(LibraryError, match=r"no library here\. Make one"):
+            beside(spec)
         monkeypatch.setenv("KADR_SECRETS", str(tmp_path))
-        assert beside("postgresql://ann:pw@db.example/photos") == tmp_path / "db.example-photos"
-        specs = [
-            "postgresql://h/d", "postgresql://h/e", "postgresql://i/d", "postgresql://h/d%2Fe",
-            "postgresql://h/d_e", "postgresql://h/d?options=-csearch_path%3Dx", "postgresql://h/d-x",
-            "postgresql://h/..%2F..%2Fd", f"postgresql://h/{'a' * 63}?options=-csearch_path%3D{'b' * 63}",
-        ]  # fmt: skip
-        places = [beside(spec) for spec in specs]
-        assert all(place.parent == tmp_path for place in places)
-        assert len({*places}) >= len(specs) - 1, "d-x is a schema, or a database of that name"
+        schema, other = schema_of(spec), running.empty()
+        for one in (spec, other):
+            open_store(one, create=True).close()
+        addresses = [
+            spec,
+            spec.replace("postgres@", "postgres:pw@"),
+            running.spec(options=f"--search-path={schema}"),
+            running.spec(options=f"-cSEARCH_PATH={schema},public"),
+            running.spec(options=f"-csearch_path=x -csearch_path={schema}", connect_timeout="5"),
+        ]
+        (place,) = {beside(one) for one in addresses}
+        assert place.parent == tmp_path
+        assert beside(other) != place
+        with running.connect() as base:
+            base.execute(f"ALTER SCHEMA {schema} RENAME TO {schema}_moved".encode())
+        assert beside(f"{spec}_moved") == place
         monkeypatch.delenv("KADR_SECRETS")
-        assert beside("postgresql://h/d").name == "h-d"
+        assert beside(other).parent != tmp_path
 
 
 @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\0\ue000\ud800d8f0")))
@@ -366,6 +407,99 @@ class TestRoles:
             open_store(of_user(spec, "stranger"))
         with role(running, "outsider"), pytest.raises(LibraryError, match="GRANT USAGE"):
             open_store(of_user(spec, "outsider"))
+
+
+class TestOtherUsers:
+    """Other users of the same database, who may do less than the library's."""
+
+    def test_who_may_create_beside_the_tables_is_told(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        schema = schema_of(spec)
+        with role(running, "other", f"CREATE, USAGE ON SCHEMA {schema}") as name:
+            with pytest.raises(LibraryError, match=f"REVOKE CREATE ON SCHEMA {schema} FROM other"):
+                open_store(spec)
+            with psycopg.connect(of_user(spec, name), autocommit=True) as base:
+                base.execute(
+                    "CREATE FUNCTION generate_series(integer, smallint) RETURNS SETOF integer"
+                    " LANGUAGE sql AS 'SELECT 1'"
+                )
+            with running.connect() as base:
+                base.execute(f"REVOKE CREATE ON SCHEMA {schema} FROM other".encode())
+            with pytest.raises(LibraryError, match="other has created functions in the schema"):
+                open_store(spec)
+        open_store(spec).close()
+
+    def test_or_beside_pgvector(self, running: Server, spec: str) -> None:
+        with running.connect() as base:
+            base.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+            try:
+                with pytest.raises(LibraryError, match="CREATE ON SCHEMA public FROM PUBLIC"):
+                    open_store(spec, create=True)
+            finally:
+                base.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+    def test_a_schema_that_is_named_after_the_user_is_not_taken(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        with running.connect() as base:
+            base.execute("CREATE SCHEMA postgres")
+            try:
+                path = f'"$user",{schema_of(spec)}'
+                with closing(PostgresStore(running.spec(options=f"-csearch_path={path}"))) as one:
+                    assert one.read("SELECT id FROM kadr") == store.read("SELECT id FROM kadr")
+                    assert one.read("SELECT current_schema()::text") == [(schema_of(spec),)]
+            finally:
+                base.execute("DROP SCHEMA postgres")
+
+    def test_nobody_without_rights_holds_up_a_decision(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        rights = f"USAGE ON SCHEMA {schema_of(spec)}", "SELECT ON writers"
+        advisory = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        with running.connect() as base, store.durable():
+            store.set_ruling(digest(1).hex(), RULING)
+            assert base.execute(advisory).fetchone() == (0,)
+        store.run("SELECT 1")
+        with running.connect() as base:
+            base.execute(f"SET search_path TO {schema_of(spec)}".encode())
+            base.execute("CREATE ROLE looker LOGIN")
+            for right in rights:
+                base.execute(f"GRANT {right} TO looker".encode())
+        try:
+            with psycopg.connect(of_user(spec, "looker")) as base:
+                base.execute("SELECT * FROM writers")  # stays in its transaction
+                with store.durable():
+                    store.set_ruling(digest(2).hex(), RULING)
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    base.execute("LOCK TABLE writers IN ROW EXCLUSIVE MODE")
+        finally:
+            with running.connect() as base:
+                base.execute("DROP OWNED BY looker")
+                base.execute("DROP ROLE looker")
+
+    def test_a_reader_that_stays_in_its_transaction_stalls_nobody(
+        self, running: Server, spec: str, store: PostgresStore
+    ) -> None:
+        add(store, {f"/p/{n}.jpg": n for n in range(5)})
+        store.add_vectors("other", {1: np.ones(3, np.float32)})
+        with closing(PostgresStore(spec)) as reader, closing(PostgresStore(spec)) as other:
+            with reader.reading():
+                assert reader.vector_sets() == {"other": 1}
+                vector = new_photo(0).joint
+                assert vector is not None
+                reader.nearest(vector, Selection(), 0, 1)
+                store.drop_vectors("other")
+                store.rescan(lambda rows: rows, space="b")
+                sweeping = threading.Thread(target=store.sweep)
+                sweeping.start()
+                other.run("SET lock_timeout = '5s'")
+                other.set_ruling(digest(1).hex(), RULING)
+                sweeping.join(20)
+                assert not sweeping.is_alive()
+                assert len(other.read("SELECT name FROM unused_tables")) == 2
+            store.sweep()
+            assert other.read("SELECT name FROM unused_tables") == []
 
 
 WRITER = """
@@ -828,6 +962,26 @@ class TestGraph:
         key = next(d for p, _, _, d in large.contents() if p == path)
         large.set_ruling(key, RULING)
         assert set(large.nearest(vector, selection, 0, 500).photos.tolist()) == expected - {first}
+
+    def test_hidden_photos_don_t_decide_how_it_is_searched(
+        self, spec: str, large: PostgresStore
+    ) -> None:
+        """Else the order of a page would tell that there are some."""
+        vector = new_photo("q").joint
+        assert vector is not None
+        everything = large.matching(Filters()).tolist()
+        of_a = [n for n in everything if large.present([n])[n][0].parent == Path("/a")]
+        for filters, asked in ((Filters(), everything), (Filters(folder=Path("/a")), of_a)):
+            selection = Selection(filters, Shown(0.5))
+            for visible, approximate in ((40, False), (41, True)):
+                seen = set(asked[:visible])
+                assess(large, {n: float(n not in seen) for n in everything})
+                with closing(PostgresStore(spec)) as opened:
+                    found = opened.nearest(vector, selection, 0, 10)
+                    assert found.approximate == approximate
+                    again = opened.nearest(vector, selection, 0, 10)
+                    assert again.photos.tolist() == found.photos.tolist()
+                assert set(found.photos.tolist()) <= seen
 
     def test_another_space_has_its_graph_before_it_is_used(self, large: PostgresStore) -> None:
         large.rescan(

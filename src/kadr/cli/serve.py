@@ -144,18 +144,17 @@ def serve_command(
     from kadr.library.library import Library, default_spec, resolved
     from kadr.service import forwarding, keys
     from kadr.service.config import Service
-    from kadr.stores import exists
+    from kadr.stores import exists, named
 
     if root_path.strip("/") and not forwarding.prefix(root_path):
         raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")
     spec = library or default_spec()
     is_there = exists(spec)
     if uploads is None and not is_there:
-        raise KadrError(f"{spec}: no library here. Make one: kadr index FOLDER")
+        raise KadrError(f"{named(spec)}: no library here. Make one: kadr index FOLDER")
     rules = load_policy(policy, country)  # says which
-    if is_there:
-        with Library.open(spec, policy=rules, create=False) as opened:
-            tell_unseen(opened, policy)
+    with Library.open(spec, policy=rules, create=not is_there) as opened:
+        tell_unseen(opened, policy)
     ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)

@@ -41,27 +41,67 @@ def assess(
         copies: finds changed copies; one that has looked at the library before needn't do so again.
         read: opens a photo where its faces, or its parts, are looked at.
     """
-    copies, roots = copies or CopyFinder(store), store.folders()
+    copies = copies or CopyFinder(store)
     for start in range(0, len(photos), BATCH):
-        known = store.stored(store.present(photos[start : start + BATCH]))
-        if not known:
-            continue
-        assessments: dict[int, Assessment] = {}
-        for there, vectors in _by_vectors(store, known, assessor.encoder):
-            before = store.assessments([photo.id for photo in there])
-            made = assessor.assess(
-                [texts(photo, roots) for photo in there],
-                vectors,
-                [partial(_opened, read, photo) for photo in there],
-                [before.get(photo.id) for photo in there],
-                [not photo.facts.texts_complete for photo in there],
-            )
-            assessments |= zip([photo.id for photo in there], made, strict=True)
-        with store.durable():  # what counts is in the log, and nothing else
-            if on_assessed is not None:
-                on_assessed({known[number].digest: one for number, one in assessments.items()})
-            store.keep_assessments(assessments)
-            copies.keep(list(assessments))
+        due: Sequence[int] = photos[start : start + BATCH]
+        while due:  # another process may give a photo another name while this one computes
+            roots, known = store.folders(), store.stored(store.present(due))
+            made = _computed(store, assessor, known, roots, read)
+            due = _kept(store, known, roots, made, on_assessed, copies)
+
+
+def _computed(
+    store: Store,
+    assessor: Assessor,
+    known: Mapping[int, Stored],
+    roots: Sequence[Path],
+    read: Reader,
+) -> dict[int, Assessment]:
+    assessments: dict[int, Assessment] = {}
+    for there, vectors in _by_vectors(store, known, assessor.encoder):
+        before = store.assessments([photo.id for photo in there])
+        made = assessor.assess(
+            [texts(photo, roots) for photo in there],
+            vectors,
+            [partial(_opened, read, photo) for photo in there],
+            [before.get(photo.id) for photo in there],
+            [not photo.facts.texts_complete for photo in there],
+        )
+        assessments |= zip([photo.id for photo in there], made, strict=True)
+    return assessments
+
+
+def _kept(
+    store: Store,
+    known: Mapping[int, Stored],
+    roots: Sequence[Path],
+    assessments: Mapping[int, Assessment],
+    on_assessed: OnAssessed | None,
+    copies: CopyFinder,
+) -> list[int]:
+    """Keep assessments of what the photos still are; the photos that are another thing by now.
+
+    An older assessment in place of one that knows more names could show what that one hides.
+    """
+    if not known:
+        return []
+    with store.durable():  # what counts is in the log, and nothing else
+        now, folders = store.stored(store.present(list(known))), store.folders()
+        same = {
+            number: assessments[number]
+            for number, photo in known.items()
+            if number in now and _said(now[number], folders) == _said(photo, roots)
+        }
+        if on_assessed is not None and same:
+            on_assessed({known[number].digest: one for number, one in same.items()})
+        store.keep_assessments(same)
+        copies.keep(list(same))
+    return [number for number in known if number not in same]
+
+
+def _said(photo: Stored, roots: Sequence[Path]) -> tuple[str, bool, list[str]]:
+    """What an assessment is made from, besides the vectors."""
+    return photo.digest, photo.facts.texts_complete, texts(photo, roots)
 
 
 def _by_vectors(

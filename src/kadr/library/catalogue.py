@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,7 @@ from kadr.law.policy import Policy
 from kadr.library.filters import spelled
 from kadr.photos import files
 from kadr.photos.objects import ObjectPath, is_object, located
-from kadr.stores import Store, Stored
+from kadr.stores import Store, Stored, check_whole
 from kadr.types import Filters
 
 BATCH = 256
@@ -77,7 +78,17 @@ class Catalogue:
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
-        wanted = spelled(self._store, filters)
+        with self._reading():
+            return self._listed(limit, cursor, spelled(self._store, filters))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """An instant at which all is here: a move may have begun since the library was opened."""
+        with self._store.reading():
+            check_whole(self._store)
+            yield
+
+    def _listed(self, limit: int, cursor: int, wanted: Filters) -> Listing:
         order, photos = self._newest(wanted), list[Stored]()
         for start in range(cursor, len(order), BATCH):
             part = order[start : start + BATCH].tolist()
@@ -103,11 +114,13 @@ class Catalogue:
 
     def photo(self, number: int) -> Stored | None:
         """A photo, hidden or not; None where there is none, or none of its files."""
-        return self._store.stored(self._store.present([number])).get(number)
+        with self._reading():
+            return self._store.stored(self._store.present([number])).get(number)
 
     def hides(self, number: int) -> bool:
         """Whether the policy hides a photo."""
-        return bool(verdict.hidden(self._store, self._policy, [number]))
+        with self._reading():
+            return bool(verdict.hidden(self._store, self._policy, [number]))
 
     def open(self, photo: Stored) -> OpenedPhoto | PhotoObject | None:
         """Open a file of the photo, in a folder of the library, as it was when indexed.
@@ -135,21 +148,21 @@ class Catalogue:
 
     def facets(self) -> Facets:
         """What the visible photos can be filtered by."""
-        key = self._store.changes()
-        if self._facets is None or self._facets[0] != key:
-            self._facets = key, self._count()
-        return self._facets[1]
+        with self._reading():
+            key = self._store.changes()
+            if self._facets is None or self._facets[0] != key:
+                self._facets = key, self._count()
+            return self._facets[1]
 
     def _count(self) -> Facets:
         """Reads columns, not photos: half a million of those would take a gigabyte."""
         cameras, kinds, dates = set[str](), set[str](), list[str]()
-        with self._store.reading():
-            shown, folders = self._folders()
-            for number, kind, camera, taken in self._store.choices():
-                if number in shown:
-                    kinds.add(kind)
-                    cameras.update([camera] if camera else ())
-                    dates += [taken] if taken else []
+        shown, folders = self._folders()
+        for number, kind, camera, taken in self._store.choices():
+            if number in shown:
+                kinds.add(kind)
+                cameras.update([camera] if camera else ())
+                dates += [taken] if taken else []
         return Facets(
             len(shown),
             dict(sorted(folders.items())),

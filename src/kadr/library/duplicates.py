@@ -25,7 +25,7 @@ from kadr.library.keeping import Companions, Version, keeps_all, rank, version
 from kadr.library.likeness import Appearance, Appearances
 from kadr.photos import files, images, reader
 from kadr.photos.objects import is_object
-from kadr.stores import Store, Stored, rounded
+from kadr.stores import Store, Stored, check_whole, rounded
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Called with the photos compared and their total."""
@@ -59,6 +59,7 @@ def find_duplicates(
         on_progress: called as photos are compared.
     """
     with store.reading():  # else another process may take a photo away between two questions
+        check_whole(store)
         return _find(store, policy, on_progress)
 
 

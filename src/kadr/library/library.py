@@ -31,7 +31,7 @@ from kadr.matcher.bundle import Matcher
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object, located
 from kadr.photos.reader import Reader
-from kadr.stores import MOVING, SWITCHING, Store, Totals, open_store
+from kadr.stores import SWITCHING, Store, Totals, check_whole, open_store
 from kadr.types import (
     Answer,
     Assessment,
@@ -121,7 +121,11 @@ class Library:
         chosen = rules.load(policy, country) if isinstance(policy, str) else policy
         loaded = load(model) if isinstance(model, Path) else None  # before a file is made
         store = open_store(spec or default_spec(), create=create)
-        _check_whole(store)
+        try:
+            check_whole(store)
+        except LibraryError:
+            store.close()
+            raise
         library = cls(store, model, chosen, read, load)
         library._loaded = loaded or library._loaded
         return library
@@ -227,7 +231,7 @@ class Library:
         for folder in chosen if folders else ():
             if is_object(folder) or folder not in self.folders:  # a disk may be unplugged
                 check(folder)
-        with self._store.writing(on_wait, () if reencode else chosen):
+        with self._writing(on_wait, () if reencode else chosen):
             self._log_policy()
             self._follow()
             if reencode and self._model is None and (pending := self._store.meta(SWITCHING)):
@@ -279,7 +283,7 @@ class Library:
             admission.check_root(survey.about, paths, self.folders, encoded)
         if not is_object(place.folder):
             check(place.folder)
-        with self._store.writing(on_wait):
+        with self._writing(on_wait):
             self._log_policy()
             self._follow()
             load.check(survey.about, self.matcher, encoded)
@@ -409,6 +413,7 @@ class Library:
     def _log_policy(self) -> None:
         from kadr.law import audit, review
 
+        check_whole(self._store)  # the log is that of the library that comes
         audit.in_force(self._store, self._policy, review.user())
 
     def _log_assessed(self, assessments: Mapping[str, Assessment]) -> None:
@@ -470,7 +475,7 @@ class Library:
         from kadr.photos.ignore import compiled
 
         compiled(patterns)
-        with self._store.writing():
+        with self._writing():
             self._store.exclude(resolved(folder), patterns)
 
     def rules(self, folder: Path) -> "Rules":
@@ -490,12 +495,12 @@ class Library:
 
     def remove(self, folder: Path) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
-        with self._store.writing():
+        with self._writing():
             return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
         """Forget a photo; the number of files forgotten. They stay where they are."""
-        with self._store.writing(on_wait):
+        with self._writing(on_wait):
             return self._store.forget(self._store.present([photo]).get(photo, ()))
 
     def photo_number(self, digest: str) -> int | None:
@@ -529,6 +534,7 @@ class Library:
         """
         from kadr.law import review
 
+        check_whole(self._store)
         if alike is not None:
             return review.decide_alike(self._store, digest, ruling, alike)
         return review.decide(self._store, digest, ruling)
@@ -537,6 +543,7 @@ class Library:
         """Take a decision back; see `kadr.law.review.withdraw`."""
         from kadr.law import review
 
+        check_whole(self._store)
         review.withdraw(self._store, digest, who, why)
 
     # Answers.
@@ -686,8 +693,17 @@ class Library:
         """
         from kadr.library import duplicates
 
-        with self._store.writing():
+        with self._writing():
             duplicates.set_distinct(self._store, photos, distinct=distinct)
+
+    @contextmanager
+    def _writing(
+        self, on_wait: Callable[[], None] | None = None, folders: Sequence[Path] = ()
+    ) -> Iterator[None]:
+        """A turn to write: see `Store.writing`."""
+        with self._store.writing(on_wait, folders):
+            check_whole(self._store)
+            yield
 
     @contextmanager
     def _searching(self) -> Iterator[Searcher]:
@@ -695,6 +711,7 @@ class Library:
         while True:
             searcher = self._current()
             with self._store.reading():
+                check_whole(self._store)  # a move may have begun since it was opened
                 if self._fits(self._space):  # else another process has switched just now
                     yield searcher
                     return
@@ -719,7 +736,7 @@ class Library:
             return
         from kadr.library import ingest
 
-        with self._store.writing():
+        with self._writing():
             check_encoder(self._store, self.matcher)
             ingest.fit(self._store, self.matcher)
 
@@ -752,16 +769,6 @@ class Library:
 
 def _unreadable(_size: int) -> "Image.Image":
     raise ImageError("is gone")
-
-
-def _check_whole(store: Store) -> None:
-    source = store.meta(MOVING)
-    if source is not None:
-        store.close()
-        raise LibraryError(
-            f"{store.name}: its move isn't finished. Go on with it: kadr library move --from "
-            f"{source} --to {store.name}"
-        )
 
 
 def default_spec() -> str:

@@ -1,7 +1,7 @@
 """Flow: a library -> the same library in another store, as from a file to a server.
 
-What decides over showing comes first and assessments last, so that a half-moved library shows
-nothing that it shouldn't; nor is it opened for searches until the move has ended.
+What decides over showing comes first and assessments last, with their copies, so that a half-moved
+library shows nothing that it shouldn't; nor does it answer until the move has ended.
 """
 
 import hashlib
@@ -48,13 +48,17 @@ def move(source: Store, target: Store, joint: Joint, progress: OnProgress) -> Mo
         LibraryError: the target holds another library, or both differ in the end.
     """
     with source.writing(), target.writing():
-        _claim(source, target)
-        _put_decisions(source, target)
-        _put_photos(source, target, joint, progress)
-        _put_files(source, target)
-        _put_records(source, target)
-        target.adopt_log(source.entries())
-        if differences := list(compare(source, target)):
+        is_resumed = _claim(source, target)
+        if is_resumed and _is_of_other_vectors(source, target):
+            _empty(target)
+        _put_all(source, target, joint, progress)
+        differences = list(compare(source, target))
+        if differences and is_resumed:  # the source has changed since
+            _empty(target)
+            _put_all(source, target, joint, progress)
+            differences = list(compare(source, target))
+        if differences:
+            _empty(target)
             raise LibraryError(
                 f"{target.name} isn't the same as {source.name}: {'; '.join(differences[:3])}. If "
                 "somebody changed it meanwhile, run it again."
@@ -64,17 +68,50 @@ def move(source: Store, target: Store, joint: Joint, progress: OnProgress) -> Mo
         return Moved(totals.photos, totals.files, sum(1 for _ in target.entries()))
 
 
-def _claim(source: Store, target: Store) -> None:
-    """Note whose content comes, where nothing is or the same move was stopped."""
+def _put_all(source: Store, target: Store, joint: Joint, progress: OnProgress) -> None:
+    _put_decisions(source, target)
+    _put_photos(source, target, joint, progress)
+    _put_files(source, target)
+    _put_records(source, target)
+    target.adopt_log(source.entries())
+
+
+def _claim(source: Store, target: Store) -> bool:
+    """Note whose content comes, where nothing is; or whether the same move was stopped."""
     moving = target.meta(MOVING)
     if moving == source.name:
-        return
+        return True
     if moving is not None:
         raise LibraryError(f"{moving} was on its way to {target.name}. Go on with that one.")
     is_used = any(True for _ in chain(target.folders(), target.all_files(), target.entries()))
     if is_used:
         raise LibraryError(f"{target.name} isn't empty. Name a new library.")
     target.note(**{MOVING: source.name})
+    return False
+
+
+def _is_of_other_vectors(source: Store, target: Store) -> bool:
+    return any(target.meta(key) not in {None, source.meta(key)} for key in ("encoder", "space"))
+
+
+def _empty(target: Store) -> None:
+    """Forget what has come but the audit log: what the source has lost since mustn't stay."""
+    with target.durable():
+        target.note(**{_DONE: None, POLICY: None})  # else it would be on record as forgotten
+        for digest in target.all_rulings():
+            target.set_ruling(digest, None)
+        for batch in _batches(target.all_files()):
+            target.mark([bytes(file.path) for file, _ in batch], missing=True)
+        target.prune()
+        target.sweep()
+        for folder in target.folders():
+            target.remove(folder)
+        for folder in target.excluded():
+            target.exclude(folder, [])
+        target.set_distinct(target.distinct(), distinct=False)
+        for encoder in target.vector_sets():
+            target.drop_vectors(encoder)
+        target.rescan(lambda vectors: vectors)  # of no vector: the next may be of another length
 
 
 def _put_decisions(source: Store, target: Store) -> None:
@@ -121,15 +158,17 @@ def _put_files(source: Store, target: Store) -> None:
 
 
 def _put_records(source: Store, target: Store) -> None:
-    for batch in _batches(source.assessed()):
-        target.keep_assessments(
-            {
-                number: assessment
-                for digest, assessment in batch
-                if (number := target.number(digest)) is not None
-            }
-        )
-    target.put_copies(source.copies())
+    """Together: an assessment without its copies on record would show copies of hidden photos."""
+    with target.durable():
+        for batch in _batches(source.assessed()):
+            target.keep_assessments(
+                {
+                    number: assessment
+                    for digest, assessment in batch
+                    if (number := target.number(digest)) is not None
+                }
+            )
+        target.put_copies(source.copies())
 
 
 def compare(source: Store, target: Store) -> Iterator[str]:

@@ -6,6 +6,7 @@ another path of a photo that is known already.
 The file is long because `Store` lists all that an engine must do, a docstring for each.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -28,6 +29,15 @@ ENGINES = {
 """Engines by the scheme of a library's spec; a spec without one is the path of a file."""
 MEMORY = ":memory:"
 """The spec of a library that lives as long as its process."""
+
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
+_ADDRESS = re.compile(
+    r"^postgres(ql)?:|^[^/\\]+:[^/\\]*@|(^|\s)(password|sslpassword|host|hostaddr|dbname)\s*=",
+    re.IGNORECASE,
+)
+"""What was meant as the address of a server, but isn't written as one."""
+_NO_SPEC = "The library's address isn't understood."
+_SPECS = "A library is a file, or postgresql://USER@HOST/DATABASE."
 
 PARTS = 7
 """Perceptual hashes of a photo's parts, the first of the whole."""
@@ -610,6 +620,16 @@ def open_store(spec: str | Path, *, create: bool = False) -> Store:
     return cast(Store, _engine(str(spec))(str(spec), create=create))
 
 
+def check_whole(store: Store) -> None:
+    """Raise LibraryError while another library's content is on its way into this one."""
+    source = store.meta(MOVING)
+    if source is not None:
+        raise LibraryError(
+            f"{store.name}: its move isn't finished. Go on with it: kadr library move --from "
+            f"{source} --to {store.name}"
+        )
+
+
 def exists(spec: str | Path) -> bool:
     """Whether there is a library, as far as can be told without opening a file.
 
@@ -632,8 +652,9 @@ def beside(spec: str | Path) -> Path:
 def _engine(spec: str) -> Any:
     scheme = spec.partition("://")[0] if "://" in spec else ""
     if scheme not in ENGINES:
-        raise LibraryError(
-            f"{scheme}:// isn't known. A library is a file, or postgresql://USER@HOST/DATABASE."
-        )
+        what = f"{scheme}:// isn't known." if _SCHEME.fullmatch(scheme) else _NO_SPEC
+        raise LibraryError(f"{what} {_SPECS}")
+    if not scheme and _ADDRESS.search(spec):  # a path would be told, and a password with it
+        raise LibraryError(f"{_NO_SPEC} {_SPECS}")
     module, _, name = ENGINES[scheme].partition(":")
     return getattr(import_module(module), name)

@@ -19,11 +19,13 @@ from kadr.stores.sealer import Sealer
 
 TIMEOUT = 60
 """Seconds that the server may take for one statement; for making an index, as long as it needs."""
+IDLE = 1800
+"""Seconds that a transaction may wait for this process, which looks for faces meanwhile: one that
+is frozen stalls others for no longer."""
 _GRACE = 10
 """Seconds after which a server that should have given up by itself is taken for dead."""
 _WAIT = 0.2
 """Seconds between two questions whether another process has ended its turn."""
-_WRITERS = b"writers"
 _SILENT = "hasn't answered"
 T = TypeVar("T")
 
@@ -67,12 +69,13 @@ class Connection:
         self._within = self._alone = False  # a transaction that writes; one that writes alone
         self._open = False  # a transaction
         self._openings = 0
+        self._schema: str | None = None
         self._turn: tuple[tuple[int, bool], ...] = ()
         self._readonly = False
-        key = address.beside(spec)
-        self._sealer = Sealer(key.with_name(key.name + ".audit.key"))
-        self._key_file = key.with_name(key.name + ".audit.key")
         self._base = self._connect(create=create)
+        place = address.beside(self._id)
+        self._key_file = place.with_name(place.name + ".audit.key")
+        self._sealer = Sealer(self._key_file)
 
     @staticmethod
     def exists(spec: str) -> bool:
@@ -81,12 +84,8 @@ class Connection:
         Raises:
             LibraryError: the server can't be reached.
         """
-        name, given = address.name(spec), address.parameters(spec)
-        try:
-            with psycopg.connect(**given, autocommit=True) as base:
-                return opening.look(_runner(base)).made
-        except psycopg.Error as error:
-            raise translated(error, name, unknown=tuple(address.passwords(given))) from None
+        with _looking(spec) as (_, seen):
+            return seen.made
 
     @staticmethod
     def named(spec: str) -> str:
@@ -95,8 +94,15 @@ class Connection:
 
     @staticmethod
     def beside(spec: str) -> Path:
-        """The path that the library's secrets are named after: a file in this user's folder."""
-        return address.beside(spec)
+        """The path that the library's secrets are named after: a file in this user's folder.
+
+        Raises:
+            LibraryError: there is no library, or the server can't be reached.
+        """
+        with _looking(spec) as (run, seen):
+            opening.check(seen, address.name(spec), create=False)
+            opening.check_creators(run, seen, address.name(spec))
+            return address.beside(opening.id_of(run, seen))
 
     @property
     def file(self) -> Path | None:
@@ -122,7 +128,8 @@ class Connection:
     def _settle(self, base: BoundedConnection, *, create: bool) -> None:
         """Find the library in the database, or make it, and learn what this user may do."""
         run = _runner(base)
-        seen = opening.look(run)
+        schema = self._schema = self._schema or opening.schema(run)
+        seen = opening.look(run, schema)
         opening.check(seen, self.name, create=create)
         if not seen.made and seen.readonly:
             raise ReadOnlyError(f"{self.name} may only be read here. Name the primary server.")
@@ -130,10 +137,11 @@ class Connection:
             with base.transaction():
                 opening.lock(run)
                 if seen.vector is None:
-                    opening.make_extension(run)
-            seen = opening.look(run)
+                    opening.make_extension(run, seen)
+            seen = opening.look(run, schema)
         opening.check_vector(seen, self.name)
-        opening.set_up(run, seen, timeout=TIMEOUT)
+        opening.check_creators(run, seen, self.name)
+        opening.set_up(run, seen, timeout=TIMEOUT, idle=IDLE)
         if not seen.made:
             self._make(base)
         version = opening.format_of(run, self.name)
@@ -142,7 +150,7 @@ class Connection:
             with base.transaction():
                 opening.lock(run)
                 opening.bring_up(run, self.name, readonly=self._readonly)
-        self._id = bytes(run("SELECT id FROM kadr").fetchall()[0][0])
+        self._id = opening.id_of(run, seen)
         if self._turn and not self._take(run, self._turn):
             raise LibraryUnavailableError(
                 f"{self.name}: the connection was lost, and another process writes by now. Run it "
@@ -153,7 +161,9 @@ class Connection:
         run = _runner(base)
         with base.transaction():
             opening.lock(run)
-            if not opening.look(run).made:  # another process may have made it meanwhile
+            if not opening.look(
+                run, self._schema
+            ).made:  # another process may have made it meanwhile
                 migrate(run, 0)
 
     def close(self) -> None:
@@ -277,8 +287,8 @@ class Connection:
             yield
 
     def _wait_for_writers(self, *, alone: bool) -> None:
-        shared = "" if alone else "_shared"
-        self.run(f"SELECT pg_advisory_xact_lock{shared}(%s)", (self._lock_key(_WRITERS),))
+        """Take a lock that only who may write can hold: an advisory one is open to all users."""
+        self.run(f"LOCK TABLE writers IN {'EXCLUSIVE' if alone else 'ROW EXCLUSIVE'} MODE")
 
     @contextmanager
     def _block(self, begin: str) -> Iterator[None]:
@@ -381,6 +391,18 @@ class Connection:
         """Differs when the library was changed since, or the connection was made anew."""
         (revision,) = self.read("SELECT revision FROM kadr")[0]
         return self._openings, int(revision)
+
+
+@contextmanager
+def _looking(spec: str) -> Iterator[tuple[Run, opening.Seen]]:
+    """What there is at an address, and what runs statements there."""
+    name, given = address.name(spec), address.parameters(spec)
+    try:
+        with psycopg.connect(**given, autocommit=True) as base:
+            run = _runner(base)
+            yield run, opening.look(run, opening.schema(run))
+    except psycopg.Error as error:
+        raise translated(error, name, unknown=tuple(address.passwords(given))) from None
 
 
 def _turn(folders: Sequence[Path]) -> list[tuple[bytes, bool]]:

@@ -142,7 +142,7 @@ class FileTables(VectorSets, LogTable):
         They are written by digest: of two writers none waits for a row of one that waits for it.
         """
         numbers = self.read(
-            "SELECT nextval('photos_id_seq') FROM generate_series(1, %s)", (len(photos),)
+            "SELECT nextval('photos_id_seq') FROM generate_series(1, %s::int)", (len(photos),)
         )
         ordered = sorted(
             ((photo, number) for photo, (number,) in zip(photos, numbers, strict=True)),
@@ -250,13 +250,10 @@ class FileTables(VectorSets, LogTable):
         if not self._readonly:
             (highest,) = self.read("SELECT coalesce(max(id), 0) FROM photos")[0]
             self._index_where_large(int(highest))
-        if self.read(
-            f"SELECT 1 FROM photos p WHERE {_NOWHERE} UNION ALL SELECT 1 FROM unused_tables LIMIT 1"
-        ):
+        if self.read(f"SELECT 1 FROM photos p WHERE {_NOWHERE} LIMIT 1"):
             with self.transaction(alone=True):
                 self._drop_orphans()
-                if self._try_alone():
-                    self._drop_unused()
+        self._drop_unused()
 
     def _drop_orphans(self) -> None:
         if not self._try_alone():

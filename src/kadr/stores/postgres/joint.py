@@ -50,37 +50,42 @@ class JointTables(VectorTables):
             if table is None or count <= 0:
                 return _nearest([])
             query = _literal(vector)
-            if not indexed or not self._known_to_be_large(selection.filters):
-                rows = self._exact(table, query, selection, (first, count), few=indexed)
-                if rows is not None:
-                    return _nearest(rows)
-                self._large[selection.filters] = None
+            if not indexed or not self._is_large(selection):
+                return _nearest(self._exact(table, query, selection, (first, count)))
             found = self._by_graph(table, query, selection)
             rows = found[first : first + count]
             if len(rows) < count:
                 places = max(0, first - len(found)), count - len(rows)
                 known = [photo for photo, _ in found]
-                rows += self._exact(table, query, selection, places, but=known) or []
+                rows += self._exact(table, query, selection, places, known)
             return _nearest(rows, approximate=True)
 
-    def _known_to_be_large(self, filters: Filters) -> bool:
-        """Whether more passed these filters, when they were last asked, than are compared singly.
+    def _is_large(self, selection: Selection) -> bool:
+        """Whether more photos were selected, when last asked, than are compared one by one.
 
-        Where it is no longer, its photos are found all the same, only slower; so it is asked again
-        after some hundred changes only. A graph is made where all are more.
+        Hidden ones don't count: by the order of the answers one could tell that they are there. A
+        selection's photos are found either way; so it is asked again after some hundred changes.
         """
-        if filters == Filters():
-            return True
         changes = self.changes()
         now = changes[0], changes[1] // _ASK
-        if now != self._large_of:
+        if now != self._large_of or len(self._large) > _ASK:
             self._large_of, self._large = now, {}
-        if len(self._large) > _ASK:
-            self._large.clear()
-        return filters in self._large
+        if selection not in self._large:
+            self._large[selection] = self._are_many(Selection(selection.filters)) and (
+                selection.shown is None or self._are_many(selection)
+            )
+        return self._large[selection]
+
+    def _are_many(self, selection: Selection) -> bool:
+        where, values = selected(selection)
+        ((count,),) = self.read(
+            f"SELECT count(*) FROM (SELECT 1 FROM photos p WHERE {where} LIMIT {EXACT + 1}) s",
+            values,
+        )
+        return int(count) > EXACT
 
     _large_of: tuple[int, int] = (-1, -1)
-    _large: dict[Filters, None]
+    _large: dict[Selection, bool]
 
     def cosines(self, vector: Vectors, selection: Selection, photos: NDArray[np.int64]) -> Nearest:
         """Those of these photos that are selected, by their cosine with a unit vector."""
@@ -101,7 +106,7 @@ class JointTables(VectorTables):
         """The table, None before there is one, and whether its graph can be used."""
         number, indexed = self.read(
             "SELECT joint, EXISTS (SELECT 1 FROM pg_index WHERE indisvalid AND indexrelid ="
-            " to_regclass('joint_graph_' || joint)) FROM kadr"
+            " to_regclass('joint_graph_' || joint::text)) FROM kadr"
         )[0]
         return (None if number is None else f"joint_{number}"), bool(indexed)
 
@@ -111,33 +116,22 @@ class JointTables(VectorTables):
         query: str,
         selection: Selection,
         places: tuple[int, int],
-        *,
-        few: bool = False,
         but: Sequence[int] = (),
-    ) -> list[tuple[int, float]] | None:
-        """Places (the first, how many) of a selection but some photos, compared one by one.
-
-        None where only a `few` are to be, and they are more.
-        """
+    ) -> list[tuple[int, float]]:
+        """Places (the first, how many) of a selection but some photos, compared one by one."""
         if selection.filters == Filters():
             return self._exact_of_all(table, query, selection, places, but)
         where, values = conditions(selection.filters)
-        most = f"LIMIT {EXACT + 1}" if few else ""
-        enough = f"AND (SELECT count(*) FROM s) <= {EXACT}" if few else ""
         # The law looks at the nearest until there are enough: its records are many.
         law = "true" if selection.shown is None else shown(selection.shown, fence="OFFSET 0")
-        rows = self.read(
-            f"WITH s AS MATERIALIZED (SELECT p.id, p.digest FROM photos p WHERE {where} {most})"
-            " (SELECT NULL::bigint, count(*)::float8 FROM s) UNION ALL (SELECT id, cosine FROM"
-            " (SELECT id, digest, -(vector <#> %s::halfvec) AS cosine"
-            f" FROM {table} JOIN s ON s.id = photo WHERE NOT photo = ANY(%s) {enough}"
+        return self.read(
+            f"WITH s AS MATERIALIZED (SELECT p.id, p.digest FROM photos p WHERE {where})"
+            " SELECT id, cosine FROM (SELECT id, digest, -(vector <#> %s::halfvec) AS cosine"
+            f" FROM {table} JOIN s ON s.id = photo WHERE NOT photo = ANY(%s)"
             f" ORDER BY cosine DESC, id OFFSET 0) p WHERE {law} ORDER BY cosine DESC, id"
-            " LIMIT %s OFFSET %s)",
+            " LIMIT %s OFFSET %s",
             (*values, query, list(but), places[1], places[0]),
         )
-        found = [(photo, cosine) for photo, cosine in rows if photo is not None]
-        total = next(int(count) for photo, count in rows if photo is None)
-        return None if few and total > EXACT else found
 
     def _exact_of_all(
         self,
@@ -273,7 +267,8 @@ class JointTables(VectorTables):
     def _replace_joint(self, table: str | None) -> None:
         """Name another table the joint space; who reads an earlier instant still needs the old."""
         self.run(
-            "INSERT INTO unused_tables SELECT 'joint_' || joint FROM kadr WHERE joint IS NOT NULL"
+            "INSERT INTO unused_tables"
+            " SELECT 'joint_' || joint::text FROM kadr WHERE joint IS NOT NULL"
         )
         self.run("DELETE FROM unused_tables WHERE name = %s", (table,))
         self.run("UPDATE kadr SET joint = %s", (table and int(table.rpartition("_")[2]),))

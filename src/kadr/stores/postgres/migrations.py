@@ -69,7 +69,11 @@ def _tables(run: Run) -> None:
     put_note(run, IDS, os.urandom(32).hex())
 
 
-STEPS = (_tables,)
+def _writers(run: Run) -> None:
+    run("CREATE TABLE writers ()")  # empty: it is locked by who writes
+
+
+STEPS = (_tables, _writers)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

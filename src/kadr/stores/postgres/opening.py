@@ -1,5 +1,6 @@
 """Opening the library: what server, database and user can do, and making the tables."""
 
+import re
 from dataclasses import dataclass
 
 from kadr.errors import LibraryError
@@ -21,8 +22,30 @@ SELECT current_setting('server_version_num')::int / 10000, getdatabaseencoding()
         AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT EXISTS (SELECT 1 FROM pg_depend d
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')),
     pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'
-FROM (SELECT current_schema() AS name) s
+FROM (SELECT %s::text AS name) s
 """
+_TRUSTED = """
+SELECT datdba FROM pg_database WHERE datname = current_database()
+UNION ALL SELECT coalesce((SELECT relowner FROM pg_class WHERE oid =
+    to_regclass(quote_ident(%s::text) || '.kadr')), current_user::regrole::oid)
+UNION ALL SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'pg_database_owner'
+"""
+"""Who owns the database or the library, or makes it now; and administrators."""
+_CREATORS = f"""
+WITH trusted AS ({_TRUSTED}), s AS (SELECT * FROM pg_namespace WHERE nspname = ANY(%s::text[]))
+SELECT s.nspname::text, coalesce(r.rolname, 'PUBLIC')::text, true FROM s
+CROSS JOIN LATERAL aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) a
+LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE a.privilege_type = 'CREATE' AND a.grantee <> s.nspowner
+    AND a.grantee NOT IN (SELECT * FROM trusted)
+UNION ALL
+SELECT s.nspname::text, pg_get_userbyid(made.owner)::text, false FROM s JOIN (
+    SELECT pronamespace AS schema, proowner AS owner FROM pg_proc
+    UNION SELECT oprnamespace, oprowner FROM pg_operator) made ON made.schema = s.oid
+WHERE made.owner <> s.nspowner AND made.owner NOT IN (SELECT * FROM trusted)
+"""
+_NAME = re.compile(r'"(?:[^"]|"")*"|[^,\s]+')
+_NOT_OURS = {"$user", "pg_catalog", "pg_temp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +65,61 @@ class Seen:
     """The server, or this user's settings, let nothing be written."""
 
 
-def look(run: Run) -> Seen:
+def schema(run: Run) -> str | None:
+    """The schema of the library, by the settings of address, user and database.
+
+    One that is named after the user is none of them: whoever may make schemas could have made it.
+    Until `set_up`, names then mean what the server defines.
+    """
+    (path,) = run("SELECT pg_catalog.current_setting('search_path')").fetchone()
+    names = [one for one in _NAME.findall(path) if one.strip('"').lower() not in _NOT_OURS]
+    _search(run, ", ".join(names))
+    (found,) = run("SELECT pg_catalog.current_schema()").fetchone()
+    _search(run, "")
+    return None if found is None else str(found)
+
+
+def _search(run: Run, path: str) -> None:
+    run("SELECT pg_catalog.set_config('search_path', %s, false)", (path,))
+
+
+def look(run: Run, schema: str | None) -> Seen:
     """What there is."""
-    return Seen(*run(_SEEN).fetchone())
+    return Seen(*run(_SEEN, (schema,)).fetchone())
 
 
-def set_up(run: Run, seen: Seen, *, timeout: int) -> None:
+def check_creators(run: Run, seen: Seen, name: str) -> None:
+    """Raise LibraryError where a stranger may define what the library's statements mean."""
+    schemas = [seen.schema, seen.vector_schema or seen.schema]
+    row = run(_CREATORS, (seen.schema, schemas)).fetchone()
+    if row is None:
+        return
+    schema, who, may = row
+    if may:
+        raise LibraryError(
+            f"{name}: {who} may create functions in the schema {schema}, which would run with the "
+            f"library's rights. Let its owner run: REVOKE CREATE ON SCHEMA {schema} FROM {who}"
+        )
+    raise LibraryError(
+        f"{name}: {who} has created functions in the schema {schema}, which would run with the "
+        "library's rights. Drop them, or name a schema of its own: ?options=-csearch_path=NAME"
+    )
+
+
+def set_up(run: Run, seen: Seen, *, timeout: int, idle: int) -> None:
     """Make the session so that pgvector is found, and no statement takes for ever.
 
-    Plans of statements that were prepared before they know their filters are bad ones.
+    `pg_catalog` is always searched first. A statement may take `timeout` seconds, a transaction may
+    wait `idle` seconds for the next one. Plans of statements that were prepared before they know
+    their filters are bad ones.
     """
     run(
-        "SELECT set_config('search_path', current_setting('search_path') || ', ' || %s, false),"
+        "SELECT set_config('search_path', quote_ident(%s) || ', ' || quote_ident(%s), false),"
         " set_config('statement_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', %s, false),"
         " set_config('plan_cache_mode', 'force_custom_plan', false),"
         " set_config('jit', 'off', false)",  # compiling takes longer than any search
-        (seen.vector_schema or "public", str(timeout * 1000)),
+        (seen.schema, seen.vector_schema or seen.schema, f"{timeout}s", f"{idle}s"),
     )
 
 
@@ -103,13 +165,13 @@ def check_vector(seen: Seen, name: str) -> None:
         )
 
 
-def make_extension(run: Run) -> None:
+def make_extension(run: Run, seen: Seen) -> None:
     """Add pgvector to the database where it is installed on the server, and this user may."""
     row = run("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'").fetchone()
     if row is not None:
         public = run("SELECT has_schema_privilege('public', 'CREATE')").fetchone()[0]
-        where = "SCHEMA public" if public else ""
-        run(f"CREATE EXTENSION IF NOT EXISTS vector {where}")
+        (where,) = run("SELECT quote_ident(%s)", ("public" if public else seen.schema,)).fetchone()
+        run(f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {where}")
 
 
 def lock(run: Run) -> None:
@@ -154,6 +216,12 @@ def format_of(run: Run, name: str) -> int:
             "it, or index into a new database."
         )
     return version
+
+
+def id_of(run: Run, seen: Seen) -> bytes:
+    """The id that a library was given when it was made."""
+    (schema,) = run("SELECT quote_ident(%s)", (seen.schema,)).fetchone()
+    return bytes(run(f"SELECT id FROM {schema}.kadr").fetchone()[0])
 
 
 def has_right(run: Run, table: str, right: str) -> bool:

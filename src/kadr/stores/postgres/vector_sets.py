@@ -1,9 +1,15 @@
 """Vector sets: vectors of encoders that the library isn't searched with, and the switch to one."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from kadr.errors import LibraryUnavailableError
 from kadr.stores.postgres.joint import JointTables
 from kadr.types import Vectors
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_PATIENCE = "200ms"
+"""How long the dropping of a table waits for its readers; other readers of it wait behind."""
 
 
 class VectorSets(JointTables):
@@ -45,14 +51,23 @@ class VectorSets(JointTables):
         with self.transaction(alone=True) as run:
             table = self._set_tables().get(encoder)
             if table is not None:
-                run(f"DROP TABLE {table}")
+                run("INSERT INTO unused_tables VALUES (%s)", (table,))  # others may read it yet
                 run("DELETE FROM vector_sets WHERE encoder = %s", (encoder,))
 
     def _drop_unused(self) -> None:
-        """Drop the tables that a switch or another joint space left."""
+        """Drop the tables that a switch or another joint space left, unless somebody reads them.
+
+        One by one, and without the writers' lock: a reader that stays in its transaction must
+        stall nobody. Within a transaction it is left to the next `sweep`.
+        """
+        if self._open or self._readonly:
+            return
         for (table,) in self.read("SELECT name FROM unused_tables ORDER BY name"):
-            self.run(f"DROP TABLE IF EXISTS {table}")
-        self.run("DELETE FROM unused_tables")
+            with suppress(LibraryUnavailableError), self._block(_BEGIN):
+                if self._try_alone():
+                    self.run("SELECT set_config('lock_timeout', %s, true)", (_PATIENCE,))
+                    self.run(f"DROP TABLE IF EXISTS {table}")
+                    self.run("DELETE FROM unused_tables WHERE name = %s", (table,))
 
     def switch_encoder(
         self,
