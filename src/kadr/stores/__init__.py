@@ -35,6 +35,8 @@ SWITCHING = "switching"
 """Key of the note that names the model of a switch that isn't finished."""
 MOVING = "moving"
 """Key of the note that names the library whose content is on its way into this one."""
+IDS = "ids"
+"""Key of the note that holds the secret of the ids that are told outside, in hex."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
