@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import hint, load_policy, note, tell_unseen
+from kadr.cli.console import hint, load_policy, note, tell_unseen, warn
 from kadr.cli.options import (
     LAW,
     CountryOption,
@@ -150,6 +150,8 @@ def serve_command(
     if is_there:
         with Library.open(spec, policy=rules, create=False) as opened:
             tell_unseen(opened, policy)
+            if problem := opened.store.record_problem():
+                warn(f"{problem} Until then searches that the law refuses and decisions fail.")
     ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)

@@ -558,6 +558,10 @@ class Store(Protocol):
         """
         ...
 
+    def record_problem(self) -> str | None:
+        """Why nothing can be put on record here; None where it can, or nothing may be written."""
+        ...
+
     def log_problems(self) -> list[str]:
         """What is wrong with the audit log: entries that were changed, removed, added or moved."""
         ...
