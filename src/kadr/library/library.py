@@ -271,6 +271,8 @@ class Library:
             raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
         place = load.place(survey.about, None if at is None else resolved(at), encoded)
         check(place.folder)
+        if not load.is_there(survey, place):  # it is another folder: the library needn't know it
+            return load.Loaded(survey.count, gone=survey.count)
         with self._store.writing(on_wait):
             self._log_policy()
             self._follow()

@@ -88,6 +88,13 @@ def place(about: About, at: Path | None, where: str) -> Place:
     return Place(about.root, Path(about.root) if at is None else at, remote)
 
 
+def is_there(survey: Survey, at: Place) -> bool:
+    """Whether any of the photos lies where they are said to, or none could be read anywhere."""
+    root = at.root.rstrip("/") + "/"
+    paths = [path for path, size, _ in survey.done if size >= 0]
+    return not paths or any(os.path.lexists(at.folder / path.removeprefix(root)) for path in paths)
+
+
 def check(about: About, matcher: Matcher, where: str) -> None:
     """Raises LibraryError where rows hold vectors of another encoder than the matcher's."""
     encoder = matcher.image_encoder
