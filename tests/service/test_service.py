@@ -25,6 +25,7 @@ from kadr.service.config import SCOPES, Service
 from kadr.service.cursors import Cursors
 from kadr.service.problems import ProblemError
 from kadr.stores import open_store
+from kadr.stores.sqlite import SqliteStore
 from kadr.types import Assessment
 from libraries import assess, colour_matcher, corner_matcher, paint
 
@@ -288,6 +289,14 @@ class TestSearching:
         problem(client.get("/api/v1/photos/1/explain", params={"q": "red " * 17}), 422)
         problem(client.get("/api/v1/photos/3/explain", params={"q": QUERY}), 451)
         problem(client.get("/api/v1/photos/1/explain", params={"q": "a girl"}), 451)
+
+
+def test_of_a_library_that_may_only_be_read_only_reading_is_told(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert get(client, "/library")["scopes"] == ["read", "review", "write"]
+    monkeypatch.setattr(SqliteStore, "readonly", True)
+    assert get(client, "/library")["scopes"] == ["read"]
 
 
 class TestCursors:
