@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from kadr.errors import DataError, KadrError, MissingExtraError
@@ -209,7 +210,8 @@ def missing(error: ImportError) -> MissingExtraError:
 def line(error: Exception) -> str:
     """What an error says, on one line."""
     said = getattr(error, "strerror", None) or str(error)
-    return str(said).strip().partition("\n")[0][:200] or type(error).__name__
+    first = str(said).strip().partition("\n")[0]
+    return shorten(first, 200, placeholder=" …") or type(error).__name__
 
 
 def _connected(scheme: str, bucket: str) -> "FileSystem":

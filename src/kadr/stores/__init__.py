@@ -631,6 +631,11 @@ def beside(spec: str | Path) -> Path:
 
 def _engine(spec: str) -> Any:
     scheme = spec.partition("://")[0] if "://" in spec else ""
+    if not scheme and spec.startswith(tuple(f"{one}:" for one in ENGINES if one)):
+        raise LibraryError(
+            f"{spec.partition(':')[0]}: lacks its slashes. An address is "
+            "postgresql://USER@HOST/DATABASE; a file of that name is ./NAME."
+        )
     if scheme not in ENGINES:
         raise LibraryError(
             f"{scheme}:// isn't known. A library is a file, or postgresql://USER@HOST/DATABASE."

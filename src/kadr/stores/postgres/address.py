@@ -37,7 +37,8 @@ def parameters(spec: str) -> dict[str, Any]:
     except psycopg.Error:
         raise LibraryError(
             "The library's address isn't understood. It is postgresql://USER@HOST/DATABASE; escape "
-            "what isn't a letter or a digit in a name or a password by %, as in %40 for @."
+            "what isn't a letter or a digit in a name, a password or a parameter by %: %40 for @, "
+            "?options=-csearch_path%3DNAME for a schema."
         ) from None
     return {**BOUNDS, "application_name": "kadr", "client_encoding": "UTF8", **given}
 

@@ -130,7 +130,7 @@ class Connection:
             with base.transaction():
                 opening.lock(run)
                 if seen.vector is None:
-                    opening.make_extension(run)
+                    opening.make_extension(run, self.name)
             seen = opening.look(run)
         opening.check_vector(seen, self.name)
         opening.set_up(run, seen, timeout=TIMEOUT)
