@@ -240,7 +240,10 @@ def test_from_one_bucket_into_another_place_of_it(
         (["encode", "bare", "--to", "out"], "no photo below it"),
         (["encode", "ftp://x/y", "--to", "out"], "s3://BUCKET/FOLDER"),
         (["encode", "photos", "--to", "photos/0.png"], "file"),
-        (["encode", "photos", "--to", "out", "--ray", "127.0.0.1:1"], "kadr[cluster]"),
+        (
+            ["encode", "photos", "--to", "out", "--ray", "127.0.0.1:1"],
+            "--ray needs ray: pip install 'kadr[cluster]'",
+        ),
         (["encode", "photos", "--to", "out", "--model", "nothing"], "nothing"),
         (["index", "--from", "photos"], "no encoded photos here"),
         (["index", "--from", "nowhere"], "no encoded photos here"),
