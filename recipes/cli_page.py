@@ -24,10 +24,11 @@ HEAD = """# The command line
 Made by `python recipes/cli_page.py` from the commands themselves; a test compares the two.
 
 Exit codes: 0 all is well; 1 it ran, but found nothing or passed something over (each command says
-what); 2 wrong use or an error, named on stderr in one line; 130 stopped by Ctrl+C. Results go to
-stdout, progress and problems to stderr; what they quote is escaped where it could command a
-terminal. `KADR_TRACEBACK=1` shows where an unexpected error came from. `kadr --install-completion`
-completes commands in your shell.
+what; `kadr index --from`: files that changed since they were encoded, or aren't there; `kadr
+encode` never, since photos that can't be read are rows); 2 wrong use or an error, named on stderr
+in one line; 130 stopped by Ctrl+C. Results go to stdout, progress and problems to stderr; what they
+quote is escaped where it could command a terminal. `KADR_TRACEBACK=1` shows where an unexpected
+error came from. `kadr --install-completion` completes commands in your shell.
 """
 NAMES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
 HIDDEN = {"--install-completion", "--show-completion"}
@@ -122,7 +123,7 @@ def _range(info: Any) -> str:
 
 
 def _sentence(text: str) -> str:
-    return inspect.cleandoc(text)
+    return inspect.cleandoc(text).replace("\\[", "[")  # escaped for rich
 
 
 def _cell(text: str) -> str:

@@ -25,6 +25,10 @@ class ReadOnlyError(LibraryError):
     """A library was to be changed that may only be read."""
 
 
+class AuditKeyError(LibraryError):
+    """Nothing can be put on record: the key of the audit log isn't on this machine."""
+
+
 class LibraryUnavailableError(LibraryError):
     """A library's server can't be reached at the moment."""
 

@@ -74,6 +74,27 @@ def test_a_mistake_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
         main.main()
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["search"], 2)])
+def test_what_daft_leaves_running_aborts_nobody(
+    arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    """Its threads call into a Python that is ending; here it is a module that does."""
+    (tmp_path / "daft.py").write_text(
+        "import os\nclass Threads:\n    def __del__(self, abort=os.abort): abort()\n"
+        "threads = Threads()\n"
+    )
+    program = "import atexit, daft; atexit.register(print, 'ended'); from kadr.cli.main import main"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{program}; main()", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert result.returncode == code, result.stderr
+    assert result.stdout.endswith("ended\n")
+
+
 # Arguments of any kind
 
 

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import itertools
 import json
 import os
 import re
@@ -644,3 +645,24 @@ def test_every_command_is_listed_and_found() -> None:
     found = [group.get_command(context, name) for name in names]
     assert [command.name for command in found if command] == names
     assert group.get_command(context, "nothing") is None
+
+
+def test_helps_name_extras_and_break_no_sentence(kadr: Shell) -> None:
+    wide = {"COLUMNS": "110"}
+    environment = kadr.environment | wide
+    for command, said in (
+        ("encode", "It needs pip install 'kadr[cluster]'."),
+        ("models", "They need pip install 'kadr[hub]'."),
+        ("index", "a run with nothing to do takes a moment."),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", "kadr.cli.main", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert said in " ".join(result.stdout.split()), command
+        lines = [line.strip() for line in result.stdout.split("╭")[0].splitlines()]
+        broken = [one for one, next_ in itertools.pairwise(lines) if next_ and one]
+        assert all(len(one) > 85 for one in broken[1:]), command

@@ -570,3 +570,19 @@ def test_too_few_decisions_teach_nothing(kadr: Shell, store: Store) -> None:
     kadr("review", "decide", "photos/a.png", "hide", "--why", "x")
     error = one_error(kadr("review", "learn", code=2))
     assert "Of photos that the classifier knows people hid 0 and allowed 0: too few" in error
+
+
+def test_a_library_that_may_only_be_read_is_told_at_the_start(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from kadr.cli.main import app
+
+    file = str(tmp_path / ".local" / "share" / "kadr" / "library.kadr")
+    monkeypatch.setattr(type(store), "readonly", True)
+    result = CliRunner().invoke(app, ["review", "--library", file], input="h\n")
+    assert "may only be read here, so nothing can be decided" in str(result.exception)
+    assert decisions(store) == {}
+    listed = CliRunner().invoke(app, ["review", "--library", file, "--json"])
+    assert (listed.exit_code, len(json.loads(listed.stdout)["photos"])) == (0, 3)

@@ -619,4 +619,5 @@ class TestLaw:
         assert list(store.entries("ruled")) == [made[0], made[2]]
         assert list(store.entries("appealed")) == []
         assert store.log_problems() == []
+        assert store.record_problem() is None
         assert made[0].facts == facts

@@ -135,6 +135,21 @@ def test_what_is_said_to_a_person(kadr: Shell, photos: Path, model: Path, tmp_pa
     assert ", 4 skipped; " in said
 
 
+def test_another_folder_loads_nothing(
+    kadr: Shell, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    kadr("encode", photos, "--to", "out", "--model", model, "--device", "cpu")
+    (tmp_path / "wrong").mkdir()
+    load = ("index", "--from", "out", "--model", model)
+    said = kadr(*load, "--at", "wrong", code=1)
+    assert "none of the photos lies here. Name the folder" in said.stderr
+    assert json.loads(kadr("library", "--json").stdout)["folders"] == []
+    assert kadr(*load, "--at", photos).stdout
+    next(photos.glob("*.png")).unlink()
+    said = kadr("index", "--from", "out", "--library", "new.kadr", "--model", model, code=1)
+    assert "1 file changed since kadr encode" in said.stderr
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_driver_loses_nothing(
     kadr: Shell, many: Path, tmp_path: Path, engine: tuple[str, ...]
@@ -222,13 +237,18 @@ def test_from_one_bucket_into_another_place_of_it(
     ("command", "said"),
     [
         (["encode", "nowhere", "--to", "out"], "no such folder"),
+        (["encode", "bare", "--to", "out"], "no photo below it"),
         (["encode", "ftp://x/y", "--to", "out"], "s3://BUCKET/FOLDER"),
         (["encode", "photos", "--to", "photos/0.png"], "file"),
-        (["encode", "photos", "--to", "out", "--ray", "127.0.0.1:1"], "kadr[cluster]"),
+        (
+            ["encode", "photos", "--to", "out", "--ray", "127.0.0.1:1"],
+            "--ray needs ray: pip install 'kadr[cluster]'",
+        ),
         (["encode", "photos", "--to", "out", "--model", "nothing"], "nothing"),
         (["index", "--from", "photos"], "no encoded photos here"),
         (["index", "--from", "nowhere"], "no encoded photos here"),
-        (["index", "--at", "photos"], "--from loads"),
+        (["index", "--from", "out/part-1.parquet"], "Name the folder"),
+        (["index", "--at", "photos"], "--at goes with --from"),
         (["index", "photos", "--from", "nowhere"], "--from loads"),
         (["index", "--from", "nowhere", "--prune"], "--from loads"),
     ],
@@ -237,6 +257,7 @@ def test_what_can_t_be_done_is_one_line(
     kadr: Shell, photos: Path, command: list[str], said: str
 ) -> None:
     assert photos.name == "photos"
+    (kadr.home / "bare").mkdir()
     if "127.0.0.1:1" in command and find_spec("ray") is not None:
         pytest.skip("Ray asks a dead address for minutes")
     assert said in one_line(kadr(*command, code=2))

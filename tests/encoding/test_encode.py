@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from encoded_photos import Mortal, encoded, rows
 from kadr.encoding import encode as module
 from kadr.encoding import parts, sources
 from kadr.encoding.encode import LostWorkerError, Options, encode
-from kadr.encoding.parts import Output
+from kadr.encoding.parts import Output, Part
 from kadr.encoding.sources import Source
-from kadr.encoding.worker import Worker
+from kadr.encoding.worker import Report, Task, Worker
 from kadr.errors import BundleError, DataError, KadrError
 from kadr.law import policy as law
 from kadr.matcher import bundle
@@ -51,6 +52,29 @@ def test_every_photo_is_a_row(photos: Path, model: Path, tmp_path: Path) -> None
     assert found["IMG_20190503_101112.png"].photo is not None
     assert found["IMG_20190503_101112.png"].photo.facts is not None
     assert found["IMG_20190503_101112.png"].photo.facts.taken == "2019-05-03T10:11:12"
+
+
+def test_workers_run_on_the_device_that_was_named(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine, whose environment says something else."""
+    seen: list[str | None] = []
+
+    class Elsewhere:
+        def run(self, task: Task, parts: Sequence[Part]) -> Iterator[Report]:
+            monkeypatch.setenv("KADR_DEVICE", "cuda")
+            worker = Worker(task)
+            seen.append(os.environ["KADR_DEVICE"])
+            yield from map(worker.run, parts)
+
+    for device, there in (("cpu", "cpu"), (None, "cuda")):
+        if device is None:
+            monkeypatch.delenv("KADR_DEVICE", raising=False)
+        else:
+            monkeypatch.setenv("KADR_DEVICE", device)
+        out = str(tmp_path / f"{device}")
+        assert encode(str(photos), out, Elsewhere(), Options(model)).encoded == 15
+        assert seen.pop() == there
 
 
 def test_each_bad_photo_is_told_with_its_reason(photos: Path, model: Path, tmp_path: Path) -> None:

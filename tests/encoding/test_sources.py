@@ -54,6 +54,7 @@ class TestFolder:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "file").touch()
+        (tmp_path / "0.png").touch()
         if place:
             with pytest.raises(DataError, match=place):
                 sources.read(place)

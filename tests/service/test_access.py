@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ from kadr.service import connections, forwarding, keys
 from kadr.service.app import create_app
 from kadr.service.config import SCOPES, Service
 from kadr.service.connections import Connections
+from kadr.service.keys import Keyring
+from kadr.service.seals import Seals
+from kadr.service.sessions import DAYS, Sessions
 from services import API, FAKES, Running, paint_library, serving
 
 pytestmark = pytest.mark.usefixtures("plain_ids")
@@ -267,6 +271,49 @@ def test_a_session_that_was_left_is_over(entered: tuple[TestClient, str]) -> Non
     assert not list(client.cookies.jar)
     client.cookies.set(cookie.name, str(cookie.value))
     assert scopes(client) == []
+
+
+def test_another_service_of_the_library_knows_the_session(
+    entered: tuple[TestClient, str], service: Service, made: tuple[Path, Path], home: Path
+) -> None:
+    client, _ = entered
+    assert service.keys is not None
+    (cookie,) = client.cookies.jar
+    (home / "other").mkdir(exist_ok=True)
+    elsewhere, model = paint_library(home / "other", 4)
+    closed = replace(service, proxies=("10.0.0.0/8",))
+    for library, allowed in ((made[0], ["read"]), (elsewhere, [])):
+        app = create_app(replace(closed, library=library, model=model))
+        with TestClient(app, client=PROXY) as other:
+            other.cookies.set(cookie.name, str(cookie.value))
+            assert scopes(other) == allowed
+            keys.add(service.keys, f"{library}", ["read"])  # the file changed: still the same key
+            assert scopes(other) == allowed
+    keys.remove(service.keys, "family")
+    with TestClient(create_app(closed), client=PROXY) as other:
+        other.cookies.set(cookie.name, str(cookie.value))
+        assert scopes(other) == []
+
+
+def test_a_session_lasts_thirty_days(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    ring = tmp_path / "keys.json"
+    keys.add(ring, "family", ["read"])
+    (key,) = keys.read(ring)
+    sessions = Sessions(Keyring(ring), b"sixteen bytes or more", lambda: now[0])
+    token = sessions.begin(key)
+    now[0] += DAYS * 86400 - 1
+    assert sessions.key(token) == key
+    now[0] += 1
+    assert sessions.key(token) is None
+
+
+@given(st.integers(0), st.integers(0, 7))
+def test_a_changed_cookie_opens_nothing(place: int, bit: int) -> None:
+    seals = Seals(b"sixteen bytes or more", "sessions")
+    sealed = bytearray(urlsafe_b64decode(seals.seal(bytes(28))))
+    sealed[place % len(sealed)] ^= 1 << bit
+    assert seals.open(urlsafe_b64encode(sealed).decode()) is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -55,6 +56,25 @@ def test_both_answer_the_same_and_hide_at_once(services: list[Running], spec: st
         for service in services:
             assert found(service) == first[1:], "by the next answer"
         assert library.store.log_problems() == []
+
+
+def test_without_the_audit_key_only_what_must_be_on_record_fails(
+    services: list[Running], spec: str, tmp_path: Path
+) -> None:
+    environment = {**FAKES, "KADR_SECRETS": str(tmp_path / "none")}
+    options = ("--policy", "under-16")
+    with (
+        serving(tmp_path / "keyless", *options, environment=environment, spec=spec) as keyless,
+        keyless.client() as client,
+    ):
+        assert "Until then searches that the law refuses and decisions fail" in keyless.written()
+        assert found(keyless) == found(services[0])
+        refused = client.get(f"{API}/search?q=a little girl")
+        assert refused.status_code == 503
+        assert refused.json()["type"] == "urn:kadr:problem:no-record"
+        assert "gone" not in refused.json()["detail"]
+        assert "none" not in refused.text, "no path"
+    assert "Until then" not in services[0].written()
 
 
 def test_a_server_that_is_gone_is_503_until_it_is_back(services: list[Running]) -> None:

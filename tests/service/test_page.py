@@ -1020,6 +1020,22 @@ def test_a_library_that_vanished_is_no_busy_service(visitor: Visitor) -> None:
     expect(page.locator("#line")).to_be_empty()
 
 
+def test_what_cant_be_put_on_record_is_told_and_not_asked_again(visitor: Visitor) -> None:
+    visitor.tolerated = "503"
+    page, asked = visitor.open(), list[str]()
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        body = '{"type": "urn:kadr:problem:no-record", "detail": "the key is missing"}'
+        route.fulfill(status=503, headers={"Retry-After": "0.1"}, body=body)
+
+    page.route("**/search?**", refuse)
+    page.locator("#q").fill(MATCHING)
+    expect(page.locator("#line")).to_contain_text("This must be put on record")
+    page.wait_for_timeout(500)
+    assert len(asked) == 1
+
+
 def test_a_text_that_is_too_long_is_told(visitor: Visitor) -> None:
     page = visitor.open()
     page.locator("#q").fill("я" * 301)

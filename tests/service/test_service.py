@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from kadr.service.config import SCOPES, Service
 from kadr.service.cursors import Cursors
 from kadr.service.problems import ProblemError
 from kadr.stores import open_store
+from kadr.stores.sqlite import SqliteStore
 from kadr.types import Assessment
 from libraries import assess, colour_matcher, corner_matcher, paint
 
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("plain_ids")
 
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
 COUNT = 12
+LIBRARY_SECRET = b"sixteen bytes or more"
 QUERY = "a red dog and a blue car"
 
 
@@ -288,30 +291,52 @@ class TestSearching:
         problem(client.get("/api/v1/photos/1/explain", params={"q": "a girl"}), 451)
 
 
+def test_of_a_library_that_may_only_be_read_only_reading_is_told(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert get(client, "/library")["scopes"] == ["read", "review", "write"]
+    monkeypatch.setattr(SqliteStore, "readonly", True)
+    assert get(client, "/library")["scopes"] == ["read"]
+
+
 class TestCursors:
     @given(st.integers(0, 2**56 - 1))
     def test_a_cursor_opens_its_own_listing_alone(self, place: int) -> None:
-        cursors = Cursors()
+        cursors = Cursors(LIBRARY_SECRET)
         cursor = cursors.of("a").seal(place)
         assert cursor is not None
+        assert len(cursor) <= 40
         assert cursors.of("a").open(cursor) == place
+        assert Cursors(LIBRARY_SECRET).of("a").open(cursor) == place  # another service's
         assert cursors.of("a").seal(place) != cursor  # not even that two places are one
         with pytest.raises(ProblemError, match="another listing"):
             cursors.of("b").open(cursor)
         with pytest.raises(ProblemError, match="isn't known"):
-            Cursors().of("a").open(cursor)
+            Cursors(b"another library's").of("a").open(cursor)
 
     @given(st.text(max_size=40))
     def test_what_wasnt_made_opens_nothing(self, cursor: str) -> None:
         with pytest.raises(ProblemError, match="isn't known"):
-            Cursors().of("a").open(cursor)
+            Cursors(LIBRARY_SECRET).of("a").open(cursor)
 
-    def test_the_oldest_are_forgotten(self) -> None:
-        listing = Cursors(kept=2).of("a")
-        first, second, third = map(listing.seal, (1, 2, 3))
-        with pytest.raises(ProblemError, match="too old"):
-            listing.open(first)
-        assert (listing.open(second), listing.open(third)) == (2, 3)
+    @given(st.integers(0, 2**56 - 1), st.integers(0, 239))
+    def test_a_changed_cursor_opens_nothing(self, place: int, bit: int) -> None:
+        listing = Cursors(LIBRARY_SECRET).of("a")
+        sealed = bytearray(urlsafe_b64decode(str(listing.seal(place))))
+        sealed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ProblemError, match="isn't known"):
+            listing.open(urlsafe_b64encode(sealed).decode())
+
+    def test_another_service_of_the_library_goes_on(self, client: TestClient, made: Path) -> None:
+        first = get(client, "/photos", n=4)
+        whole = get(client, "/photos")["photos"]
+        with TestClient(create_app(client.app.state.service)) as other:  # type: ignore[attr-defined]
+            second = get(other, "/photos", n=50, cursor=first["next"])
+            assert first["photos"] + second["photos"] == whole
+            following = get(client, "/search", q=QUERY, n=3)["next"]
+            more = get(other, "/search", q=QUERY, n=3, cursor=following)["hits"]
+            hits = get(client, "/search", q=QUERY, n=6)["hits"]
+            assert [hit["photo"] for hit in more] == [hit["photo"] for hit in hits[3:]]
 
     def test_places_dont_show(self, client: TestClient) -> None:
         """Else a gap between two cursors would be a hidden photo that passes the filter."""

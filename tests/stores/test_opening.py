@@ -46,6 +46,13 @@ def test_only_the_owner_may_read_what_is_made(tmp_path: Path, umask: int) -> Non
     assert set(found.values()) == {0o600}, (umask, found)
 
 
+@pytest.mark.parametrize("spec", ["postgresql:photos", "postgres:photos", "postgresql:/photos"])
+def test_an_address_without_its_slashes_is_no_file(spec: str, tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=r"lacks its slashes.*postgresql://USER@HOST/DATABASE"):
+        open_store(spec, create=True)
+    open_store(str(tmp_path / spec.replace("/", "")), create=True).close()
+
+
 def old_library(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as base:
         base.execute("PRAGMA journal_mode=WAL")

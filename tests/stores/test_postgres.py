@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from kadr.errors import LibraryError, LibraryUnavailableError, ReadOnlyError
 from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, named, open_store
 from kadr.stores.postgres import PostgresStore, joint, migrations, opening
+from kadr.stores.postgres.address import parameters
 from kadr.stores.postgres.connection import BoundedConnection
+from kadr.stores.postgres.failures import translated
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.types import Filters, Request, Ruling
 from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
@@ -163,7 +165,9 @@ class TestOpening:
             with role(running, "guest"):
                 with running.connect("bare") as base:
                     base.execute("CREATE SCHEMA guest AUTHORIZATION guest")
-                with pytest.raises(LibraryError, match=r"lacks a right \(permission denied"):
+                with pytest.raises(
+                    LibraryError, match=r"may not add pgvector.*CREATE EXTENSION vector"
+                ):
                     open_store(
                         running.spec("bare", "guest", options="-csearch_path=guest"), create=True
                     )
@@ -191,6 +195,20 @@ class TestOpening:
 
 
 class TestAddress:
+    def test_a_schema_is_named_by_an_escaped_parameter(self) -> None:
+        assert parameters("postgresql://h/d?options=-csearch_path%3Darchive")["options"] == (
+            "-csearch_path=archive"
+        )
+        with pytest.raises(LibraryError, match="options=-csearch_path%3DNAME"):
+            parameters("postgresql://h/d?options=-csearch_path=archive")
+
+    def test_what_libpq_says_after_its_first_line_is_left_out(self) -> None:
+        said = psycopg.OperationalError("connection failed: refused\n\tIs the server running?")
+        told = str(translated(said, "postgresql://h/d"))
+        assert "can't be reached (connection failed: refused)." in told
+        refused = psycopg.OperationalError("failed\nFATAL: password authentication failed for x")
+        assert "refuses this user (failed)" in str(translated(refused, "postgresql://h/d"))
+
     @pytest.mark.parametrize(
         "spec",
         [

@@ -22,7 +22,7 @@ from kadr.cli.console import (
     say,
     warn,
 )
-from kadr.cli.options import JsonFlag, LawOptions, ModelOption, grouped
+from kadr.cli.options import DeviceOption, JsonFlag, LawOptions, ModelOption, grouped
 
 if TYPE_CHECKING:
     from kadr.encoding.encode import Encoded, OnProgress
@@ -80,6 +80,7 @@ def encode_command(
         typer.Option("--to", help="Folder or URL for the Parquet files.", show_default=False),
     ],
     model: ModelOption = None,
+    _device: DeviceOption = None,
     exclude: Annotated[
         tuple[str, ...],
         typer.Option(help="Leave out what this pattern matches, as in .gitignore."),
@@ -88,11 +89,11 @@ def encode_command(
     law: LawOptions,
     as_json: JsonFlag = False,
 ) -> None:
-    """Encode photos of a folder, an object store or a list into Parquet files.
+    r"""Encode photos of a folder, an object store or a list into Parquet files.
 
     For more photos than one machine should read. What has a file is done: stopped or killed, it
     goes on where it was. Photos that can't be read are rows with the reason. kadr index --from
-    loads the files into a library. Needs the extra kadr[cluster].
+    loads the files into a library. It needs pip install 'kadr\[cluster]'.
     """
     from kadr.encoding.daft import Cluster, DaftEngine
     from kadr.encoding.encode import Options, encode

@@ -101,7 +101,8 @@ def index_command(
     run with nothing to do takes a moment. Stopped by Ctrl-C, it goes on where it was. Photos are
     never changed, and never leave this machine. Hidden and system folders, links to folders, and
     what --exclude or a file .kadrignore matches are left out; kadr library ignored lists them.
-    Exits 1 where a folder of the library isn't there.
+    Exits 1 where a folder of the library isn't there, or --from passed over files that changed or
+    went away.
     """
     from kadr.library.library import Library, default_spec, resolved
     from kadr.photos.ignore import compiled
@@ -157,7 +158,11 @@ def _load(
     from kadr.encoding.parts import Output
     from kadr.library.library import Library
 
-    if load.encoded is None or not alone:
+    if load.encoded is None:
+        raise KadrError("--at goes with --from, which names what kadr encode wrote.")
+    if load.encoded.endswith(".parquet"):
+        raise KadrError(f"{load.encoded} is one file. Name the folder that kadr encode wrote to.")
+    if not alone:
         raise KadrError(
             "--from loads what kadr encode wrote, and takes --at, --library, --model and --policy "
             "with it. Index folders by another call of kadr index."
@@ -182,10 +187,20 @@ def _load(
         print_json({**about, "seconds": round(seconds, 3)})
     else:
         _print_loaded(name, result, seconds)
-    if result.changed or result.gone:
+    _tell_passed(result, load.at)
+    raise typer.Exit(1 if result.changed or result.gone else 0)
+
+
+def _tell_passed(result: "Loaded", at: Path | None) -> None:
+    """Say which files weren't loaded."""
+    count = result.changed + result.gone
+    if count and result.gone == result.files and at is not None:
+        warn(f"{at}: none of the photos lies here. Name the folder that holds them: --at FOLDER")
+    elif count:
+        what = "1 file" if count == 1 else f"{count:,} files"
         warn(
-            f"{result.changed + result.gone:,} files changed since they were encoded, or are gone, "
-            "and weren't loaded. kadr encode and kadr index --from once more, or kadr index FOLDER"
+            f"{what} changed since kadr encode, or went away, and loaded nothing. kadr encode and "
+            "kadr index --from once more, or kadr index FOLDER"
         )
 
 

@@ -1,12 +1,14 @@
 """The command line. Parses, calls one flow, prints; decides nothing about relevance or law."""
 
+import atexit
 import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Annotated, Any
+from inspect import cleandoc
+from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.main
@@ -95,7 +97,19 @@ def _built(name: str) -> Any:
     else:
         alone.command(name, rich_help_panel=panel)(written)
         alone.callback()(_root)  # else the one command would stand for the group
-    return typer.main.get_group(alone).commands[name]
+    command = typer.main.get_group(alone).commands[name]
+    _unwrap(command)
+    return command
+
+
+def _unwrap(command: Any) -> None:
+    """Join the lines of each paragraph of a help: rich breaks them where the terminal ends."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(
+        one if one.startswith(" ") else one.replace("\n", " ") for one in paragraphs
+    )
+    for child in getattr(command, "commands", {}).values():
+        _unwrap(child)
 
 
 def main() -> None:
@@ -113,17 +127,28 @@ def main() -> None:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _leave_stdout()
-        sys.exit(1)
+        _end(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
             warn(STOPPED)
-        raise
+        _end(stop.code)
     except Exception as error:
         if TRACEBACK in os.environ and not isinstance(error, KadrError):
             raise
         _leave_stdout()
         warn(explained(error))
-        sys.exit(2)
+        _end(2)
+
+
+def _end(code: str | int | None) -> NoReturn:
+    """End with this code, in good order unless Daft ran: its threads then abort the process."""
+    if "daft" in sys.modules and not isinstance(code, str):
+        atexit._run_exitfuncs()  # Ray's ends the cluster that it started
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code or 0)
+    sys.exit(code)
 
 
 def _open_streams() -> None:

@@ -10,7 +10,7 @@ from kadr.cli.audit import opened
 from kadr.cli.console import hint, load_policy, note, print_json, printable, say, warn
 from kadr.cli.options import LAW, CountryOption, JsonFlag, LibraryOption, inherited
 from kadr.cli.outputs import check_file
-from kadr.errors import KadrError
+from kadr.errors import KadrError, ReadOnlyError
 
 if TYPE_CHECKING:
     from kadr.law.learning import Lesson
@@ -81,6 +81,11 @@ def review_command(
     rules = load_policy(policy or DEFAULT, country)
     with opened(library) as store:
         doubts = _queue(store, rules, sample=sample)
+        if doubts and store.readonly and not as_json:
+            raise ReadOnlyError(
+                f"{store.name} may only be read here, so nothing can be decided. Name a user or a "
+                "place that may write; --json lists the photos in doubt."
+            )
         if as_json:
             print_json({"policy": rules.name, "photos": [_as_json(doubt) for doubt in doubts]})
         elif not doubts:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kadr.cli.console import hint, load_policy, note, tell_unseen
+from kadr.cli.console import hint, load_policy, note, tell_unseen, warn
 from kadr.cli.options import (
     LAW,
     CountryOption,
@@ -155,6 +155,8 @@ def serve_command(
     rules = load_policy(policy, country)  # says which
     with Library.open(spec, policy=rules, create=not is_there) as opened:
         tell_unseen(opened, policy)
+        if problem := opened.store.record_problem():
+            warn(f"{problem} Until then searches that the law refuses and decisions fail.")
     ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)

@@ -16,7 +16,7 @@ from kadr.encoding.encode import LostWorkerError
 from kadr.encoding.parts import Part
 from kadr.encoding.sources import Entry
 from kadr.encoding.worker import Report, Task, Worker
-from kadr.errors import KadrError
+from kadr.errors import KadrError, MissingExtraError
 from kadr.photos import object_store
 
 # Neither tells anybody that it ran. Set before they are imported.
@@ -142,7 +142,10 @@ def _join(address: str) -> None:
     try:
         import ray
     except ImportError as error:
-        raise storage.missing(error) from error
+        raise MissingExtraError(
+            f"--ray needs {error.name or error}: pip install {storage.EXTRA}. Without --ray this "
+            "machine encodes alone."
+        ) from error
     own = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)

@@ -4,11 +4,13 @@ What has a file is done, so a run that was stopped or killed, wherever, is gone 
 it again.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from kadr.encoders import onnx_session
 from kadr.encoding import parts, sources, worker
 from kadr.encoding.parts import Output, Part
 from kadr.encoding.rows import About
@@ -182,7 +184,8 @@ def _task(options: Options, out: str, source: Source) -> Task:
         layers,
     )
     unsure = (policy.review, policy.hide) if policy else (0.0, 1.0)
-    return Task(options.model, out, about, policy.faces if policy else "never", unsure)
+    faces = policy.faces if policy else "never"
+    return Task(options.model, out, about, faces, unsure, os.environ.get(onnx_session.DEVICE))
 
 
 def _check(place: str, there: About | None, wanted: About) -> None:

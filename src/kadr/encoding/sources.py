@@ -100,6 +100,8 @@ def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
             manifest.unreadable.append((os.fspath(entry.path), entry.reason))
         else:
             manifest.left_out[entry.reason] += 1
+    if not manifest.entries and not manifest.left_out and not manifest.unreadable:
+        raise DataError(f"{path}: no photo below it. Name a folder that holds some.")
     manifest.unreadable += [(os.fspath(path), reason) for path, reason in rules.problems]
     return manifest
 

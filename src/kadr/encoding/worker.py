@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from kadr.encoders import ImageEncoder
+from kadr.encoders import ImageEncoder, onnx_session
 from kadr.encoders.vectors import BATCH, in_order
 from kadr.encoding import storage
 from kadr.encoding.parts import Output, Part
@@ -50,7 +50,8 @@ class Task:
     """What is done with every photo; `about` is what its rows must note.
 
     `model` is a matcher's folder, in the same place on every machine. `faces` and `unsure` are what
-    the law's `Assessor` takes.
+    the law's `Assessor` takes. `device` is what models run on, as KADR_DEVICE says it; None: what
+    each machine's own says.
     """
 
     model: Path
@@ -58,6 +59,7 @@ class Task:
     about: About
     faces: Faces = "never"
     unsure: tuple[float, float] = (0.0, 1.0)
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        if task.device is not None:
+            os.environ[onnx_session.DEVICE] = task.device
         self._output = Output(task.out)
 
     def run(self, part: Part) -> Report:

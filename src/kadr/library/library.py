@@ -283,6 +283,8 @@ class Library:
             admission.check_root(survey.about, paths, self.folders, encoded)
         if not is_object(place.folder):
             check(place.folder)
+            if not load.is_there(survey, place):  # another folder: the library needn't know it
+                return load.Loaded(survey.count, gone=survey.count)
         with self._writing(on_wait):
             self._log_policy()
             self._follow()

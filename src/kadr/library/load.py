@@ -106,6 +106,13 @@ def place(about: About, at: Path | None) -> Place:
     return Place(about.root, at, storage.is_url(about.root))
 
 
+def is_there(survey: Survey, at: Place) -> bool:
+    """Whether any of the photos lies where they are said to, or none could be read anywhere."""
+    root = at.root.rstrip("/") + "/"
+    paths = [path for path, size, _ in survey.done if size >= 0]
+    return not paths or any(os.path.lexists(at.folder / path.removeprefix(root)) for path in paths)
+
+
 def check(about: About, matcher: Matcher, where: str) -> None:
     """Whether rows hold vectors of the matcher's encoder, and of the law's or none besides.
 

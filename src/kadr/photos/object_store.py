@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kadr.errors import DataError, MissingExtraError
@@ -139,7 +140,7 @@ def line(error: Exception) -> str:
         return "it isn't there"
     said = getattr(error, "strerror", None) or str(error)
     said = _QUERY.sub("", str(said).strip().partition("\n")[0])
-    return said[:200] or type(error).__name__
+    return shorten(said, 200, placeholder=" …") or type(error).__name__
 
 
 def _client(path: ObjectPath) -> "tuple[FileSystem, str]":

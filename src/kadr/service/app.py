@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages as page
-from kadr.service import photos, problems, review, search, status, uploads
+from kadr.service import photos, problems, review, seals, search, status, uploads
 from kadr.service.config import Service, networks
 from kadr.service.cursors import Cursors
 from kadr.service.guard import Guard, Rate
@@ -33,12 +33,14 @@ def create_app(service: Service) -> FastAPI:
         KadrError: the library, policy, model, keys, rate or proxies can't be read.
     """
     networks(service.proxies)  # says what isn't one
-    authenticator, policy_resolver = Authenticator(service), PolicyResolver(service)
+    policy_resolver = PolicyResolver(service)
     rate = None if service.rate is None else Rate(service.rate)
     if service.model is not None:
         matcher.read_manifest(service.model)
     create = service.uploads is not None
-    Library.open(service.library, policy=policy_resolver.strictest, create=create).close()
+    with Library.open(service.library, policy=policy_resolver.strictest, create=create) as opened:
+        secret = seals.secret_of(opened.store)
+    authenticator = Authenticator(service, secret)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +67,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    app.state.service, app.state.cursors = service, Cursors()
+    app.state.service, app.state.cursors = service, Cursors(secret)
     app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
     for router in (search.router, photos.router, uploads.router, review.router, status.router):
         app.include_router(router, prefix=PREFIX)

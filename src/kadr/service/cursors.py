@@ -1,58 +1,37 @@
-"""Cursors: random tokens. The places that they stand for stay here.
+"""Cursors: the places that they stand for, sealed. Any service of the library opens them.
 
-A place would say how many hidden photos came before it.
+A place that could be read would say how many hidden photos came before it.
 """
 
-import hashlib
-import secrets
-import threading
-from typing import TypeAlias
-
-from cachetools import LRUCache
-
 from kadr.service.problems import ProblemError
+from kadr.service.seals import Seals
 
-KEPT = 50_000
-"""Cursors that are remembered, some 20 MB; the least recently used are forgotten first."""
-
-_Place: TypeAlias = tuple[bytes, int]
-"""The digest of a listing, and a place in it."""
+_BYTES = 7
+"""Of a place."""
 
 
 class Cursors:
-    """The cursors of all listings. They live as long as the service. Threads may share them."""
+    """The cursors of all listings of a library. Threads may share them."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._places: LRUCache[str, _Place] = LRUCache(kept)
-        self._lock = threading.Lock()
+    def __init__(self, secret: bytes) -> None:
+        """Take the library's secret: `seals.secret_of`."""
+        self._seals = Seals(secret, "cursors")
 
     def of(self, *listing: str) -> "ListingCursors":
         """Those of one listing: what was asked, of which photos, under which policy."""
-        return ListingCursors(self, hashlib.sha256(repr(listing).encode()).digest())
-
-    def keep(self, place: _Place) -> str:
-        """A new cursor of a place."""
-        cursor = secrets.token_urlsafe(16)
-        with self._lock:
-            self._places[cursor] = place
-        return cursor
-
-    def find(self, cursor: str) -> _Place | None:
-        """The place of a cursor; None where it is forgotten or was never made."""
-        with self._lock:
-            return self._places.get(cursor)
+        return ListingCursors(self._seals, repr(listing).encode())
 
 
 class ListingCursors:
     """The cursors of one listing; those of others don't open its places."""
 
-    def __init__(self, cursors: Cursors, listing: bytes) -> None:
-        self._cursors = cursors
+    def __init__(self, seals: Seals, listing: bytes) -> None:
+        self._seals = seals
         self._listing = listing
 
     def seal(self, place: int | None) -> str | None:
-        """The cursor of a place; None, the end, stays None."""
-        return None if place is None else self._cursors.keep((self._listing, place))
+        """The cursor of a place below 2^56; None, the end, stays None."""
+        return None if place is None else self._seals.seal(place.to_bytes(_BYTES), self._listing)
 
     def open(self, cursor: str | None) -> int:
         """The place of a cursor; None is the first.
@@ -62,11 +41,11 @@ class ListingCursors:
         """
         if cursor is None:
             return 0
-        listing, place = self._cursors.find(cursor) or (b"", 0)
-        if listing != self._listing:
+        place = self._seals.open(cursor, self._listing)
+        if place is None:
             raise ProblemError(
                 422,
-                "This cursor isn't known: it belongs to another listing, or is too old. "
+                "This cursor isn't known: it belongs to another listing. "
                 "Ask for the first page, without a cursor.",
             )
-        return place
+        return int.from_bytes(place)

@@ -141,10 +141,9 @@ class Keyring:
         same = hmac.compare_digest(_hash(match[2]), expected)
         return known if same else None
 
-    def still(self, key: Key) -> Key | None:
-        """A key that was found before, as it is now; None where it was removed."""
-        known = self._current().get(key.id)
-        return known if known is not None and known.hash == key.hash else None
+    def by_id(self, id_: str) -> Key | None:
+        """The key with this public part; None where it was removed."""
+        return self._current().get(id_)
 
     def _current(self) -> dict[str, Key]:
         if self._path is None:

@@ -13,7 +13,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from kadr.errors import ImageError, KadrError, LibraryError, LibraryUnavailableError, ReadOnlyError
+from kadr.errors import (
+    AuditKeyError,
+    ImageError,
+    KadrError,
+    LibraryError,
+    LibraryUnavailableError,
+    ReadOnlyError,
+)
 from kadr.law.policy import Policy
 from kadr.service import metrics
 from kadr.service.worker_pool import BusyError
@@ -23,6 +30,9 @@ LOG = logging.getLogger("kadr.service")
 RETRY = {"Retry-After": "1"}
 NO_LIBRARY = "urn:kadr:problem:no-library"
 """The type of a problem that lasts until the library is back."""
+
+NO_RECORD = "urn:kadr:problem:no-record"
+"""The type of a problem with what must be on record; everything else is answered."""
 
 
 class Invalid(BaseModel):
@@ -99,6 +109,12 @@ def unusable(error: Exception, request_id: str) -> Response:
     if isinstance(error, LibraryUnavailableError):
         detail = "The library's server can't be reached at the moment. Try again in some seconds."
         return response(503, detail, request_id, {"Retry-After": "3"}, kind=NO_LIBRARY)
+    if isinstance(error, AuditKeyError):
+        detail = (
+            "This must be on record, and the service can't seal the audit log. Whoever runs it "
+            "finds in its log which file is missing."
+        )
+        return response(503, detail, request_id, kind=NO_RECORD)
     if isinstance(error, LibraryError):
         detail = "The library is gone or can't be read. Nothing can be answered until it is back."
         return response(503, detail, request_id, {"Retry-After": "10"}, kind=NO_LIBRARY)

@@ -25,7 +25,10 @@ health = APIRouter(tags=["service"])
 async def library(
     request: Request, applied: ThePolicy, visitor: Annotated[Visitor, needs("read")]
 ) -> Response:
-    """Folders, cameras and dates of the photos that may be seen."""
+    """Folders, cameras and dates of the photos that may be seen.
+
+    Of a library that may only be read, `scopes` are `read`, whoever asks.
+    """
     service, authenticator = request.app.state.service, request.app.state.authenticator
 
     def work(opened: Library) -> Response:
@@ -42,7 +45,7 @@ async def library(
                 policy=applied.policy.name,
                 hides=applied.policy.hides_children,
                 disclaimer=applied.policy.disclaimer(applied.language),
-                scopes=sorted(visitor.scopes),
+                scopes=sorted({"read"} if opened.store.readonly else visitor.scopes),
                 keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
                 version=version("kadr"),

@@ -34,11 +34,11 @@ class Visitor:
 class Authenticator:
     """Identifies visitors by their keys."""
 
-    def __init__(self, service: Service) -> None:
-        """Raises KadrError where the keys can't be read."""
+    def __init__(self, service: Service, secret: bytes) -> None:
+        """Take the library's secret; raises KadrError where the keys can't be read."""
         self._service = service
         self._keys = Keyring(service.keys)
-        self._sessions = Sessions(self._keys)
+        self._sessions = Sessions(self._keys, secret)
         self._keys.needed  # noqa: B018 - a key file that vanishes from now on was there
 
     @property

@@ -45,6 +45,8 @@ SWITCHING = "switching"
 """Key of the note that names the model of a switch that isn't finished."""
 MOVING = "moving"
 """Key of the note that names the library whose content is on its way into this one."""
+IDS = "ids"
+"""Key of the note that holds the secret of the ids that are told outside, in hex."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
@@ -572,6 +574,10 @@ class Store(Protocol):
         """
         ...
 
+    def record_problem(self) -> str | None:
+        """Why nothing can be put on record here; None where it can, or nothing may be written."""
+        ...
+
     def log_problems(self) -> list[str]:
         """What is wrong with the audit log: entries that were changed, removed, added or moved."""
         ...
@@ -651,6 +657,11 @@ def beside(spec: str | Path) -> Path:
 
 def _engine(spec: str) -> Any:
     scheme = spec.partition("://")[0] if "://" in spec else ""
+    if not scheme and spec.startswith(tuple(f"{one}:" for one in ENGINES if one)):
+        raise LibraryError(
+            f"{spec.partition(':')[0]}: lacks its slashes. An address is "
+            "postgresql://USER@HOST/DATABASE; a file of that name is ./NAME."
+        )
     if scheme not in ENGINES:
         what = f"{scheme}:// isn't known." if _SCHEME.fullmatch(scheme) else _NO_SPEC
         raise LibraryError(f"{what} {_SPECS}")

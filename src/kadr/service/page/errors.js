@@ -5,6 +5,7 @@ import { say } from "./texts.js";
 
 const KEYS = { 0: "offline", 403: "forbidden", 413: "tooLarge", 415: "noPicture", 429: "tooMany", 503: "busy" };
 const NO_LIBRARY = "urn:kadr:problem:no-library";
+const NO_RECORD = "urn:kadr:problem:no-record";
 const PASSING = [0, 429, 503];
 
 /** One line that says what to do; null where something else on the page says it. @param {unknown} error */
@@ -12,6 +13,7 @@ export function messageOf(error) {
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 401) return null; // the key is being asked for
   if (error.type === NO_LIBRARY) return say("noLibrary");
+  if (error.type === NO_RECORD) return say("noRecord");
   if (KEYS[error.status]) return say(KEYS[error.status]);
   if (error.status >= 500) return say("broken");
   return error.detail || say("broken");
@@ -38,6 +40,7 @@ export async function patiently(ask, tell, signal) {
       return answer;
     } catch (error) {
       if (!(error instanceof ApiError) || !PASSING.includes(error.status)) throw error;
+      if (error.type === NO_RECORD) throw error; // it lasts until somebody mends the service
       tell(messageOf(error));
       await pause(error.status === 0 ? Math.min(2 ** tries, 15) : Math.min(error.retryAfter, 60), signal);
     }

@@ -168,6 +168,7 @@ const TEXTS = {
   enter: ["Open", "Открыть"],
   keyWrong: ["This key isn't known. Check it and try again.", "Такого ключа нет. Проверьте его и попробуйте ещё раз."],
 
+  noRecord: ["This must be put on record, and the service can't. Tell whoever runs it.", "Это должно попасть в журнал, а сервис не может записать. Сообщите тому, кто его ведёт."],
   noLibrary: ["The library is gone or can't be read. The page goes on once it is back.", "Библиотека пропала или не читается. Страница продолжит, когда она вернётся."],
   busy: ["The service is busy. It will be asked again in a moment.", "Сервис занят. Запрос скоро повторится сам."],
   tooMany: ["Too many requests. It will be asked again in a moment.", "Слишком много запросов. Запрос скоро повторится сам."],

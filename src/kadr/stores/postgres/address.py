@@ -22,7 +22,8 @@ BOUNDS = {
 """A server that is gone is an error within half a minute, unless the spec says otherwise."""
 _NOT_UNDERSTOOD = (
     "The library's address isn't understood. It is postgresql://USER@HOST/DATABASE; escape what "
-    "isn't a letter or a digit in a name or a password by %, as in %40 for @ and %2F for /."
+    "isn't a letter or a digit in a name, a password or a parameter by %: %40 for @, %2F for /, "
+    "?options=-csearch_path%3DNAME for a schema."
 )
 _SEARCH_PATH = re.compile(
     r"(?:-c\s*|--)search[_-]path\s*=\s*((?:\\.|[^\s\\])+)", re.IGNORECASE | re.DOTALL

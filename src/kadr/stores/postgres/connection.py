@@ -137,7 +137,7 @@ class Connection:
             with base.transaction():
                 opening.lock(run)
                 if seen.vector is None:
-                    opening.make_extension(run, seen)
+                    opening.make_extension(run, seen, self.name)
             seen = opening.look(run, schema)
         opening.check_vector(seen, self.name)
         opening.check_creators(run, seen, self.name)

@@ -39,13 +39,19 @@ def translated(error: psycopg.Error, name: str, *, unknown: tuple[str, ...] = ()
         name: the library's.
         unknown: what the message may not hold.
     """
-    text = reason(error)
+    text, whole = _first(error), reason(error)
     for secret in unknown:
         text = text.replace(secret, "***")
     state = error.sqlstate or ""
     if isinstance(error, psycopg.DataError) or state.startswith(("22", "54")):
         return ValueError(text)
-    return _by_state(state, text, name) or _by_text(error, text, name)
+    return _by_state(state, text, name) or _by_text(error, whole, text, name)
+
+
+def _first(error: psycopg.Error) -> str:
+    """What libpq says first; it goes on with advice, or with its other tries."""
+    lines = (error.diag.message_primary or str(error)).strip().splitlines()
+    return " ".join(lines[0].split())[:300] if lines else type(error).__name__
 
 
 def reason(error: psycopg.Error) -> str:
@@ -65,12 +71,12 @@ def _by_state(state: str, text: str, name: str) -> LibraryError | None:
     return None
 
 
-def _by_text(error: psycopg.Error, text: str, name: str) -> LibraryError:
-    if "does not exist" in text and "database" in text:
+def _by_text(error: psycopg.Error, whole: str, text: str, name: str) -> LibraryError:
+    if "does not exist" in whole and "database" in whole:
         return LibraryError(f"{name}{_NO_DATABASE}")
-    if any(words in text for words in _REFUSED):
+    if any(words in whole for words in _REFUSED):
         return refused(name, text)
-    if any(words in text for words in _FIXED):
+    if any(words in whole for words in _FIXED):
         return LibraryError(
             f"{name}: can't connect ({text}). Check the address and its parameters."
         )

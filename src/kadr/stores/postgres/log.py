@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kadr.errors import LibraryError
+from kadr.errors import AuditKeyError
 from kadr.stores import chain
 from kadr.stores.chain import Entry
 from kadr.stores.postgres.connection import Connection
@@ -31,7 +31,7 @@ class LogTable(Connection):
         cover it.
 
         Raises:
-            LibraryError: this machine lacks the key with which the library's entries are sealed.
+            AuditKeyError: this machine lacks the key with which the library's entries are sealed.
         """
         with self.durable():  # nobody else adds one meanwhile
             self._check_key()
@@ -45,6 +45,16 @@ class LogTable(Connection):
             self._insert(entry)
             return entry
 
+    def record_problem(self) -> str | None:
+        """Why nothing can be put on record here; None where it can, or nothing may be written."""
+        if self.readonly or self.meta(KEY) is None:
+            return None
+        try:
+            self._check_key()
+        except AuditKeyError as error:
+            return str(error)
+        return None
+
     def _check_key(self) -> None:
         """Make the key with the first entry; later this machine must have it."""
         check = get_note(self.run, KEY)
@@ -55,13 +65,13 @@ class LogTable(Connection):
                 return
             same = self._sealer.verify(KEY, check)
         except OSError as error:
-            raise LibraryError(
+            raise AuditKeyError(
                 f"{self._key_file}: can't be used ({error.strerror or error}). Without it nothing "
                 "can be put on record: check its permissions."
             ) from error
         if not same:
             what = "isn't the key" if same is False else "is missing or can't be read: the key"
-            raise LibraryError(
+            raise AuditKeyError(
                 f"{self._key_file} {what} with which {self.name} seals its audit log. Copy that "
                 "file from the machine that opened the library first; it must be the same on all."
             )

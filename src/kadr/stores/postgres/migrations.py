@@ -2,7 +2,8 @@
 
 import os
 
-from kadr.stores.postgres.statements import IDS, MARK, RULING_MARK, Run, put_note
+from kadr.stores import IDS
+from kadr.stores.postgres.statements import MARK, RULING_MARK, Run, put_note
 
 _SCHEMA = f"""
 CREATE TABLE kadr (

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from psycopg.errors import InsufficientPrivilege
+
 from kadr.errors import LibraryError
 from kadr.stores.postgres.migrations import FORMAT, migrate
 from kadr.stores.postgres.statements import Run
@@ -141,7 +143,7 @@ def check(seen: Seen, name: str, *, create: bool) -> None:
     if seen.others:
         raise LibraryError(
             f"{name}: the schema {seen.schema} holds other tables. Name an empty database, or a "
-            "schema of its own: ?options=-csearch_path=NAME"
+            "schema of its own: ?options=-csearch_path%3DNAME"
         )
     if seen.encoding != "UTF8":
         raise LibraryError(
@@ -165,13 +167,23 @@ def check_vector(seen: Seen, name: str) -> None:
         )
 
 
-def make_extension(run: Run, seen: Seen) -> None:
-    """Add pgvector to the database where it is installed on the server, and this user may."""
+def make_extension(run: Run, seen: Seen, name: str) -> None:
+    """Add pgvector to the database where it is installed on the server.
+
+    Raises:
+        LibraryError: this user may not.
+    """
     row = run("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'").fetchone()
     if row is not None:
         public = run("SELECT has_schema_privilege('public', 'CREATE')").fetchone()[0]
         (where,) = run("SELECT quote_ident(%s)", ("public" if public else seen.schema,)).fetchone()
-        run(f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {where}")
+        try:
+            run(f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {where}")
+        except InsufficientPrivilege:
+            raise LibraryError(
+                f"{name}: this user may not add pgvector to the database. Let an administrator "
+                "run there, once: CREATE EXTENSION vector"
+            ) from None
 
 
 def lock(run: Run) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
-from kadr.stores import Selection, Shown, Stored, Totals
+from kadr.stores import IDS, Selection, Shown, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
     below,
@@ -23,7 +23,6 @@ from kadr.stores.ids import IdCipher
 from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
 from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
-from kadr.stores.postgres.statements import IDS
 from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts

@@ -8,8 +8,6 @@ from kadr.stores.postgres.texts import from_text, to_text
 Run: TypeAlias = Callable[..., Any]
 """Runs an SQL statement inside a transaction; gives its cursor."""
 
-IDS = "ids"
-"""Key of the note that holds the secret of the ids that are told outside, in hex."""
 MARK = (
     "CASE WHEN photo < 4503599627370496 AND probability >= 0 AND probability <= 1"
     " THEN photo * 1000003 + trunc(probability * 1099511627776.0::float8)::bigint * 8"

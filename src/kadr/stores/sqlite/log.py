@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kadr.errors import LibraryError
+from kadr.errors import AuditKeyError
 from kadr.stores import chain
 from kadr.stores.chain import Entry
 from kadr.stores.sqlite.connection import Connection
@@ -21,10 +21,13 @@ class LogTable(Connection):
             try:
                 return append(self._base.execute, self._sealer, event, facts)
             except OSError as error:
-                raise LibraryError(
+                raise AuditKeyError(
                     f"{self.path}.audit.key: can't be used ({error.strerror or error}). Without it "
                     "nothing can be put on record: check its permissions."
                 ) from error
+
+    def record_problem(self) -> None:
+        """None: a key that isn't there is made anew, and the log says so."""
 
     def entries(self, *events: str) -> Iterator[Entry]:
         """The audit log, or its entries of these events, in order.

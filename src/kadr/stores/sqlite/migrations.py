@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from kadr.stores import IDS
 from kadr.stores.sealer import Sealer
-from kadr.stores.sqlite.statements import IDS, MARK, RULING_MARK, Run, put_note
+from kadr.stores.sqlite.statements import MARK, RULING_MARK, Run, put_note
 
 APPLICATION = 0x6B616472
 """SQLite's application_id of a library: "kadr" in ASCII."""

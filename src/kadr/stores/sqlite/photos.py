@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
-from kadr.stores import Stored, Totals
+from kadr.stores import IDS, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
     below,
@@ -21,7 +21,6 @@ from kadr.stores.columns import (
 from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.records import RecordTables
-from kadr.stores.sqlite.statements import IDS
 from kadr.stores.sqlite.vector_sets import VectorSets
 from kadr.types import Filters
 

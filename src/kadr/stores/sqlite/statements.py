@@ -14,8 +14,6 @@ Run: TypeAlias = Callable[..., Any]
 
 ANCHOR = "audit"
 """Key of the note that holds the last entry's hash."""
-IDS = "ids"
-"""Key of the note that holds the secret of the ids that are told outside, in hex."""
 END = "audit.end"
 """Key of the note that holds the seal of that hash: nobody else can name another end."""
 MARK = (
