@@ -98,7 +98,7 @@ class TestOpening:
         schema = schema_of(spec)
         with running.connect() as base:
             base.execute(f"CREATE TABLE {schema}.photos (id int)".encode())
-            with pytest.raises(LibraryError, match=r"holds other tables.*csearch_path=NAME"):
+            with pytest.raises(LibraryError, match=r"holds other tables.*csearch_path%3DNAME"):
                 open_store(spec, create=True)
             base.execute(f"CREATE TABLE {schema}.kadr (format text)".encode())
             with pytest.raises(LibraryError, match="isn't a library of kadr"):
@@ -250,7 +250,7 @@ class TestAddress:
     )
     def test_a_password_that_is_not_escaped_is_not_repeated(self, spec: str) -> None:
         for ask in (open_store, exists, named, beside):
-            with pytest.raises(LibraryError, match=r"isn't understood.*postgresql://USER@") as told:
+            with pytest.raises(LibraryError, match=r"postgresql://USER@") as told:
                 ask(spec)
             assert "s3cret" not in str(told.value)
 
