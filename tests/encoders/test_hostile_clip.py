@@ -314,7 +314,12 @@ def test_a_file_that_may_still_change_is_hashed_again(
     monkeypatch.setattr(clip_files, "SETTLED", 1e9)
     hashed: list[object] = []
     digest = files.digest
-    monkeypatch.setattr("kadr.photos.files.digest", lambda it: hashed.append(it) or digest(it))
+
+    def watched(file: Any) -> str:
+        hashed.append(file)
+        return digest(file)
+
+    monkeypatch.setattr("kadr.photos.files.digest", watched)
     folder = clip_models.immich(tmp_path / "model")
     name, first = ClipImages(folder).name, len(hashed)
     assert ClipImages(folder).name == name
