@@ -56,6 +56,14 @@ def test_a_long_text_in_a_list(tmp_path: Path) -> None:
         list(output.rows(output.names()[0]))
 
 
+@pytest.mark.parametrize("name", ["path", "size", "modified"])
+def test_a_row_without_its_key(tmp_path: Path, name: str) -> None:
+    kind = pa.binary() if name == "path" else pa.int64()
+    output = part(tmp_path / "out", 2, **{name: pa.nulls(2, kind)})
+    with pytest.raises(DataError, match="a row lacks its path"):
+        output.survey()
+
+
 def test_more_rows_than_a_part_has(tmp_path: Path) -> None:
     output = part(tmp_path / "out", columns.MOST_ROWS + 1)
     with pytest.raises(DataError, match="larger than any part"):

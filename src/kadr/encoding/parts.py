@@ -148,7 +148,13 @@ class Output:
 
 
 def _keys(batch: "RecordBatch") -> Iterator[Key]:
-    """Of the photos whose content was read: what couldn't be is tried again."""
+    """Of the photos whose content was read: what couldn't be is tried again.
+
+    Raises:
+        ValueError: a path, a size or a time is missing.
+    """
+    if any(batch.column(name).null_count for name in _KEY[:3]):
+        raise ValueError("a row lacks its path, its size or its time")
     values = (batch.column(name).to_pylist() for name in _KEY)
     for path, size, modified, digest in zip(*values, strict=True):
         if digest is not None:
