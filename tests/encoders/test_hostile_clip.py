@@ -315,19 +315,11 @@ def test_a_file_that_may_still_change_is_hashed_again(
     hashed: list[object] = []
     digest = files.digest
 
-<<<<<<< HEAD
-    def counted(it: Any) -> str:
-        hashed.append(it)
-        return digest(it)
-
-    monkeypatch.setattr("kadr.photos.files.digest", counted)
-=======
     def watched(file: Any) -> str:
         hashed.append(file)
         return digest(file)
 
     monkeypatch.setattr("kadr.photos.files.digest", watched)
->>>>>>> mendload
     folder = clip_models.immich(tmp_path / "model")
     name, first = ClipImages(folder).name, len(hashed)
     assert ClipImages(folder).name == name
