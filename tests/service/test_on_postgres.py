@@ -58,6 +58,20 @@ def test_both_answer_the_same_and_hide_at_once(services: list[Running], spec: st
         assert library.store.log_problems() == []
 
 
+def test_a_page_of_one_is_followed_by_the_other_s(services: list[Running]) -> None:
+    """As a load balancer sends a visitor to whichever is free."""
+    with services[0].client() as first, services[1].client() as second:
+        whole = first.get(f"{API}/photos?n=50").json()["photos"]
+        page, pages = first.get(f"{API}/photos?n=4").json(), []
+        for client in (second, first, second):
+            pages += page["photos"]
+            if page["next"] is None:
+                break
+            page = client.get(f"{API}/photos", params={"n": 4, "cursor": page["next"]}).json()
+        assert len(pages) > 4
+        assert pages == whole[: len(pages)]
+
+
 def test_without_the_audit_key_only_what_must_be_on_record_fails(
     services: list[Running], spec: str, tmp_path: Path
 ) -> None:
