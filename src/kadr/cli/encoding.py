@@ -109,7 +109,7 @@ def encode_command(
     except KeyboardInterrupt:
         warn(STOPPED)
         os._exit(INTERRUPTED)  # Daft's threads are still at it, and abort who ends in good order
-    _print(source, to, result, time.monotonic() - started, as_json=as_json)
+    _print(to, result, time.monotonic() - started, as_json=as_json)
 
 
 def _advance(report: Progress) -> "OnProgress":
@@ -127,7 +127,7 @@ def _warn(place: str, reason: str) -> None:
     warn(f"{place}: {reason}")
 
 
-def _print(source: str, to: str, result: "Encoded", seconds: float, *, as_json: bool) -> None:
+def _print(to: str, result: "Encoded", seconds: float, *, as_json: bool) -> None:
     if as_json:
         print_json({"to": to, **asdict(result), "seconds": round(seconds, 3)})
         return
@@ -143,13 +143,5 @@ def _print(source: str, to: str, result: "Encoded", seconds: float, *, as_json: 
         reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.left_out.items()))
         say(f"Left out: {', '.join(reasons)}")
     if result.files:
-        hint(f"Now load them: kadr index --from {shlex.quote(to)} --at {_at(source)}")
-
-
-def _at(source: str) -> str:
-    """Where the photos of a source lie here, as the next command names it."""
-    from kadr.encoding.storage import is_url
-
-    if source.endswith(".parquet"):
-        return "/"
-    return "FOLDER" if is_url(source) else shlex.quote(source)
+        at = shlex.quote(result.root)
+        hint(f"Now load them: kadr index --from {shlex.quote(to)} --at {at}")

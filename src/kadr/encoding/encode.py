@@ -75,10 +75,11 @@ class Encoded:
 
     `files` are in the source; `done` were there before, `encoded` are new, `problems` of these
     can't be read, or are no photos. `parts` were written. `left_out` counts by reason, as in
-    `kadr.encoding.sources.Manifest`. `encoder` made the vectors.
+    `kadr.encoding.sources.Manifest`. `encoder` made the vectors, `root` holds the photos.
     """
 
     encoder: str
+    root: str
     files: int = 0
     done: int = 0
     encoded: int = 0
@@ -133,6 +134,7 @@ def encode(
             on_progress(before + encoded, problems, len(manifest.entries))
     return Encoded(
         task.about.encoder,
+        task.about.root,
         len(manifest.entries),
         before,
         encoded,
