@@ -1,7 +1,6 @@
 """Encoding: the rows that indexing makes, each photo once whoever dies, bad ones with reasons."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -314,7 +313,8 @@ def test_objects_that_are_gone_or_too_large_are_rows(
     assert {gone.digest, changed.digest, large.digest} == {None}
 
 
-def test_nothing_to_do_is_no_error(model: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_photo_is_told(model: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    assert encoded(tmp_path / "none", tmp_path / "out", model).files == 0
-    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(DataError, match="no photo below it"):
+        encoded(tmp_path / "none", tmp_path / "out", model)
+    assert not (tmp_path / "out").exists()
