@@ -44,6 +44,12 @@ ERRORS: dict[str, tuple[Exception, str]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def only_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Daft was imported by another test, a command would end this process too."""
+    monkeypatch.setattr(main, "_end", sys.exit)
+
+
 @pytest.mark.parametrize(("error", "said"), ERRORS.values(), ids=ERRORS.keys())
 def test_any_error_is_one_line(
     error: Exception,

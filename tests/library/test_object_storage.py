@@ -82,6 +82,7 @@ def kadr(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     from kadr.cli import main
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "_end", sys.exit)  # with Daft there it would end this process
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["kadr", *map(str, words)])
