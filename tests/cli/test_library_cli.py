@@ -275,9 +275,7 @@ def test_another_encoder_needs_a_word(
     assert "kadr index --model MODEL --reencode" in said
     done = kadr("index", "--model", mini, "--reencode")
     assert "6 encoded again, 6 unchanged" in done.stdout
-    assert re.search(
-        r"Encoding again by mini-images-\w+: 6 photos at most, about \d+ s, 0.0 MB", done.stderr
-    )
+    assert re.search(r"Encoding again by mini: 6 photos at most, about \d+ s, 0.0 MB", done.stderr)
     kadr("search", "car", "--at-least", "0", "--model", mini)
     assert index("--reencode")["reencoded"] == 6
 
@@ -666,8 +664,8 @@ def test_a_law_lists_no_path_of_what_changed(kadr: Shell, model: Path, photos: P
     command = ("search", "car", "--at-least", "0", *law)
     assert changed.name in kadr(*command).stdout
     shutil.copy(other, changed)
-    result = kadr(*command, "--paths0", code=1)
-    assert result.stdout == ""
+    result = kadr(*command, "--paths0")
+    assert str(changed) not in result.stdout
     assert f"{changed} changed since it was indexed" in result.stderr
 
 
@@ -981,7 +979,7 @@ def test_verify_finds_what_changed_without_a_trace(
     assert [line.removeprefix(f"{photos}/") for line in result.stdout.splitlines()] == [
         f"{rotten.name}: its content changed without a trace; a copy may be better",
         f"{edited.name}: changed since it was indexed. Run kadr index.",
-        f"{gone.name}: can't be read (No such file or directory)",
+        f"{gone.name}: can't be read (it isn't there)",
     ]
     assert result.stderr == "Problems: 3\n"
     assert len(json.loads(kadr("library", "verify", "--json", code=1).stdout)["problems"]) == 3

@@ -347,11 +347,14 @@ def test_a_switch_and_the_law_s_want_are_told_by_the_model_s_name(
     assert f"holds vectors of {NAME}, this matcher needs mini." in one_line(refused)
 
     told = "4 photos are hidden until the law's classifier can see them: kadr index --policy under"
+    assert told not in kadr("search", "a dog", *at, *law, code=1).stderr, "mini saw them"
+    at = ("--library", tmp_path / "never.kadr")
+    kadr("index", pulled.home / "photos", *at, "--model", NAME)
     assert told in kadr("search", "a dog", *at, *law, code=1).stderr
     photo = pulled.home / "photos/0.jpg"
     assert told in kadr("similar", photo, *at, *law, code=1).stderr
     assert "needs vectors of mini too" in kadr("index", *at, *law).stderr
-    assert told not in kadr("similar", photo, *at, *law, code=1).stderr
+    assert told not in kadr("similar", photo, *at, *law).stderr
     back = kadr("index", *at, *law, "--model", "mini", "--reencode")
     assert "Encoding again" not in back.stderr  # its vectors are there, for the law
     assert back.stderr.endswith("Searches use mini now.\n")

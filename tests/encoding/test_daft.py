@@ -146,7 +146,7 @@ def test_another_folder_loads_nothing(
     assert json.loads(kadr("library", "--json").stdout)["folders"] == []
     assert kadr(*load, "--at", photos).stdout
     next(photos.glob("*.png")).unlink()
-    said = kadr("index", "--from", "out", "--library", "new.kadr", "--model", model, code=1)
+    said = kadr(*load, "--at", photos, "--library", "new.kadr", code=1)
     assert "1 file changed since kadr encode" in said.stderr
 
 

@@ -296,10 +296,10 @@ def test_a_photos_life_keeps_to_the_document(
             "POST",
             "/photos",
             201,
-            files=[("photos", file), ("photos", b"no photo")],
+            files=[("photos", ("our kids.png", file)), ("photos", b"no photo")],
         )
         assert [one["file"] for one in added["skipped"]] == [1]
-        # The scene classifier gives it 0.24, so the law waits for a person.
+        # Its name tells of children, so the law waits for a person.
         assert (added["added"], added["withheld"]) == ([], 1)
         waiting = {one["photo"]["id"] for one in ask("GET", "/review", 200)["photos"]}
         (number,) = waiting - before

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Picture: TypeAlias = Callable[[], Image.Image]
 
 _ADULT = 16.0
+_NAMED = -4.0
+"""Log-odds that the scene has at least where a text names a child: whoever wrote it knew the photo,
+so a person must look, however sure the networks are that nobody is there."""
 _SEAMS = re.compile(
     r"_|(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])|(?<=[A-ZА-ЯЁ])(?=[A-ZА-ЯЁ][a-zа-яё])"
     r"|(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)"
@@ -211,7 +214,7 @@ def joined(
     """
     odds = evidence.prior if seen is None else seen
     if named:
-        odds += evidence.word
+        odds = max(odds, _NAMED) + evidence.word
     if calibration is not None:
         odds = calibration.corrected(odds)
     if faces is not None:

@@ -408,7 +408,11 @@ class Library:
         from kadr.law import scene
 
         wanted = scene.load().encoder
-        return 0 if wanted == self.encoder else len(self._store.lacking(wanted))
+        if wanted == self.encoder:
+            return 0
+        lacking = self._store.lacking(wanted)
+        known = self._store.assessments(lacking)
+        return sum(photo not in known or "scene" in known[photo].failed for photo in lacking)
 
     # What is logged.
 

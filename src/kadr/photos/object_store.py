@@ -30,7 +30,7 @@ _SILENCE = 5.0
 """Seconds without a byte after which a client gives a request up, so that its thread is free."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _ACCOUNTS = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
-_QUERY = re.compile(r"\?\S+")
+_QUERY = re.compile(r"\?\S{1,4000}")
 
 
 def soon(call: Callable[..., T], *arguments: Any) -> "Future[T]":
