@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.photos.objects import located
@@ -81,6 +82,28 @@ def unequal(encoder: str, counts: Sequence[int]) -> str:
     return (
         f"{sum(counts) - max(counts)} vectors of {encoder} are of another length than the others."
         " Encode anew: kadr index --reencode"
+    )
+
+
+def fingerprints_of(
+    rows: Sequence[Sequence[Any]], none: bytes, parts: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], Vectors]:
+    """Numbers [n], hashes [n, parts] and vectors [n, dim] of photos.
+
+    Args:
+        rows: of each photo its number, its hash, its parts' hashes or None, its vector or None.
+        none: what stands for a vector that is missing.
+        parts: how many hashes a photo has.
+    """
+    hashes = np.array([(row[1],) * parts for row in rows], np.int64).view(np.uint64)
+    for place, row in enumerate(rows):
+        if row[2] is not None:
+            hashes[place] = np.frombuffer(row[2], np.uint64)
+    matrix = np.frombuffer(b"".join(row[3] or none for row in rows), np.float32)
+    return (
+        np.array([row[0] for row in rows], np.int64),
+        hashes,
+        matrix.reshape(len(rows), len(none) // 4),
     )
 
 

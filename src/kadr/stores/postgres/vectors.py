@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.stores import PARTS
-from kadr.stores.columns import vectors_to_bytes
+from kadr.stores.columns import fingerprints_of, vectors_to_bytes
 from kadr.stores.postgres.connection import Connection
 from kadr.types import Vectors
 
@@ -106,16 +106,7 @@ class VectorTables(Connection):
         )
         while rows := self.read(statement, (after, _PAGE)):
             after = rows[-1][0]
-            hashes = np.array([(row[1],) * PARTS for row in rows], np.int64).view(np.uint64)
-            for place, row in enumerate(rows):
-                if row[2] is not None:
-                    hashes[place] = np.frombuffer(row[2], np.uint64)
-            matrix = np.frombuffer(b"".join(row[3] or none for row in rows), np.float32)
-            yield (
-                np.array([row[0] for row in rows], np.int64),
-                hashes,
-                matrix.reshape(len(rows), len(none) // 4),
-            )
+            yield fingerprints_of(rows, none, PARTS)
 
 
 def _binary(numbers: Sequence[int], values: Sequence[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.stores import PARTS, rounded
+from kadr.stores.columns import fingerprints_of
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.sqlite.statements import put_note
 from kadr.types import Vectors
@@ -78,16 +79,7 @@ class VectorTables(Connection):
         )
         while rows := self.read(statement, (after,)):
             after = rows[-1][0]
-            hashes = np.array([(row[1],) * PARTS for row in rows], np.int64).view(np.uint64)
-            for place, row in enumerate(rows):
-                if row[2] is not None:
-                    hashes[place] = np.frombuffer(row[2], np.uint64)
-            matrix = np.frombuffer(b"".join(row[3] or none for row in rows), np.float32)
-            yield (
-                np.array([row[0] for row in rows], np.int64),
-                hashes,
-                matrix.reshape(len(rows), len(none) // 4),
-            )
+            yield fingerprints_of(rows, none, PARTS)
 
     def blocks(self) -> Iterator[Scan]:
         """The scan, some hundred photos at a time; each block may lie where the last one lay."""
