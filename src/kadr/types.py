@@ -1,12 +1,21 @@
 """Frozen dataclasses that steps share. No behaviour, no input or output."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kadr.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+"""A path as callers may name it."""
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 """Of a network's weights, where a model comes in several."""
@@ -307,6 +316,8 @@ class Answer:
 
     `matches` is False where even the best hit is less probable than `at_least`: the hits are then
     the nearest there are. `next` is the cursor of the next page, None after the last one.
+
+    It iterates over its hits, and a notebook shows them as pictures: `render` makes its HTML.
     """
 
     hits: tuple[Hit, ...]
@@ -316,3 +327,42 @@ class Answer:
     next: int | None = None
     withheld: str | None = None
     refused: bool = False
+    render: "Callable[[Answer], str] | None" = field(default=None, repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, place: int) -> Hit:
+        return self.hits[place]
+
+    def to_frame(self) -> "DataFrame":
+        """A row for each hit, best first.
+
+        Raises:
+            MissingExtraError: pandas isn't installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError("A frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame([_row(hit) for hit in self.hits], columns=COLUMNS)
+
+    def _repr_html_(self) -> str | None:
+        return None if self.render is None else self.render(self)
+
+
+COLUMNS = (
+    *("path", "probability", "similarity", "taken", "camera", "kind", "width", "height"),
+    *("latitude", "longitude", "copies"),
+)
+"""Of an answer's frame."""
+
+
+def _row(hit: Hit) -> dict[str, object]:
+    facts = hit.facts
+    known = {} if facts is None else {name: getattr(facts, name) for name in COLUMNS[3:10]}
+    own = {"path": str(hit.image.path), "probability": hit.probability}
+    return {**own, "similarity": hit.similarity, **known, "copies": len(hit.copies)}

@@ -20,7 +20,7 @@ from kadr.errors import DataError, ImageError
 from kadr.photos import files
 from kadr.photos.folders import SUFFIXES
 from kadr.photos.images import decode
-from kadr.types import GRADES, Dataset, Judgement, Problem, Query, Votes
+from kadr.types import GRADES, AnyPath, Dataset, Judgement, Problem, Query, Votes
 
 TRAIN_QUERIES = "train_dataset.csv"
 EXPERTS = "ExpertAnnotations.tsv"
@@ -74,7 +74,7 @@ class DatasetSummary:
 
 
 def load(
-    folder: Path, *, max_broken_share: float = MAX_BROKEN_SHARE, check_photos: bool = False
+    folder: AnyPath, *, max_broken_share: float = MAX_BROKEN_SHARE, check_photos: bool = False
 ) -> Dataset:
     """Read and validate the archive in `folder`.
 
@@ -92,6 +92,7 @@ def load(
     Raises:
         DataError: A part of the layout is missing or unreadable, or too much of it is broken.
     """
+    folder = Path(folder)
     archive = _Archive(folder, max_broken_share, check_photos)
     archive.require(TRAIN_QUERIES, EXPERTS, CROWD, TRAIN_IMAGES)
     train_images = archive.photos(TRAIN_IMAGES)

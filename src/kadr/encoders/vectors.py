@@ -19,7 +19,7 @@ from kadr.encoders.joined import JoinedImages, JoinedTexts
 from kadr.errors import ImageError, KadrError
 from kadr.photos import files as photo_files
 from kadr.photos import images
-from kadr.types import ImageFile, Skipped, Vectors
+from kadr.types import AnyPath, ImageFile, Skipped, Vectors
 
 BATCH = 16
 LOOKUP = 500
@@ -54,16 +54,16 @@ class VectorCache:
     not the work; `problem` then says why.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the cache, making it where there is none.
+    def __init__(self, path: AnyPath) -> None:
+        """Open the cache, making it where there is none; ":memory:" lies in no file.
 
         Raises:
             KadrError: the file can't be opened or isn't a cache.
         """
         self.problem: str | None = None
-        self._path = path
+        self._path = Path(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=30)
             self._base.executescript(
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA

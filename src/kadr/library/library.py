@@ -19,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
-from kadr.errors import DataError, ImageError, LibraryError
+from kadr.errors import DataError, ImageError, KadrError, LibraryError
 from kadr.law import rules
 from kadr.law.policy import Policy, refuses
-from kadr.law.verdict import verdict
+from kadr.law.verdict import hidden, verdict
 from kadr.library import queries
 from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
@@ -34,9 +34,11 @@ from kadr.photos.reader import Reader
 from kadr.stores import SWITCHING, Store, Totals, check_whole, open_store
 from kadr.types import (
     Answer,
+    AnyPath,
     Assessment,
     Explanation,
     Filters,
+    Hit,
     Picture,
     Ruling,
     Score,
@@ -88,10 +90,10 @@ class Library:
     @classmethod
     def open(  # noqa: PLR0913 - options by name
         cls,
-        spec: str | Path | None = None,
+        spec: AnyPath | None = None,
         *,
-        model: Path | Matcher | None = None,
-        policy: str | Policy = "none",
+        model: AnyPath | Matcher | None = None,
+        policy: AnyPath | Policy = "none",
         country: str | None = None,
         create: bool = True,
         read: Reader = reader.read,
@@ -102,10 +104,10 @@ class Library:
         Args:
             spec: its file, or postgresql://USER@HOST/DATABASE; None: KADR_LIBRARY, else
                 library.kadr in the user's data folder; `:memory:` lives as long as the object.
-            model: a trained matcher or its folder; None: the one that the library was indexed
-                with, `mini` for a new one. Where another process switches the library to another
-                model meanwhile, None follows it; a library that was opened with a model says that
-                it no longer fits.
+            model: a trained matcher, its folder, or the name of an installed model; None: the one
+                that the library was indexed with, `mini` for a new one. Where another process
+                switches the library to another model meanwhile, None follows it; a library that
+                was opened with a model says that it no longer fits.
             policy: what searches show: a policy, a preset's name, or the path of a policy file,
                 which ends in .toml.
             country: chooses a policy in such a file; without it, the strictest one holds.
@@ -118,9 +120,15 @@ class Library:
             BundleError: the matcher can't be read.
             PolicyError: there is no such preset or file, or the file is wrong.
         """
-        chosen = rules.load(policy, country) if isinstance(policy, str) else policy
+        chosen = policy if isinstance(policy, Policy) else rules.load(os.fspath(policy), country)
+        if isinstance(model, str):
+            from kadr.matcher import installed
+
+            model = installed.resolve(model)
+        elif isinstance(model, os.PathLike):
+            model = Path(model)
         loaded = load(model) if isinstance(model, Path) else None  # before a file is made
-        store = open_store(spec or default_spec(), create=create)
+        store = open_store(default_spec() if spec is None else os.fspath(spec), create=create)
         try:
             check_whole(store)
         except LibraryError:
@@ -144,6 +152,14 @@ class Library:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+    def __repr__(self) -> str:
+        try:
+            photos, model = self._store.totals().photos, self._store.meta("model")
+        except KadrError:  # it is closed
+            return f"<Library {self.name}>"
+        named = Path(model).name if model else matcher.MINI.name
+        return f"<Library {self.name}: {photos:,} photos, {named}, policy {self._policy.name}>"
 
     @property
     def name(self) -> str:
@@ -190,7 +206,7 @@ class Library:
 
     def index(  # noqa: PLR0913 - options by name
         self,
-        folders: Sequence[Path] = (),
+        folders: AnyPath | Sequence[AnyPath] = (),
         *,
         prune: bool = False,
         retry: bool = False,
@@ -205,7 +221,7 @@ class Library:
         batch is kept at once: stopped or killed, it goes on where it was.
 
         Args:
-            folders: to add or to look at again.
+            folders: one or several, to add or to look at again.
             prune: forget the files that are gone; else they only leave the answers.
             retry: read again what couldn't be decoded.
             reread: read again what all files say of themselves; nothing is encoded for it.
@@ -223,6 +239,8 @@ class Library:
         from kadr.library import ingest
         from kadr.photos.folders import check
 
+        if isinstance(folders, (str, os.PathLike)):
+            folders = (folders,)
         chosen = [resolved(folder) for folder in folders] or list(self.local_folders)
         if not chosen and self.folders:
             check(self.folders[0])  # says how objects are indexed
@@ -248,7 +266,7 @@ class Library:
         self,
         encoded: str,
         *,
-        at: Path | None = None,
+        at: AnyPath | None = None,
         callbacks: "IndexCallbacks | None" = None,
         on_wait: Callable[[], None] | None = None,
     ) -> "Loaded":
@@ -469,7 +487,7 @@ class Library:
         """Patterns of what is left out, by the folder that they were given for."""
         return self._store.excluded()
 
-    def exclude(self, folder: Path, patterns: Sequence[str]) -> None:
+    def exclude(self, folder: AnyPath, patterns: Sequence[str]) -> None:
         """Leave out what patterns as in .gitignore match below a folder, from the next indexing on.
 
         They replace those given for this folder before; none: nothing is left out but what always
@@ -484,11 +502,11 @@ class Library:
         with self._writing():
             self._store.exclude(resolved(folder), patterns)
 
-    def rules(self, folder: Path) -> "Rules":
+    def rules(self, folder: AnyPath) -> "Rules":
         """What indexing leaves out below a folder."""
         from kadr.library.changes import rules_for
 
-        return rules_for(self._store, folder)
+        return rules_for(self._store, located(folder))
 
     def ignored(self) -> "Iterator[Entry]":
         """What indexing leaves out below the folders: ignored, of no supported format, unreadable.
@@ -499,7 +517,7 @@ class Library:
 
         return left_out(self._store)
 
-    def remove(self, folder: Path) -> int:
+    def remove(self, folder: AnyPath) -> int:
         """Forget a folder; the number of files forgotten. Its photos stay where they are."""
         with self._writing():
             return self._store.remove(resolved(folder))
@@ -590,14 +608,14 @@ class Library:
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """What `search` answers to several queries, which are encoded together."""
         with self._searching() as searcher:
-            answers = searcher.answers(requests)
+            answers = [replace(one, render=self._html) for one in searcher.answers(requests)]
         for (query, _), answer in zip(requests, answers, strict=True):
             self._log_refused(answer, query.source)
         return answers
 
     def similar(
         self,
-        photo: Path | int,
+        photo: AnyPath | int,
         limit: int = 10,
         *,
         filters: Filters | None = None,
@@ -613,7 +631,7 @@ class Library:
         with self._searching() as searcher:
             answer = searcher.similar(photo if isinstance(photo, int) else located(photo), page)
         self._log_refused(answer, "a photo that is hidden")
-        return answer
+        return replace(answer, render=self._html)
 
     def score(self, picture: Picture | int, texts: Sequence[str]) -> list[Score]:
         """How well each text matches a picture at hand, or a photo of the library.
@@ -681,6 +699,20 @@ class Library:
         explained = (replace(hit, explanation=whys.get(n)) for n, hit in numbered.items())
         return replace(answer, hits=tuple(explained))
 
+    def _html(self, answer: Answer) -> str:
+        from kadr.library import notebook
+
+        return notebook.html(answer, self._small)
+
+    def _small(self, hit: Hit, size: int) -> "Image.Image | None":
+        """A photo of an answer, if it may still be shown and is still what was indexed."""
+        try:
+            if hidden(self._store, self._policy, [int(hit.image.id)]):
+                return None
+            return self._opener(hit.image.path, hit.image.digest)(size)
+        except KadrError:
+            return None
+
     def _opener(self, path: Path, digest: str) -> "Callable[[int], Image.Image]":
         """Opens a photo at a size, while its file is what was indexed."""
         return lambda size: self._read(path, size, digest)[0]
@@ -691,7 +723,7 @@ class Library:
 
         return find_duplicates(self._store, self._policy, on_progress)
 
-    def set_distinct(self, photos: Sequence[Path], *, distinct: bool = True) -> None:
+    def set_distinct(self, photos: Sequence[AnyPath], *, distinct: bool = True) -> None:
         """Remember that photos, by their files, are no duplicates; or take that back.
 
         Raises:
@@ -700,7 +732,8 @@ class Library:
         from kadr.library import duplicates
 
         with self._writing():
-            duplicates.set_distinct(self._store, photos, distinct=distinct)
+            paths = [located(photo) for photo in photos]
+            duplicates.set_distinct(self._store, paths, distinct=distinct)
 
     @contextmanager
     def _writing(
@@ -787,12 +820,12 @@ def default_spec() -> str:
     return str(user_data_path("kadr") / "library.kadr")
 
 
-def resolved(folder: Path) -> Path:
+def resolved(folder: AnyPath) -> Path:
     """The one name of a folder, whichever way it was reached, in whichever Unicode form."""
-    folder = located(folder)
-    if is_object(folder):
-        return folder
+    place = located(folder)
+    if is_object(place):
+        return place
     try:
-        return files.spelled(folder.expanduser().resolve())
+        return files.spelled(place.expanduser().resolve())
     except (OSError, RuntimeError) as error:
-        raise LibraryError(f"{folder}: can't be followed ({error}). Name another.") from error
+        raise LibraryError(f"{place}: can't be followed ({error}). Name another.") from error

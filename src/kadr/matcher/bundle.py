@@ -25,7 +25,7 @@ from kadr.matcher.alignment import Alignment
 from kadr.matcher.null_scores import NullScores
 from kadr.matcher.relevance import Embeddings, Relevance
 from kadr.photos import files
-from kadr.types import Floats, Vectors
+from kadr.types import AnyPath, Floats, Vectors
 
 FORMAT = 2
 MINI = Path(__file__).parents[1] / "models" / "mini"
@@ -39,7 +39,7 @@ _BROKEN = (
 """What reading a damaged or forged bundle raises."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Matcher:
     """Scores photos against texts. `manifest` says how it was trained and on what.
 
@@ -53,6 +53,12 @@ class Matcher:
     alignment: Alignment
     relevance: Relevance | NullScores
     manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        learned = self.relevance
+        kind = "no judgements" if isinstance(learned, NullScores) else learned.classifier
+        dim = self.alignment.image_map.shape[1]
+        return f"<Matcher {self.image_spec} + {self.text_spec}: {dim} dimensions, {kind}>"
 
     def images(self, vectors: Vectors, density: Vectors | None = None) -> Embeddings:
         """Image encoder vectors [n, dim], ready for pairing; `density` as `Alignment.images`."""
@@ -79,12 +85,13 @@ class Matcher:
         return self.relevance.probability(images, texts), cosine.astype(np.float64)
 
 
-def save(matcher: Matcher, folder: Path) -> Path:
+def save(matcher: Matcher, folder: AnyPath) -> Path:
     """Write the bundle beside `folder` first, then put it in its place.
 
     Raises:
         BundleError: `folder` holds something that is no bundle, or can't be written.
     """
+    folder = Path(folder)
     arrays = {f"alignment.{n}": a for n, a in matcher.alignment.arrays().items()}
     arrays |= {f"relevance.{n}": a for n, a in matcher.relevance.arrays().items()}
     arrays |= {f"text_encoder.{n}": a for n, a in state(matcher.text_encoder).items()}

@@ -24,8 +24,9 @@ from kadr.encoders.model_files import HUB, RAW
 from kadr.encoders.snapshot import Snapshot
 from kadr.errors import BundleError, KadrError, MissingExtraError
 from kadr.matcher import bundle, label_free
+from kadr.matcher.bundle import Matcher
 from kadr.photos import files
-from kadr.types import Precision
+from kadr.types import AnyPath, Precision
 
 FOLDER = "KADR_MODELS"
 """Environment variable: where models lie."""
@@ -95,6 +96,16 @@ def resolve(spec: str) -> Path:
     if snapshot.REPOSITORY.fullmatch(spec) and not Path(spec).exists():
         raise KadrError(f"{spec}: no such folder. A model of the hub is {HUB}{spec}")
     return Path(spec)
+
+
+def load(spec: AnyPath = bundle.MINI.name) -> Matcher:
+    """The matcher that a name or a folder stands for; nothing in it is executed.
+
+    Raises:
+        KadrError: it isn't installed.
+        BundleError: no bundle, a broken one, or one made with other encoder weights.
+    """
+    return bundle.load(resolve(os.fspath(spec)))
 
 
 def installed() -> list[Installed]:
