@@ -1,6 +1,7 @@
 # make demo   the whole pipeline from nothing: needs Python 3.11+ and a package registry
 # make test   the tests; with KADR_DATA set to the data folder, those on the real archive too
 # make test-extras  the tests of the extras, in venvs of their own: gigabytes
+# make check-deploy  what runs a service (Dockerfile, proxies), by its own checkers
 # make docs   the documentation's site, in site/
 # make check  what CI runs: formatting, lint, types, layers
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
 
-.PHONY: demo test test-extras docs check clean
+.PHONY: demo test test-extras docs check check-deploy clean
 
 demo: $(STAMP)
 	$(BIN)/kadr demo --out demo
@@ -43,6 +44,10 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-deploy: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group deploy
+	$(BIN)/python -m pytest -q tests/test_deploy.py
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "kadr needs Python 3.11 or newer"'
