@@ -26,7 +26,7 @@ test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/instal
 .venv-%/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" --group dev
+	.venv-$*/bin/python -m pip install --quiet --editable ".[study,$*]" --group dev
 	touch $@
 
 # mkdocs reads the code without importing it, so kadr's own dependencies aren't needed.
@@ -53,7 +53,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "kadr needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[study]" --group dev
 	touch $@
 
 clean:

@@ -17,6 +17,8 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (UnicodeError, "a text or a name isn't valid Unicode ({}). Save or name it as UTF-8."),
     (sqlite3.Error, "a database can't be used ({}). Check the library and the file of --cache."),
 )
+_STUDY = {"krippendorff", "lightgbm", "matplotlib", "scipy", "sklearn"}
+"""What the extra `study` brings."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
 
@@ -27,7 +29,12 @@ def explained(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return _system(error)
-    text = str(error).strip().partition("\n")[0]
+    if _lacks_study(error):
+        return f"this needs the extra `study` ({error}). Install it: pip install 'kadr[study]'"
+    return _advice(error, str(error).strip().partition("\n")[0])
+
+
+def _advice(error: Exception, text: str) -> str:
     for kind, advice in _ADVICE:
         if isinstance(error, kind):
             return advice.format(text)
@@ -39,6 +46,12 @@ def explained(error: Exception) -> str:
         f"unexpected {type(error).__name__}: {text}. This is a mistake in kadr: please report it "
         f"with what {TRACEBACK}=1 shows."
     )
+
+
+def _lacks_study(error: Exception) -> bool:
+    """Whether a package can't be imported that the extra `study` brings."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    return (name or "").partition(".")[0] in _STUDY
 
 
 def _system(error: OSError) -> str:

@@ -45,7 +45,7 @@ TEXT_ENGINES = {
 }
 RESEARCH, HUB = "'kadr[research]'", "'kadr[hub]'"
 """What pip installs for the engines above that the default install doesn't run."""
-EXTRAS = {"clip": HUB}
+EXTRAS = {"clip": HUB, "tfidf": "'kadr[study]'"}
 """Of the engines that need another extra than `research`."""
 
 

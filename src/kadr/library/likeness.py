@@ -228,17 +228,17 @@ class Appearances:
 
 def _box(detail: Floats, part: Appearance) -> tuple[float, float, float, float]:
     """Where a part lies best in the whole, in pixels of `Appearance.grey`; of a few sizes."""
-    from scipy.fft import irfft2, rfft2
-
     best, box = -1.0, (0.0, 0.0, 2.0 * SIDE, 2.0 * SIDE)
-    spectrum = rfft2(detail)
+    spectrum = np.fft.rfft2(detail)
     for side in SCALES:
         reduced = Image.fromarray(part.grey).resize((side, side), Image.Resampling.BOX)
         small = _detail(np.asarray(reduced, np.float32))
         padded = np.zeros((SIDE, SIDE), np.float32)
         padded[:side, :side] = small
         free = SIDE - side + 1
-        product = irfft2(spectrum * np.conj(rfft2(padded)), (SIDE, SIDE))[:free, :free]
+        product = np.fft.irfft2(spectrum * np.conj(np.fft.rfft2(padded)), (SIDE, SIDE))[
+            :free, :free
+        ]
         energy = _sums(detail * detail, side) * (small * small).sum()
         likeness = product / np.sqrt(np.maximum(energy, 1e-3))
         top, left = np.unravel_index(int(likeness.argmax()), likeness.shape)

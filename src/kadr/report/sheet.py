@@ -249,8 +249,7 @@ def _write(
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings: Pillow's own font has no Cyrillic."""
-    from matplotlib import get_data_path
+    """Roboto: Pillow's own font has no Cyrillic."""
+    from font_roboto import Roboto
 
-    file = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(Roboto, size, layout_engine=ImageFont.Layout.BASIC)
