@@ -147,6 +147,71 @@ def move_command(
     )
 
 
+@app.command("backup")
+def backup_command(
+    target: Annotated[Path, typer.Argument(help="The file to make; it must not be there.")],
+    library: LibraryOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Copy the library's file as it is now, while others search and write.
+
+        kadr library backup photos-2026-05.kadr
+
+    The copy holds all but the photos, and what lies beside the file: the key of the audit log
+    (.audit.key) and the keys of the service (.keys.json). Copy those apart. A library on PostgreSQL
+    is backed up by pg_dump, or copied to a file by kadr library move.
+    """
+    from kadr.library.library import default_spec
+
+    source = _file(library or default_spec())
+    _copy(source, target, as_json=as_json)
+
+
+@app.command("restore")
+def restore_command(
+    backup: Annotated[Path, typer.Argument(help="What kadr library backup made.")],
+    library: LibraryOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the library from a backup, where there is none. The backup stays.
+
+    Move a damaged library away first, with its -wal and -shm, and end what has it open. Its keys
+    beside it stay in force.
+    """
+    from kadr.library.library import default_spec
+
+    _copy(backup, _file(library or default_spec()), as_json=as_json)
+
+
+def _copy(source: Path, target: Path, *, as_json: bool) -> None:
+    from kadr.stores.sqlite import backup
+
+    with progress() as report:
+        version = backup.copy(source, target, partial(report, "pages"))
+    size = target.stat().st_size
+    if as_json:
+        print_json({"from": source, "to": target, "format": version, "bytes": size})
+    else:
+        say(f"{target}: {size / 1e6:.1f} MB, the same as {source}")
+
+
+def _file(spec: str) -> Path:
+    """A library that is a file.
+
+    Raises:
+        LibraryError: it is on a server.
+    """
+    if "://" in spec:
+        from kadr.errors import LibraryError
+        from kadr.stores import named
+
+        raise LibraryError(
+            f"{named(spec)} is on a server: back it up with pg_dump, or copy it to a file: "
+            "kadr library move"
+        )
+    return Path(spec)
+
+
 @app.command("verify")
 def verify_command(library: LibraryOption = None, as_json: JsonFlag = False) -> None:
     """Check the library's file, and every photo's content against its digest.
