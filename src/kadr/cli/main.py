@@ -34,6 +34,7 @@ COMMANDS = {
     "demo": ("demo.demo_command", RESEARCH),
     "library": ("library.app", PHOTOS),
     "models": ("models.app", PHOTOS),
+    "doctor": ("doctor.doctor_command", PHOTOS),
     "keys": ("keys.app", PHOTOS),
     "review": ("review.app", LAW),
     "audit": ("audit.app", LAW),
