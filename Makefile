@@ -1,6 +1,7 @@
 # make demo   the whole pipeline from nothing: needs Python 3.11+ and a package registry
 # make test   the tests; with KADR_DATA set to the data folder, those on the real archive too
 # make test-extras  the tests of the extras, in venvs of their own: gigabytes
+# make check-dist    builds the packages, and runs tests on the wheel in a venv of its own
 # make check-deploy  what runs a service (Dockerfile, proxies), by its own checkers
 # make docs   the documentation's site, in site/
 # make check  what CI runs: formatting, lint, types, layers
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
 
-.PHONY: demo test test-extras docs check check-deploy clean
+.PHONY: demo test test-extras docs check check-deploy check-dist clean
 
 demo: $(STAMP)
 	$(BIN)/kadr demo --out demo
@@ -45,6 +46,20 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The tests import what the wheel installed: nothing of src is on their path.
+DIST_TESTS ?= tests/cli tests/library tests/stores
+check-dist: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group dist
+	rm -rf dist .venv-dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-dist/bin/python -m pip install --quiet "$$(echo dist/*.whl)"
+	.venv-dist/bin/kadr doctor
+	.venv-dist/bin/python -m pip install --quiet "$$(echo dist/*.whl)[study]" --group dev
+	OMP_NUM_THREADS=1 .venv-dist/bin/python -m pytest -q -n auto $(DIST_TESTS)
+
 check-deploy: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group deploy
 	$(BIN)/python -m pytest -q tests/test_deploy.py
@@ -57,4 +72,4 @@ $(STAMP): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-research .venv-faces .venv-cluster .venv-docs demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf dist .venv-dist $(VENV) .venv-research .venv-faces .venv-cluster .venv-docs demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
