@@ -612,18 +612,26 @@ class Store(Protocol):
         ...
 
 
-def open_store(spec: str | Path, *, create: bool = False) -> Store:
+def open_store(spec: str | Path, *, create: bool = False, moving: bool = False) -> Store:
     """Open a library, or make it.
 
     Args:
         spec: the path of a file, MEMORY, or the URL of a server's database.
         create: make the library where there is none.
+        moving: open it also while a move into it isn't finished; only the move itself may.
 
     Raises:
-        LibraryError: there is none and `create` is false, it is something else, or the server can't
-            be reached.
+        LibraryError: there is none and `create` is false, it is something else, the server can't
+            be reached, or a move into it isn't finished.
     """
-    return cast(Store, _engine(str(spec))(str(spec), create=create))
+    store = cast(Store, _engine(str(spec))(str(spec), create=create))
+    try:
+        if not moving:
+            check_whole(store)
+    except LibraryError:
+        store.close()
+        raise
+    return store
 
 
 def check_whole(store: Store) -> None:
