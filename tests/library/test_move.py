@@ -65,6 +65,9 @@ def fill(store: Store) -> None:
     numbers = [n for n in map(store.number, (digest(n).hex() for n in range(40))) if n]
     store.mark([b"/p/3.jpg"], missing=True)
     store.set_distinct([(digest(1).hex(), digest(2).hex())], distinct=True)
+    store.make_collection("любимые")
+    store.make_collection("empty")
+    store.collect("любимые", [digest(n).hex() for n in (1, 2, "gone")], collected=True)
     store.keep_copies([(numbers[4], numbers[5]), (numbers[4], numbers[6])])
     for n, verdict in ((7, "hide"), (8, "allow")):
         review.decide(store, digest(n).hex(), review.ruling(verdict, "Анна", "I know them"))
@@ -110,6 +113,7 @@ def test_any_difference_is_found(source: Store, target: Store) -> None:
         "folders": lambda: target.add_folder(Path("/q")),
         "exclusions": lambda: target.exclude(Path("/q"), ["*"]),
         "distinct photos": lambda: target.set_distinct([("aa", "bb")], distinct=True),
+        "collections": lambda: target.drop_collection("empty"),
         "decisions": lambda: target.set_ruling(digest(7).hex(), None),
         "requests": lambda: target.set_request(digest(9).hex(), None),
     }
@@ -288,6 +292,10 @@ CHANGES: dict[str, Callable[[Store], object]] = {
     "exclusions": lambda s: s.exclude(Path("/p"), []),
     "distinct photos": lambda s: s.set_distinct(
         [(digest(1).hex(), digest(2).hex())], distinct=False
+    ),
+    "collections": lambda s: (
+        s.drop_collection("empty"),  # type: ignore[func-returns-value]
+        s.collect("любимые", [digest(1).hex()], collected=False),  # type: ignore[func-returns-value]
     ),
     "no set": lambda s: s.drop_vectors("other"),
     "copies": lambda s: s.put_copies([]),

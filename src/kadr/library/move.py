@@ -114,7 +114,8 @@ def _claim(source: Store, target: Store) -> bool:
         return True
     if moving is not None:
         raise LibraryError(f"{moving} was on its way to {target.name}. Go on with that one.")
-    is_used = any(True for _ in chain(target.folders(), target.all_files(), target.entries()))
+    held = target.folders(), target.collections(), target.all_files(), target.entries()
+    is_used = any(True for _ in chain(*held))
     if is_used:
         raise LibraryError(f"{target.name} isn't empty. Name a new library.")
     target.note(**{MOVING: source.name})
@@ -140,6 +141,8 @@ def _empty(target: Store) -> None:
         for folder in target.excluded():
             target.exclude(folder, [])
         target.set_distinct(target.distinct(), distinct=False)
+        for name in target.collections():
+            target.drop_collection(name)
         for encoder in target.vector_sets():
             target.drop_vectors(encoder)
         target.rescan(lambda vectors: vectors)  # of no vector: the next may be of another length
@@ -159,6 +162,9 @@ def _put_decisions(source: Store, target: Store) -> None:
         for folder, patterns in source.excluded().items():
             target.exclude(folder, patterns)
         target.set_distinct(source.distinct(), distinct=True)
+        for name, digests in _collections(source).items():
+            target.make_collection(name)
+            target.collect(name, digests, collected=True)
 
 
 def _put_photos(source: Store, target: Store, joint: Joint, progress: OnProgress) -> None:
@@ -216,6 +222,7 @@ def compare(source: Store, target: Store) -> Iterator[str]:
         ("folders", set(source.folders()), set(target.folders())),
         ("exclusions", source.excluded(), target.excluded()),
         ("distinct photos", source.distinct(), target.distinct()),
+        ("collections", _collections(source), _collections(target)),
         ("decisions", source.all_rulings(), target.all_rulings()),
         ("requests", source.requests(), target.requests()),
         ("assessments", _sum(source.assessed()), _sum(target.assessed())),
@@ -224,6 +231,10 @@ def compare(source: Store, target: Store) -> Iterator[str]:
         if left != right:
             yield f"{what} differ"
     yield from (problem for problem in (*target.check(), *target.log_problems()))
+
+
+def _collections(store: Store) -> dict[str, set[str]]:
+    return {name: store.collected(name) for name in store.collections()}
 
 
 def _of_photo(photo: NewPhoto) -> tuple[object, ...]:

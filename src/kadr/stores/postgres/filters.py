@@ -68,6 +68,10 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
         clauses.append(("p.width >= %s", (filters.min_width,)))
     if filters.min_height:
         clauses.append(("p.height >= %s", (filters.min_height,)))
+    if filters.collection is not None:
+        held = "SELECT 1 FROM collected h JOIN collections k ON k.id = h.collection"
+        inside = f"EXISTS ({held} WHERE h.digest = p.digest AND k.name = %s {fence})"
+        clauses.append((inside, (to_text(filters.collection),)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
 
 
