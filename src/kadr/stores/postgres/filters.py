@@ -99,6 +99,30 @@ def shown(shown: Shown, *, fence: str = "") -> str:
     )
 
 
+def shown_of_all(shown: Shown) -> str:
+    """The same for statements that look at all photos: each record is read once, into a set.
+
+    Asked photo by photo, all of them together take twice as long, and a hundred times as long where
+    the server doesn't know yet how many rulings there are.
+    """
+    limit, looked = repr(float(shown.below)), "AND faces IS NOT NULL" if shown.faces else ""
+    disputed = "(SELECT digest FROM requests WHERE kind = 'disputed')"
+    allowed, hidden = (f"(SELECT digest FROM decisions WHERE verdict = '{one}')"
+                       for one in ("allow", "hide"))  # fmt: skip
+    sound = (
+        f"(SELECT photo FROM sound_assessments WHERE probability < {limit} AND version <> ''"
+        f" AND failed = '[]' {looked})"
+    )
+    copies = (
+        f"(SELECT photo FROM copies WHERE digest IN {hidden} OR digest IN {disputed}"
+        f" OR probability >= {limit} AND digest NOT IN (SELECT digest FROM decisions))"
+    )
+    return (
+        f"(p.digest NOT IN {disputed} AND (p.digest IN {allowed} OR p.id IN {sound}"
+        f" AND p.digest NOT IN {hidden} AND p.id NOT IN {copies}))"
+    )
+
+
 def nanoseconds(when: str) -> int:
     """A moment of this process's time zone, `YYYY-MM-DDTHH:MM:SS`, in ns since 1970."""
     try:
