@@ -166,6 +166,7 @@ class Filters:
     near: latitude and longitude in degrees, distance in km: taken no farther from there.
     kind: the file's format, as `PhotoFacts.kind`.
     min_width, min_height: at least so many pixels, upright as the photo is shown.
+    collection: the photo is in the collection of this name.
     """
 
     after: str | None = None
@@ -176,6 +177,7 @@ class Filters:
     kind: str | None = None
     min_width: int = 0
     min_height: int = 0
+    collection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

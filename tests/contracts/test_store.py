@@ -621,3 +621,70 @@ class TestLaw:
         assert store.log_problems() == []
         assert store.record_problem() is None
         assert made[0].facts == facts
+
+
+class TestCollections:
+    def test_what_is_put_in_is_in_until_it_is_taken_out(self, store: Store) -> None:
+        one, two = digest(1).hex(), digest(2).hex()
+        store.make_collection("b \x00")
+        store.make_collection("Лето")
+        store.make_collection("Лето")
+        assert store.collections() == ("b \x00", "Лето")
+        store.collect("Лето", [one, two, one], collected=True)
+        store.collect("Лето", [one], collected=True)
+        assert store.collected("Лето") == {one, two}
+        assert store.collections(holding=one) == ("Лето",)
+        store.collect("Лето", [one, digest(3).hex()], collected=False)
+        assert store.collected("Лето") == {two}
+        assert store.collections(holding=one) == ()
+
+    def test_one_that_is_not_there_holds_nothing(self, store: Store) -> None:
+        store.collect("none", [digest(1).hex()], collected=True)
+        store.rename_collection("none", "other")
+        store.drop_collection("none")
+        assert store.collections() == ()
+        assert store.collected("none") == set()
+
+    def test_a_new_name_keeps_what_it_holds_and_deleting_forgets_it(self, store: Store) -> None:
+        store.make_collection("a")
+        store.collect("a", [digest(1).hex()], collected=True)
+        store.rename_collection("a", "b")
+        assert store.collections() == ("b",)
+        assert store.collected("b") == {digest(1).hex()}
+        store.drop_collection("b")
+        store.make_collection("b")
+        assert store.collected("b") == set()
+
+    def test_searches_find_in_it_by_content(self, store: Store) -> None:
+        numbers = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2, "/q/copy.jpg": 1})
+        store.make_collection("a")
+        store.make_collection("b")
+        store.collect("a", [digest(n).hex() for n in (1, "elsewhere")], collected=True)
+        wanted = Filters(collection="a")
+        assert store.matching(wanted).tolist() == [numbers["/p/1.jpg"]]
+        assert store.matching(replace(wanted, folder=Path("/q"))).tolist() == [numbers["/p/1.jpg"]]
+        assert matching(store, replace(wanted, folder=Path("/r"))) == set()
+        assert store.matching(Filters(collection="b")).tolist() == []
+        assert store.matching(Filters(collection="none")).tolist() == []
+        vector = new_photo(2).joint
+        assert vector is not None
+        found = store.nearest(vector, Selection(wanted), 0, 9)
+        assert found.photos.tolist() == [numbers["/p/1.jpg"]]
+        assert store.count(Selection(wanted)) == 1
+        assert store.count(Selection(wanted, Shown(0.5))) == 0, "nothing is on record of it"
+
+    def test_a_photo_that_was_forgotten_is_in_it_when_it_comes_back(self, store: Store) -> None:
+        add(store, {"/p/1.jpg": 1})
+        store.make_collection("a")
+        store.collect("a", [digest(1).hex()], collected=True)
+        store.forget([Path("/p/1.jpg")])
+        store.sweep()
+        assert store.matching(Filters(collection="a")).tolist() == []
+        add(store, {"/new/1.jpg": 1})
+        assert matching(store, Filters(collection="a")) == {"/new/1.jpg"}
+
+    def test_a_change_is_noticed(self, store: Store) -> None:
+        store.make_collection("a")
+        before = store.changes()
+        store.collect("a", [digest(1).hex()], collected=True)
+        assert store.changes() != before

@@ -141,9 +141,14 @@ def test_another_folder_loads_nothing(
     kadr("encode", photos, "--to", "out", "--model", model, "--device", "cpu")
     (tmp_path / "wrong").mkdir()
     load = ("index", "--from", "out", "--model", model)
-    said = kadr(*load, "--at", "wrong", code=1)
-    assert "none of the photos lies here. Name the folder" in said.stderr
-    assert json.loads(kadr("library", "--json").stdout)["folders"] == []
+    new = ("--library", "wrong.kadr")
+    for options in (("--at", "wrong", *new), ("--at", "gone", *new), new):
+        kadr(*load, *options, code=2)
+        assert not list(tmp_path.glob("wrong.kadr*")), "no library is made for nothing"
+    assert kadr(*load, "--at", photos).stdout
+    told = one_line(kadr(*load, "--at", "wrong", code=2))
+    assert "none of the photos lies here. Name the folder" in told
+    assert json.loads(kadr("library", "--json").stdout)["folders"] == [str(photos)]
     assert kadr(*load, "--at", photos).stdout
     next(photos.glob("*.png")).unlink()
     said = kadr(*load, "--at", photos, "--library", "new.kadr", code=1)

@@ -126,7 +126,51 @@ def test_workers_that_end_again_and_again_are_told(
     engine = Dead()
     with pytest.raises(KadrError, match=r"3 times .*out of memory"):
         encode(str(photos), str(tmp_path / "out"), engine, Options(model))
-    assert len(engine.asked) == module.TRIES
+    assert len(engine.asked) > module.TRIES
+
+
+class Poisoned(Mortal):
+    """Loses its worker with any part that holds one of these photos."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = set(names)
+
+    def run(self, task: Task, parts: Sequence[Part]) -> Iterator[Report]:
+        for part in parts:
+            self.asked.append(part.name)
+            if self.names & {Path(entry.path).name for entry in part.entries}:
+                raise LostWorkerError("out of memory")
+            yield Worker(task).run(part)
+
+
+@pytest.mark.parametrize("poison", [("3.png",), ("0.png", "3.png"), ("broken.jpg",)])
+def test_a_photo_that_ends_its_worker_is_found_by_halves(
+    photos: Path, model: Path, tmp_path: Path, poison: tuple[str, ...]
+) -> None:
+    skipped: list[tuple[str, str]] = []
+    result = encode(
+        str(photos), str(tmp_path / "out"), Poisoned(*poison), Options(model, size=8),
+        on_skip=lambda path, reason: skipped.append((Path(path).name, reason)),
+    )  # fmt: skip
+    assert result.encoded == result.files == 15
+    ended = "its worker was ended while it was encoded (out of memory)"
+    assert {name for name, reason in skipped if reason == ended} == set(poison)
+    found = {Path(row.path).name: row.problem for row in rows(tmp_path / "out")}
+    assert len(found) == 15
+    assert {name for name, problem in found.items() if problem == ended} == set(poison)
+    again = encode(str(photos), str(tmp_path / "out"), Poisoned(), Options(model))
+    assert again.encoded >= len(poison), "it is tried again, as what can't be read"
+    assert sum(row.photo is not None for row in rows(tmp_path / "out")) == READABLE
+
+
+def test_no_photo_is_blamed_where_none_can_be_encoded(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    everything = [path.name for path in photos.rglob("*")]
+    with pytest.raises(KadrError, match="such as memory"):
+        encode(str(photos), str(tmp_path / "out"), Poisoned(*everything), Options(model))
+    assert not list((tmp_path / "out").glob("part-*"))
 
 
 @pytest.mark.parametrize("at", range(1, 5))

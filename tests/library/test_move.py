@@ -65,6 +65,9 @@ def fill(store: Store) -> None:
     numbers = [n for n in map(store.number, (digest(n).hex() for n in range(40))) if n]
     store.mark([b"/p/3.jpg"], missing=True)
     store.set_distinct([(digest(1).hex(), digest(2).hex())], distinct=True)
+    store.make_collection("любимые")
+    store.make_collection("empty")
+    store.collect("любимые", [digest(n).hex() for n in (1, 2, "gone")], collected=True)
     store.keep_copies([(numbers[4], numbers[5]), (numbers[4], numbers[6])])
     for n, verdict in ((7, "hide"), (8, "allow")):
         review.decide(store, digest(n).hex(), review.ruling(verdict, "Анна", "I know them"))
@@ -110,6 +113,7 @@ def test_any_difference_is_found(source: Store, target: Store) -> None:
         "folders": lambda: target.add_folder(Path("/q")),
         "exclusions": lambda: target.exclude(Path("/q"), ["*"]),
         "distinct photos": lambda: target.set_distinct([("aa", "bb")], distinct=True),
+        "collections": lambda: target.drop_collection("empty"),
         "decisions": lambda: target.set_ruling(digest(7).hex(), None),
         "requests": lambda: target.set_request(digest(9).hex(), None),
     }
@@ -185,10 +189,73 @@ def test_a_move_of_another_library_is_not_gone_on_with(source: Store, target: St
         move(source, target, unit, quiet)
 
 
-def test_a_half_moved_library_is_not_searched(tmp_path: Path, target: Store) -> None:
+def test_a_half_moved_library_answers_to_nobody(tmp_path: Path, target: Store) -> None:
     target.note(**{MOVING: "/one.kadr"})
-    with pytest.raises(LibraryError, match=r"move isn't finished.*--from /one\.kadr --to"):
+    told = r"move isn't finished.*--from /one\.kadr --to"
+    with pytest.raises(LibraryError, match=told):
         Library.open(tmp_path / "two.kadr", model=colour_matcher())
+    with pytest.raises(LibraryError, match=told):
+        open_store(tmp_path / "two.kadr")
+    kadr = Shell(tmp_path)
+    for command in (
+        ("audit", "verify"),
+        ("audit", "show"),
+        ("review",),
+        ("review", "stats"),
+        ("review", "decide", "ab" * 32, "hide", "--why", "x"),
+        ("library", "problems"),
+    ):
+        said = kadr(*command, "--library", "two.kadr", code=2).stderr.splitlines()
+        assert "move isn't finished" in said[-1]
+
+
+@pytest.fixture(params=["file", "server"])
+def twice(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """One library by two spellings."""
+    if request.param == "server":
+        spec = server().empty()
+        return spec, spec.replace("options=", "application_name=two&options=")
+    (tmp_path / "link.kadr").symlink_to(tmp_path / "new.kadr")
+    return str(tmp_path / "new.kadr"), str(tmp_path / "link.kadr")
+
+
+def test_to_itself_by_another_spelling_is_told_at_once(twice: tuple[str, str]) -> None:
+    with (
+        closing(open_store(twice[0], create=True)) as one,
+        closing(open_store(twice[1], create=True)) as two,
+    ):
+        add(one, {"/p/1.jpg": 1})
+        with pytest.raises(LibraryError, match=r"is the same library as .* Name a new one"):
+            move(one, two, unit, quiet)
+        assert one.meta(MOVING) is None
+
+
+def test_who_is_waited_for_is_said(source: Store, empty: str) -> None:
+    with closing(open_store(empty, create=True)) as target:
+        named = target.name
+
+        def wait(name: str) -> None:
+            assert name == named
+            raise StopError
+
+        with (
+            closing(open_store(empty)) as other,
+            other.writing(),
+            pytest.raises(StopError),
+        ):
+            move(source, target, unit, quiet, wait)
+        move(source, target, unit, quiet, wait)
+
+
+def test_a_library_that_may_only_be_read_is_moved(target: Store) -> None:
+    running = server()
+    spec = running.empty()
+    with closing(open_store(spec, create=True)) as store:
+        fill(store)
+        with closing(open_store(spec + "%20-cdefault_transaction_read_only%3Don")) as reader:
+            assert reader.readonly
+            move(reader, target, unit, quiet)
+        assert list(compare(store, target)) == []
 
 
 def test_what_changes_meanwhile_is_told_and_follows(source: Store, target: Store) -> None:
@@ -225,6 +292,10 @@ CHANGES: dict[str, Callable[[Store], object]] = {
     "exclusions": lambda s: s.exclude(Path("/p"), []),
     "distinct photos": lambda s: s.set_distinct(
         [(digest(1).hex(), digest(2).hex())], distinct=False
+    ),
+    "collections": lambda s: (
+        s.drop_collection("empty"),  # type: ignore[func-returns-value]
+        s.collect("любимые", [digest(1).hex()], collected=False),  # type: ignore[func-returns-value]
     ),
     "no set": lambda s: s.drop_vectors("other"),
     "copies": lambda s: s.put_copies([]),

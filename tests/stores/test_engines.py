@@ -34,6 +34,7 @@ ASSESSMENTS = st.builds(
     st.sampled_from(["v1", "v2"]),
 )
 VERDICTS = st.sampled_from(["allow", "hide"])
+COLLECTIONS = st.sampled_from(["a", "б\0"])
 STEPS = st.one_of(
     st.tuples(st.just("keep"), st.dictionaries(st.sampled_from(PATHS), CONTENTS, max_size=8)),
     st.tuples(st.just("broken"), CONTENTS),
@@ -50,6 +51,8 @@ STEPS = st.one_of(
     st.tuples(st.just("other_vectors"), st.sets(CONTENTS, max_size=6)),
     st.tuples(st.just("switch"), st.booleans()),
     st.tuples(st.just("rescan"), st.none()),
+    st.tuples(st.just("collect"), st.tuples(COLLECTIONS, st.sets(CONTENTS, max_size=6), st.booleans())),
+    st.tuples(st.just("rename"), st.tuples(COLLECTIONS, st.none() | COLLECTIONS)),
     st.tuples(st.just("record"), st.none()),
     st.tuples(st.just("sweep"), st.none()),
 )  # fmt: skip
@@ -166,6 +169,20 @@ class Both:
 
         self.each(call)
 
+    def collect(self, asked: tuple[str, set[int], bool]) -> None:
+        name, contents, collected = asked
+        digests = [digest(content).hex() for content in contents]
+        if collected:
+            self.each(lambda store: store.make_collection(name))
+        self.each(lambda store: store.collect(name, digests, collected=collected))
+
+    def rename(self, asked: tuple[str, str | None]) -> None:
+        name, new = asked
+        if new is None:
+            self.each(lambda store: store.drop_collection(name))
+        elif new not in self.stores[0].collections():
+            self.each(lambda store: store.rename_collection(name, new))
+
     def other_vectors(self, contents: set[int]) -> None:
         if self.stores[0].meta("encoder") == "one":
             vectors = {c: np.full(3, c + 1, np.float32) for c in contents}
@@ -207,6 +224,8 @@ class Both:
             lambda s: s.requests(),
             lambda s: dict(s.assessed()),
             lambda s: s.vector_sets(),
+            lambda s: [(name, s.collected(name)) for name in s.collections()],
+            lambda s: s.collections(holding=digest(1).hex()),
             lambda s: [entry.event for entry in s.entries()],
             lambda s: s.log_problems(),
             lambda s: [self.contents(s, s.lacking(name)) for name in ("one", "other")],
@@ -255,6 +274,7 @@ SELECTIONS = (
     Filters(after="2001-09-09T00:00:00", before="2015-01-01T00:00:00"),
     Filters(near=(55.0, 37.0, 5.0)),
     Filters(kind="png", min_width=300),
+    Filters(collection="б\0", folder=Path("/a")),
 )
 
 

@@ -156,7 +156,8 @@ def _load(
         KadrError: options are given that don't go with it.
     """
     from kadr.encoding.parts import Output
-    from kadr.library.library import Library
+    from kadr.library.library import Library, default_spec
+    from kadr.stores import MEMORY, exists
 
     if load.encoded is None:
         raise KadrError("--at goes with --from, which names what kadr encode wrote.")
@@ -173,6 +174,9 @@ def _load(
         raise DataError(
             f"{load.encoded}: no encoded photos here. Make some: kadr encode SOURCE --to OUT"
         )
+    if not exists(library or default_spec()):
+        with Library.open(MEMORY, model=model) as empty:
+            empty.check_encoded(load.encoded, load.at)
     with (
         Library.open(library, model=model, policy=policy) as opened,
         progress() as report,
@@ -187,16 +191,14 @@ def _load(
         print_json({**about, "seconds": round(seconds, 3)})
     else:
         _print_loaded(name, result, seconds)
-    _tell_passed(result, load.at)
+    _tell_passed(result)
     raise typer.Exit(1 if result.changed or result.gone else 0)
 
 
-def _tell_passed(result: "Loaded", at: Path | None) -> None:
+def _tell_passed(result: "Loaded") -> None:
     """Say which files weren't loaded."""
     count = result.changed + result.gone
-    if count and result.gone == result.files and at is not None:
-        warn(f"{at}: none of the photos lies here. Name the folder that holds them: --at FOLDER")
-    elif count:
+    if count:
         what = "1 file" if count == 1 else f"{count:,} files"
         warn(
             f"{what} changed since kadr encode, or went away, and loaded nothing. kadr encode and "

@@ -3,12 +3,16 @@
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kadr.cli.console import hint, note, print_json, progress, say, warn
 from kadr.cli.options import JsonFlag, LibraryOption
+
+if TYPE_CHECKING:
+    from kadr.library.library import Library
+    from kadr.stores import Store
 
 app = typer.Typer(
     help="See, check and change what is in the library.\n\n"
@@ -119,24 +123,23 @@ def move_command(
         kadr library move --from photos.kadr --to postgresql://kadr@db/photos
 
     Stopped, it goes on where it was when it is run again; until it has ended nothing searches the
-    new library. The old one stays as it is. Links to photos by their id, as the service gives them,
-    are other ones in the new library.
+    new library. The old one stays as it is; whoever may read it may move it. Links to photos by
+    their id, as the service gives them, are other ones in the new library.
     """
     from contextlib import closing
 
     from kadr.library.library import Library
     from kadr.library.move import move
-    from kadr.stores import open_store
 
     with (
         Library.open(source, create=False) as opened,
-        closing(open_store(target, create=True)) as other,
+        closing(_new_store(opened, target)) as other,
         progress() as report,
     ):
         alignment = opened.matcher.alignment
         moved = move(
             opened.store, other, lambda rows: alignment.images(rows).vectors,
-            partial(report, "photos"),
+            partial(report, "photos"), _say_waiting,
         )  # fmt: skip
     if as_json:
         print_json({"from": opened.name, "to": other.name, **asdict(moved)})
@@ -210,6 +213,18 @@ def _file(spec: str) -> Path:
             "kadr library move"
         )
     return Path(spec)
+
+
+def _new_store(source: "Library", target: str) -> "Store":
+    """Where a library moves to; it isn't made where the matcher of the old one can't be loaded."""
+    from kadr.stores import open_store
+
+    _ = source.matcher
+    return open_store(target, create=True, moving=True)
+
+
+def _say_waiting(name: str) -> None:
+    warn(f"another process writes to {name}; waiting for it (Ctrl-C gives up)")
 
 
 @app.command("verify")

@@ -33,6 +33,7 @@ COMMANDS = {
     "score": ("study.score_command", RESEARCH),
     "demo": ("demo.demo_command", RESEARCH),
     "library": ("library.app", PHOTOS),
+    "collection": ("collection.app", PHOTOS),
     "models": ("models.app", PHOTOS),
     "doctor": ("doctor.doctor_command", PHOTOS),
     "keys": ("keys.app", PHOTOS),

@@ -229,6 +229,9 @@ class FilterOptions:
     min_size: Annotated[
         str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")
     ] = None
+    collection: Annotated[
+        str | None, _which(help="Only photos of this collection, such as favourites.")
+    ] = None
 
 
 Paths0Flag = Annotated[

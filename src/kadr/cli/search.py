@@ -38,6 +38,7 @@ from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.law.policy import Policy
+    from kadr.library.library import Library
     from kadr.library.queries import Expression
     from kadr.types import Answer, Filters
 
@@ -112,6 +113,7 @@ def search_command(
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
+        _check_collection(opened, first.filters)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
@@ -164,6 +166,7 @@ def similar_command(
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
+        _check_collection(opened, filters)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             similar = partial(opened.similar, photo, filters=filters, language=language)
@@ -272,6 +275,14 @@ def _filters(options: FilterOptions) -> "Filters":
     if folder is not None and not is_object(folder) and not folder.is_dir():
         raise KadrError(f"{options.folder}: no such folder. Name one that holds photos with --in.")
     return filters.parse(**(vars(options) | {"folder": folder}))
+
+
+def _check_collection(library: "Library", filters: "Filters | None") -> None:
+    """Raise KadrError where the filters name a collection that isn't there."""
+    if filters is not None and filters.collection is not None:
+        from kadr.library import collection
+
+        collection.known(library.store, filters.collection)
 
 
 def _turn(

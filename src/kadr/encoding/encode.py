@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from kadr.encoders import onnx_session
 from kadr.encoding import parts, sources, worker
 from kadr.encoding.parts import Output, Part
-from kadr.encoding.rows import About
+from kadr.encoding.rows import About, Row
 from kadr.encoding.sources import Source
 from kadr.encoding.worker import Report, Task
 from kadr.errors import DataError, KadrError
@@ -145,7 +145,10 @@ def encode(
 
 
 def _reports(engine: Engine, task: Task, left: Sequence[Part]) -> Iterator[Report]:
-    """A report for each part; where workers are lost, what has no file is begun again."""
+    """A report for each part; where workers are lost, what has no file is begun again.
+
+    Where they are lost every time, the photo that ends them is looked for.
+    """
     output, tries = Output(task.out), 0
     waiting = {part.name: part for part in left}
     while waiting:
@@ -163,10 +166,76 @@ def _reports(engine: Engine, task: Task, left: Sequence[Part]) -> Iterator[Repor
             yield Report(name, len(waiting.pop(name).entries))
         tries = 0 if len(waiting) < before else tries + 1
         if tries == TRIES:
-            raise KadrError(
-                f"workers ended {TRIES} times without a part being done ({why}). What was encoded "
-                "is kept; run it again once they have what they need, such as memory."
-            )
+            yield from _Halving(engine, task, why).reports(list(waiting.values()))
+            return
+
+
+class _Halving:
+    """Encodes parts one by one, by halves where a worker is lost, down to the photos that end it.
+
+    A photo is blamed only where others are encoded: else it is the workers that lack something.
+    """
+
+    def __init__(self, engine: Engine, task: Task, why: str) -> None:
+        self._engine, self._task, self._why = engine, task, why
+        self._output = Output(task.out)
+        self._suspects: list[Part] = []
+        """Single photos that lost a worker since the last part that was done."""
+
+    def reports(self, parts: Sequence[Part]) -> Iterator[Report]:
+        """A report for each part, or for the pieces of it.
+
+        Raises:
+            KadrError: nothing can be encoded.
+        """
+        waiting, works = list(reversed(parts)), False
+        while waiting:
+            part = waiting.pop()
+            report = self._alone(part)
+            if report is not None:
+                works = True
+                yield from self._blamed()
+                yield report
+            elif len(part.entries) > 1:
+                middle = len(part.entries) // 2
+                waiting += [Part(part.entries[middle:]), Part(part.entries[:middle])]
+            else:
+                self._suspects.append(part)
+                if len(self._suspects) == TRIES:
+                    raise self._in_vain()
+        if not works:
+            raise self._in_vain()
+        yield from self._blamed()
+
+    def _alone(self, part: Part) -> Report | None:
+        """What became of one part; None where its worker was lost."""
+        try:
+            reports = list(self._engine.run(self._task, [part]))
+        except LostWorkerError as error:
+            self._why = str(error)
+            reports = []
+        for report in reports:
+            if report.error is not None:
+                raise KadrError(report.error)
+            return report
+        is_written = any(name.endswith(part.name) for name in self._output.names())
+        return Report(part.name, len(part.entries)) if is_written else None
+
+    def _blamed(self) -> Iterator[Report]:
+        """Rows of the suspects, with the reason."""
+        reason = f"its worker was ended while it was encoded ({self._why})"
+        for part in self._suspects:
+            (entry,) = part.entries
+            row = Row(entry.path, entry.size, entry.modified, problem=reason)
+            self._output.write(part, [row], self._task.about)
+            yield Report(part.name, 1, ((entry.path, reason),))
+        self._suspects.clear()
+
+    def _in_vain(self) -> KadrError:
+        return KadrError(
+            f"workers ended {TRIES} times without a part being done ({self._why}). What was encoded"
+            " is kept; run it again once they have what they need, such as memory."
+        )
 
 
 def _task(options: Options, out: str, source: Source) -> Task:

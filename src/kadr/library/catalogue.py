@@ -75,6 +75,7 @@ class Catalogue:
         self._policy = policy
         self._order: tuple[object, NDArray[np.int64]] | None = None
         self._facets: tuple[object, Facets] | None = None
+        self._collections: tuple[object, Mapping[str, int]] | None = None
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
@@ -111,6 +112,11 @@ class Catalogue:
         hidden = verdict.hidden(self._store, self._policy, numbers)
         shown = [number for number in numbers if number not in hidden]
         return self._store.stored(self._store.present(shown, folder))
+
+    def visible(self, numbers: Sequence[int]) -> dict[int, Stored]:
+        """Those of these photos that lie somewhere and that the policy shows."""
+        with self._reading():
+            return self._seen(numbers)
 
     def photo(self, number: int) -> Stored | None:
         """A photo, hidden or not; None where there is none, or none of its files."""
@@ -153,6 +159,20 @@ class Catalogue:
             if self._facets is None or self._facets[0] != key:
                 self._facets = key, self._count()
             return self._facets[1]
+
+    def collections(self) -> Mapping[str, int]:
+        """How many photos that may be seen are in each collection, by name."""
+        with self._reading():
+            key = self._store.changes()
+            if self._collections is None or self._collections[0] != key:
+                names = self._store.collections()
+                self._collections = key, {name: self._size(name) for name in names}
+            return self._collections[1]
+
+    def _size(self, collection: str) -> int:
+        held = self._store.matching(Filters(collection=collection)).tolist()
+        hidden = verdict.hidden(self._store, self._policy, held)
+        return len(self._store.present([number for number in held if number not in hidden]))
 
     def _count(self) -> Facets:
         """Reads columns, not photos: half a million of those would take a gigabyte."""

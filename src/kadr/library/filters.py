@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,11 +31,12 @@ def parse(
     near: str | None = None,
     kind: str | None = None,
     min_size: str | None = None,
+    collection: str | None = None,
 ) -> Filters:
     """The filters that a person wrote, on the command line or to the service.
 
-    A text that is None or empty asks for nothing. `date`, `place`, `size` and `format_of` say how
-    each is written; `folder` is one that the library knows by this path.
+    A text that is None or empty asks for nothing. `date`, `place`, `size`, `format_of` and
+    `collection_name` say how each is written; `folder` is one that the library knows by this path.
 
     Raises:
         KadrError: a text can't be understood.
@@ -49,6 +51,7 @@ def parse(
         kind=format_of(kind) if kind else None,
         min_width=width,
         min_height=height,
+        collection=collection_name(collection) if collection else None,
     )
 
 
@@ -114,6 +117,22 @@ def format_of(text: str) -> str:
     if name not in KINDS:
         raise KadrError(f"{_shown(text)} is no kind of photo. Choose from: {', '.join(KINDS)}.")
     return name
+
+
+def collection_name(text: str) -> str:
+    """A collection's name in Unicode's form NFC: 1 to 100 characters that can be seen, no slash.
+
+    Raises:
+        KadrError: it is no such name.
+    """
+    name = unicodedata.normalize("NFC", text.strip())
+    seen = name.replace("\u200c", "").replace("\u200d", "")  # they join Persian letters, and emoji
+    if seen.strip(".") and len(name) <= 100 and seen.isprintable() and "/" not in name:
+        return name
+    raise KadrError(
+        f"{_shown(text)} is no name of a collection. Write 1 to 100 letters, digits, signs and "
+        "spaces, no slash."
+    )
 
 
 def _shown(text: str) -> str:

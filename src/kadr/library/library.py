@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
-from kadr.errors import DataError, ImageError, KadrError, LibraryError
+from kadr.errors import ImageError, KadrError, LibraryError
 from kadr.law import rules
 from kadr.law.policy import Policy, refuses
 from kadr.law.verdict import hidden, verdict
@@ -129,11 +129,6 @@ class Library:
             model = Path(model)
         loaded = load(model) if isinstance(model, Path) else None  # before a file is made
         store = open_store(default_spec() if spec is None else os.fspath(spec), create=create)
-        try:
-            check_whole(store)
-        except LibraryError:
-            store.close()
-            raise
         library = cls(store, model, chosen, read, load)
         library._loaded = loaded or library._loaded
         return library
@@ -283,41 +278,38 @@ class Library:
 
         Raises:
             DataError: there is nothing there, or not as `kadr encode` writes it; or the photos'
-                folder isn't there.
+                folder isn't there, or holds none of them.
             LibraryError: the vectors are another encoder's, or the photos are in no folder of the
                 library, and `at` is missing.
         """
-        from kadr.encoding.parts import Output
-        from kadr.library import admission, ingest, load
-        from kadr.photos.folders import check
+        from kadr.library import ingest, load
 
-        output = Output(encoded)
-        survey = output.survey()
-        if survey.about is None:
-            raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
-        place = load.place(survey.about, None if at is None else resolved(at))
-        if at is None:
-            paths = (path for path, _, _ in survey.done)
-            admission.check_root(survey.about, paths, self.folders, encoded)
-        if not is_object(place.folder):
-            check(place.folder)
-            if not load.is_there(survey, place):  # another folder: the library needn't know it
-                return load.Loaded(survey.count, gone=survey.count)
+        source = load.found(encoded, None if at is None else resolved(at), self.folders)
+        about, place = source.about, source.place
         with self._writing(on_wait):
             self._log_policy()
             self._follow()
-            load.check(survey.about, self.matcher, encoded)
+            load.check(about, self.matcher, encoded)
             given = replace(callbacks or ingest.IndexCallbacks(), read=self._read)
             self._adopt(given, reencode=False)
-            if not survey.about.listed or is_object(place.folder):
+            if not about.listed or is_object(place.folder):
                 self._store.add_folder(place.folder)
             return self._assessed(
-                lambda callbacks, _: load.load(
-                    self._store, self.matcher, output, survey, place, callbacks
-                ),
+                lambda callbacks, _: load.load(self._store, self.matcher, source, callbacks),
                 [place.folder],
                 given,
             )
+
+    def check_encoded(self, encoded: str, at: Path | None = None) -> None:
+        """Check what `load_encoded` would take, before a library is made for it.
+
+        Raises:
+            DataError, LibraryError: as `load_encoded` does.
+        """
+        from kadr.library import load
+
+        source = load.found(encoded, None if at is None else resolved(at), self.folders)
+        load.check(source.about, self.matcher, encoded)
 
     def _adopt(self, callbacks: "IndexCallbacks", *, reencode: bool) -> "Reencoded":
         """Make the library the matcher's; with `reencode`, although it is another's."""

@@ -13,13 +13,14 @@ from pathlib import Path
 from kadr.encoding import storage
 from kadr.encoding.parts import Output, Survey
 from kadr.encoding.rows import About, Row
-from kadr.errors import LibraryError
+from kadr.errors import DataError, LibraryError
 from kadr.law import scene
-from kadr.library.admission import Admission, are_current
+from kadr.library.admission import Admission, are_current, check_root
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
 from kadr.photos.files import State
+from kadr.photos.folders import check as check_folder
 from kadr.photos.objects import NO_PATH, is_object, is_spelled, located
 from kadr.stores import FileState, NewFile, NewPhoto, Store
 from kadr.types import Assessment
@@ -106,7 +107,46 @@ def place(about: About, at: Path | None) -> Place:
     return Place(about.root, at, storage.is_url(about.root))
 
 
-def is_there(survey: Survey, at: Place) -> bool:
+@dataclass(frozen=True)
+class Source:
+    """What `kadr encode` wrote, and where the photos lie here."""
+
+    output: Output
+    survey: Survey
+    about: About
+    place: Place
+
+
+def found(encoded: str, at: Path | None, folders: Sequence[Path]) -> Source:
+    """What was encoded, having checked that its photos lie where they are said to.
+
+    Args:
+        encoded: folder or URL of what `kadr encode` wrote.
+        at: the folder that holds the photos; None: where they were encoded from.
+        folders: those of the library, where they must lie if `at` is None.
+
+    Raises:
+        DataError: there is nothing there; the photos' folder isn't there, or holds none of them.
+        LibraryError: the photos are in none of these folders, and `at` is missing or another URL.
+    """
+    output = Output(encoded)
+    survey = output.survey()
+    if survey.about is None:
+        raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
+    where = place(survey.about, at)
+    if at is None:
+        check_root(survey.about, (path for path, _, _ in survey.done), folders, encoded)
+    if not is_object(where.folder):
+        check_folder(where.folder)
+        if not _is_there(survey, where):  # another folder: the library needn't know it
+            raise DataError(
+                f"{where.folder}: none of the photos lies here. Name the folder that holds them: "
+                "--at FOLDER"
+            )
+    return Source(output, survey, survey.about, where)
+
+
+def _is_there(survey: Survey, at: Place) -> bool:
     """Whether any of the photos lies where they are said to, or none could be read anywhere."""
     root = at.root.rstrip("/") + "/"
     paths = [path for path, size, _ in survey.done if size >= 0]
@@ -140,9 +180,7 @@ def check(about: About, matcher: Matcher, where: str) -> None:
 def load(
     store: Store,
     matcher: Matcher,
-    output: Output,
-    survey: Survey,
-    at: Place,
+    source: Source,
     callbacks: IndexCallbacks,
 ) -> Loaded:
     """Add what was encoded to a library.
@@ -150,20 +188,19 @@ def load(
     Args:
         store: the library, `writing` held, of this matcher (`kadr.library.ingest.adopt`).
         matcher: whose image encoder made the vectors (`check`).
-        output: where the rows are.
-        survey: of the same.
-        at: where the photos are.
+        source: the rows, and where the photos are.
         callbacks: report progress, what is skipped, and what is kept.
 
     Raises:
         DataError: a row isn't as `kadr encode` writes it. What was loaded before it stays.
         LibraryError: the library can't be written.
     """
-    loading = _Loading(store, matcher, at, callbacks, survey)
+    survey = source.survey
+    loading = _Loading(store, matcher, source.place, callbacks, survey)
     result = Loaded()
     callbacks.progress(0, 0, survey.count)
-    for name in output.names():
-        waiting = output.rows(name)
+    for name in source.output.names():
+        waiting = source.output.rows(name)
         while rows := list(islice(waiting, PASSED)):
             result = result.plus(loading.keep(rows))
             callbacks.progress(result.files, result.skipped, survey.count)

@@ -6,7 +6,9 @@ library shows nothing that it shouldn't; nor does it answer until the move has e
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, zip_longest
 from typing import TypeAlias, TypeVar
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from kadr.errors import LibraryError
 from kadr.law import audit, calibration
-from kadr.stores import MOVING, POLICY, SWITCHING, NewPhoto, Store
+from kadr.stores import IDS, MOVING, POLICY, SWITCHING, NewPhoto, Store
 from kadr.types import Vectors
 
 BATCH = 1000
@@ -27,6 +29,8 @@ Joint: TypeAlias = Callable[[Vectors], Vectors]
 """Maps encoder vectors [n, dim] into the joint space that the source is searched in."""
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Called with the number of photos moved, and their total."""
+OnWait: TypeAlias = Callable[[str], None]
+"""Called with the name of a library that is waited for."""
 T = TypeVar("T")
 
 
@@ -39,15 +43,24 @@ class Moved:
     entries: int
 
 
-def move(source: Store, target: Store, joint: Joint, progress: OnProgress) -> Moved:
+def move(
+    source: Store,
+    target: Store,
+    joint: Joint,
+    progress: OnProgress,
+    on_wait: OnWait | None = None,
+) -> Moved:
     """Copy all that a library holds into an empty one, and compare both. The source stays.
 
-    Stopped or killed, it is gone on with when it is called again.
+    Stopped or killed, it is gone on with when it is called again. `on_wait` is called with the name
+    of a library that another process writes to, before that one is waited for.
 
     Raises:
-        LibraryError: the target holds another library, or both differ in the end.
+        LibraryError: both are the same library, the target holds another one, or both differ in the
+            end.
     """
-    with source.writing(), target.writing():
+    _check_apart(source, target)
+    with _turn(source, on_wait), _turn(target, on_wait):
         is_resumed = _claim(source, target)
         if is_resumed and _is_of_other_vectors(source, target):
             _empty(target)
@@ -68,6 +81,24 @@ def move(source: Store, target: Store, joint: Joint, progress: OnProgress) -> Mo
         return Moved(totals.photos, totals.files, sum(1 for _ in target.entries()))
 
 
+def _check_apart(source: Store, target: Store) -> None:
+    """Raise LibraryError where both are one library: its own lock would be waited for for ever.
+
+    A path may be spelled in many ways, and so may an address; the secret of ids is a library's own.
+    """
+    if source.meta(IDS) == target.meta(IDS):
+        raise LibraryError(
+            f"{target.name} is the same library as {source.name}, or a copy of it. Name a new one."
+        )
+
+
+def _turn(store: Store, on_wait: OnWait | None) -> AbstractContextManager[None]:
+    """A turn to write; what may only be read needs none, for changes are found in the end."""
+    if store.readonly:
+        return nullcontext()
+    return store.writing(None if on_wait is None else partial(on_wait, store.name))
+
+
 def _put_all(source: Store, target: Store, joint: Joint, progress: OnProgress) -> None:
     _put_decisions(source, target)
     _put_photos(source, target, joint, progress)
@@ -83,7 +114,8 @@ def _claim(source: Store, target: Store) -> bool:
         return True
     if moving is not None:
         raise LibraryError(f"{moving} was on its way to {target.name}. Go on with that one.")
-    is_used = any(True for _ in chain(target.folders(), target.all_files(), target.entries()))
+    held = target.folders(), target.collections(), target.all_files(), target.entries()
+    is_used = any(True for _ in chain(*held))
     if is_used:
         raise LibraryError(f"{target.name} isn't empty. Name a new library.")
     target.note(**{MOVING: source.name})
@@ -109,6 +141,8 @@ def _empty(target: Store) -> None:
         for folder in target.excluded():
             target.exclude(folder, [])
         target.set_distinct(target.distinct(), distinct=False)
+        for name in target.collections():
+            target.drop_collection(name)
         for encoder in target.vector_sets():
             target.drop_vectors(encoder)
         target.rescan(lambda vectors: vectors)  # of no vector: the next may be of another length
@@ -128,6 +162,9 @@ def _put_decisions(source: Store, target: Store) -> None:
         for folder, patterns in source.excluded().items():
             target.exclude(folder, patterns)
         target.set_distinct(source.distinct(), distinct=True)
+        for name, digests in _collections(source).items():
+            target.make_collection(name)
+            target.collect(name, digests, collected=True)
 
 
 def _put_photos(source: Store, target: Store, joint: Joint, progress: OnProgress) -> None:
@@ -185,6 +222,7 @@ def compare(source: Store, target: Store) -> Iterator[str]:
         ("folders", set(source.folders()), set(target.folders())),
         ("exclusions", source.excluded(), target.excluded()),
         ("distinct photos", source.distinct(), target.distinct()),
+        ("collections", _collections(source), _collections(target)),
         ("decisions", source.all_rulings(), target.all_rulings()),
         ("requests", source.requests(), target.requests()),
         ("assessments", _sum(source.assessed()), _sum(target.assessed())),
@@ -193,6 +231,10 @@ def compare(source: Store, target: Store) -> Iterator[str]:
         if left != right:
             yield f"{what} differ"
     yield from (problem for problem in (*target.check(), *target.log_problems()))
+
+
+def _collections(store: Store) -> dict[str, set[str]]:
+    return {name: store.collected(name) for name in store.collections()}
 
 
 def _of_photo(photo: NewPhoto) -> tuple[object, ...]:

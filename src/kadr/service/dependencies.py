@@ -16,7 +16,7 @@ from kadr.service.folder_names import FolderNames
 from kadr.service.problems import ProblemError
 from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
-from kadr.service.shapes import MOST_NUMBER, Cursor, FilterShape
+from kadr.service.shapes import MOST_NAME, MOST_NUMBER, Cursor, FilterShape
 from kadr.service.visitors import RequestPolicy, request_policy
 from kadr.stores import Stored
 from kadr.types import Filters
@@ -60,11 +60,19 @@ async def filters_of(
         str | None,
         Query(max_length=21, description="Least pixels: 1024, or 1920x1080.", examples=["1024"]),
     ] = None,
+    collection: Annotated[
+        str | None,
+        Query(
+            max_length=MOST_NAME,
+            description="In this collection; GET /collections names them.",
+            examples=["favourites"],
+        ),
+    ] = None,
 ) -> FilterShape:
     """A dependency: the filters of a request."""
     return FilterShape(
         after=after, before=before, folder=folder, camera=camera, near=near, kind=kind,
-        min_size=min_size,
+        min_size=min_size, collection=collection,
     )  # fmt: skip
 
 
@@ -159,13 +167,13 @@ def chosen(library: Library, shape: FilterShape) -> Filters | None:
     """The filters of a request, parsed; None: all photos.
 
     Raises:
-        ProblemError: 422, one can't be parsed.
+        ProblemError: 422, one can't be parsed, or there is no such collection.
     """
     if shape == FilterShape():
         return None
     folder = None if shape.folder is None else FolderNames(library.folders).folder(shape.folder)
     with problems.of_the_request():
-        return filters.parse(
+        parsed = filters.parse(
             after=shape.after,
             before=shape.before,
             folder=folder,
@@ -173,7 +181,11 @@ def chosen(library: Library, shape: FilterShape) -> Filters | None:
             near=shape.near,
             kind=shape.kind,
             min_size=shape.min_size,
+            collection=shape.collection,
         )
+    if parsed.collection is not None and parsed.collection not in library.store.collections():
+        raise ProblemError(422, "There is no collection of that name. GET /collections lists them.")
+    return parsed
 
 
 def json(content: Any) -> Response:

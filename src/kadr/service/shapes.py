@@ -12,6 +12,10 @@ MOST_TEXTS = 1000
 """Characters of all texts in one request."""
 MOST_WORDS = 16
 """Words of a text that is explained: each costs an encoding of all the others."""
+MOST_NAME = 200
+"""Characters of a collection's name as it is sent; in Unicode's form NFC at most 100."""
+MOST_CHANGED = 1000
+"""Photos that are put into a collection, or taken out, by one request."""
 MOST_NUMBER = 2**53 - 1
 """The greatest whole number that JSON's readers agree on."""
 
@@ -57,6 +61,7 @@ class FilterShape(_Shape):
     near: str | None = Field(default=None, max_length=60, examples=["55.75,37.62,5"])
     kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])
     min_size: str | None = Field(default=None, max_length=21, examples=["1920x1080"])
+    collection: str | None = Field(default=None, max_length=MOST_NAME, examples=["favourites"])
 
 
 class SearchShape(_Shape):
@@ -93,6 +98,27 @@ class DecisionShape(_Shape):
         description="The id of a near duplicate whose decision this one follows; the reason, which "
         "is kept, then names it.",
     )
+
+
+class CollectionNameShape(_Shape):
+    """A collection's new name."""
+
+    name: str = Field(min_length=1, max_length=MOST_NAME, examples=["Holidays"])
+
+
+class CollectionChangeShape(_Shape):
+    """Photos, by their ids, that are put into a collection and taken out of it."""
+
+    add: list[Number] = Field(default=[], max_length=MOST_CHANGED)
+    remove: list[Number] = Field(default=[], max_length=MOST_CHANGED)
+
+    @model_validator(mode="after")
+    def _some(self) -> "CollectionChangeShape":
+        if not self.add and not self.remove:
+            raise ValueError("name photos to add or to remove")
+        if set(self.add) & set(self.remove):
+            raise ValueError("a photo can't be added and removed at once")
+        return self
 
 
 # Answers.
@@ -226,6 +252,19 @@ class LibraryShape(_Shape):
     keys: bool = Field(description="Whether the service asks for keys.")
     uploads: bool = Field(description="Whether photos can be added.")
     version: str
+
+
+class CollectionShape(_Shape):
+    """A collection; hidden photos aren't counted."""
+
+    name: str
+    photos: int = Field(ge=0)
+
+
+class CollectionsShape(_Shape):
+    """Collections, by name."""
+
+    collections: list[CollectionShape]
 
 
 class AssessmentShape(_Shape):

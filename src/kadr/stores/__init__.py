@@ -471,7 +471,7 @@ class Store(Protocol):
         """
         ...
 
-    # What a person decided about folders and duplicates.
+    # What a person decided about folders, duplicates and collections.
 
     def excluded(self) -> dict[Path, tuple[str, ...]]:
         """Patterns of what is left out, in order, by the folder that they were given for."""
@@ -487,6 +487,33 @@ class Store(Protocol):
 
     def set_distinct(self, pairs: Iterable[tuple[str, str]], *, distinct: bool) -> None:
         """Call pairs of contents, by hex digest, no duplicates; or take that back.
+
+        It holds for contents, wherever they lie, and also after they were forgotten.
+        """
+        ...
+
+    def collections(self, holding: str | None = None) -> tuple[str, ...]:
+        """Names of all collections, or of those that hold a content (hex digest), sorted."""
+        ...
+
+    def collected(self, name: str) -> set[str]:
+        """The contents of a collection, by hex digest, whether they are in the library or not."""
+        ...
+
+    def make_collection(self, name: str) -> None:
+        """Make a collection that holds nothing, where there is none of this name."""
+        ...
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """Give a collection a name that no other one has."""
+        ...
+
+    def drop_collection(self, name: str) -> None:
+        """Forget a collection, if there is one; its photos stay."""
+        ...
+
+    def collect(self, name: str, digests: Iterable[str], *, collected: bool) -> None:
+        """Put contents, by hex digest, into a collection that is there; or take them out.
 
         It holds for contents, wherever they lie, and also after they were forgotten.
         """
@@ -612,18 +639,26 @@ class Store(Protocol):
         ...
 
 
-def open_store(spec: str | Path, *, create: bool = False) -> Store:
+def open_store(spec: str | Path, *, create: bool = False, moving: bool = False) -> Store:
     """Open a library, or make it.
 
     Args:
         spec: the path of a file, MEMORY, or the URL of a server's database.
         create: make the library where there is none.
+        moving: open it also while a move into it isn't finished; only the move itself may.
 
     Raises:
-        LibraryError: there is none and `create` is false, it is something else, or the server can't
-            be reached.
+        LibraryError: there is none and `create` is false, it is something else, the server can't
+            be reached, or a move into it isn't finished.
     """
-    return cast(Store, _engine(str(spec))(str(spec), create=create))
+    store = cast(Store, _engine(str(spec))(str(spec), create=create))
+    try:
+        if not moving:
+            check_whole(store)
+    except LibraryError:
+        store.close()
+        raise
+    return store
 
 
 def check_whole(store: Store) -> None:

@@ -74,7 +74,20 @@ def _writers(run: Run) -> None:
     run("CREATE TABLE writers ()")  # empty: it is locked by who writes
 
 
-STEPS = (_tables, _writers)
+def _collections(run: Run) -> None:
+    # Contents, not photos: what was collected is so again when its file comes back.
+    run(
+        "CREATE TABLE collections (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        ' name text COLLATE "C" NOT NULL UNIQUE)'
+    )
+    run(
+        "CREATE TABLE collected (collection bigint NOT NULL REFERENCES collections (id)"
+        " ON DELETE CASCADE, digest bytea NOT NULL, PRIMARY KEY (collection, digest))"
+    )
+    run("CREATE INDEX collected_digests ON collected (digest)")
+
+
+STEPS = (_tables, _writers, _collections)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -1,6 +1,7 @@
 """Photos: which there are, which of them are selected, and what the library says of itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ from kadr.stores.columns import (
     unsigned,
 )
 from kadr.stores.ids import IdCipher
-from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected
+from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected, shown_of_all
 from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
 from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts
 
+_ROOM = "256MB"
+"""Memory for sets, of which the server takes as much as it needs."""
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
 
@@ -150,13 +153,35 @@ class PhotoTables(VectorSets, RecordTables):
         return found
 
     def _count(self, selection: Selection) -> int:
-        where, values = selected(selection)
-        return int(self.read(f"SELECT count(*) FROM photos p WHERE {where}", values)[0][0])
+        where, values = conditions(selection.filters)
+        if selection.shown is not None:
+            where += f" AND {shown_of_all(selection.shown)}"
+        with self._sets():
+            return int(self.read(f"SELECT count(*) FROM photos p WHERE {where}", values)[0][0])
 
     def _hides(self, shown: Shown) -> bool:
-        where = condition_of(shown)
-        rows = self.read(f"SELECT 1 FROM photos p WHERE p.encoded AND NOT {where} LIMIT 1")
-        return bool(rows)
+        """Looks at the suspected first, of which most are hidden; all are looked at if none is."""
+        one_by_one = condition_of(shown, fence="OFFSET 0")
+        suspected = self.read(
+            "SELECT 1 FROM assessments a JOIN photos p ON p.id = a.photo WHERE a.probability >= %s"
+            f" AND p.encoded AND NOT {one_by_one} LIMIT 1",
+            (float(shown.below),),
+        )
+        if suspected:
+            return True
+        with self._sets():
+            return bool(
+                self.read(
+                    f"SELECT 1 FROM photos p WHERE p.encoded AND NOT {shown_of_all(shown)} LIMIT 1"
+                )
+            )
+
+    @contextmanager
+    def _sets(self) -> Iterator[None]:
+        """Room for the records of the law: what doesn't fit is read again for every photo."""
+        with self.reading():
+            self.run("SELECT set_config('work_mem', %s, true)", (_ROOM,))
+            yield
 
     def _sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         total = self.count(selection)

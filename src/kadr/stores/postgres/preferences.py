@@ -1,4 +1,4 @@
-"""What a person decided: patterns of what is left out, and which photos are no duplicates."""
+"""What a person decided: what is left out, which photos are no duplicates, and collections."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from kadr.stores.postgres.texts import from_text, to_text
 
 
 class PreferenceTables(Connection):
-    """The tables `exclusions` and `distinct_photos`."""
+    """The tables `exclusions`, `distinct_photos`, `collections` and `collected`."""
 
     def excluded(self) -> dict[Path, tuple[str, ...]]:
         """Patterns of what is left out, in order, by the folder that they were given for."""
@@ -48,3 +48,54 @@ class PreferenceTables(Connection):
         rows = [tuple(bytes.fromhex(digest) for digest in sorted(pair)) for pair in pairs]
         with self.transaction():
             self.run_all(statement, sorted(rows))
+
+    def collections(self, holding: str | None = None) -> tuple[str, ...]:
+        """Names of the collections, sorted: of all, or of those that hold a content."""
+        if holding is None:
+            rows = self.read("SELECT name FROM collections ORDER BY name")
+        else:
+            rows = self.read(
+                "SELECT name FROM collections WHERE id IN"
+                " (SELECT collection FROM collected WHERE digest = %s) ORDER BY name",
+                (bytes.fromhex(holding),),
+            )
+        return tuple(from_text(name) or "" for (name,) in rows)
+
+    def collected(self, name: str) -> set[str]:
+        """The contents of a collection, by hex digest, whether they are in the library or not."""
+        rows = self.read(
+            "SELECT digest FROM collected WHERE collection ="
+            " (SELECT id FROM collections WHERE name = %s)",
+            (to_text(name),),
+        )
+        return {digest.hex() for (digest,) in rows}
+
+    def make_collection(self, name: str) -> None:
+        """Make a collection that holds nothing, where there is none of this name."""
+        with self.transaction() as run:
+            statement = "INSERT INTO collections (name) VALUES (%s) ON CONFLICT DO NOTHING"
+            run(statement, (to_text(name),))
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """Give a collection a name that no other one has."""
+        with self.transaction() as run:
+            statement = "UPDATE collections SET name = %s WHERE name = %s"
+            run(statement, (to_text(new), to_text(name)))
+
+    def drop_collection(self, name: str) -> None:
+        """Forget a collection, if there is one; its photos stay."""
+        with self.transaction() as run:
+            run("DELETE FROM collections WHERE name = %s", (to_text(name),))
+
+    def collect(self, name: str, digests: Iterable[str], *, collected: bool) -> None:
+        """Put contents into a collection that is there, by hex digest; or take them out."""
+        statement = (
+            "INSERT INTO collected SELECT id, %s FROM collections WHERE name = %s"
+            " ON CONFLICT DO NOTHING"
+            if collected
+            else "DELETE FROM collected WHERE digest = %s AND collection ="
+            " (SELECT id FROM collections WHERE name = %s)"
+        )
+        rows = [(bytes.fromhex(digest), to_text(name)) for digest in sorted(set(digests))]
+        with self.transaction():
+            self.run_all(statement, rows)

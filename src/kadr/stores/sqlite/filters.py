@@ -36,6 +36,10 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
         clauses.append(("p.width >= ?", (filters.min_width,)))
     if filters.min_height:
         clauses.append(("p.height >= ?", (filters.min_height,)))
+    if filters.collection is not None:
+        held = "SELECT digest FROM collected WHERE collection ="
+        named = "(SELECT id FROM collections WHERE name = ?)"
+        clauses.append((f"p.digest IN ({held} {named})", (filters.collection,)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
 
 

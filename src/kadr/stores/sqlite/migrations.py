@@ -77,6 +77,15 @@ _VECTOR_SETS = "CREATE TABLE vector_sets (id INTEGER PRIMARY KEY, encoder TEXT N
 # A set lies in a table of its own, vectors_ID, shaped as `vectors`, which holds those that are
 # searched: a switch renames tables, whatever they hold, and a search is as fast as with one set.
 
+_COLLECTIONS = """
+CREATE TABLE collections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE collected (
+    collection INT NOT NULL REFERENCES collections (id), digest BLOB NOT NULL,
+    PRIMARY KEY (collection, digest)) WITHOUT ROWID;
+CREATE INDEX collected_digests ON collected (digest)
+"""
+# Contents, not photos: what was collected is so again when its file comes back.
+
 
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
@@ -106,7 +115,11 @@ def _vector_sets(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _VECTOR_SETS)
 
 
-STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets)
+def _collections(run: Run, _path: Path, _sealer: Sealer) -> None:
+    _script(run, _COLLECTIONS)
+
+
+STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -1,4 +1,4 @@
-"""What a person decided: patterns of what is left out, and which photos are no duplicates."""
+"""What a person decided: what is left out, which photos are no duplicates, and collections."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from kadr.stores.sqlite.connection import Connection
 
 
 class PreferenceTables(Connection):
-    """The tables `exclusions` and `distinct_photos`."""
+    """The tables `exclusions`, `distinct_photos`, `collections` and `collected`."""
 
     def excluded(self) -> dict[Path, tuple[str, ...]]:
         """Patterns of what is left out, in order, by the folder that they were given for."""
@@ -45,3 +45,56 @@ class PreferenceTables(Connection):
         with self.transaction() as run:
             for pair in pairs:
                 run(statement, tuple(bytes.fromhex(digest) for digest in sorted(pair)))
+
+    def collections(self, holding: str | None = None) -> tuple[str, ...]:
+        """Names of the collections, sorted: of all, or of those that hold a content."""
+        if holding is None:
+            rows = self.read("SELECT name FROM collections ORDER BY name")
+        else:
+            rows = self.read(
+                "SELECT name FROM collections WHERE id IN"
+                " (SELECT collection FROM collected WHERE digest = ?) ORDER BY name",
+                (bytes.fromhex(holding),),
+            )
+        return tuple(name for (name,) in rows)
+
+    def collected(self, name: str) -> set[str]:
+        """The contents of a collection, by hex digest, whether they are in the library or not."""
+        rows = self.read(
+            "SELECT digest FROM collected WHERE collection ="
+            " (SELECT id FROM collections WHERE name = ?)",
+            (name,),
+        )
+        return {digest.hex() for (digest,) in rows}
+
+    def make_collection(self, name: str) -> None:
+        """Make a collection that holds nothing, where there is none of this name."""
+        with self.transaction() as run:
+            run("INSERT OR IGNORE INTO collections (name) VALUES (?)", (name,))
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """Give a collection a name that no other one has."""
+        with self.transaction() as run:
+            run("UPDATE collections SET name = ? WHERE name = ?", (new, name))
+
+    def drop_collection(self, name: str) -> None:
+        """Forget a collection, if there is one; its photos stay."""
+        with self.transaction() as run:
+            run(
+                "DELETE FROM collected WHERE collection ="
+                " (SELECT id FROM collections WHERE name = ?)",
+                (name,),
+            )
+            run("DELETE FROM collections WHERE name = ?", (name,))
+
+    def collect(self, name: str, digests: Iterable[str], *, collected: bool) -> None:
+        """Put contents into a collection that is there, by hex digest; or take them out."""
+        statement = (
+            "INSERT OR IGNORE INTO collected SELECT id, ? FROM collections WHERE name = ?"
+            if collected
+            else "DELETE FROM collected WHERE digest = ? AND collection ="
+            " (SELECT id FROM collections WHERE name = ?)"
+        )
+        with self.transaction() as run:
+            for digest in digests:
+                run(statement, (bytes.fromhex(digest), name))
