@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.data import drawn as scenes
+from kadr.errors import KadrError
 from kadr.law import rules
 from shell import FAKES, Shell, one_line
 
@@ -187,3 +190,16 @@ def test_no_such_policy_names_those_there_are(
     target = () if command == "evaluate" else ("--out", tmp_path / "out")
     line = one_line(kadr(command, data, *target, "--policy", "over-99", code=2))
     assert "Choose one of: none, under-16; or name a policy file that ends in .toml" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "reads"), [("train", True), ("evaluate", True), ("compare", False)]
+)
+def test_which_commands_read_kadr_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, reads: bool
+) -> None:
+    target = [] if command == "evaluate" else ["--out", str(tmp_path / "out")]
+    monkeypatch.setenv("KADR_POLICY", "over-99")
+    found = CliRunner().invoke(app, [command, str(tmp_path / "nowhere"), *target])
+    assert isinstance(found.exception, KadrError)
+    assert ("over-99" in str(found.exception)) is reads
