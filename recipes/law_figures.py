@@ -179,7 +179,7 @@ def report(photos: Photos, limits: Limits) -> None:
         layer(name, odds, photos, limits)
     if photos.ages is not None:
         by_age(photos, photos.ages)
-    titled(photos, every, limits)
+    titled(photos, limits)
     print()
     by_kind(photos, limits)
     by_words(photos, limits)
@@ -194,22 +194,35 @@ def report(photos: Photos, limits: Limits) -> None:
         print_calibration(name, p, truth)
 
 
-def layers(photos: Photos, limits: Limits) -> dict[str, Floats]:
-    """Log-odds by the layers that speak, float64 [n]; no photo here has a text."""
+def layers(photos: Photos, limits: Limits, named: Flags | None = None) -> dict[str, Floats]:
+    """Log-odds by the layers that speak, float64 [n].
+
+    `named` bool [n]: whose text names a child; None: no photo has a text.
+    """
+    if named is None:
+        named = np.zeros(len(photos.names), np.bool_)
     found = {
-        "scene, first look": photos.first,
-        "scene": photos.odds,
-        "scene, parts of every photo": photos.second,
+        "scene, first look": together(photos.first, named),
+        "scene": together(photos.odds, named),
+        "scene, parts of every photo": together(photos.second, named),
     }
     if photos.ages is not None:
-        pairs = zip(photos.odds, photos.ages, strict=True)
-        evidence = scene.load().evidence
-        looked = np.array([joined(evidence, o, named=False, faces=ages) for o, ages in pairs])
-        p = scene.probability(photos.odds)
+        looked = together(photos.odds, named, photos.ages)
+        p = scene.probability(found["scene"])
         unsure = (p >= limits.review) & (p <= limits.hide)
-        found["scene; faces where unsure"] = np.where(unsure, looked, photos.odds)
+        found["scene; faces where unsure"] = np.where(unsure, looked, found["scene"])
         found["scene and faces"] = looked
     return found
+
+
+def together(seen: Floats, named: Flags, ages: Sequence[Ages] | None = None) -> Floats:
+    """What the law makes of scenes [n], texts [n], and ages where faces were looked for."""
+    evidence = scene.load().evidence
+    every: Sequence[Ages | None] = ages or [None] * len(seen)
+    return np.array([
+        joined(evidence, float(odds), named=bool(text), faces=faces)
+        for odds, text, faces in zip(seen, named, every, strict=True)
+    ])  # fmt: skip
 
 
 def layer(name: str, odds: Floats, photos: Photos, limits: Limits) -> None:
@@ -275,15 +288,16 @@ def by_words(photos: Photos, limits: Limits) -> None:
         cell(name, *cells)
 
 
-def titled(photos: Photos, every: Mapping[str, Floats], limits: Limits) -> None:
+def titled(photos: Photos, limits: Limits) -> None:
     """Rows of words: one caption stands for the photo's title, the other four are the truth."""
     others = photos.named.sum(axis=1, keepdims=True) - photos.named
-    word = scene.load().evidence.word * photos.named
+    every = [layers(photos, limits, titles) for titles in photos.named.T]
     rows = {
         "a title's words": np.where(photos.named, np.inf, -np.inf),
-        "scene, by the titles' truth": photos.odds[:, None] + 0 * word,
+        "scene, by the titles' truth": np.repeat(photos.odds[:, None], len(every), axis=1),
     }
-    rows |= {f"a title's words, {name}": odds[:, None] + word for name, odds in every.items()}
+    for name in every[0]:
+        rows[f"a title's words, {name}"] = np.stack([one[name] for one in every], axis=1)
     for name, odds in rows.items():
         p = scene.probability(odds)
         cells = []

@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from kadr.law.policy import PRESETS
+from kadr.law.verdict import hidden
 from kadr.library.search import AT_LEAST
+from kadr.stores import open_store
+from kadr.types import Assessment, Filters
 from shell import DISCLAIMER, FAKES, RUN, Shell, one_line
 
 HEAVY = (
@@ -406,6 +410,37 @@ def test_second_process_waits_and_says_so(kadr: Shell, model: Path, photos: Path
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "6 unchanged" in out
+
+
+def assessed(library: Path) -> tuple[dict[str, Assessment], set[str]]:
+    """Assessments by the photo's digest, and which photos `under-16` doesn't show."""
+    with closing(open_store(library)) as store:
+        numbers = [int(number) for number in store.matching(Filters())]
+        digests = {n: one.digest for n, one in store.stored(store.present(numbers)).items()}
+        concealed = hidden(store, PRESETS["under-16"], numbers)
+        known = store.assessments(numbers)
+    return {digests[n]: one for n, one in known.items()}, {digests[n] for n in concealed}
+
+
+def test_the_law_sees_the_same_under_every_model(kadr: Shell, model: Path, photos: Path) -> None:
+    """The classifier needs mini's vectors: they are there under a model, and a later policy."""
+    law = ("--policy", "under-16")
+    shipped, own, later = (kadr.home / name for name in ("mini.kadr", "own.kadr", "later.kadr"))
+    kadr("index", photos, "--library", shipped, *law)
+    kadr("index", photos, "--library", own, "--model", model, *law)
+    kadr("index", photos, "--library", later, "--model", model)
+    assert len(assessed(later)[1]) == 6, "nothing has been seen yet"
+    kadr("index", "--library", later, *law)
+    expected, concealed = assessed(shipped)
+    assert len(expected) == 6
+    assert all(one.scene is not None and not one.failed for one in expected.values())
+    for library in (own, later):
+        found, withheld = assessed(library)
+        assert withheld == concealed
+        assert found.keys() == expected.keys()
+        for digest, one in found.items():
+            assert one.version == expected[digest].version
+            assert one.probability == pytest.approx(expected[digest].probability, abs=1e-4)
 
 
 # search

@@ -308,6 +308,9 @@ def test_a_manifest_names_no_policy_file(
     rules = tmp_path / "rules.toml"
     rules.write_text('[policies.mine]\nextends = "none"\n', encoding="utf-8")
     config = {**born_aligned.manifest["config"], "policy": str(rules)}
-    foreign = replace(born_aligned, manifest={**born_aligned.manifest, "config": config})
+    noted = replace(born_aligned, manifest={**born_aligned.manifest, "config": config})
+    assert evaluate(noted, drawn, cache, policy=LAW, cross_validate=False).policy == LAW.name
+    older = {key: value for key, value in noted.manifest.items() if key != "policy"}
+    foreign = replace(born_aligned, manifest=older)
     with pytest.raises(PolicyError, match="There is no policy"):
         evaluate(foreign, drawn, cache, policy=LAW)

@@ -67,7 +67,7 @@ def demo_command(
             disclaimer=rules.disclaimer(),
         )
     results.print_trained(trained, len(archive.skipped), out / "model", time.monotonic() - started)
-    results.print_evaluation(evaluation)
+    results.print_evaluation(evaluation, rules)
     first = "a dog runs in the water" if real else "a dog near a tree"
     second = "люди катаются на лыжах" if real else "красная машина на улице"
     for query, policy in ((first, "none"), (second, "none"), ("a little girl", "under-16")):

@@ -7,15 +7,12 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from kadr.errors import KadrError
 from kadr.report.wording import Language
-
-Preset: TypeAlias = Literal["under-16", "none"]
-"""Policies that ship with kadr."""
 
 LAW = "What the law hides"
 WHICH, HOW = "Which photos are looked at", "What is done with the photos found"
@@ -183,6 +180,13 @@ PolicyOption = Annotated[
         "--policy",
         envvar="KADR_POLICY",
         help="What the law hides: none, under-16, or a policy file (TOML).",
+    ),
+]
+PoliciesOption = Annotated[
+    tuple[str, ...],
+    _law(
+        "--policy",
+        help="What the law hides: none, under-16, or a policy file (TOML); repeat it to compare.",
     ),
 ]
 CountryOption = Annotated[

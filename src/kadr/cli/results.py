@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kadr.data.agreement import CrowdAgreement, ExpertAgreement
     from kadr.data.dawid_skene import Confusion
     from kadr.data.judges import ExpertAuc, JudgeStudy
+    from kadr.law.policy import ExclusionReport, Policy
     from kadr.study.evaluate import Evaluation
     from kadr.study.train import Trained
     from kadr.types import Interval
@@ -20,11 +21,8 @@ def print_trained(trained: "Trained", broken: int, out: Path, seconds: float) ->
     """What was learned from, what the law took out, and the held-out figures."""
     law, manifest = trained.exclusions, trained.matcher.manifest
     say(f"Trained on {manifest['pairs']} pairs in {seconds:.0f} s: {out}")
-    say(
-        f"Law ({manifest['config']['policy']}): {law.images_removed} of {law.images_total} images "
-        f"({law.images_share:.1%}) and {law.pairs_removed} of {law.pairs_total} pairs "
-        f"({law.pairs_share:.1%}) were left out"
-    )
+    left_out = _left_out(law) if manifest["policy"]["hides_children"] else "nothing is left out"
+    say(f"Law ({manifest['policy']['name']}): {left_out}")
     words = sorted(law.by_word.items(), key=lambda item: -item[1].images)
     if words:
         say("  by word: " + ", ".join(f"{word} {removed.images}" for word, removed in words))
@@ -42,6 +40,13 @@ def print_trained(trained: "Trained", broken: int, out: Path, seconds: float) ->
             f"{m['average_precision']:.3f}, ECE {m['expected_calibration_error']:.3f} "
             f"({m['held_out_pairs']} pairs)"
         )
+
+
+def _left_out(law: "ExclusionReport") -> str:
+    return (
+        f"{law.images_removed} of {law.images_total} images ({law.images_share:.1%}) and "
+        f"{law.pairs_removed} of {law.pairs_total} pairs ({law.pairs_share:.1%}) were left out"
+    )
 
 
 def print_study(study: "JudgeStudy") -> None:
@@ -141,8 +146,11 @@ def _say_wordless(texts: tuple[str, ...]) -> None:
         )
 
 
-def print_evaluation(evaluation: "Evaluation") -> None:
-    """All figures of an evaluation, with intervals."""
+def print_evaluation(evaluation: "Evaluation", policy: "Policy") -> None:
+    """All figures of an evaluation, with intervals; `policy` is the one it was made under."""
+    removed = evaluation.exclusions
+    hides = f"it hides {removed.images_removed} of {removed.images_total} judged images"
+    say(f"Law ({policy.name}): {hides if policy.hides_children else 'it hides nothing'}")
     _say_wordless(evaluation.wordless)
     for figures in evaluation.pair_figures:
         say(

@@ -24,11 +24,13 @@ from kadr.cli.console import (
 from kadr.cli.data import DataArgument, MaxBrokenOption
 from kadr.cli.options import (
     CacheOption,
+    CountryOption,
     DeviceOption,
     JsonFlag,
     LanguageOption,
     ModelOption,
-    Preset,
+    PoliciesOption,
+    PolicyOption,
     grouped,
 )
 from kadr.cli.outputs import check_file, check_folder
@@ -45,7 +47,6 @@ _CLASSIFIER = typer.Option(help="Head.")
 _EXPERTS = typer.Option(help="How the experts' grades become one.")
 _WEIGHT = typer.Option(min=0, max=1, help="Experts' share where the crowd judged too.")
 _JUDGES = typer.Option(help="Whose judgements are learned from.")
-_POLICY = typer.Option(help="What the law keeps out of training.")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class TrainOptions:
     classifier: Annotated[Classifier, _CLASSIFIER] = "logistic"
     experts: Annotated[Experts, _EXPERTS] = "majority"
     expert_weight: Annotated[float, _WEIGHT] = 0.6
-    policy: Annotated[Preset, _POLICY] = "under-16"
+    policy: PolicyOption = "under-16"
+    country: CountryOption = None
     test_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of images held out; 0 trains on all.")
     ] = 0.3
@@ -87,7 +89,8 @@ class CompareOptions:
     experts: Annotated[tuple[Experts, ...], _EXPERTS] = ("majority",)
     expert_weight: Annotated[tuple[float, ...], _WEIGHT] = (0.6,)
     judges: Annotated[tuple[Judges, ...], _JUDGES] = ("both",)
-    policy: Annotated[tuple[Preset, ...], _POLICY] = ("under-16",)
+    policy: PoliciesOption = ("under-16",)
+    country: CountryOption = None
     alignment: Annotated[
         tuple[Space, ...], typer.Option(help="Mini's joint space: shipped, or fitted to this data.")
     ] = ("shipped",)
@@ -99,7 +102,8 @@ class CompareOptions:
             *("judges", "policy", "features", "classifier"),
         )
         choices = product(*(getattr(self, name) for name in names))
-        return [dict(zip(names, chosen, strict=True)) for chosen in choices]
+        alike = {"country": self.country}
+        return [alike | dict(zip(names, chosen, strict=True)) for chosen in choices]
 
 
 @grouped
@@ -115,10 +119,12 @@ def train_command(
 ) -> None:
     """Learn from human judgements what a match is."""
     from kadr.data import dataset
+    from kadr.law import rules
     from kadr.matcher import bundle as matcher
     from kadr.study import train
 
     check_folder(out)
+    rules.load(options.policy, options.country)  # a wrong file is told before an hour is spent
     started = time.monotonic()
     archive = dataset.load(data, max_broken_share=max_broken)
     with open_cache(cache) as vectors, progress() as report:
@@ -131,6 +137,7 @@ def train_command(
             "metrics": metrics,
             **({} if metrics else {"undefined": {"metrics": results.not_held_out()}}),
             "pairs": trained.matcher.manifest["pairs"],
+            "policy": trained.matcher.manifest["policy"],
             "law": asdict(trained.exclusions),
             "skipped": [p.message for p in archive.skipped] + list(trained.skipped),
         })  # fmt: skip
@@ -155,7 +162,8 @@ def evaluate_command(
         ),
     ] = None,
     language: LanguageOption = "en",
-    policy: Annotated[Preset, typer.Option(help="The law for the figures after it.")] = "under-16",
+    policy: PolicyOption = "under-16",
+    country: CountryOption = None,
     cross_validate: Annotated[
         bool, typer.Option(help="Also the published protocols, 5-fold by image.")
     ] = True,
@@ -166,7 +174,7 @@ def evaluate_command(
     """Measure a matcher on images that it has not learned from."""
     from kadr import report as reports
     from kadr.data import dataset
-    from kadr.law import policy as law
+    from kadr.law import rules
     from kadr.photos import files
     from kadr.study import evaluate
 
@@ -174,14 +182,15 @@ def evaluate_command(
     if str(json_file) != "-":
         check_file(json_file)
     compared = _comparison(comparison, report)
+    law = rules.load(policy, country)
     archive = dataset.load(data, max_broken_share=max_broken)
-    matcher, rules = load_matcher(model), law.PRESETS[policy]
+    matcher = load_matcher(model)
     with open_cache(cache) as vectors, progress() as show:
         evaluation = evaluate.evaluate(
             matcher,
             archive,
             vectors,
-            policy=rules,
+            policy=law,
             cross_validate=cross_validate,
             seed=seed,
             on_progress=show,
@@ -189,7 +198,7 @@ def evaluate_command(
     if json_file is not None and str(json_file) == "-":
         print_json(_figures(evaluation))
     else:
-        results.print_evaluation(evaluation)
+        results.print_evaluation(evaluation, law)
         if json_file is not None:
             files.save(json_file, f"{to_json(_figures(evaluation))}\n".encode())
     if report is not None:
@@ -199,7 +208,7 @@ def evaluate_command(
             photos={**archive.train_images, **archive.test_images},
             manifest=matcher.manifest,
             language=language,
-            disclaimer=rules.disclaimer(language),
+            disclaimer=law.disclaimer(language),
             comparison=compared,
         )
         note(f"The report is in {report}")
@@ -233,9 +242,12 @@ def compare_command(
     """
     from kadr import report as reports
     from kadr.data import dataset
+    from kadr.law import rules
     from kadr.study import compare, train
 
     check_folder(out)
+    for policy in options.policy:
+        rules.load(policy, options.country)
     configs = [
         train.Config(**chosen, test_share=test_share, seed=seed, search=search)
         for chosen in options.combinations()

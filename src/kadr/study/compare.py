@@ -5,6 +5,7 @@ has not seen, for which everything (vocabulary, joint space, head) is learned an
 of the texts at a time. What is measured is kept, so a combination is never measured twice.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -23,7 +24,9 @@ import numpy as np
 
 from kadr.encoders import TextEncoder, load_image_encoder, load_text_encoder, state
 from kadr.encoders.vectors import VectorCache
-from kadr.errors import DataError, KadrError
+from kadr.errors import DataError, KadrError, PolicyError
+from kadr.law import rules
+from kadr.law.policy import Policy
 from kadr.matcher import bundle as matcher
 from kadr.matcher import relevance
 from kadr.matcher.alignment import Alignment
@@ -99,14 +102,16 @@ def compare(
     Raises:
         DataError: too little to learn from.
         KadrError: no combination could be measured, or `folder` can't be written.
+        PolicyError: there is no such policy, its file is wrong, or two that differ share a name.
     """
     report = on_progress or silent
     if not configs:
         raise KadrError("There is no combination to measure: name at least one.")
     if len({(config.test_share, config.seed) for config in configs}) != 1:
         raise KadrError("Combinations that are compared share one split: one --seed, one share.")
+    named, policies = _by_policy_name(configs)
     kept, failed = _prepare(folder), dict[str, str]()
-    benches = tuple(_benches(dataset, configs, cache, failed, report))
+    benches = tuple(_benches(dataset, named, policies, cache, failed, report))
     asked = [kept / bench.key(config) for bench in benches for config in bench.configs]
     waiting = [bench.without_kept(kept) for bench in benches]
     done = len(asked) - sum(len(bench.configs) for bench in waiting)
@@ -179,7 +184,8 @@ class _Bench:
 
     def key(self, config: Config) -> str:
         """The file name of a combination's measurement: what it depends on."""
-        depends_on = [FORMAT, version("kadr"), self.origin, asdict(config)]
+        rules_digest = self.lesson.policy.digest
+        depends_on = [FORMAT, version("kadr"), self.origin, rules_digest, asdict(config)]
         text = json.dumps(depends_on, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32] + ".json"
 
@@ -198,16 +204,37 @@ def _prepare(folder: Path) -> Path:
     return kept
 
 
+def _by_policy_name(
+    configs: Sequence[Config],
+) -> tuple[list[Config], dict[str, Policy]]:
+    """The same combinations with policies by name, as tables print them, and these policies."""
+    policies: dict[str, Policy] = {}
+    named = []
+    for config in configs:
+        policy = rules.load(config.policy, config.country)
+        if policies.setdefault(policy.name, policy) != policy:
+            raise PolicyError(
+                f"Two policies that differ are called {policy.name}. Give one of them another name."
+            )
+        named.append(replace(config, policy=policy.name, country=None))
+    return named, policies
+
+
 def _benches(
     dataset: Dataset,
     configs: Sequence[Config],
+    policies: Mapping[str, Policy],
     cache: VectorCache,
     failed: dict[str, str],
     report: Progress,
 ) -> Iterator[_Bench]:
     """Combinations grouped by what they share; what can't be prepared is noted in `failed`."""
     judged = figures.judged(dataset)
-    lesson = lru_cache(maxsize=None)(partial(train.gather, dataset))
+
+    @functools.cache
+    def lesson(config: Config) -> Lesson:
+        return train.gather(dataset, config, policies[config.policy])
+
     groups: dict[tuple[str, str, Config], list[Config]] = {}
     for config in dict.fromkeys(map(train.settled, configs)):
         labels_alone = Config(

@@ -277,6 +277,11 @@ def _scorer(head: Relevance | NullScores, sides: Projected) -> PairScorer:
 
 
 def _obeyed_law(matcher: Matcher) -> bool:
+    """Whether its policy hid anything; a matcher from elsewhere has no policy file read for it."""
+    noted = matcher.manifest.get("policy")
+    if isinstance(noted, Mapping):
+        return bool(noted.get("hides_children"))
+    # Trained before that was noted: under a preset.
     return law.preset(matcher.manifest.get("config", {}).get("policy", "none")).hides_children
 
 

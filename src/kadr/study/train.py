@@ -20,6 +20,7 @@ from kadr.encoders import load_image_encoder, load_text_encoder
 from kadr.encoders.vectors import VectorCache, encode_texts
 from kadr.errors import DataError, KadrError
 from kadr.law import policy as law
+from kadr.law import rules
 from kadr.matcher import (
     Classifier,
     Features,
@@ -45,7 +46,11 @@ FEWEST_VERDICTS = 50
 
 @dataclass(frozen=True)
 class Config:
-    """What a person may choose about training. `search` tunes the head inside the fold."""
+    """What a person may choose about training.
+
+    `policy` is a preset or a policy file, of which `country` chooses the policy; `search` tunes the
+    head inside the fold.
+    """
 
     image_encoder: str = "mini"
     text_encoder: str = "mini"
@@ -59,11 +64,24 @@ class Config:
     alignment: Space = "shipped"
     judges: Judges = "both"
     search: bool = False
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """What a matcher notes of the policy that it was trained under.
+
+    `digest` is the SHA-256 (hex) of all that the policy says, so it tells apart two of one name.
+    """
+
+    name: str
+    digest: str
+    hides_children: bool
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What there is to learn from: labels of training images, after the law.
+    """What there is to learn from: labels of training images, after the law `policy`.
 
     `verdicts` are the experts' on all pairs, of held-out images too.
     """
@@ -73,6 +91,7 @@ class Lesson:
     labels: tuple[Label, ...]
     verdicts: Mapping[Pair, bool]
     exclusions: law.ExclusionReport
+    policy: PolicyNote
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,7 @@ def train(
 
     Raises:
         DataError: too little is left to learn from.
+        PolicyError: there is no such policy, or its file is wrong.
     """
     report = on_progress or silent
     lesson = gather(dataset, config)
@@ -129,7 +149,9 @@ def train(
         learned.relevance,
     )
     manifest = {
-        "config": asdict(config),
+        # By its name alone: the same rules from another folder make the same bundle.
+        "config": asdict(replace(config, policy=lesson.policy.name)),
+        "policy": asdict(lesson.policy),
         "aligned_elsewhere": aligned is not None,
         "data": dict(sorted(dataset.digests.items())),
         "split": {"training": list(lesson.training), "held_out": list(lesson.held_out)},
@@ -150,17 +172,21 @@ def train(
     )
 
 
-def gather(dataset: Dataset, config: Config) -> Lesson:
+def gather(dataset: Dataset, config: Config, policy: law.Policy | None = None) -> Lesson:
     """Split the images, make labels of the judgements, take out what the law hides.
+
+    `policy` is the one that `config` names, where it was read before.
 
     Raises:
         DataError: too little is left to learn from.
         KadrError: a choice is out of range.
+        PolicyError: there is no such policy, or its file is wrong.
     """
     _check(config)
+    policy = policy or rules.load(config.policy, config.country)
     training, held_out = split(sorted(dataset.train_images), config.test_share, config.seed)
     everything = _labels(dataset, replace(config, judges="both"), dataset.train_images.keys())
-    exclusions = law.assess(dataset, law.preset(config.policy), labels.matches(everything))
+    exclusions = law.assess(dataset, policy, labels.matches(everything))
     used = tuple(
         item
         for item in _labels(dataset, config, set(training))
@@ -168,7 +194,8 @@ def gather(dataset: Dataset, config: Config) -> Lesson:
     )
     _check_enough(used)
     report = law.report(exclusions, set(dataset.train_images), everything)
-    return Lesson(training, held_out, used, labels.verdicts(dataset.judgements), report)
+    note = PolicyNote(policy.name, rules.fingerprint(policy), policy.hides_children)
+    return Lesson(training, held_out, used, labels.verdicts(dataset.judgements), report, note)
 
 
 @dataclass(frozen=True)
