@@ -169,6 +169,11 @@ class Catalogue:
                 self._collections = key, {name: self._size(name) for name in names}
             return self._collections[1]
 
+    def size(self, collection: str) -> int:
+        """How many photos that may be seen are in a collection."""
+        with self._reading():
+            return self._size(collection)
+
     def _size(self, collection: str) -> int:
         held = self._store.matching(Filters(collection=collection)).tolist()
         hidden = verdict.hidden(self._store, self._policy, held)
