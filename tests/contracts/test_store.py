@@ -674,7 +674,8 @@ class TestCollections:
         assert store.count(Selection(wanted, Shown(0.5))) == 0, "nothing is on record of it"
 
     def test_sizes_are_of_what_lies_somewhere_and_may_be_shown(self, store: Store) -> None:
-        add(store, {f"/p/{n}.jpg": n for n in range(4)} | {"/p/copy.jpg": 1})
+        add(store, {f"/p/{n}.jpg": n for n in range(4)})
+        add(store, {"/p/copy.jpg": 1})
         numbers = [number(store, n) for n in range(4)]
         low = Assessment((), 0.1, None, (), 0.1, "v1")
         store.keep_assessments(
