@@ -66,18 +66,19 @@ class PreferenceTables(Connection):
     def collection_sizes(self, shown: Shown | None, name: str | None = None) -> dict[str, int]:
         """How many photos that lie somewhere and may be shown (None: all may) each one holds."""
         law = "" if shown is None else f"AND {shown_of_all(shown)}"
-        held = (
-            "SELECT h.collection FROM collected h JOIN photos p ON p.digest = h.digest"
-            " WHERE p.encoded AND EXISTS"
+        held = (  # counted before it is joined: each collection would be compared with all rows
+            "SELECT h.collection, count(*) AS size FROM collected h JOIN photos p"
+            " ON p.digest = h.digest WHERE p.encoded AND h.collection IN"
+            " (SELECT id FROM collections WHERE name = coalesce(%s, name)) AND EXISTS"
             f" (SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing) {law}"
+            " GROUP BY h.collection"
         )
         statement = (
-            f"SELECT k.name, count(s.collection) FROM collections k LEFT JOIN ({held}) s"
-            " ON s.collection = k.id WHERE k.name = coalesce(%s, k.name) GROUP BY k.id"
-            " ORDER BY k.name"
+            f"SELECT k.name, coalesce(s.size, 0) FROM collections k LEFT JOIN ({held}) s"
+            " ON s.collection = k.id WHERE k.name = coalesce(%s, k.name) ORDER BY k.name"
         )
         with self.roomy():
-            rows = self.read(statement, (to_text(name),))
+            rows = self.read(statement, (to_text(name), to_text(name)))
         return {from_text(one) or "": count for one, count in rows}
 
     def collected(self, name: str) -> set[str]:
