@@ -673,6 +673,25 @@ class TestCollections:
         assert store.count(Selection(wanted)) == 1
         assert store.count(Selection(wanted, Shown(0.5))) == 0, "nothing is on record of it"
 
+    def test_sizes_are_of_what_lies_somewhere_and_may_be_shown(self, store: Store) -> None:
+        add(store, {f"/p/{n}.jpg": n for n in range(4)})
+        add(store, {"/p/copy.jpg": 1})
+        numbers = [number(store, n) for n in range(4)]
+        low = Assessment((), 0.1, None, (), 0.1, "v1")
+        store.keep_assessments(
+            {numbers[0]: replace(low, probability=0.9), numbers[1]: low, numbers[2]: low}
+        )
+        store.set_ruling(digest(3).hex(), Ruling("allow", "Anna", "2026-01-01", ""))
+        store.mark([b"/p/2.jpg"], missing=True)
+        for name in ("a", "b", "none"):
+            store.make_collection(name)
+        store.collect("a", [digest(n).hex() for n in (*range(4), "elsewhere")], collected=True)
+        store.collect("b", [digest(0).hex()], collected=True)
+        assert store.collection_sizes(None) == {"a": 3, "b": 1, "none": 0}
+        assert store.collection_sizes(Shown(0.5)) == {"a": 2, "b": 0, "none": 0}
+        assert store.collection_sizes(Shown(0.5), "a") == {"a": 2}
+        assert store.collection_sizes(None, "other") == {}
+
     def test_a_photo_that_was_forgotten_is_in_it_when_it_comes_back(self, store: Store) -> None:
         add(store, {"/p/1.jpg": 1})
         store.make_collection("a")

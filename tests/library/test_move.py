@@ -394,6 +394,8 @@ def test_moved_by_the_command_it_answers_as_before(
         ]
         assert found[0] == found[1]
     kadr("audit", "verify", "--library", two)
+    itself = kadr("library", "move", "--from", one, "--to", tmp_path / "photos/../one.kadr", code=2)
+    assert "is the same library as" in one_line(itself)
     again = kadr("library", "move", "--from", one, "--to", two, code=2)
     assert "isn't empty" in one_line(again)
     with closing(open_store(two)) as store:

@@ -260,7 +260,17 @@ def test_the_document_says_what_needs_a_key(
                     assert_problem(answer)
                 elif one.get("security"):
                     opens[scope].add(name)
-    assert opens["write"] == {"POST /api/v1/photos", "DELETE /api/v1/photos/{photo}"}
+    changing = {"PUT", "PATCH", "DELETE", "POST"}
+    collections = {
+        name
+        for name, _ in operations(document)
+        if "/collections" in name and name.split()[0] in changing
+    }
+    assert len(collections) == 4
+    assert opens["write"] == collections | {
+        "POST /api/v1/photos",
+        "DELETE /api/v1/photos/{photo}",
+    }
     assert opens["review"] == {name for name, _ in operations(document) if "/review" in name}
     assert (
         opens["read"]

@@ -226,6 +226,7 @@ class Both:
             lambda s: s.vector_sets(),
             lambda s: [(name, s.collected(name)) for name in s.collections()],
             lambda s: s.collections(holding=digest(1).hex()),
+            lambda s: [s.collection_sizes(shown) for shown in (None, Shown(0.5))],
             lambda s: [entry.event for entry in s.entries()],
             lambda s: s.log_problems(),
             lambda s: [self.contents(s, s.lacking(name)) for name in ("one", "other")],

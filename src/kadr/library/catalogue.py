@@ -165,14 +165,15 @@ class Catalogue:
         with self._reading():
             key = self._store.changes()
             if self._collections is None or self._collections[0] != key:
-                names = self._store.collections()
-                self._collections = key, {name: self._size(name) for name in names}
+                sizes = self._store.collection_sizes(verdict.shown(self._policy))
+                self._collections = key, sizes
             return self._collections[1]
 
-    def _size(self, collection: str) -> int:
-        held = self._store.matching(Filters(collection=collection)).tolist()
-        hidden = verdict.hidden(self._store, self._policy, held)
-        return len(self._store.present([number for number in held if number not in hidden]))
+    def size(self, collection: str) -> int:
+        """How many photos that may be seen are in a collection; 0 where it is gone."""
+        with self._reading():
+            sizes = self._store.collection_sizes(verdict.shown(self._policy), collection)
+            return sizes.get(collection, 0)
 
     def _count(self) -> Facets:
         """Reads columns, not photos: half a million of those would take a gigabyte."""

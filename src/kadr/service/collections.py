@@ -171,8 +171,7 @@ async def _changed(
     def work(library: Library) -> Response:
         with _told():
             name = change(library)
-        count = library.catalogue.collections().get(name, 0)
-        return json(CollectionShape(name=name, photos=count))
+        return json(CollectionShape(name=name, photos=library.catalogue.size(name)))
 
     return await resources(request).working.do(law.policy, work)
 

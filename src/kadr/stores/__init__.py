@@ -496,6 +496,13 @@ class Store(Protocol):
         """Names of all collections, or of those that hold a content (hex digest), sorted."""
         ...
 
+    def collection_sizes(self, shown: Shown | None, name: str | None = None) -> dict[str, int]:
+        """How many photos that lie somewhere and may be shown (None: all may) each one holds.
+
+        Of all collections, by name, or of one that is there.
+        """
+        ...
+
     def collected(self, name: str) -> set[str]:
         """The contents of a collection, by hex digest, whether they are in the library or not."""
         ...

@@ -17,6 +17,8 @@ from kadr.stores.postgres.migrations import FORMAT, migrate
 from kadr.stores.postgres.statements import Run, get_note, put_note
 from kadr.stores.sealer import Sealer
 
+ROOM = "256MB"
+"""Memory for a statement's sets, of which the server takes as much as it needs."""
 TIMEOUT = 60
 """Seconds that the server may take for one statement; for making an index, as long as it needs."""
 IDLE = 1800
@@ -247,6 +249,13 @@ class Connection:
             yield
             return
         with self._block("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+            yield
+
+    @contextmanager
+    def roomy(self) -> Iterator[None]:
+        """An instant with room for sets of records: what doesn't fit is read for every photo."""
+        with self.reading():
+            self.run("SELECT set_config('work_mem', %s, true)", (ROOM,))
             yield
 
     @contextmanager

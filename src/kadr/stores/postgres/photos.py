@@ -1,7 +1,6 @@
 """Photos: which there are, which of them are selected, and what the library says of itself."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.types import Filters, PhotoFacts
 
-_ROOM = "256MB"
-"""Memory for sets, of which the server takes as much as it needs."""
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
 
@@ -156,7 +153,7 @@ class PhotoTables(VectorSets, RecordTables):
         where, values = conditions(selection.filters)
         if selection.shown is not None:
             where += f" AND {shown_of_all(selection.shown)}"
-        with self._sets():
+        with self.roomy():
             return int(self.read(f"SELECT count(*) FROM photos p WHERE {where}", values)[0][0])
 
     def _hides(self, shown: Shown) -> bool:
@@ -169,19 +166,12 @@ class PhotoTables(VectorSets, RecordTables):
         )
         if suspected:
             return True
-        with self._sets():
+        with self.roomy():
             return bool(
                 self.read(
                     f"SELECT 1 FROM photos p WHERE p.encoded AND NOT {shown_of_all(shown)} LIMIT 1"
                 )
             )
-
-    @contextmanager
-    def _sets(self) -> Iterator[None]:
-        """Room for the records of the law: what doesn't fit is read again for every photo."""
-        with self.reading():
-            self.run("SELECT set_config('work_mem', %s, true)", (_ROOM,))
-            yield
 
     def _sample(self, selection: Selection, count: int) -> NDArray[np.int64]:
         total = self.count(selection)

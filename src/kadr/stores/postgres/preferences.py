@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kadr.stores import Shown
 from kadr.stores.columns import path_of
 from kadr.stores.postgres.connection import Connection
+from kadr.stores.postgres.filters import shown_of_all
 from kadr.stores.postgres.texts import from_text, to_text
 
 
@@ -60,6 +62,24 @@ class PreferenceTables(Connection):
                 (bytes.fromhex(holding),),
             )
         return tuple(from_text(name) or "" for (name,) in rows)
+
+    def collection_sizes(self, shown: Shown | None, name: str | None = None) -> dict[str, int]:
+        """How many photos that lie somewhere and may be shown (None: all may) each one holds."""
+        law = "" if shown is None else f"AND {shown_of_all(shown)}"
+        held = (  # counted before it is joined: each collection would be compared with all rows
+            "SELECT h.collection, count(*) AS size FROM collected h JOIN photos p"
+            " ON p.digest = h.digest WHERE p.encoded AND h.collection IN"
+            " (SELECT id FROM collections WHERE name = coalesce(%s, name)) AND EXISTS"
+            f" (SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing) {law}"
+            " GROUP BY h.collection"
+        )
+        statement = (
+            f"SELECT k.name, coalesce(s.size, 0) FROM collections k LEFT JOIN ({held}) s"
+            " ON s.collection = k.id WHERE k.name = coalesce(%s, k.name) ORDER BY k.name"
+        )
+        with self.roomy():
+            rows = self.read(statement, (to_text(name), to_text(name)))
+        return {from_text(one) or "": count for one, count in rows}
 
     def collected(self, name: str) -> set[str]:
         """The contents of a collection, by hex digest, whether they are in the library or not."""

@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kadr.stores import Shown
 from kadr.stores.columns import path_of
 from kadr.stores.sqlite.connection import Connection
+from kadr.stores.sqlite.records import allowed
 
 
 class PreferenceTables(Connection):
@@ -57,6 +59,20 @@ class PreferenceTables(Connection):
                 (bytes.fromhex(holding),),
             )
         return tuple(name for (name,) in rows)
+
+    def collection_sizes(self, shown: Shown | None, name: str | None = None) -> dict[str, int]:
+        """How many photos that lie somewhere and may be shown (None: all may) each one holds."""
+        law = "" if shown is None else f"AND p.id IN ({allowed(shown)})"
+        held = (  # by itself: joined to all collections, the law would be asked for every row
+            "SELECT h.collection FROM collected h JOIN photos p ON p.digest = h.digest WHERE"
+            f" p.encoded AND p.id IN (SELECT photo FROM files WHERE NOT missing) {law}"
+        )
+        rows = self.read(
+            f"SELECT k.name, count(s.collection) FROM collections k LEFT JOIN ({held}) s"
+            " ON s.collection = k.id WHERE ?1 IS NULL OR k.name = ?1 GROUP BY k.id ORDER BY k.name",
+            (name,),
+        )
+        return dict(rows)
 
     def collected(self, name: str) -> set[str]:
         """The contents of a collection, by hex digest, whether they are in the library or not."""

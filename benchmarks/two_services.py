@@ -1,6 +1,6 @@
 """Prints what two services of one library on PostgreSQL bear, beside what one does.
 
-Usage: python benchmarks/balanced.py postgresql://... PHOTOS [--connections 64] [--seconds 15]
+Usage: python benchmarks/two_services.py postgresql://... PHOTOS [--connections 64] [--seconds 15]
     [--rounds 2] [--decisions 20]
 
 The database, or the schema, is empty before, and holds the library of the folder PHOTOS afterwards.
@@ -215,8 +215,8 @@ def busy(ports: Sequence[int], connections: int) -> Iterator[None]:
     """All connections search meanwhile."""
     process = subprocess.Popen(
         [sys.executable, "-c",
-         f"import sys; sys.path[:0] = {sys.path!r}; import services\n"
-         f"services.searching({list(ports)!r}, {connections}, 600)"],
+         f"import sys; sys.path[:0] = {sys.path!r}; import two_services\n"
+         f"two_services.searching({list(ports)!r}, {connections}, 600)"],
     )  # fmt: skip
     time.sleep(WARM)
     try:
