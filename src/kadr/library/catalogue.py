@@ -81,6 +81,11 @@ class Catalogue:
         with self._reading():
             return self._listed(limit, cursor, spelled(self._store, filters))
 
+    def hidden(self) -> int:
+        """How many photos of the library the policy hides, whatever is asked for."""
+        with self._reading():
+            return self._store.totals().photos - self.facets().photos
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """An instant at which all is here: a move may have begun since the library was opened."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from kadr.law.proposals import Proposal
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Facets, Listing
-from kadr.library.search import is_match
+from kadr.library.search import is_match, is_probable
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
 from kadr.service.shapes import (
@@ -91,6 +91,7 @@ class Renderer:
             probability=hit.probability,
             similarity=hit.similarity,
             matches=is_match(answer, hit),
+            probable=is_probable(answer, hit),
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 

@@ -146,6 +146,7 @@ class HitShape(_Shape):
     )
     similarity: float = Field(ge=-1.001, le=1.001, description="Cosine in the joint space.")
     matches: bool = Field(description="False: it is only among the nearest.")
+    probable: bool = Field(description="A match whatever else the photo might show; else a maybe.")
     photo: PhotoShape
 
 
@@ -210,7 +211,10 @@ class FolderShape(_Shape):
 
 
 class LibraryShape(_Shape):
-    """What there is, and what the visitor may do. Hidden photos aren't counted."""
+    """What there is, and what the visitor may do.
+
+    Hidden photos are counted for reviewers alone: what others see says nothing of them.
+    """
 
     photos: int = Field(ge=0)
     folders: list[FolderShape]
@@ -221,6 +225,9 @@ class LibraryShape(_Shape):
     encoder: str | None
     policy: str
     hides: bool
+    hidden: int | None = Field(
+        ge=0, description="Photos that the policy hides, for whom may review; else null."
+    )
     disclaimer: str
     scopes: list[Scope]
     keys: bool = Field(description="Whether the service asks for keys.")

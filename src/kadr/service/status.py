@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
 from kadr.service import metrics, problems
+from kadr.service.config import Scope
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
 from kadr.service.sessions import DAYS
 from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
@@ -33,6 +34,7 @@ async def library(
 
     def work(opened: Library) -> Response:
         facets = opened.catalogue.facets()
+        scopes = frozenset[Scope]({"read"}) if opened.store.readonly else visitor.scopes
         return json(
             LibraryShape(
                 photos=facets.photos,
@@ -45,7 +47,8 @@ async def library(
                 policy=applied.policy.name,
                 hides=applied.policy.hides_children,
                 disclaimer=applied.policy.disclaimer(applied.language),
-                scopes=sorted({"read"} if opened.store.readonly else visitor.scopes),
+                hidden=opened.catalogue.hidden() if "review" in scopes else None,
+                scopes=sorted(scopes),
                 keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
                 version=version("kadr"),

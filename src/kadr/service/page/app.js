@@ -74,6 +74,7 @@ async function start() {
   filters.offer(library);
   $("add").hidden = !(library.uploads && library.scopes.includes("write"));
   $("to-review").hidden = !(library.hides && library.scopes.includes("review"));
+  tellWithheld();
 }
 
 /** @param {import("./state.js").State} state @param {boolean} [isBack] */
@@ -103,13 +104,24 @@ function leaveReview() {
 function show(shown, isFresh) {
   const { items, next, summary, note } = shown;
   summarise(summary);
-  $("summary").classList.toggle("unseen", items[0]?.kind === "line"); // the line says it already
+  $("summary").classList.toggle("unseen", Boolean(items[0]?.weak)); // the line says it already
   $("note").hidden = !note;
   if (note) showNote(note);
+  tellWithheld();
   $("show-more").hidden = !feed.waits;
   grid.show(items, next === null);
   if (!read().photo) scrollTo(0, isFresh ? 0 : shown.scroll);
   viewer.refresh();
+}
+
+/** One quiet line: that photos are hidden, and why. How many is said of the library, never of an answer. */
+function tellWithheld() {
+  const { withheld } = feed.shown;
+  $("withheld").hidden = !withheld;
+  if (!withheld) return;
+  const n = library?.hidden;
+  $("withheld").querySelector(".said").textContent = `${n ? say("hidden", { n }) : say("someHidden")} ${withheld}`;
+  $("withheld").querySelector("a").hidden = $("to-review").hidden;
 }
 
 function showNote({ title, text = "", command = "" }) {

@@ -1,4 +1,4 @@
-// One place of the grid: a photo with its probability, a disclaimer, or a line between photos.
+// One place of the grid: a photo with its probability, or a line between photos.
 
 import { address, read } from "./state.js";
 import { moment, number, percent, say } from "./texts.js";
@@ -47,8 +47,7 @@ export function caption(item) {
 
 /** @param {import("./feed.js").Item} item @param {number} width @param {number} height */
 export function cell(item, width, height) {
-  if (item.kind === "line") return line(item, height);
-  return item.kind === "withheld" ? withheld(item, height) : photo(item, width, height);
+  return item.kind === "line" ? line(item, height) : photo(item, width, height);
 }
 
 /** @param {import("./feed.js").Line} item */
@@ -56,16 +55,6 @@ function line(item, height) {
   const made = element("li", "line");
   made.style.height = `${height}px`;
   made.append(element("h2", "", item.text));
-  return made;
-}
-
-/** The disclaimer: there are photos that may not be shown. @param {import("./feed.js").Withheld} item */
-function withheld(item, height) {
-  const made = element("li", "cell withheld");
-  const card = element("div", "card");
-  card.append(icon("withheld"), element("p", "", item.notice));
-  card.style.height = `${height}px`;
-  made.append(card);
   return made;
 }
 

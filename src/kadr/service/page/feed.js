@@ -5,12 +5,11 @@ import { isAbort, patiently, messageOf } from "./errors.js";
 import { finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, explainable: boolean}} Hit similarity null: not searched for */
-/** @typedef {{kind: "withheld", notice: string}} Withheld */
-/** @typedef {{kind: "line", text: string}} Line */
-/** @typedef {Hit | Withheld | Line} Item */
+/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, explainable: boolean}} Hit similarity null: not searched for */
+/** @typedef {{kind: "line", text: string, weak: boolean}} Line weak: what follows doesn't match */
+/** @typedef {Hit | Line} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
-/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, scroll: number}} Shown key: the question that it answers */
+/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos */
 /**
  * @typedef {object} View where a feed is shown
  * @property {(shown: Shown, fresh: boolean) => void} show
@@ -104,7 +103,7 @@ export class Feed {
 
   /** Whether further photos wait for a person to ask for them. */
   get waits() {
-    return this.shown.next !== null && this.shown.items.some((item) => item.kind === "line");
+    return this.shown.next !== null && this.shown.items.some((item) => item.kind === "line" && item.weak);
   }
 
   /** Where a photo is among the items; -1: nowhere. @param {number} id */
@@ -129,6 +128,7 @@ export class Feed {
       this.#add(page);
       this.shown.summary = this.#summary(page);
       this.shown.note = this.#note(page);
+      this.shown.withheld = this.shown.note ? null : (page.withheld ?? null);
       this.view.tell(null);
       this.view.show(this.shown, true);
     } catch (error) {
@@ -173,25 +173,23 @@ export class Feed {
     return api.searchParts({ parts, n: SEARCHED, cursor, filters }, picture ? [picture] : [], signal);
   }
 
-  /** A page's hits, with a line where those begin that don't match. */
+  /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
   #add(page) {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const isWeak = !hit.matches;
-      if (isWeak && !items.some((item) => item.kind === "line")) {
-        const text = this.#lineText(page);
-        items.push({ kind: "line", text });
+      const text = this.#lineText(hit, page);
+      if (text && !items.some((item) => item.kind === "line" && item.text === text)) {
+        items.push({ kind: "line", text, weak: !hit.matches });
       }
       items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
-    // Once, after the first page: where it stands says nothing of what is withheld.
-    if (page === this.page && page.withheld && page.hits.length) items.push({ kind: "withheld", notice: page.withheld });
   }
 
-  #lineText({ matches, withheld, at_least: least }) {
-    if (matches) return say("weaker", { least: percent(least ?? 0) });
-    return say(withheld ? "nearestShown" : "nearest");
+  /** What stands above a hit and those after it; empty above what is probable, or only alike. */
+  #lineText(hit, { matches, withheld, at_least: least }) {
+    if (!hit.matches) return matches ? say("weaker", { least: percent(least ?? 0) }) : say(withheld ? "nearestShown" : "nearest");
+    return hit.probability === null || hit.probable ? "" : say("maybe");
   }
 
   #summary({ hits, next, photos, refused, matches }) {
@@ -202,9 +200,9 @@ export class Feed {
     }
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
-    const n = hits.filter((hit) => hit.matches).length;
-    const best = percent(hits[0].probability);
-    return say(next !== null && n === hits.length ? "matchesMore" : "matches", { n, best });
+    const n = hits.filter((hit) => hit.probable).length;
+    if (next !== null && n === hits.length) return say("probableMore", { n });
+    return n ? say("probable", { n }) : say("noneProbable");
   }
 
   /** @returns {Note | null} */
@@ -219,7 +217,7 @@ export class Feed {
 
 /** @param {string} key @returns {Shown} */
 function nothing(key) {
-  return { key, items: [], next: null, summary: "", note: null, scroll: 0 };
+  return { key, items: [], next: null, summary: "", note: null, withheld: null, scroll: 0 };
 }
 
 /** What decides which photos are shown. @param {import("./state.js").State} state */

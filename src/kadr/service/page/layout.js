@@ -13,8 +13,8 @@
 
 const NARROWEST = 0.5;
 const WIDEST = 2.6;
-/** The disclaimer's card, and a photo without a size. */
-const WITHHELD = 4 / 3;
+/** Of a photo without a size. */
+const USUAL = 4 / 3;
 /** Pixels: of a letter in a line between photos, of a row of them, and above and below the line. */
 const LETTER = 9.5;
 const TEXT_ROW = 22;
@@ -23,9 +23,8 @@ const BELOW = 14;
 
 /** @param {import("./feed.js").Item} item */
 export function shape(item) {
-  if (item.kind === "withheld") return WITHHELD;
   const { width, height } = item.photo;
-  return Math.min(Math.max(width / height || WITHHELD, NARROWEST), WIDEST);
+  return Math.min(Math.max(width / height || USUAL, NARROWEST), WIDEST);
 }
 
 /**
