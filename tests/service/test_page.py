@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from kadr.law import review, sampling
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.service import keys
+from kadr.service import keys, pages
 from kadr.stores import open_store
 from kadr.types import Assessment
 from libraries import colour_matcher, fill
@@ -49,6 +49,7 @@ MATCHING = "a boat on the sea"
 UNMATCHED = "a dog on grass"
 REFUSED = "a little girl"
 MANY = 10_000
+PAGE = Path(pages.__file__).with_name("page")
 
 
 @pytest.fixture(scope="module")
@@ -433,12 +434,9 @@ def test_photos_are_reviewed_by_keys(
     expect(name).to_have_text(first)
     expect(count).to_have_text("2 photos wait for a decision")
     expect(page.locator("#review .reasons")).to_contain_text("50%")
-    assert (
-        page.locator("#review .doubtful").evaluate(
-            "async one => (await one.decode(), one.naturalWidth)"
-        )
-        == 400
-    )
+    page.keyboard.press("Enter")
+    large = page.locator("#review .doubtful")
+    assert large.evaluate("async one => (await one.decode(), one.naturalWidth)") == 400
     press(page, hide)
     expect(name).to_have_text(second)
     expect(page.locator("#line")).to_have_text(f"{first}: hidden")
@@ -465,7 +463,41 @@ def test_photos_are_reviewed_by_keys(
     expect(name).to_have_text(first)
     assert in_doubt(ask) == [first, second]
     page.keyboard.press("Escape")
+    expect(page.locator("#review .tile")).to_have_count(2)
+    page.keyboard.press("Escape")
     expect(page.locator("#results")).to_be_visible()
+
+
+def test_many_are_decided_together_and_undone_together(
+    visitor: Visitor, ask: Callable[..., Any]
+) -> None:
+    waiting = in_doubt(ask)
+    page = visitor.open("/?view=review")
+    tiles = page.locator("#review .tile")
+    expect(tiles).to_have_count(2)
+    assert all(".jpg" not in str(one.get_attribute("aria-label")) for one in tiles.all())
+    press(page, "x")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#review .photo-name")).to_have_text(waiting[1])
+    press(page, "ч")
+    expect(page.locator("#review .for-many")).to_have_text("The decision is about 2 chosen photos")
+    assert violations(page) == []
+    colours = page.locator("#review .decisions button").evaluate_all(
+        "all => all.slice(1, 3).map(one => getComputedStyle(one).backgroundColor)"
+    )
+    assert colours[0] == colours[1]  # neither decision is the loud one
+    press(page, "h")
+    expect(page.locator("#line")).to_have_text("2 photos hidden")
+    expect(page.locator("#review .done")).to_be_visible()
+    assert in_doubt(ask) == []
+    press(page, "u")
+    expect(page.locator("#line")).to_have_text("2 decisions undone")
+    expect(tiles).to_have_count(2)
+    assert sorted(in_doubt(ask)) == sorted(waiting)
+    tiles.first.click()
+    expect(page.locator("#review .doubtful")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tiles.first).to_be_focused()
 
 
 def press(page: Page, letter: str) -> None:
@@ -577,8 +609,7 @@ def test_no_text_is_missing_in_either_language(visitor: Visitor) -> None:
     missing = page.evaluate(
         """async () => {
             const texts = await import("/web/texts.js");
-            const files = ["app", "cell", "errors", "feed", "filters", "pictures", "review", "session",
-                           "settings", "uploads", "viewer", "why", "words"];
+            const files = FILES;
             const sources = await Promise.all(files.map(name => fetch(`/web/${name}.js`).then(a => a.text())));
             const used = sources.flatMap(text => [...text.matchAll(/say\\("(\\w+)"/g)].map(found => found[1]));
             const named = [...document.querySelectorAll("[data-text], [data-label], [data-hint]")]
@@ -593,7 +624,7 @@ def test_no_text_is_missing_in_either_language(visitor: Visitor) -> None:
                 }
             }
             return [bad, used.length, named.length];
-        }"""
+        }""".replace("FILES", json.dumps([path.stem for path in PAGE.glob("*.js")]))
     )
     assert missing[0] == []
     assert min(missing[1:]) > 30
@@ -740,7 +771,7 @@ def test_the_keyboard_stays_among_the_photos_when_they_change(visitor: Visitor) 
 def test_filters_choose_and_chips_remove(visitor: Visitor, ask: Callable[..., Any]) -> None:
     page = visitor.open()
     page.get_by_role("button", name="Filters").click()
-    page.get_by_label("Folder").select_option("Photos/Trips/2024")
+    page.locator("#filters [name=folder]").select_option("Photos/Trips/2024")
     first_photos(page, [one["id"] for one in ask("/photos", folder="Photos/Trips/2024")["photos"]])
     expect(page.locator("#summary")).to_have_text("6 photos pass these filters")
     page.get_by_label("To", exact=True).fill("2024-05-10")
@@ -957,7 +988,9 @@ def test_the_keyboard_alone_does_everything(visitor: Visitor, ask: Callable[...,
     assert page.locator("#q").evaluate("one => one === document.activeElement")
 
 
-def test_full_screen_tells_the_facts(visitor: Visitor, ask: Callable[..., Any]) -> None:
+def test_full_screen_tells_the_facts(
+    visitor: Visitor, ask: Callable[..., Any], service: Running
+) -> None:
     photo = ask("/photos")["photos"][0]
     page = visitor.open(f"/?photo={photo['id']}")
     viewer = page.locator("#viewer")
@@ -965,6 +998,7 @@ def test_full_screen_tells_the_facts(visitor: Visitor, ask: Callable[..., Any]) 
     facts = viewer.locator(".facts dd").all_text_contents()
     assert [one.replace("\N{NARROW NO-BREAK SPACE}", " ") for one in facts] == [
         "May 24, 2024, 10:00 AM", "Canon EOS 5D", photo["folder"], "400 × 300, JPEG",
+        str(service.library.parent / photo["folder"] / photo["name"]),
     ]  # fmt: skip
     assert (
         viewer.locator(".frame img").evaluate("async one => (await one.decode(), one.naturalWidth)")
@@ -1138,13 +1172,13 @@ def test_a_service_that_began_anew_is_asked_from_the_start(
             refused.append(route.request.url)
             route.fulfill(status=422, body='{"detail": "This cursor is not known."}')
         else:
-            route.continue_(url=route.request.url.replace("n=200", "n=8"))
+            route.continue_(url=route.request.url.replace("n=40", "n=4"))
 
-    page.route("**/photos?**", serve)
-    page.goto(visitor.address)
-    newest = [photo["id"] for photo in ask("/photos")["photos"]]
-    until(lambda: shown(page) == newest)  # small pages, and none needs a scroll
-    assert len(refused) == 1
+    page.route("**/search?**", serve)
+    page.goto(f"{visitor.address}/?q={MATCHING}")
+    found = photos_of(ask("/search", q=MATCHING, n=40))
+    until(lambda: len(shown(page)) >= 4 and len(refused) == 1)  # small pages, none needs a scroll
+    assert shown(page) == found[: len(shown(page))]
     expect(page.locator("#line")).to_be_empty()
 
 
@@ -1221,6 +1255,8 @@ SCREENS = {
     "like": "/?like=PHOTO&q=snow",
     "viewer": f"/?q={MATCHING}&photo=PHOTO",
     "review": "/?view=review",
+    "review large": "/?view=review",
+    "folders": "/?view=folders",
 }
 
 
@@ -1229,11 +1265,16 @@ def arrive(visitor: Visitor, page: Page, screen: str, photo: int) -> None:
     page.mouse.move(0, 0)  # a pointer that rests on a photo makes it say why it is there
     page.goto(visitor.address + SCREENS[screen].replace("PHOTO", str(photo)))
     if screen == "viewer":
+        page.locator("#viewer .why").click()  # on a phone it opens the sheet
         expect(page.locator("#viewer .bar")).to_be_visible()
-        page.locator("#viewer .why").click()
         expect(page.locator("#viewer .why-words")).to_be_visible()
-    elif screen == "review":
+    elif screen == "folders":
+        page.wait_for_selector("#folders .album")
+    elif screen.startswith("review"):
         page.wait_for_selector("#review .reasons dd")
+        if screen == "review large":
+            page.keyboard.press("Enter")
+            expect(page.locator("#review .doubtful")).to_be_visible()
     else:
         page.wait_for_selector("#note:not([hidden]), #grid a.photo")
     if screen == "matches":
@@ -1366,16 +1407,16 @@ def spent(metrics: dict[str, Any]) -> dict[str, float]:
 def test_what_is_laid_out_never_moves_when_more_comes(browser: Browser, large: Running) -> None:
     visitor = Visitor(browser, large.address, tolerated="Failed to load resource")
     page = visitor.open()
-    places = "Object.fromEntries([...document.querySelectorAll('#grid > li')].map(one => [one.dataset.index, one.style.transform]))"
+    places = "Object.fromEntries([...document.querySelectorAll('#grid > li')].map(one => [one.getAttribute('aria-posinset'), one.style.transform]))"
     before = page.evaluate(places)
-    with page.expect_response("**/photos?**cursor=**"):
+    with page.expect_response("**/timeline/photos?**start=9900**"):
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight - 2 * innerHeight)")
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_selector("#grid [data-index='0']")
+    page.wait_for_selector("#grid [aria-posinset='1']")
     after = page.evaluate(places)
     assert {index: after[index] for index in before} == before
-    page.locator("#grid").evaluate("(one, share) => scrollTo(0, share * one.clientHeight)", 0.5)
-    page.wait_for_selector("#grid [data-index='199']")  # where the first page ended
+    page.evaluate("scrollTo(0, 4600)")
+    page.wait_for_selector("#grid [aria-posinset='102']")  # beyond where the first stretch ended
     ends = page.evaluate(
         """() => {
             const rows = new Map();

@@ -95,6 +95,12 @@ class DecisionShape(_Shape):
     )
 
 
+class AppealShape(_Shape):
+    """A wish that a person looks at a photo again."""
+
+    why: str = Field(min_length=1, max_length=2000, description="The reason, which is kept.")
+
+
 # Answers.
 
 
@@ -114,6 +120,14 @@ class PhotoShape(_Shape):
     longitude: float | None = Field(ge=-180, le=180)
     copies: int = Field(ge=0, description="Further files of the same content.")
     uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
+
+
+class FactsShape(PhotoShape):
+    """A photo of the library, and where it lies."""
+
+    path: str | None = Field(
+        description="Its file's path, on this machine, where nobody needs a key; else null."
+    )
 
 
 class WordShape(_Shape):
@@ -174,6 +188,25 @@ class ListingShape(_Shape):
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
 
 
+class MonthShape(_Shape):
+    """How many photos were taken in a month."""
+
+    month: str | None = Field(description="YYYY-MM; null: without a date.", examples=["2024-05"])
+    photos: int = Field(ge=1)
+
+
+class TimelineShape(_Shape):
+    """Photos by month, the newest first, those without a date last."""
+
+    months: list[MonthShape]
+
+
+class StretchShape(_Shape):
+    """Photos that follow each other in time."""
+
+    photos: list[PhotoShape]
+
+
 class SkippedShape(_Shape):
     """An uploaded file that wasn't added."""
 
@@ -208,6 +241,18 @@ class FolderShape(_Shape):
 
     name: str
     photos: int = Field(ge=1)
+
+
+class AlbumShape(FolderShape):
+    """A folder that has photos of its own, and one of its photos."""
+
+    cover: int = Field(ge=1, description="The id of its newest photo.")
+
+
+class AlbumsShape(_Shape):
+    """The folders that have photos of their own."""
+
+    folders: list[AlbumShape]
 
 
 class LibraryShape(_Shape):

@@ -10,7 +10,7 @@ from kadr.service import metrics, problems
 from kadr.service.config import Scope
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
 from kadr.service.sessions import DAYS
-from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
+from kadr.service.shapes import AlbumsShape, KeyShape, LibraryShape, StatusShape
 from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
 router = APIRouter(tags=["service"])
@@ -54,6 +54,23 @@ async def library(
                 version=version("kadr"),
             )
         )
+
+    return await resources(request).working.do(applied.policy, work)
+
+
+@router.get(
+    "/folders",
+    summary="Folders with a photo of each",
+    dependencies=[needs("read")],
+    responses=problems.documented(),
+    response_model=AlbumsShape,
+)
+async def folders(request: Request, applied: ThePolicy) -> Response:
+    """Those that hold photos themselves. What the law hides isn't counted, and is no cover."""
+
+    def work(opened: Library) -> Response:
+        render = renderer(request, opened)
+        return json(AlbumsShape(folders=render.albums(opened.catalogue.albums())))
 
     return await resources(request).working.do(applied.policy, work)
 

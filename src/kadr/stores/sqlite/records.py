@@ -81,12 +81,12 @@ class RecordTables(Connection):
 
     def shown(self, shown: Shown, photos: Sequence[int]) -> list[int]:
         """Those of these photos that the records allow to be shown."""
-        found = self.among(_allowed(shown, "photo IN ({}) AND"), photos)
+        found = self.among(allowed(shown, "photo IN ({}) AND"), photos)
         return list({number for (number,) in found}.intersection(photos))
 
     def all_shown(self, shown: Shown) -> NDArray[np.int64]:
         """All photos that the records allow to be shown, sorted: int64 [n]."""
-        return self.numbered(_allowed(shown))
+        return self.numbered(allowed(shown))
 
     def set_ruling(self, digest: str, ruling: Ruling | None) -> None:
         """Put a decision about a content in force in place of another; None: take it back."""
@@ -151,7 +151,7 @@ class RecordTables(Connection):
         return int(assessments), int(rulings)
 
 
-def _allowed(shown: Shown, among: str = "") -> str:
+def allowed(shown: Shown, among: str = "") -> str:
     """SQL for the photos that may be shown, `photo`; `among` narrows those with an assessment."""
     limit, looked = repr(float(shown.below)), "AND faces IS NOT NULL" if shown.faces else ""
     ruled = "SELECT p.id FROM decisions r JOIN photos p ON p.digest = r.digest WHERE r.verdict ="
