@@ -146,6 +146,9 @@ def test_the_rail_leads_to_any_year_by_key_and_by_pointer(traveller: Visitor) ->
     until(lambda: "2019" in str(rail.get_attribute("aria-valuetext")))
     until(lambda: any(one.isdigit() for one in in_view(page)))
     assert violations(page) == []
+    page.locator("#to-folders").evaluate("one => one.click()")  # one folder alone offers no link
+    expect(page.locator("#folders .album")).to_have_count(1)
+    expect(rail).to_be_hidden()
 
 
 def test_what_comes_between_moves_nothing_on_the_screen(traveller: Visitor) -> None:
