@@ -56,7 +56,7 @@ def hidden(service: Service) -> int:
 
 
 def fetched(client: TestClient, *photos: int) -> zipfile.ZipFile:
-    answer = client.get(f"{API}/archive", params={"photos": ",".join(map(str, photos))})
+    answer = client.get(f"{API}/archive", params={"photos": list(photos)})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/zip"
     found = zipfile.ZipFile(io.BytesIO(answer.content))
@@ -99,9 +99,9 @@ def test_a_photo_that_changed_meanwhile_is_left_out(client: TestClient, service:
 
 
 @pytest.mark.parametrize(
-    "photos", ["", "0", "x", "1,", "1;2", "9999999999999999", ",".join(["1"] * 501)]
+    "photos", [[], [""], ["0"], ["x"], ["1,2"], ["9007199254740992"], ["1"] * 501]
 )
-def test_what_names_no_photos_is_refused(client: TestClient, photos: str) -> None:
+def test_what_names_no_photos_is_refused(client: TestClient, photos: list[str]) -> None:
     assert client.get(f"{API}/archive", params={"photos": photos}).status_code == 422
 
 

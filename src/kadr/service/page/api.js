@@ -53,7 +53,7 @@ export const facts = (id) => get(`/photos/${id}/facts`, {});
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 export const folders = () => get("/folders", {});
 /** @param {number[]} ids */
-export const archive = (ids) => `${BASE}/archive?photos=${ids.join(",")}`;
+export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
 /** @param {number} id @param {string} why */
 export const appeal = (id, why) => call(`/review/${id}/appeal`, asJson({ why }));
 export const library = () => get("/library", {});
