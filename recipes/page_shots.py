@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def main() -> None:
         with serving(library) as address, sync_playwright() as player:
             browser = player.chromium.launch(executable_path=options.browser, args=OPTIONS)
             take(browser, address, "page", "?q=a car on the street")
-            take(browser, address, "page-ru", "?q=лодка на море", "ru-RU", dark=True)
+            take(browser, address, "page-ru", "?q=машина на улице", "ru-RU", dark=True)
             take(browser, address, "why", "?q=a boat on the sea", key="e")
             take(browser, address, "review", "?view=review")
             browser.close()
@@ -62,6 +63,7 @@ def gallery(folder: Path) -> Path:
 def serving(library: Path) -> Iterator[str]:
     """The address of a service."""
     command = [sys.executable, "-m", "kadr.cli.main", "serve", "--port", "0"]
+    command += ["--anonymous", "read", "--anonymous", "review"]  # to whom no path is told
     process = subprocess.Popen(
         [*command, "--library", str(library)], stderr=subprocess.PIPE, text=True
     )
@@ -69,6 +71,8 @@ def serving(library: Path) -> Iterator[str]:
         assert process.stderr is not None
         for line in process.stderr:
             if found := re.search(r" at (http://\S+)", line):
+                # Its log is read on: a full pipe would stop it.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
                 yield found[1]
                 return
         raise SystemExit("The service didn't begin.")
@@ -98,6 +102,7 @@ def take(  # noqa: PLR0913 - all that a picture needs
     if key is not None:
         page.locator("a.photo").first.click()
         page.keyboard.press(key)
+        page.locator("#viewer .why-words").wait_for()
         settle(page)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(OUT / f"{name}.webp", quality=QUALITY, method=6)

@@ -109,7 +109,7 @@ def serving(
 ) -> Iterator[Running]:
     """Run `kadr serve` on a free port until the block ends; it answers when the block begins.
 
-    Its home and working folder are the library's, its log lies beside the library. With `spec` the
+    Its policy is under-16 unless the options name another. Its home and working folder are the library's, its log lies beside the library. With `spec` the
     library is that one, and the path names only where it runs.
     """
     log = library.with_name(f"{library.name}.{time.monotonic_ns()}.log")
@@ -118,6 +118,7 @@ def serving(
             [
                 *(sys.executable, "-m", "kadr.cli.main", "serve"),
                 *("--library", spec or library, "--port", "0", "--rate", "off"),
+                *(() if "--policy" in options else ("--policy", "under-16")),
                 *options,
             ],
             stdin=subprocess.DEVNULL,

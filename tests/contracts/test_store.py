@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -375,6 +376,32 @@ class TestNearest:
                     got += store.nearest(self.VECTOR, Selection(), first, part).photos.tolist()
                     first += part
                 assert got == whole[:first]
+
+    def test_months_come_newest_first_and_the_undated_last(self, store: Store) -> None:
+        dates = ["2023-01-31T10:00:00", None, "2024-02-01T00:00:00", "2023-01-02T00:00:00", None]
+        paths = [Path(f"/{'ab'[n % 2]}/{n}.jpg") for n in range(5)]
+        photos = [
+            replace(new_photo(n), facts=replace(FACTS, taken=taken, latitude=float(n), longitude=0))
+            for n, taken in enumerate(dates)
+        ]
+        store.keep(photos, [new_file(path, n, modified=n) for n, path in enumerate(paths)])
+        numbers = [number(store, n) for n in range(5)]
+
+        def months(**selected: Any) -> list[tuple[str | None, list[int]]]:
+            found = store.months(Selection(**selected))
+            return [(month, [numbers.index(n) for n in of.tolist()]) for month, of in found]
+
+        assert months() == [("2024-02", [2]), ("2023-01", [0, 3]), (None, [4, 1])]
+        assert months(filters=Filters(folder=Path("/b"))) == [("2023-01", [3]), (None, [1])]
+        assert months(filters=Filters(near=(0.0, 0.0, 150.0))) == [("2023-01", [0]), (None, [1])]
+        sure = replace(ASSESSMENT, failed=(), probability=0.1)
+        store.keep_assessments(
+            {n: replace(sure, probability=0.9 if n == numbers[0] else 0.1) for n in numbers[:4]}
+        )
+        assert months(shown=Shown(0.5)) == [("2024-02", [2]), ("2023-01", [3]), (None, [1])]
+        store.mark([os.fsencode(paths[2])], missing=True)
+        assert months()[0] == ("2023-01", [0, 3])
+        assert months(filters=Filters(kind="png")) == []
 
     def test_only_what_is_selected_is_looked_at(self, store: Store) -> None:
         numbers = add(store, {f"/{'ab'[n % 2]}/{n}.jpg": n for n in range(40)})

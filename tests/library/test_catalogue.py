@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.law import policy as law
-from kadr.library.catalogue import Catalogue, Facets, OpenedPhoto, above
+from kadr.library.catalogue import Catalogue, Facets, Month, OpenedPhoto, above
 from kadr.stores import MEMORY, Store, open_store
 from kadr.types import Filters
 from libraries import FACTS, assess, new_file, new_photo
@@ -68,6 +68,23 @@ def test_pages_hold_all_that_may_be_seen_once(hidden: set[int], limit: int) -> N
     whole = listed(Catalogue(store, FREE), limit)
     assert [number for number in whole if number not in hidden] == seen
     store.close()
+
+
+def test_months_and_their_photos_are_one_order_without_what_is_hidden(store: Store) -> None:
+    may = [add(store, f"{n}.jpg", f"2024-05-{n + 10}T00:00:00") for n in range(4)]
+    undated, old = add(store, "u.jpg"), add(store, "o.jpg", "1999-12-31T23:59:59")
+    assess(store, {number: float(number == may[1]) for number in [*may, undated, old]})
+    catalogue = Catalogue(store, LAW)
+    assert catalogue.months() == (Month("2024-05", 3), Month("1999-12", 1), Month(None, 1))
+    order = [may[3], may[2], may[0], old, undated]
+    assert [one.id for one in catalogue.by_time(0, 99)] == order
+    assert [one.id for one in catalogue.by_time(2, 2)] == order[2:4]
+    assert catalogue.by_time(5, 2) == ()
+    assert catalogue.hidden() == 1
+    recent = Filters(after="2024-05-13T00:00:00")
+    assert [one.id for one in catalogue.by_time(0, 9, recent)] == [may[3]]
+    assess(store, {may[3]: 1.0})
+    assert [one.id for one in catalogue.by_time(0, 2)] == order[1:3]
 
 
 def test_what_was_not_assessed_is_not_seen(store: Store) -> None:

@@ -31,8 +31,8 @@ from services import API, FAKES, Running, paint_library, serving
 
 pytestmark = pytest.mark.usefixtures("plain_ids")
 
-READ = ("/library", "/photos", "/search?q=dog")
-CLOSED = (*READ, "/photos/1", "/photos/1/facts", "/similar/1", "/review", "/review/1/picture", "/review/1")  # fmt: skip
+READ = ("/library", "/photos", "/search?q=dog", "/timeline", "/timeline/photos", "/folders")
+CLOSED = (*READ, "/archive?photos=1", "/photos/1", "/photos/1/facts", "/similar/1", "/review", "/review/1/picture", "/review/1")  # fmt: skip
 """Addresses that need a key, of photos that needn't be there."""
 PROXY = ("10.1.2.3", 1)
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from kadr.law import review, sampling
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.service import keys
+from kadr.service import keys, pages
 from kadr.stores import open_store
 from kadr.types import Assessment
 from libraries import colour_matcher, fill
@@ -49,6 +49,7 @@ MATCHING = "a boat on the sea"
 UNMATCHED = "a dog on grass"
 REFUSED = "a little girl"
 MANY = 10_000
+PAGE = Path(pages.__file__).with_name("page")
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +208,47 @@ def test_what_does_not_match_stands_below_a_line(visitor: Visitor, ask: Callable
         "all => all.map(one => one.className).map(name => name === 'line' ? 'line' : name)"
     )
     where = order.index("photoFalse")
-    assert 0 < where == lines.index("line")
+    last = len(lines) - 1 - lines[::-1].index("line")
+    assert 0 < where == last - lines[:last].count("line")
     assert "photoTrue" not in order[where:]
-    expect(page.locator("#grid .line")).to_have_text("Less sure, below 2%")
-    count = order.count("photoTrue")
-    expect(page.locator("#summary")).to_have_text(
-        f"{count} photos match, the best {answer['hits'][0]['probability']:.0%} sure"
+    expect(page.locator("#grid .line").last).to_have_text("Less sure, below 2%")
+
+
+@pytest.mark.parametrize(
+    ("sure", "following", "said", "lines"),
+    [
+        ((0.9, 0.7, 0.4, 0.1), None, "2 photos probably match", ["Maybe"]),
+        ((0.9,), None, "1 photo probably matches", []),
+        ((0.9, 0.8), "more", "More than 2 photos probably match", []),
+        ((0.19, 0.1), None, "No photo is a sure match", ["Maybe"]),
+        ((0.9, 0.1, 0.01), None, "1 photo probably matches", ["Maybe", "Less sure, below 2%"]),
+    ],
+)
+def test_what_is_probable_stands_apart_from_what_may_match(
+    visitor: Visitor,
+    ask: Callable[..., Any],
+    sure: tuple[float, ...],
+    following: str | None,
+    said: str,
+    lines: list[str],
+) -> None:
+    answer = ask("/search", q=MATCHING, n=len(sure))
+    for hit, probability in zip(answer["hits"], sure, strict=True):
+        hit |= {"probability": probability, "matches": probability >= 0.02}
+        hit["probable"] = probability >= 0.65
+    page = visitor.page()
+    page.route(
+        "**/search?**",
+        lambda route: route.fulfill(json=answer | {"at_least": 0.02, "next": following}),
+        times=1,
     )
+    page.route("**/search?**cursor=**", lambda route: route.abort())
+    visitor.tolerated = "ERR_FAILED"
+    page.goto(f"{visitor.address}/?q={MATCHING}")
+    expect(page.locator("#summary")).to_have_text(said)
+    assert page.locator("#grid .line").all_text_contents() == lines
+    if following is None:  # else a row that isn't full waits for more
+        assert len(shown(page)) == len(sure)
 
 
 def test_that_nothing_matches_is_said_and_the_nearest_are_below(
@@ -327,21 +362,20 @@ def test_a_chosen_picture_is_searched_by_and_no_picture_is_told(
 # The law.
 
 
-def test_hidden_photos_leave_one_card_with_the_disclaimer_and_nothing_else(
+def test_hidden_photos_leave_one_line_with_the_disclaimer_and_nothing_else(
     visitor: Visitor, ask: Callable[..., Any], service: Running
 ) -> None:
     page = visitor.open(f"/?q={MATCHING}")
-    cards = page.locator("#grid .withheld")
+    line = page.locator("#withheld")
     assert ask("/search", q=MATCHING, n=40)["withheld"] == DISCLAIMER
     page.wait_for_selector("#grid a.photo")
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")  # it stands at the end of the page
-    expect(cards).to_have_count(1)
-    for html in cards.evaluate_all("cards => cards.map(card => card.outerHTML)"):
-        text = re.sub(r"<[^>]*>", "", html)
-        assert text == DISCLAIMER
-        assert not re.search(r"<(img|a|button)\b|title=|href=\"/", html)
-    page.mouse.move(0, 0)
-    cards.first.hover()
+    expect(line).to_have_text(f"4 photos of the library are hidden. {DISCLAIMER} Review them")
+    assert page.get_by_text(DISCLAIMER).count() == 1
+    # It is said of the library: another answer says it in the same words.
+    page.locator("#q").fill(UNMATCHED)
+    expect(page.locator("#grid .line").first).to_contain_text("Nothing that may be shown")
+    expect(line).to_have_text(f"4 photos of the library are hidden. {DISCLAIMER} Review them")
+    line.hover()
     hidden = hidden_numbers(service)
     for request in visitor.requests:
         assert not any(
@@ -400,12 +434,9 @@ def test_photos_are_reviewed_by_keys(
     expect(name).to_have_text(first)
     expect(count).to_have_text("2 photos wait for a decision")
     expect(page.locator("#review .reasons")).to_contain_text("50%")
-    assert (
-        page.locator("#review .doubtful").evaluate(
-            "async one => (await one.decode(), one.naturalWidth)"
-        )
-        == 400
-    )
+    page.keyboard.press("Enter")
+    large = page.locator("#review .doubtful")
+    assert large.evaluate("async one => (await one.decode(), one.naturalWidth)") == 400
     press(page, hide)
     expect(name).to_have_text(second)
     expect(page.locator("#line")).to_have_text(f"{first}: hidden")
@@ -432,7 +463,41 @@ def test_photos_are_reviewed_by_keys(
     expect(name).to_have_text(first)
     assert in_doubt(ask) == [first, second]
     page.keyboard.press("Escape")
+    expect(page.locator("#review .tile")).to_have_count(2)
+    page.keyboard.press("Escape")
     expect(page.locator("#results")).to_be_visible()
+
+
+def test_many_are_decided_together_and_undone_together(
+    visitor: Visitor, ask: Callable[..., Any]
+) -> None:
+    waiting = in_doubt(ask)
+    page = visitor.open("/?view=review")
+    tiles = page.locator("#review .tile")
+    expect(tiles).to_have_count(2)
+    assert all(".jpg" not in str(one.get_attribute("aria-label")) for one in tiles.all())
+    press(page, "x")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#review .photo-name")).to_have_text(waiting[1])
+    press(page, "ч")
+    expect(page.locator("#review .for-many")).to_have_text("The decision is about 2 chosen photos")
+    assert violations(page) == []
+    colours = page.locator("#review .decisions button").evaluate_all(
+        "all => all.slice(1, 3).map(one => getComputedStyle(one).backgroundColor)"
+    )
+    assert colours[0] == colours[1]  # neither decision is the loud one
+    press(page, "h")
+    expect(page.locator("#line")).to_have_text("2 photos hidden")
+    expect(page.locator("#review .done")).to_be_visible()
+    assert in_doubt(ask) == []
+    press(page, "u")
+    expect(page.locator("#line")).to_have_text("2 decisions undone")
+    expect(tiles).to_have_count(2)
+    assert sorted(in_doubt(ask)) == sorted(waiting)
+    tiles.first.click()
+    expect(page.locator("#review .doubtful")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(tiles.first).to_be_focused()
 
 
 def press(page: Page, letter: str) -> None:
@@ -544,8 +609,7 @@ def test_no_text_is_missing_in_either_language(visitor: Visitor) -> None:
     missing = page.evaluate(
         """async () => {
             const texts = await import("/web/texts.js");
-            const files = ["app", "cell", "errors", "feed", "filters", "pictures", "review", "session",
-                           "settings", "uploads", "viewer", "why", "words"];
+            const files = FILES;
             const sources = await Promise.all(files.map(name => fetch(`/web/${name}.js`).then(a => a.text())));
             const used = sources.flatMap(text => [...text.matchAll(/say\\("(\\w+)"/g)].map(found => found[1]));
             const named = [...document.querySelectorAll("[data-text], [data-label], [data-hint]")]
@@ -560,7 +624,7 @@ def test_no_text_is_missing_in_either_language(visitor: Visitor) -> None:
                 }
             }
             return [bad, used.length, named.length];
-        }"""
+        }""".replace("FILES", json.dumps([path.stem for path in PAGE.glob("*.js")]))
     )
     assert missing[0] == []
     assert min(missing[1:]) > 30
@@ -707,7 +771,7 @@ def test_the_keyboard_stays_among_the_photos_when_they_change(visitor: Visitor) 
 def test_filters_choose_and_chips_remove(visitor: Visitor, ask: Callable[..., Any]) -> None:
     page = visitor.open()
     page.get_by_role("button", name="Filters").click()
-    page.get_by_label("Folder").select_option("Photos/Trips/2024")
+    page.locator("#filters [name=folder]").select_option("Photos/Trips/2024")
     first_photos(page, [one["id"] for one in ask("/photos", folder="Photos/Trips/2024")["photos"]])
     expect(page.locator("#summary")).to_have_text("6 photos pass these filters")
     page.get_by_label("To", exact=True).fill("2024-05-10")
@@ -924,7 +988,9 @@ def test_the_keyboard_alone_does_everything(visitor: Visitor, ask: Callable[...,
     assert page.locator("#q").evaluate("one => one === document.activeElement")
 
 
-def test_full_screen_tells_the_facts(visitor: Visitor, ask: Callable[..., Any]) -> None:
+def test_full_screen_tells_the_facts(
+    visitor: Visitor, ask: Callable[..., Any], service: Running
+) -> None:
     photo = ask("/photos")["photos"][0]
     page = visitor.open(f"/?photo={photo['id']}")
     viewer = page.locator("#viewer")
@@ -932,6 +998,7 @@ def test_full_screen_tells_the_facts(visitor: Visitor, ask: Callable[..., Any]) 
     facts = viewer.locator(".facts dd").all_text_contents()
     assert [one.replace("\N{NARROW NO-BREAK SPACE}", " ") for one in facts] == [
         "May 24, 2024, 10:00 AM", "Canon EOS 5D", photo["folder"], "400 × 300, JPEG",
+        str(service.library.parent / photo["folder"] / photo["name"]),
     ]  # fmt: skip
     assert (
         viewer.locator(".frame img").evaluate("async one => (await one.decode(), one.naturalWidth)")
@@ -1105,13 +1172,13 @@ def test_a_service_that_began_anew_is_asked_from_the_start(
             refused.append(route.request.url)
             route.fulfill(status=422, body='{"detail": "This cursor is not known."}')
         else:
-            route.continue_(url=route.request.url.replace("n=200", "n=8"))
+            route.continue_(url=route.request.url.replace("n=40", "n=4"))
 
-    page.route("**/photos?**", serve)
-    page.goto(visitor.address)
-    newest = [photo["id"] for photo in ask("/photos")["photos"]]
-    until(lambda: shown(page) == newest)  # small pages, and none needs a scroll
-    assert len(refused) == 1
+    page.route("**/search?**", serve)
+    page.goto(f"{visitor.address}/?q={MATCHING}")
+    found = photos_of(ask("/search", q=MATCHING, n=40))
+    until(lambda: len(shown(page)) >= 4 and len(refused) == 1)  # small pages, none needs a scroll
+    assert shown(page) == found[: len(shown(page))]
     expect(page.locator("#line")).to_be_empty()
 
 
@@ -1188,6 +1255,8 @@ SCREENS = {
     "like": "/?like=PHOTO&q=snow",
     "viewer": f"/?q={MATCHING}&photo=PHOTO",
     "review": "/?view=review",
+    "review large": "/?view=review",
+    "folders": "/?view=folders",
 }
 
 
@@ -1196,11 +1265,16 @@ def arrive(visitor: Visitor, page: Page, screen: str, photo: int) -> None:
     page.mouse.move(0, 0)  # a pointer that rests on a photo makes it say why it is there
     page.goto(visitor.address + SCREENS[screen].replace("PHOTO", str(photo)))
     if screen == "viewer":
+        page.locator("#viewer .why").click()  # on a phone it opens the sheet
         expect(page.locator("#viewer .bar")).to_be_visible()
-        page.locator("#viewer .why").click()
         expect(page.locator("#viewer .why-words")).to_be_visible()
-    elif screen == "review":
+    elif screen == "folders":
+        page.wait_for_selector("#folders .album")
+    elif screen.startswith("review"):
         page.wait_for_selector("#review .reasons dd")
+        if screen == "review large":
+            page.keyboard.press("Enter")
+            expect(page.locator("#review .doubtful")).to_be_visible()
     else:
         page.wait_for_selector("#note:not([hidden]), #grid a.photo")
     if screen == "matches":
@@ -1333,16 +1407,16 @@ def spent(metrics: dict[str, Any]) -> dict[str, float]:
 def test_what_is_laid_out_never_moves_when_more_comes(browser: Browser, large: Running) -> None:
     visitor = Visitor(browser, large.address, tolerated="Failed to load resource")
     page = visitor.open()
-    places = "Object.fromEntries([...document.querySelectorAll('#grid > li')].map(one => [one.dataset.index, one.style.transform]))"
+    places = "Object.fromEntries([...document.querySelectorAll('#grid > li')].map(one => [one.getAttribute('aria-posinset'), one.style.transform]))"
     before = page.evaluate(places)
-    with page.expect_response("**/photos?**cursor=**"):
+    with page.expect_response("**/timeline/photos?**start=9900**"):
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight - 2 * innerHeight)")
     page.evaluate("scrollTo(0, 0)")
-    page.wait_for_selector("#grid [data-index='0']")
+    page.wait_for_selector("#grid [aria-posinset='1']")
     after = page.evaluate(places)
     assert {index: after[index] for index in before} == before
-    page.locator("#grid").evaluate("(one, share) => scrollTo(0, share * one.clientHeight)", 0.5)
-    page.wait_for_selector("#grid [data-index='199']")  # where the first page ended
+    page.evaluate("scrollTo(0, 4600)")
+    page.wait_for_selector("#grid [aria-posinset='102']")  # beyond where the first stretch ended
     ends = page.evaluate(
         """() => {
             const rows = new Map();

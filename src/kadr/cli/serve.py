@@ -17,7 +17,6 @@ from kadr.cli.options import (
     CountryOption,
     DeviceOption,
     LibraryOption,
-    PolicyOption,
     grouped,
     model_folder,
 )
@@ -107,7 +106,16 @@ def serve_command(
             min=0.1, help="Seconds that an upload, its decoding, and reading an object may take."
         ),
     ] = 10.0,
-    policy: PolicyOption = DEFAULT_POLICY,
+    policy: Annotated[
+        str | None,
+        _law(
+            "--policy",
+            envvar="KADR_POLICY",
+            help="What the law hides: none, under-16, or a policy file (TOML). Default: on this "
+            "machine, where nobody needs a key, the policy that was in force in the library last; "
+            f"else {DEFAULT_POLICY}.",
+        ),
+    ] = None,
     country: CountryOption = None,
     country_header: Annotated[
         str | None,
@@ -152,14 +160,17 @@ def serve_command(
     is_there = exists(spec)
     if uploads is None and not is_there:
         raise KadrError(f"{named(spec)}: no library here. Make one: kadr index FOLDER")
+    ring = keys.of(spec)
+    has_keys, public = bool(keys.read(ring)), name if proxy else ()
+    allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
+    if policy is None:
+        is_home = allowed is None and not proxy and not has_keys and is_there
+        policy = _own_policy(spec) if is_home else DEFAULT_POLICY
     rules = load_policy(policy, country)  # says which
     with Library.open(spec, policy=rules, create=not is_there) as opened:
         tell_unseen(opened, policy)
         if problem := opened.store.record_problem():
             warn(f"{problem} Until then searches that the law refuses and decisions fail.")
-    ring = keys.of(spec)
-    has_keys, public = bool(keys.read(ring)), name if proxy else ()
-    allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
     service = Service(
         library=spec,
         model=model,
@@ -247,6 +258,21 @@ def _anonymous(
         f"{host} can be reached by other machines. Make a key first (kadr keys add --name NAME), "
         "or say what everybody may do: --anonymous read"
     )
+
+
+def _own_policy(spec: str | Path) -> str:
+    """The policy that was in force in a library last; where that is a file's, the default."""
+    from kadr.law import audit
+    from kadr.stores import open_store
+
+    store = open_store(spec)
+    try:
+        known = audit.last_in_force(store)
+    finally:
+        store.close()
+    if known is None:
+        note("The policy that was in force last is a file's: name it with --policy.")
+    return known or DEFAULT_POLICY
 
 
 def _tell_who_enters(service: "Service", *, has_file: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
-from kadr.law.policy import Policy
+from kadr.law.policy import PRESETS, Policy
 from kadr.law.rules import fingerprint
 from kadr.law.verdict import verdict
 from kadr.stores import POLICY, Store, chain
@@ -118,6 +118,14 @@ def in_force(store: Store, policy: Policy, who: str) -> bool:
     if store.meta(COMPLETE) is None:
         _complete(store, policy)
     return before != mark
+
+
+def last_in_force(store: Store) -> str | None:
+    """The preset that was in force last, `none` where no policy ever was; None: a file's policy."""
+    mark = store.meta(POLICY)
+    if mark is None:
+        return "none"
+    return next((name for name, preset in PRESETS.items() if fingerprint(preset) == mark), None)
 
 
 def _complete(store: Store, policy: Policy) -> None:

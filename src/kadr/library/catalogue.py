@@ -16,7 +16,7 @@ from kadr.law.policy import Policy
 from kadr.library.filters import spelled
 from kadr.photos import files
 from kadr.photos.objects import ObjectPath, is_object, located
-from kadr.stores import Store, Stored, check_whole
+from kadr.stores import Selection, Store, Stored, check_whole
 from kadr.types import Filters
 
 BATCH = 256
@@ -29,6 +29,23 @@ class Listing:
 
     photos: tuple[Stored, ...]
     next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """How many photos were taken in a month, YYYY-MM; None: those without a date."""
+
+    name: str | None
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """A folder with photos of its own: how many with those below it, and the newest, its cover."""
+
+    folder: Path
+    photos: int
+    cover: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +91,42 @@ class Catalogue:
         self._store = store
         self._policy = policy
         self._order: tuple[object, NDArray[np.int64]] | None = None
+        self._by_month: tuple[object, tuple[Month, ...], NDArray[np.int64]] | None = None
         self._facets: tuple[object, Facets] | None = None
         self._collections: tuple[object, Mapping[str, int]] | None = None
+        self._albums: tuple[object, tuple[Album, ...]] | None = None
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
         """Photos that pass the filters, newest first; `cursor` is 0 or a listing's `next`."""
         with self._reading():
             return self._listed(limit, cursor, spelled(self._store, filters))
+
+    def months(self, filters: Filters | None = None) -> tuple[Month, ...]:
+        """The photos that pass the filters by month, newest first, those without a date last."""
+        with self._reading():
+            return self._timeline(spelled(self._store, filters))[0]
+
+    def by_time(self, start: int, limit: int, filters: Filters | None = None) -> tuple[Stored, ...]:
+        """Photos from a place on, in the order of `months`, counted from 0."""
+        with self._reading():
+            wanted = spelled(self._store, filters)
+            numbers = self._timeline(wanted)[1][start : start + limit].tolist()
+            seen = self._seen(numbers, wanted.folder)
+            return tuple(seen[number] for number in numbers if number in seen)
+
+    def _timeline(self, filters: Filters) -> tuple[tuple[Month, ...], NDArray[np.int64]]:
+        key = self._store.changes(), filters
+        if self._by_month is None or self._by_month[0] != key:
+            found = self._store.months(Selection(filters, verdict.shown(self._policy)))
+            months = tuple(Month(name, len(numbers)) for name, numbers in found)
+            order = np.concatenate([np.empty(0, np.int64), *(numbers for _, numbers in found)])
+            self._by_month = key, months, order
+        return self._by_month[1:]
+
+    def hidden(self) -> int:
+        """How many photos of the library the policy hides, whatever is asked for."""
+        with self._reading():
+            return self._store.totals().photos - self.facets().photos
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -174,6 +220,27 @@ class Catalogue:
         with self._reading():
             sizes = self._store.collection_sizes(verdict.shown(self._policy), collection)
             return sizes.get(collection, 0)
+
+    def albums(self) -> tuple[Album, ...]:
+        """The folders that hold visible photos themselves."""
+        with self._reading():
+            key = self._store.changes()
+            if self._albums is None or self._albums[0] != key:
+                self._albums = key, self._find_albums()
+            return self._albums[1]
+
+    def _find_albums(self) -> tuple[Album, ...]:
+        places = self._timeline(Filters())[1].tolist()
+        rank = {number: place for place, number in enumerate(places)}
+        covers: dict[bytes, int] = {}
+        for number, path in self._store.paths():
+            if number is not None and number in rank:
+                folder = os.path.dirname(path)  # noqa: PTH120
+                if folder not in covers or rank[number] < rank[covers[folder]]:
+                    covers[folder] = number
+        counts = self.facets().folders
+        found = ((located(os.fsdecode(folder)), cover) for folder, cover in covers.items())
+        return tuple(Album(folder, counts.get(folder, 1), cover) for folder, cover in found)
 
     def _count(self) -> Facets:
         """Reads columns, not photos: half a million of those would take a gigabyte."""

@@ -555,6 +555,13 @@ class Library:
             return review.decide_alike(self._store, digest, ruling, alike)
         return review.decide(self._store, digest, ruling)
 
+    def appeal(self, digest: str, who: str, why: str) -> None:
+        """Ask a person to look at a photo again; see `kadr.law.review.appeal`."""
+        from kadr.law import review
+
+        check_whole(self._store)
+        review.appeal(self._store, digest, who, why)
+
     def withdraw(self, digest: str, who: str, why: str = "") -> None:
         """Take a decision back; see `kadr.law.review.withdraw`."""
         from kadr.law import review

@@ -240,6 +240,12 @@ def is_match(answer: Answer, hit: Hit) -> bool:
     return answer.matches and (sure or hit.named)
 
 
+def is_probable(answer: Answer, hit: Hit) -> bool:
+    """Whether a match is a sure one: as probable as PROBABLE, or named in its file."""
+    sure = hit.probability is not None and hit.probability >= PROBABLE
+    return is_match(answer, hit) and (sure or hit.named)
+
+
 def _nothing(cursor: int, *, filtered: bool) -> str:
     if cursor:
         return "No more photos."

@@ -90,7 +90,7 @@ async def _picture(
             return Response(status_code=304, headers=headers)
         content = await _thumbnail(held, digest, opened, int(size))
         return Response(content, headers=headers, media_type="image/jpeg")
-    if not await _holds(held, opened.file, digest):
+    if not await holds(held, opened.file, digest):
         opened.file.close()
         raise changed()
     if is_cached(request, tag):
@@ -116,7 +116,7 @@ async def _object(
     return part.response(await held.objects.parts(opened, part.start, part.length))
 
 
-async def _holds(held: Resources, file: BinaryIO, digest: str) -> bool:
+async def holds(held: Resources, file: BinaryIO, digest: str) -> bool:
     """Whether an open file has this digest. Each state of a file is hashed once."""
     identity = reader.identity(file.fileno())
     if held.digests.get(identity) == digest:

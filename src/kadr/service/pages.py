@@ -13,6 +13,8 @@ from kadr.service.problems import ProblemError
 
 WEB = Path(__file__).with_name("page")
 INDEX = "index.html"
+WORKER, MANIFEST = "sw.js", "manifest.webmanifest"
+"""They lie beside the page: a worker is in charge of its own folder and those below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ def router() -> APIRouter:
     async def _review() -> Response:
         return RedirectResponse("./?view=review")
 
+    @routes.get(f"/{WORKER}")
+    async def _worker(request: Request) -> Response:
+        return _send(request, files[WORKER])
+
+    @routes.get(f"/{MANIFEST}")
+    async def _manifest(request: Request) -> Response:
+        return _send(request, files[MANIFEST])
+
     @routes.get("/web/{name}")
     async def _file(request: Request, name: str) -> Response:
         if name not in files:
@@ -46,7 +56,8 @@ def router() -> APIRouter:
 
 def _read(path: Path) -> _File:
     content = path.read_bytes()
-    media = guess_type(path.name)[0] or "application/octet-stream"
+    known = "application/manifest+json" if path.name == MANIFEST else guess_type(path.name)[0]
+    media = known or "application/octet-stream"
     return _File(content, f'"{hashlib.sha256(content).hexdigest()[:16]}"', media)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from kadr.law.proposals import Proposal
 from kadr.law.review import Doubt
-from kadr.library.catalogue import Facets, Listing
-from kadr.library.search import is_match
+from kadr.library.catalogue import Album, Facets, Listing
+from kadr.library.search import is_match, is_probable
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
 from kadr.service.shapes import (
+    AlbumShape,
     AnswerShape,
     AssessmentShape,
     DoubtShape,
@@ -91,6 +92,7 @@ class Renderer:
             probability=hit.probability,
             similarity=hit.similarity,
             matches=is_match(answer, hit),
+            probable=is_probable(answer, hit),
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 
@@ -98,6 +100,18 @@ class Renderer:
         """The folders that photos can be filtered by."""
         counts = [(self.names.name(folder), count) for folder, count in facets.folders.items()]
         return [FolderShape(name=name, photos=count) for name, count in sorted(counts)]
+
+    def albums(self, albums: Sequence[Album]) -> list[AlbumShape]:
+        """Folders with their covers, by name."""
+        shapes = [
+            AlbumShape(
+                name=self.names.name(one.folder),
+                photos=one.photos,
+                cover=self._public_id(one.cover),
+            )
+            for one in albums
+        ]
+        return sorted(shapes, key=lambda shape: shape.name.casefold())
 
     def doubt(self, doubt: Doubt, facts: PhotoFacts, waiting: Mapping[str, int]) -> DoubtShape:
         """A photo in the review queue; `waiting` are the numbers of all in it, by digest."""

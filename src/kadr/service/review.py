@@ -10,7 +10,7 @@ from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, stored
 from kadr.service.downloads import PICTURE, Download, picture
 from kadr.service.problems import ProblemError
-from kadr.service.shapes import DecisionShape, OutcomeShape, QueueShape
+from kadr.service.shapes import AppealShape, DecisionShape, OutcomeShape, QueueShape
 from kadr.service.visitors import Visitor, needs
 
 router = APIRouter(prefix="/review", tags=["review"])
@@ -107,5 +107,30 @@ async def decide(
         except NoDecisionError as error:
             raise ProblemError(409, "Nobody has decided about this photo.") from error
         return json(OutcomeShape(outcome="withdrawn"))
+
+    return await resources(request).working.do(law.policy, work)
+
+
+@router.post(
+    "/{photo}/appeal",
+    summary="Ask that a person looks at a photo again",
+    status_code=204,
+    response_class=Response,
+    responses=problems.documented(404),
+)
+async def appeal(
+    request: Request,
+    law: ThePolicy,
+    photo: PhotoId,
+    asked: AppealShape,
+    visitor: Annotated[Visitor, REVIEW],
+) -> Response:
+    """It waits for review then; whether it is shown stays as it is until somebody decides."""
+    who = visitor.name or user() or "the service's user"
+
+    def work(library: Library) -> Response:
+        with problems.of_the_request():
+            library.appeal(stored(library, photo).digest, who, asked.why)
+        return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)

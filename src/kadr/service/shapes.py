@@ -121,6 +121,12 @@ class CollectionChangeShape(_Shape):
         return self
 
 
+class AppealShape(_Shape):
+    """A wish that a person looks at a photo again."""
+
+    why: str = Field(min_length=1, max_length=2000, description="The reason, which is kept.")
+
+
 # Answers.
 
 
@@ -140,6 +146,14 @@ class PhotoShape(_Shape):
     longitude: float | None = Field(ge=-180, le=180)
     copies: int = Field(ge=0, description="Further files of the same content.")
     uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
+
+
+class FactsShape(PhotoShape):
+    """A photo of the library, and where it lies."""
+
+    path: str | None = Field(
+        description="Its file's path, on this machine, where nobody needs a key; else null."
+    )
 
 
 class WordShape(_Shape):
@@ -172,6 +186,7 @@ class HitShape(_Shape):
     )
     similarity: float = Field(ge=-1.001, le=1.001, description="Cosine in the joint space.")
     matches: bool = Field(description="False: it is only among the nearest.")
+    probable: bool = Field(description="A match whatever else the photo might show; else a maybe.")
     photo: PhotoShape
 
 
@@ -197,6 +212,25 @@ class ListingShape(_Shape):
 
     photos: list[PhotoShape]
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
+
+
+class MonthShape(_Shape):
+    """How many photos were taken in a month."""
+
+    month: str | None = Field(description="YYYY-MM; null: without a date.", examples=["2024-05"])
+    photos: int = Field(ge=1)
+
+
+class TimelineShape(_Shape):
+    """Photos by month, the newest first, those without a date last."""
+
+    months: list[MonthShape]
+
+
+class StretchShape(_Shape):
+    """Photos that follow each other in time."""
+
+    photos: list[PhotoShape]
 
 
 class SkippedShape(_Shape):
@@ -235,8 +269,23 @@ class FolderShape(_Shape):
     photos: int = Field(ge=1)
 
 
+class AlbumShape(FolderShape):
+    """A folder that has photos of its own, and one of its photos."""
+
+    cover: int = Field(ge=1, description="The id of its newest photo.")
+
+
+class AlbumsShape(_Shape):
+    """The folders that have photos of their own."""
+
+    folders: list[AlbumShape]
+
+
 class LibraryShape(_Shape):
-    """What there is, and what the visitor may do. Hidden photos aren't counted."""
+    """What there is, and what the visitor may do.
+
+    Hidden photos are counted for reviewers alone: what others see says nothing of them.
+    """
 
     photos: int = Field(ge=0)
     folders: list[FolderShape]
@@ -247,6 +296,9 @@ class LibraryShape(_Shape):
     encoder: str | None
     policy: str
     hides: bool
+    hidden: int | None = Field(
+        ge=0, description="Photos that the policy hides, for whom may review; else null."
+    )
     disclaimer: str
     scopes: list[Scope]
     keys: bool = Field(description="Whether the service asks for keys.")

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
 from kadr.service import metrics, problems
+from kadr.service.config import Scope
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
 from kadr.service.sessions import DAYS
-from kadr.service.shapes import KeyShape, LibraryShape, StatusShape
+from kadr.service.shapes import AlbumsShape, KeyShape, LibraryShape, StatusShape
 from kadr.service.visitors import COOKIE, Authenticator, Visitor, needs
 
 router = APIRouter(tags=["service"])
@@ -33,6 +34,7 @@ async def library(
 
     def work(opened: Library) -> Response:
         facets = opened.catalogue.facets()
+        scopes = frozenset[Scope]({"read"}) if opened.store.readonly else visitor.scopes
         return json(
             LibraryShape(
                 photos=facets.photos,
@@ -45,12 +47,30 @@ async def library(
                 policy=applied.policy.name,
                 hides=applied.policy.hides_children,
                 disclaimer=applied.policy.disclaimer(applied.language),
-                scopes=sorted({"read"} if opened.store.readonly else visitor.scopes),
+                hidden=opened.catalogue.hidden() if "review" in scopes else None,
+                scopes=sorted(scopes),
                 keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
                 version=version("kadr"),
             )
         )
+
+    return await resources(request).working.do(applied.policy, work)
+
+
+@router.get(
+    "/folders",
+    summary="Folders with a photo of each",
+    dependencies=[needs("read")],
+    responses=problems.documented(),
+    response_model=AlbumsShape,
+)
+async def folders(request: Request, applied: ThePolicy) -> Response:
+    """Those that hold photos themselves. What the law hides isn't counted, and is no cover."""
+
+    def work(opened: Library) -> Response:
+        render = renderer(request, opened)
+        return json(AlbumsShape(folders=render.albums(opened.catalogue.albums())))
 
     return await resources(request).working.do(applied.policy, work)
 

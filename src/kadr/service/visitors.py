@@ -25,10 +25,14 @@ LANGUAGES = ("en", "ru")
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who is asking: the name of their key, None without one, and what they may do."""
+    """Who is asking: the name of their key, None without one, and what they may do.
+
+    `is_at_home`: on this machine, where nobody needs a key; they can read its files in any case.
+    """
 
     name: str | None
     scopes: frozenset[Scope]
+    is_at_home: bool = False
 
 
 class Authenticator:
@@ -76,7 +80,9 @@ class Authenticator:
         elif token := request.cookies.get(COOKIE):
             key = self._sessions.key(token)
         if key is None:
-            return Visitor(None, self._anonymous(request))
+            service = self._service
+            is_open = service.anonymous is None and not self._keys.needed and not service.proxies
+            return Visitor(None, self._anonymous(request), is_open)
         return Visitor(key.name, frozenset(key.scopes) | self._anonymous(request))
 
     def _anonymous(self, request: Request) -> frozenset[Scope]:

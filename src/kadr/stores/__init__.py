@@ -345,6 +345,14 @@ class Store(Protocol):
         """
         ...
 
+    def months(self, selection: Selection) -> list[tuple[str | None, NDArray[np.int64]]]:
+        """The selected photos that lie somewhere, by the month they were taken in, newest first.
+
+        Months as YYYY-MM with their photos int64 [n]; those without a date come last, under None,
+        by when their file was changed.
+        """
+        ...
+
     def count(self, selection: Selection) -> int:
         """About how many photos are selected: some that are gone by now may be counted."""
         ...

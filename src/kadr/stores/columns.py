@@ -5,6 +5,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,14 @@ def fingerprints_of(
         hashes,
         matrix.reshape(len(rows), len(none) // 4),
     )
+
+
+def by_month(
+    rows: Iterable[tuple[str | None, int]],
+) -> list[tuple[str | None, NDArray[np.int64]]]:
+    """Photos by the month of their dates: rows of a date and a number, in their order."""
+    months = groupby(rows, lambda row: None if row[0] is None else row[0][:7])
+    return [(month, np.array([row[1] for row in of], np.int64)) for month, of in months]
 
 
 FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"

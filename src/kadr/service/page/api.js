@@ -2,7 +2,7 @@
 
 import { language } from "./texts.js";
 
-/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, copies: number}} Photo */
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, path?: string | null}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
 const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page
@@ -40,7 +40,9 @@ export const original = (id) => `${BASE}/photos/${id}`;
 export const reviewPicture = (id, size = 1600) => `${BASE}/review/${id}/picture?size=${size}`;
 
 /** @param {object} params @param {AbortSignal} [signal] */
-export const photos = (params, signal) => get("/photos", params, signal);
+export const timeline = (params, signal) => get("/timeline", params, signal);
+/** @param {object} params @param {AbortSignal} [signal] */
+export const stretch = (params, signal) => get("/timeline/photos", params, signal);
 /** @param {object} params @param {AbortSignal} [signal] */
 export const search = (params, signal) => get("/search", params, signal);
 /** @param {number} id @param {object} params @param {AbortSignal} [signal] */
@@ -49,6 +51,11 @@ export const similar = (id, params, signal) => get(`/similar/${id}`, params, sig
 export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
+export const folders = () => get("/folders", {});
+/** @param {number[]} ids */
+export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
+/** @param {number} id @param {string} why */
+export const appeal = (id, why) => call(`/review/${id}/appeal`, asJson({ why }));
 export const library = () => get("/library", {});
 /** @param {number} n @param {boolean} sample */
 export const reviewQueue = (n, sample) => get("/review", sample ? { n, sample } : { n });
@@ -95,6 +102,20 @@ export function upload(files, onProgress) {
     request.onerror = () => reject(new ApiError(0, ""));
     request.send(body);
   });
+}
+
+/** Whether an address will be answered; its content isn't waited for. @param {string} address */
+export async function check(address) {
+  const controller = new AbortController();
+  const path = `${address.slice(BASE.length)}&lang=${language()}`;
+  let response;
+  try {
+    response = await fetch(BASE + path, { signal: controller.signal });
+  } catch {
+    throw new ApiError(0, "");
+  }
+  if (response.ok) controller.abort();
+  else throw refusal(response.status, parsed(await response.text()), response.headers.get("Retry-After"), path);
 }
 
 function get(path, params, signal) {

@@ -4,12 +4,15 @@ import * as api from "./api.js";
 import { patiently, messageOf } from "./errors.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
+import { Folders } from "./folders.js";
 import { Grid } from "./grid.js";
 import { isTyping, letter } from "./keys.js";
 import { Pictures } from "./pictures.js";
 import { Review } from "./review.js";
+import { Scrubber } from "./scrubber.js";
 import { SearchField } from "./searchfield.js";
 import { askForKeys } from "./session.js";
+import { Selection } from "./selection.js";
 import { settings } from "./settings.js";
 import { go, onChange, read } from "./state.js";
 import { say } from "./texts.js";
@@ -22,15 +25,23 @@ const $ = (id) => document.getElementById(id);
 
 history.scrollRestoration = "manual";
 
-const feed = new Feed({ show, grow, loading, tell: teller(), summarise });
+const feed = new Feed({ show, grow, fill, loading, tell: teller() });
 const grid = new Grid($("grid"), {
   onNearEnd: () => feed.more(false),
+  onGap: (gap) => feed.fill(gap),
+  onLaidOut: () => scrubber.show(feed.shown.total !== null),
+  onSelect: (index, isRange) => selection.toggle(index, isRange),
+  isSelecting: () => selection.isActive,
+  onDrawn: (cell, item) => selection.mark(cell, item),
   onOpen: (index) => go({ photo: feed.shown.items[index].photo.id }, { inside: true }),
   onLike: likeIt,
   onWhy: explain,
   onWhyEnd: () => removeWhy($("grid")),
   onLeave: () => $("q").focus(),
 });
+const selection = new Selection(grid, $("selection"), $("why-review"), { tell: teller(), items: () => feed.shown.items });
+const folders = new Folders($("folders"), teller());
+const scrubber = new Scrubber($("scrubber"), grid);
 const viewer = new Viewer($("viewer"), feed, {
   onClosed: (index) => grid.focus(index),
   say: announce,
@@ -47,8 +58,13 @@ let library = null;
 
 askForKeys($("key"), start);
 settings($("language"), $("theme"), () => {
-  if (library) filters.offer(library);
+  if (library) {
+    filters.offer(library);
+    tellLaw();
+  }
   review.translate();
+  folders.translate();
+  selection.translate();
   viewer.translate();
   feed.forget();
   follow(read());
@@ -59,6 +75,7 @@ onChange((state, isBack) => {
 });
 listen();
 start();
+navigator.serviceWorker?.register("sw.js").catch(() => {}); // without it the page needs the service to open
 
 /** What the library holds decides what the page offers. */
 async function start() {
@@ -70,10 +87,21 @@ async function start() {
     tell(messageOf(error));
     return;
   }
-  feed.count(library.photos);
   filters.offer(library);
   $("add").hidden = !(library.uploads && library.scopes.includes("write"));
+  $("to-folders").hidden = library.folders.length < 2;
+  selection.allow(library.hides && library.scopes.includes("review"));
   $("to-review").hidden = !(library.hides && library.scopes.includes("review"));
+  tellWithheld();
+  tellLaw();
+}
+
+/** Which policy is in force, and what it hides of the library. */
+function tellLaw() {
+  const { policy, hides, hidden } = library;
+  $("law").hidden = false;
+  const said = say(hides ? "policyHides" : "policyShows", { policy });
+  $("law").textContent = hidden ? `${said} ${say("hidden", { n: hidden })}` : said;
 }
 
 /** @param {import("./state.js").State} state @param {boolean} [isBack] */
@@ -83,11 +111,13 @@ function follow(state, isBack = false) {
   filters.show(state.filters);
   pictures.show(state);
   document.title = state.q ? `${state.q} · kadr` : say("title");
-  document.body.classList.toggle("reviewing", state.review);
-  $("results").hidden = state.review;
-  if (state.review) review.open();
+  document.body.dataset.view = state.view ?? "photos";
+  $("results").hidden = state.view !== null;
+  if (state.view === "folders") folders.open();
+  else folders.close();
+  if (state.view === "review") review.open();
   else leaveReview();
-  if (!state.review) feed.show(state, isBack);
+  if (state.view === null) feed.show(state, isBack);
   viewer.follow(state.photo);
 }
 
@@ -102,14 +132,26 @@ function leaveReview() {
 /** The feed has other photos. */
 function show(shown, isFresh) {
   const { items, next, summary, note } = shown;
-  summarise(summary);
-  $("summary").classList.toggle("unseen", items[0]?.kind === "line"); // the line says it already
+  if (isFresh) selection.clear();
+  $("summary").textContent = summary;
+  $("summary").classList.toggle("unseen", Boolean(items[0]?.weak)); // the line says it already
   $("note").hidden = !note;
   if (note) showNote(note);
+  tellWithheld();
   $("show-more").hidden = !feed.waits;
-  grid.show(items, next === null);
+  grid.show(items, next === null, shown.total);
   if (!read().photo) scrollTo(0, isFresh ? 0 : shown.scroll);
   viewer.refresh();
+}
+
+/** One quiet line: that photos are hidden, and why. How many is said of the library, never of an answer. */
+function tellWithheld() {
+  const { withheld } = feed.shown;
+  $("withheld").hidden = !withheld;
+  if (!withheld) return;
+  const n = library?.hidden;
+  $("withheld").querySelector(".said").textContent = `${n ? say("hidden", { n }) : say("someHidden")} ${withheld}`;
+  $("withheld").querySelector("a").hidden = $("to-review").hidden;
 }
 
 function showNote({ title, text = "", command = "" }) {
@@ -123,9 +165,10 @@ function grow(shown) {
   grid.grow(shown.next === null);
 }
 
-/** @param {string} summary */
-function summarise(summary) {
-  $("summary").textContent = summary;
+/** @param {import("./timeline.js").Gap[]} gaps */
+function fill(gaps) {
+  grid.fill(gaps);
+  viewer.refresh();
 }
 
 /** @param {boolean} isLoading */
@@ -208,8 +251,15 @@ function listen() {
 function followLink(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  const isReview = event.currentTarget.dataset.go === "review";
-  go(isReview ? { review: !read().review, photo: null } : { q: "", like: null, picture: null, filters: {}, photo: null, review: false });
+  const view = event.currentTarget.dataset.go;
+  if (view === "home") go({ q: "", like: null, picture: null, filters: {}, photo: null, view: null });
+  else go({ view: read().view === view ? null : view, photo: null });
+}
+
+/** What Escape leaves; null: nothing. */
+function escape() {
+  if (selection.isActive) return () => selection.clear();
+  return read().view ? () => go({ view: null }) : null;
 }
 
 function key(event) {
@@ -227,7 +277,8 @@ function key(event) {
     "?": openHelp,
     e: index >= 0 ? () => explain(index, grid.cellOf(index), "key") : null,
     m: index >= 0 ? () => likeIt(index) : null,
-    Escape: read().review ? () => go({ review: false }) : null,
+    x: index >= 0 ? () => selection.toggle(index, event.shiftKey) : null,
+    Escape: escape(),
   }[pressed];
   if (!act) return;
   event.preventDefault();

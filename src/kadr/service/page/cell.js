@@ -1,7 +1,7 @@
-// One place of the grid: a photo with its probability, a disclaimer, or a line between photos.
+// One place of the grid: a photo with its probability, or a line between photos.
 
 import { address, read } from "./state.js";
-import { moment, number, percent, say } from "./texts.js";
+import { describe, number, percent, say } from "./texts.js";
 import { thumbnail } from "./api.js";
 
 /** @param {string} tag @param {string} className @param {string} [text] */
@@ -47,8 +47,16 @@ export function caption(item) {
 
 /** @param {import("./feed.js").Item} item @param {number} width @param {number} height */
 export function cell(item, width, height) {
-  if (item.kind === "line") return line(item, height);
-  return item.kind === "withheld" ? withheld(item, height) : photo(item, width, height);
+  if (item.kind === "gap") return gap(height);
+  return item.kind === "line" ? line(item, height) : photo(item, width, height);
+}
+
+/** Where photos will be. */
+function gap(height) {
+  const made = element("li", "gap");
+  made.style.height = `${height}px`;
+  made.setAttribute("aria-hidden", "true");
+  return made;
 }
 
 /** @param {import("./feed.js").Line} item */
@@ -59,16 +67,6 @@ function line(item, height) {
   return made;
 }
 
-/** The disclaimer: there are photos that may not be shown. @param {import("./feed.js").Withheld} item */
-function withheld(item, height) {
-  const made = element("li", "cell withheld");
-  const card = element("div", "card");
-  card.append(icon("withheld"), element("p", "", item.notice));
-  card.style.height = `${height}px`;
-  made.append(card);
-  return made;
-}
-
 /** @param {import("./feed.js").Hit} item */
 function photo(item, width, height) {
   const made = element("li", item.matches ? "cell" : "cell weak");
@@ -76,16 +74,26 @@ function photo(item, width, height) {
   link.href = address({ ...read(), photo: item.photo.id });
   link.tabIndex = -1;
   link.style.height = `${height}px`;
-  const label = [item.photo.name, item.photo.taken && moment(item.photo.taken), fit(item)];
+  const label = [describe(item.photo), fit(item)];
   link.setAttribute("aria-label", label.filter(Boolean).join(", "));
   link.title = item.photo.name;
   link.append(image(item, Math.max(width, height)));
-  made.append(link, actions(item));
+  made.append(link, check(), actions(item));
   if (item.similarity !== null) {
     const below = caption(item);
     below.setAttribute("aria-hidden", "true"); // the link's label says it
     made.append(below);
   }
+  return made;
+}
+
+/** The corner by which a photo is chosen. */
+function check() {
+  const made = element("button", "check");
+  made.type = "button";
+  made.tabIndex = -1;
+  made.setAttribute("aria-label", say("select"));
+  made.append(icon("check"));
   return made;
 }
 

@@ -4,25 +4,24 @@ import * as api from "./api.js";
 import { isAbort, patiently, messageOf } from "./errors.js";
 import { finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
+import { fetchGap, timeline } from "./timeline.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, explainable: boolean}} Hit similarity null: not searched for */
-/** @typedef {{kind: "withheld", notice: string}} Withheld */
-/** @typedef {{kind: "line", text: string}} Line */
-/** @typedef {Hit | Withheld | Line} Item */
+/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
+/** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
+/** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
-/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, scroll: number}} Shown key: the question that it answers */
+/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, total: number | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos; total: of photos by time */
 /**
  * @typedef {object} View where a feed is shown
  * @property {(shown: Shown, fresh: boolean) => void} show
  * @property {(shown: Shown) => void} grow
+ * @property {(gaps: import("./timeline.js").Gap[]) => void} fill photos are there now in place of these
  * @property {(isLoading: boolean) => void} loading
  * @property {(line: string | null) => void} tell
- * @property {(summary: string) => void} summarise
  */
 
 /** Characters that the service takes in a text; it answers longer ones with an error in English. */
 const LONGEST = 300;
-const BROWSED = 200;
 const SEARCHED = 40;
 /** Answers to go back to at once. */
 const KEPT = 8;
@@ -38,8 +37,8 @@ export class Feed {
     this.kept = new Map();
     this.controller = new AbortController();
     this.isGrowing = false;
-    /** Number of photos in the library, for the line above them. */
-    this.total = 0;
+    /** Gaps that are being fetched. @type {Map<import("./timeline.js").Gap, Promise<void>>} */
+    this.filling = new Map();
   }
 
   /**
@@ -73,12 +72,24 @@ export class Feed {
     this.kept.clear();
   }
 
-  /** How many photos the library has. @param {number} total */
-  count(total) {
-    this.total = total;
-    if (!this.page?.photos) return;
-    this.shown.summary = this.#summary(this.page);
-    this.view.summarise(this.shown.summary);
+  /** Fetch the photos of a gap. @param {import("./timeline.js").Gap} gap */
+  fill(gap) {
+    const known = this.filling.get(gap);
+    if (known) return known;
+    const filled = this.#fill(gap).finally(() => this.filling.delete(gap));
+    this.filling.set(gap, filled);
+    return filled;
+  }
+
+  async #fill(gap) {
+    const { shown, state } = this;
+    const { signal } = this.controller;
+    try {
+      const filled = await patiently(() => fetchGap(shown.items, gap, state.filters, signal), this.view.tell, signal);
+      if (!signal.aborted) this.view.fill(filled);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** @param {boolean} isAsked by a person; below the line nothing comes by itself */
@@ -104,7 +115,7 @@ export class Feed {
 
   /** Whether further photos wait for a person to ask for them. */
   get waits() {
-    return this.shown.next !== null && this.shown.items.some((item) => item.kind === "line");
+    return this.shown.next !== null && this.shown.items.some((item) => item.kind === "line" && item.weak);
   }
 
   /** Where a photo is among the items; -1: nowhere. @param {number} id */
@@ -124,11 +135,11 @@ export class Feed {
       const page = await patiently(() => this.#page(null, signal), this.view.tell, signal);
       if (signal.aborted) return;
       this.shown = nothing(this.key);
-      /** The first one, which the summary is of. */
-      this.page = page;
-      this.#add(page);
+      if (page.items) Object.assign(this.shown, { items: page.items, total: page.total });
+      else this.#add(page);
       this.shown.summary = this.#summary(page);
       this.shown.note = this.#note(page);
+      this.shown.withheld = this.shown.note ? null : (page.withheld ?? null);
       this.view.tell(null);
       this.view.show(this.shown, true);
     } catch (error) {
@@ -160,8 +171,7 @@ export class Feed {
     const q = finished(this.state.q);
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
     if (!q && like === null && !picture) {
-      const found = await api.photos({ ...filters, n: BROWSED, cursor }, signal);
-      return { ...found, hits: found.photos.map((photo) => ({ kind: "photo", photo, probability: null, similarity: null, matches: true })) };
+      return timeline(filters, signal);
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
     if (!q && !picture) return api.similar(like, { ...filters, n: SEARCHED, cursor }, signal);
@@ -173,53 +183,48 @@ export class Feed {
     return api.searchParts({ parts, n: SEARCHED, cursor, filters }, picture ? [picture] : [], signal);
   }
 
-  /** A page's hits, with a line where those begin that don't match. */
+  /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
   #add(page) {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const isWeak = !hit.matches;
-      if (isWeak && !items.some((item) => item.kind === "line")) {
-        const text = this.#lineText(page);
-        items.push({ kind: "line", text });
+      const text = this.#lineText(hit, page);
+      if (text && !items.some((item) => item.kind === "line" && item.text === text)) {
+        items.push({ kind: "line", text, weak: !hit.matches });
       }
       items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
-    // Once, after the first page: where it stands says nothing of what is withheld.
-    if (page === this.page && page.withheld && page.hits.length) items.push({ kind: "withheld", notice: page.withheld });
   }
 
-  #lineText({ matches, withheld, at_least: least }) {
-    if (matches) return say("weaker", { least: percent(least ?? 0) });
-    return say(withheld ? "nearestShown" : "nearest");
+  /** What stands above a hit and those after it; empty above what is probable, or only alike. */
+  #lineText(hit, { matches, withheld, at_least: least }) {
+    if (!hit.matches) return matches ? say("weaker", { least: percent(least ?? 0) }) : say(withheld ? "nearestShown" : "nearest");
+    return hit.probability === null || hit.probable ? "" : say("maybe");
   }
 
-  #summary({ hits, next, photos, refused, matches }) {
-    if (refused || !hits.length) return "";
-    if (photos) {
-      if (!Object.keys(this.state.filters).length) return say("newest", { n: Math.max(this.total, hits.length) });
-      return say(next === null ? "filtered" : "filteredMore", { n: hits.length });
-    }
+  #summary({ hits, total, next, refused, matches }) {
+    if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
+    if (refused || !hits?.length) return "";
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
-    const n = hits.filter((hit) => hit.matches).length;
-    const best = percent(hits[0].probability);
-    return say(next !== null && n === hits.length ? "matchesMore" : "matches", { n, best });
+    const n = hits.filter((hit) => hit.probable).length;
+    if (next !== null && n === hits.length) return say("probableMore", { n });
+    return n ? say("probable", { n }) : say("noneProbable");
   }
 
   /** @returns {Note | null} */
-  #note({ hits, refused, notice, photos, withheld }) {
+  #note({ hits, total, refused, notice, withheld }) {
     if (refused) return { title: say("refused"), text: notice };
-    if (hits.length) return null;
+    if (total || hits?.length) return null;
     if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered"), text: withheld ?? "" };
-    if (photos) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
+    if (total === 0) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
     return { title: say("nothing"), text: withheld ?? notice ?? "" };
   }
 }
 
 /** @param {string} key @returns {Shown} */
 function nothing(key) {
-  return { key, items: [], next: null, summary: "", note: null, scroll: 0 };
+  return { key, items: [], next: null, summary: "", note: null, withheld: null, total: null, scroll: 0 };
 }
 
 /** What decides which photos are shown. @param {import("./state.js").State} state */

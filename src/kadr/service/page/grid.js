@@ -1,11 +1,19 @@
 // The grid: of however many photos, only the rows near the screen are in the document.
 
-import { cell } from "./cell.js";
+import { Cells } from "./cells.js";
+import { above, beside } from "./gridkeys.js";
+import { listenToHover } from "./hover.js";
 import { bottom, layOut } from "./layout.js";
 
+/** @typedef {import("./feed.js").Item} Item @typedef {import("./timeline.js").Gap} Gap */
 /**
  * @typedef {object} Listener
  * @property {() => void} onNearEnd more photos will be needed soon
+ * @property {(gap: Gap) => Promise<void>} onGap its photos are needed
+ * @property {() => void} onLaidOut what is shown has other places
+ * @property {(index: number, isRange: boolean) => void} onSelect
+ * @property {() => boolean} isSelecting whether a click on a photo chooses it
+ * @property {(cell: HTMLElement, item: Item) => void} onDrawn
  * @property {(index: number) => void} onOpen
  * @property {(index: number) => void} onLike
  * @property {(index: number, cell: HTMLElement, how: "hover" | "key") => void} onWhy
@@ -13,29 +21,29 @@ import { bottom, layOut } from "./layout.js";
  * @property {() => void} onLeave the keyboard leaves the grid upwards
  */
 
-const HOVER_MS = 600;
-
 export class Grid {
   /** @param {HTMLElement} list @param {Listener} listener */
   constructor(list, listener) {
     this.list = list;
     this.listener = listener;
-    /** @type {import("./feed.js").Item[]} */
+    /** @type {Item[]} */
     this.items = [];
     /** @type {import("./layout.js").Row[]} */
     this.rows = [];
     this.complete = true;
+    /** How many photos there are, where not all are items yet. @type {number | null} */
+    this.total = null;
     /** The item that the keyboard is at. */
     this.current = 0;
-    /** @type {Map<number, HTMLElement[]>} */
-    this.drawn = new Map();
+    this.cells = new Cells(list, listener.onDrawn);
     this.#listen();
   }
 
-  /** Other items from now on. @param {import("./feed.js").Item[]} items @param {boolean} complete */
-  show(items, complete) {
+  /** Other items from now on. @param {Item[]} items @param {boolean} complete @param {number | null} total */
+  show(items, complete, total) {
     this.items = items;
     this.complete = complete;
+    this.total = total;
     this.current = Math.max(items.findIndex((item) => item.kind === "photo"), 0);
     this.#layOutAgain();
   }
@@ -44,10 +52,23 @@ export class Grid {
   grow(complete) {
     this.complete = complete;
     const last = this.rows.at(-1);
-    const first = last ? last.first + last.boxes.length : 0;
     const top = last ? bottom(last) + this.#gapAfter(last) : 0;
-    this.rows.push(...layOut(this.items, first, top, this.measures, complete));
+    this.rows.push(...layOut(this.items, this.#laidOut, top, this.measures, complete));
     this.#draw();
+  }
+
+  /** Photos have come in place of gaps: what is on the screen stays there. @param {Gap[]} gaps */
+  fill(gaps) {
+    const hadFocus = this.list.contains(document.activeElement);
+    const at = hadFocus ? this.cells.itemAt(this.current) : undefined;
+    const offset = -this.list.getBoundingClientRect().top;
+    const seen = this.rows[this.#firstBelow(offset)];
+    this.rows = layOut(this.items, 0, 0, this.measures, this.complete);
+    const [top, height] = gaps.includes(seen.item) ? this.#stretch(seen.item) : [this.#topOf(seen.item), seen.height];
+    if (offset > 0) scrollBy(0, top - seen.top + ((offset - seen.top) / seen.height) * (height - seen.height));
+    this.current = Math.max(at ? this.items.indexOf(at) : this.current, 0);
+    this.cells.again(() => this.#draw());
+    if (hadFocus) this.focus(this.current);
   }
 
   /** Bring a photo onto the screen and the keyboard to it. @param {number} index */
@@ -64,9 +85,19 @@ export class Grid {
     link.focus({ preventScroll: true });
   }
 
+  /** Photos are chosen, or no longer. */
+  mark() {
+    this.cells.each(this.listener.onDrawn);
+  }
+
   /** @param {number} index @returns {HTMLElement | undefined} */
   cellOf(index) {
     return this.list.querySelector(`[data-index="${index}"]`) ?? undefined;
+  }
+
+  /** Where months begin. @returns {{item: import("./feed.js").Line, top: number}[]} pixels from the list's top */
+  months() {
+    return this.rows.filter(({ item }) => item.kind === "line" && item.month !== undefined).map(({ item, top }) => ({ item, top }));
   }
 
   #measure() {
@@ -85,23 +116,23 @@ export class Grid {
     const hadFocus = this.list.contains(document.activeElement);
     this.#measure();
     this.rows = layOut(this.items, 0, 0, this.measures, this.complete);
-    for (const row of [...this.drawn.keys()]) this.#remove(row);
+    this.cells.clear();
     this.#draw();
     if (hadFocus) this.focus(this.current);
   }
 
   /** The width is another one: what is on the screen stays there. */
   #resize() {
-    const above = -this.list.getBoundingClientRect().top;
-    const seen = this.rows[this.#firstBelow(above)];
+    const offset = -this.list.getBoundingClientRect().top;
+    const seen = this.rows[this.#firstBelow(offset)];
     this.#layOutAgain();
-    if (!seen || above <= 0) return;
+    if (!seen || offset <= 0) return;
     const now = this.rows[this.#rowOf(seen.first)];
     if (now) scrollBy(0, now.top - seen.top);
   }
 
   #gapAfter(row) {
-    return this.items[row.first].kind === "line" ? 0 : this.measures.gap;
+    return row.item.kind === "line" ? 0 : this.measures.gap;
   }
 
   #listen() {
@@ -126,33 +157,17 @@ export class Grid {
       const index = indexOf(event.target);
       if (index !== null) this.current = index;
     });
-    this.#listenToHover();
-  }
-
-  #listenToHover() {
-    let timer = 0;
-    let over = /** @type {HTMLElement | null} */ (null);
-    const leave = () => {
-      clearTimeout(timer);
-      if (over) this.listener.onWhyEnd();
-      over = null;
-    };
-    this.list.addEventListener("pointerover", (event) => {
-      const found = event.pointerType === "mouse" ? event.target.closest(".cell") : null;
-      if (found === over) return;
-      leave();
-      if (!found || !found.dataset.index) return;
-      over = found;
-      timer = setTimeout(() => this.listener.onWhy(Number(found.dataset.index), found, "hover"), HOVER_MS);
-    });
-    this.list.addEventListener("pointerleave", leave);
+    listenToHover(this.list, this.listener);
   }
 
   #click(event) {
     const index = indexOf(event.target);
     // A new tab or window is the browser's business.
-    if (index === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest(".why")) this.listener.onWhy(index, this.cellOf(index), "key");
+    if (index === null || event.ctrlKey || event.metaKey) return;
+    const isChoosing = event.target.closest(".check") || this.listener.isSelecting();
+    if (event.shiftKey && !isChoosing) return;
+    if (isChoosing) this.listener.onSelect(index, event.shiftKey);
+    else if (event.target.closest(".why")) this.listener.onWhy(index, this.cellOf(index), "key");
     else if (event.target.closest(".like")) this.listener.onLike(index);
     else if (event.target.closest("a.photo")) this.listener.onOpen(index);
     else return;
@@ -161,67 +176,85 @@ export class Grid {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { items, rows, current } = this;
+    const row = this.#rowOf(current);
     const to = {
-      ArrowRight: () => this.#beside(1),
-      ArrowLeft: () => this.#beside(-1),
-      ArrowDown: () => this.#above(1),
-      ArrowUp: () => this.#above(-1),
-      Home: () => this.items.findIndex((item) => item.kind === "photo"),
-      End: () => this.items.findLastIndex((item, index) => item.kind === "photo" && this.#rowOf(index) >= 0),
+      ArrowRight: () => beside(items, current, 1),
+      ArrowLeft: () => beside(items, current, -1),
+      ArrowDown: () => above(items, rows, row, current, 1),
+      ArrowUp: () => above(items, rows, row, current, -1),
+      Home: () => beside(items, -1, 1),
+      End: () => beside(items, this.#laidOut, -1),
     }[event.key]?.();
     if (to === undefined) return;
     event.preventDefault();
-    if (to >= 0) this.focus(to);
+    if (to >= 0) this.#goTo(to, ["ArrowLeft", "ArrowUp", "End"].includes(event.key));
     else if (event.key === "ArrowUp") this.listener.onLeave();
   }
 
-  #beside(step) {
-    for (let at = this.current + step; at >= 0 && at < this.items.length; at += step) {
-      if (this.items[at].kind === "photo") return at;
+  /** To a photo; where it isn't there yet, once it is. */
+  async #goTo(index, isFromBelow) {
+    const item = this.items[index];
+    if (item.kind === "gap") {
+      this.#bringIntoView(this.rows[this.#rowOf(index)], isFromBelow);
+      await this.listener.onGap(item);
+      const place = item.start + (isFromBelow ? item.count - 1 : 0);
+      index = this.items.findIndex((one) => one.kind === "photo" && one.place === place);
     }
-    return -1;
+    if (index >= 0) this.focus(index);
   }
 
-  /** The photo nearest in the next row that has any. */
-  #above(step) {
-    const from = this.#rowOf(this.current);
-    if (from < 0) return -1;
-    const box = this.rows[from].boxes[this.current - this.rows[from].first];
-    const middle = box.left + box.width / 2;
-    for (let at = from + step; at >= 0 && at < this.rows.length; at += step) {
-      const { first, boxes } = this.rows[at];
-      const near = boxes
-        .map((one, place) => ({ index: first + place, distance: Math.abs(one.left + one.width / 2 - middle) }))
-        .filter(({ index }) => this.items[index].kind === "photo")
-        .sort((one, other) => one.distance - other.distance);
-      if (near.length) return near[0].index;
-    }
-    return -1;
+  /** How many items have their places. */
+  get #laidOut() {
+    const last = this.rows.at(-1);
+    return last ? last.first + last.boxes.length : 0;
   }
 
   #rowOf(index) {
     return this.rows.findLastIndex((row) => row.first <= index && index < row.first + row.boxes.length);
   }
 
-  #bringIntoView(row) {
+  #topOf(item) {
+    return this.rows[this.#rowOf(this.items.indexOf(item))]?.top ?? 0;
+  }
+
+  /** Top and height of the photos in place of a gap. */
+  #stretch({ start, count }) {
+    const rowOf = (place) => this.rows[this.#rowOf(this.items.findIndex((item) => item.place === place))];
+    const [first, last] = [rowOf(start), rowOf(start + count - 1)];
+    return first && last ? [first.top, bottom(last) - first.top] : [0, 0];
+  }
+
+  #bringIntoView(row, isFromBelow = false) {
     const place = this.list.getBoundingClientRect().top + row.top;
     const header = document.querySelector("header").getBoundingClientRect().bottom;
-    if (place < header + 8) scrollBy(0, place - header - 8);
-    else if (place + row.height > innerHeight - 8) scrollBy(0, place + row.height - innerHeight + 8);
+    const isTall = row.height > innerHeight - header;
+    if (place < header + 8 && !(isTall && isFromBelow)) scrollBy(0, place - header - 8);
+    else if (place + row.height > innerHeight - 8) scrollBy(0, place + (isTall && !isFromBelow ? -header - 8 : row.height - innerHeight + 8));
   }
 
   #draw() {
     if (!this.measures) return;
     const height = bottom(this.rows.at(-1));
     this.list.style.height = `${height}px`;
-    const above = -this.list.getBoundingClientRect().top;
-    const from = this.#firstBelow(above - innerHeight);
-    const to = this.#firstBelow(above + 2 * innerHeight);
+    const offset = -this.list.getBoundingClientRect().top;
+    const from = this.#firstBelow(offset - innerHeight);
+    const to = this.#firstBelow(offset + 2 * innerHeight);
     const held = this.list.contains(document.activeElement) ? this.#rowOf(this.current) : -1;
-    for (const row of [...this.drawn.keys()]) if ((row < from || row > to) && row !== held) this.#remove(row);
-    for (let row = from; row <= to && row < this.rows.length; row++) if (!this.drawn.has(row)) this.#add(row);
+    this.cells.keep((row) => (row >= from && row <= to) || row === held);
+    const count = this.total ?? (this.complete ? this.items.length : -1);
+    for (let row = from; row <= to && row < this.rows.length; row++) this.cells.draw(row, this.rows[row], this.items, count);
     if (!this.list.querySelector('a.photo[tabindex="0"]')) this.#letTabIn();
-    if (!this.complete && height - above < 3 * innerHeight) this.listener.onNearEnd();
+    if (!this.complete && height - offset < 3 * innerHeight) this.listener.onNearEnd();
+    this.#askForGaps(from, to);
+    this.listener.onLaidOut();
+  }
+
+  /** What is near the screen is fetched once the screen rests there. */
+  #askForGaps(from, to) {
+    clearTimeout(this.asking);
+    const gap = this.rows.slice(from, to + 1).find(({ item }) => item.kind === "gap")?.item;
+    if (gap) this.asking = setTimeout(() => this.listener.onGap(gap), 60);
   }
 
   /** The first row that ends below this height. */
@@ -239,37 +272,6 @@ export class Grid {
   #letTabIn() {
     const link = this.cellOf(this.current)?.querySelector("a.photo") ?? this.list.querySelector("a.photo");
     if (link) link.tabIndex = 0;
-  }
-
-  #add(at) {
-    const { top, photo, first, boxes } = this.rows[at];
-    const made = boxes.map(({ left, width }, place) => {
-      const index = first + place;
-      const one = cell(this.items[index], width, photo);
-      one.style.transform = `translate(${left}px, ${top}px)`;
-      one.style.width = `${width}px`;
-      if (this.items[index].kind !== "line") this.#number(one, index);
-      return one;
-    });
-    // In their order, for those who hear the page.
-    const after = [...this.drawn.keys()].filter((row) => row > at);
-    const before = after.length ? this.drawn.get(Math.min(...after))[0] : null;
-    for (const one of made) this.list.insertBefore(one, before);
-    this.drawn.set(at, made);
-  }
-
-  #number(one, index) {
-    one.dataset.index = String(index);
-    one.setAttribute("aria-posinset", String(index + 1));
-    one.setAttribute("aria-setsize", this.complete ? String(this.items.length) : "-1");
-  }
-
-  #remove(at) {
-    for (const one of this.drawn.get(at)) {
-      one.querySelector("img:not(.loaded)")?.removeAttribute("src"); // nobody waits for it any more
-      one.remove();
-    }
-    this.drawn.delete(at);
   }
 }
 

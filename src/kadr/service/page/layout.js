@@ -7,25 +7,27 @@
  * @property {number} height of the row, captions included
  * @property {number} photo height of its photos
  * @property {number} first which item it begins with
+ * @property {import("./feed.js").Item} item that one
  * @property {Box[]} boxes one for each of its items
  */
 /** @typedef {{width: number, ideal: number, gap: number, caption: number}} Measures */
 
 const NARROWEST = 0.5;
 const WIDEST = 2.6;
-/** The disclaimer's card, and a photo without a size. */
-const WITHHELD = 4 / 3;
+/** Of a photo without a size. */
+const USUAL = 4 / 3;
 /** Pixels: of a letter in a line between photos, of a row of them, and above and below the line. */
 const LETTER = 9.5;
 const TEXT_ROW = 22;
 const ABOVE = 32;
+/** The usual photo's shape, by which the height of what isn't here yet is guessed. */
+const GUESSED = 1.3;
 const BELOW = 14;
 
 /** @param {import("./feed.js").Item} item */
 export function shape(item) {
-  if (item.kind === "withheld") return WITHHELD;
   const { width, height } = item.photo;
-  return Math.min(Math.max(width / height || WITHHELD, NARROWEST), WIDEST);
+  return Math.min(Math.max(width / height || USUAL, NARROWEST), WIDEST);
 }
 
 /**
@@ -50,11 +52,18 @@ export function layOut(items, first, top, measures, complete) {
     sum = 0;
   };
   for (let at = first; at < items.length; at++) {
+    if (items[at].kind === "gap") {
+      close(at, true);
+      rows.push(gapRow(items[at], at, top, measures));
+      top = bottom(rows.at(-1)) + measures.gap;
+      start = at + 1;
+      continue;
+    }
     if (items[at].kind === "line") {
       close(at, false);
       const text = TEXT_ROW * Math.ceil((items[at].text.length * LETTER) / measures.width);
       const height = text + BELOW + (at === 0 ? 0 : ABOVE);
-      rows.push({ top, height, photo: height, first: at, boxes: [{ left: 0, width: measures.width }] });
+      rows.push({ top, height, photo: height, first: at, item: items[at], boxes: [{ left: 0, width: measures.width }] });
       top += height;
       start = at + 1;
       continue;
@@ -85,6 +94,14 @@ function fitting(sum, count, { width, gap }) {
 }
 
 /** @returns {Row} */
+function gapRow(item, first, top, { width, ideal, gap, caption }) {
+  const inRow = Math.max(Math.floor(width / (GUESSED * ideal + gap)), 1);
+  const rows = Math.ceil(item.count / inRow);
+  const height = Math.round(rows * (ideal + caption + gap) - gap);
+  return { top, height, photo: height, first, item, boxes: [{ left: 0, width }] };
+}
+
+/** @returns {Row} */
 function row(items, start, end, top, measures, stretched) {
   const shapes = items.slice(start, end).map(shape);
   const full = fitting(shapes.reduce((sum, one) => sum + one, 0), shapes.length, measures);
@@ -97,5 +114,5 @@ function row(items, start, end, top, measures, stretched) {
     boxes.push({ left, width });
     left += width + measures.gap;
   }
-  return { top, height: photo + measures.caption, photo, first: start, boxes };
+  return { top, height: photo + measures.caption, photo, first: start, item: items[start], boxes };
 }

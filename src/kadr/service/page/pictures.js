@@ -61,7 +61,7 @@ export class Pictures {
   /** @param {FileList | undefined | null} files @returns {boolean} whether there was a picture */
   #ask(files) {
     const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/") || /\.(heic|heif|avif|tiff?)$/i.test(file.name));
-    if (picture) go({ picture, like: null, photo: null, review: false });
+    if (picture) go({ picture, like: null, photo: null, view: null });
     return picture !== undefined;
   }
 

@@ -61,7 +61,7 @@ export class SearchField {
     this.timer = 0;
     const q = this.input.value.trim();
     if (q === read().q) return;
-    go({ q, review: false }, { replace: this.isTyping });
+    go({ q, view: null }, { replace: this.isTyping });
     this.isTyping = true;
   }
 }

@@ -8,10 +8,12 @@
  * @property {File | null} picture one from outside; no address can hold it
  * @property {Partial<Record<Filter, string>>} filters
  * @property {number | null} photo the one in full screen
- * @property {boolean} review
+ * @property {"review" | "folders" | null} view what is there in place of photos
  */
 
 export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size"]);
+
+const VIEWS = /** @type {const} */ (["review", "folders"]);
 
 /** Pictures by their name in history.state. They last as long as the page. @type {Map<string, File>} */
 const pictures = new Map();
@@ -28,7 +30,7 @@ export function read() {
     picture: pictures.get(history.state?.picture) ?? null,
     filters: Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)])),
     photo: number("photo"),
-    review: query.get("view") === "review",
+    view: VIEWS.find((name) => name === query.get("view")) ?? null,
   };
 }
 
@@ -39,7 +41,7 @@ export function address(state) {
   if (state.like !== null) query.set("like", String(state.like));
   for (const name of FILTERS) if (state.filters[name]) query.set(name, state.filters[name]);
   if (state.photo !== null) query.set("photo", String(state.photo));
-  if (state.review) query.set("view", "review");
+  if (state.view) query.set("view", state.view);
   const text = query.toString();
   return text ? `?${text}` : location.pathname;
 }

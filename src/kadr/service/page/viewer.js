@@ -2,14 +2,19 @@
 
 import * as api from "./api.js";
 import { caption, element } from "./cell.js";
+import { factList } from "./facts.js";
 import { messageOf } from "./errors.js";
+import { beside } from "./gridkeys.js";
 import { letter } from "./keys.js";
 import { cameFromInside, go, read } from "./state.js";
-import { moment, number, say } from "./texts.js";
+import { describe, say } from "./texts.js";
+import { share } from "./share.js";
 import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
+import { Zoom } from "./zoom.js";
 
-/** A finger that moves so many pixels sideways turns the page. */
-const SWIPE = 60;
+/** Pixels of the copy that is shown first; closer than that the file itself is needed. */
+const COPY = 1600;
+const NOTE_MS = 3000;
 
 export class Viewer {
   /**
@@ -25,6 +30,10 @@ export class Viewer {
     this.photo = null;
     this.isExplaining = false;
     this.part = (name) => dialog.querySelector(`.${name}`);
+    this.zoom = new Zoom(this.part("stage"), this.part("frame"), {
+      onZoomed: (scale) => this.#sharpen(scale),
+      onSwipe: (step) => this.#step(step),
+    });
     this.#listen();
   }
 
@@ -76,21 +85,10 @@ export class Viewer {
       this.#like();
     });
     this.part("stage").addEventListener("click", (event) => {
-      if (event.target === this.part("stage")) this.#leave();
+      if (event.target === this.part("stage") && this.zoom.scale === 1) this.#leave(); // else it was dragged
     });
-    this.#listenToSwipes();
-  }
-
-  #listenToSwipes() {
-    let from = /** @type {number | null} */ (null);
-    this.part("stage").addEventListener("touchstart", ({ touches }) => {
-      from = touches.length === 1 ? touches[0].clientX : null; // two fingers zoom
-    }, { passive: true });
-    this.part("stage").addEventListener("touchend", ({ changedTouches }) => {
-      const moved = from === null ? 0 : changedTouches[0].clientX - from;
-      if (Math.abs(moved) > SWIPE) this.#step(moved > 0 ? -1 : 1);
-      from = null;
-    });
+    this.part("share").addEventListener("click", () => this.#share());
+    this.part("info").addEventListener("click", () => this.#toggleInfo());
   }
 
   #key(event) {
@@ -100,6 +98,11 @@ export class Viewer {
       ArrowRight: () => this.#step(1),
       e: () => this.#toggleWhy(),
       m: () => this.#like(),
+      i: () => this.#toggleInfo(),
+      "+": () => this.zoom.step(1),
+      "=": () => this.zoom.step(1),
+      "-": () => this.zoom.step(-1),
+      0: () => this.zoom.reset(),
       "?": () => this.listener.onHelp(),
     }[letter(event)];
     if (!act) return;
@@ -134,6 +137,7 @@ export class Viewer {
 
   #showPhoto(photo) {
     this.photo = photo;
+    this.zoom.reset();
     const frame = this.part("frame");
     removeWhy(this.dialog);
     frame.hidden = false;
@@ -143,15 +147,17 @@ export class Viewer {
     frame.style.setProperty("--natural", `${photo.width}px`);
     frame.style.backgroundImage = `url("${api.thumbnail(photo.id, 640)}")`; // until the large one is there
     const image = document.createElement("img");
-    image.alt = photo.name;
+    image.alt = describe(photo);
     image.draggable = false;
     image.onerror = () => this.#showNotice(say("unreadable"), photo);
     image.src = api.large(photo.id);
     frame.replaceChildren(image);
     this.part("caption-place").replaceChildren();
     this.part("like").href = `?like=${photo.id}`;
-    this.part("original").href = api.original(photo.id);
+    this.part("original").href = this.part("download").href = api.original(photo.id);
+    this.part("download").download = photo.name;
     this.#tellFacts(photo);
+    this.#fetchPath(photo);
   }
 
   /** @param {string} text @param {api.Photo | null} photo whose facts stay */
@@ -170,18 +176,43 @@ export class Viewer {
   }
 
   #tellFacts(photo) {
-    this.dialog.setAttribute("aria-label", photo.name);
+    this.dialog.setAttribute("aria-label", describe(photo));
     this.part("name").textContent = photo.name;
-    const copies = photo.copies ? ` ${say("copies", { n: photo.copies })}` : "";
-    const facts = [
-      ["taken", photo.taken && moment(photo.taken)],
-      ["camera", photo.camera],
-      ["folder", photo.folder + copies],
-      ["size", say("pixels", { width: number(photo.width), height: number(photo.height), kind: photo.kind.toUpperCase() })],
-    ];
-    this.part("facts").replaceChildren(
-      ...facts.filter(([, value]) => value).flatMap(([key, value]) => [element("dt", "", say(key)), element("dd", "", value)]),
-    );
+    this.part("facts").replaceChildren(...factList(photo));
+  }
+
+  /** The service tells where the file lies only to who is at its machine. */
+  async #fetchPath(photo) {
+    try {
+      const { path } = await api.facts(photo.id);
+      if (path && photo === this.photo) this.#tellFacts(Object.assign(photo, { path }));
+    } catch {
+      // The photo's own request tells what is wrong.
+    }
+  }
+
+  /** The file itself in place of its smaller copy, where more of it would be seen. */
+  #sharpen(scale) {
+    const image = this.part("frame").querySelector("img");
+    const { photo } = this;
+    if (!photo || !image || scale === 1 || image.dataset.sharp || Math.max(photo.width, photo.height) <= COPY) return;
+    image.dataset.sharp = "yes";
+    const sharp = new Image();
+    sharp.onload = () => photo === this.photo && (image.src = sharp.src);
+    sharp.src = api.original(photo.id);
+  }
+
+  async #share() {
+    const { photo } = this;
+    if (!photo) return;
+    const outcome = await share(new URL(`?photo=${photo.id}`, location.href).href, photo.name);
+    if (outcome && outcome !== "shared") this.#note(say(outcome === "copied" ? "linkCopied" : "notCopied"));
+  }
+
+  /** Where there is no room beside the photo, what is known of it lies in a sheet that opens. */
+  #toggleInfo() {
+    const isOpen = this.dialog.classList.toggle("told");
+    this.part("info").setAttribute("aria-expanded", String(isOpen));
   }
 
   #toggleWhy() {
@@ -191,8 +222,12 @@ export class Viewer {
     }
     this.isExplaining = !this.isExplaining;
     this.part("why").setAttribute("aria-pressed", String(this.isExplaining));
-    if (this.isExplaining) this.#explain();
-    else removeWhy(this.dialog);
+    if (!this.isExplaining) {
+      removeWhy(this.dialog);
+      return;
+    }
+    if (this.part("info").checkVisibility() && !this.dialog.classList.contains("told")) this.#toggleInfo(); // the words lie there
+    this.#explain();
   }
 
   async #explain() {
@@ -212,9 +247,9 @@ export class Viewer {
   }
 
   #note(text) {
-    const said = element("p", "why-words", text);
-    removeWhy(this.part("caption-place"));
-    this.part("caption-place").append(said);
+    const said = element("p", "toast", text);
+    this.part("stage").append(said);
+    setTimeout(() => said.remove(), NOTE_MS);
     this.listener.say(text);
   }
 
@@ -222,18 +257,17 @@ export class Viewer {
     if (this.photo) go({ q: "", picture: null, like: this.photo.id, photo: null });
   }
 
+  /** Where the photo beside is, or the gap that holds it; -1: there is none. */
   #beside(step) {
-    const { items } = this.feed.shown;
     const from = this.photo ? this.feed.find(this.photo.id) : -1;
-    for (let at = from + step; from >= 0 && at >= 0 && at < items.length; at += step) {
-      if (items[at].kind === "photo") return at;
-    }
-    return -1;
+    return from < 0 ? -1 : beside(this.feed.shown.items, from, step);
   }
 
   async #step(step) {
+    const gap = this.feed.shown.items[this.#beside(step)];
+    if (gap?.kind === "gap") await this.feed.fill(gap);
     const to = this.#beside(step);
-    if (to < 0) return;
+    if (to < 0 || this.feed.shown.items[to].kind === "gap") return;
     go({ photo: this.feed.shown.items[to].photo.id }, { replace: true });
     if (to + 10 > this.feed.shown.items.length) await this.feed.more(false);
     this.refresh();
@@ -255,6 +289,7 @@ export class Viewer {
     const index = this.photo ? this.feed.find(this.photo.id) : -1;
     this.dialog.close();
     this.photo = null;
+    this.zoom.reset();
     removeWhy(this.dialog);
     this.part("frame").replaceChildren();
     this.listener.onClosed(index);

@@ -13,6 +13,7 @@ from kadr.stores import IDS, Selection, Shown, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
     below,
+    by_month,
     facts_of,
     path_of,
     texts_from_json,
@@ -111,28 +112,37 @@ class PhotoTables(VectorSets, RecordTables):
         """
         where, values = conditions(filters)
         if newest:
-            return self._newest(where, values)
+            moments = self._moments(where, values)
+            order = sorted(((when, number) for when, _, number in moments), reverse=True)
+            return np.fromiter((number for _, number in order), np.int64, len(order))
         ((numbers,),) = self.read(
             f"SELECT string_agg(int8send(p.id), '' ORDER BY p.id) FROM photos p WHERE {where}",
             values,
         )
         return _numbers(numbers)
 
-    def _newest(self, where: str, values: Sequence[Any]) -> NDArray[np.int64]:
-        """The same in the order of time: a file's is local to this process, not to the server."""
+    def months(self, selection: Selection) -> list[tuple[str | None, NDArray[np.int64]]]:
+        """The selected photos that lie somewhere, by the month they were taken in, newest first."""
+        where, values = selected(selection)
+        where += " AND EXISTS (SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing)"
+        moments = self._moments(where, values)
+        order = sorted(moments, key=lambda one: (one[1] is not None, one[0], one[2]), reverse=True)
+        return by_month((taken, number) for _, taken, number in order)
+
+    def _moments(self, where: str, values: Sequence[Any]) -> list[tuple[str, str | None, int]]:
+        """When photos are of, when they were taken, and their numbers.
+
+        A file's time is local to this process, not to the server.
+        """
         rows = self.read(
             "SELECT p.taken, CASE WHEN p.taken IS NULL THEN"
             f" {MODIFIED} END, p.id FROM photos p WHERE {where} ORDER BY 1, 3",
             values,
         )
-        order = sorted(
-            (
-                (local(changed) if taken is None else taken, number)
-                for taken, changed, number in rows
-            ),
-            reverse=True,
-        )
-        return np.fromiter((number for _, number in order), np.int64, len(order))
+        return [
+            (local(changed) if taken is None else taken, taken, number)
+            for taken, changed, number in rows
+        ]
 
     def count(self, selection: Selection) -> int:
         """How many photos are selected."""

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
-from kadr.stores import IDS, Stored, Totals
+from kadr.stores import IDS, Selection, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
     below,
+    by_month,
     facts_of,
     path_of,
     texts_from_json,
@@ -20,7 +21,7 @@ from kadr.stores.columns import (
 )
 from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
-from kadr.stores.sqlite.records import RecordTables
+from kadr.stores.sqlite.records import RecordTables, allowed
 from kadr.stores.sqlite.vector_sets import VectorSets
 from kadr.types import Filters
 
@@ -106,6 +107,23 @@ class PhotoTables(VectorSets, RecordTables):
         latitude, longitude, kilometres = filters.near
         places = np.array([row[1:] for row in rows], np.float64)
         return numbers[distance(places, latitude, longitude) <= kilometres]
+
+    def months(self, selection: Selection) -> list[tuple[str | None, NDArray[np.int64]]]:
+        """The selected photos that lie somewhere, by the month they were taken in, newest first."""
+        filters = selection.filters
+        where, values = conditions(filters)
+        where += " AND EXISTS (SELECT 1 FROM files WHERE photo = p.id AND NOT missing)"
+        if selection.shown is not None:
+            where += f" AND p.id IN ({allowed(selection.shown)})"
+        rows = self.read(
+            f"SELECT p.taken, p.id FROM photos p WHERE {where}"
+            f" ORDER BY p.taken IS NULL, {WHEN} DESC, p.id DESC",
+            values,
+        )
+        if filters.near is not None:
+            near = set(self.matching(filters).tolist())
+            rows = [row for row in rows if row[1] in near]
+        return by_month(rows)
 
     def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
         """Photos with texts in their files, and these; some without the word are left out."""
