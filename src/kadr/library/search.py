@@ -20,7 +20,8 @@ from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object
-from kadr.stores import Selection, Store
+from kadr.stores import Selection, Store, words
+from kadr.stores.words import NOTHING, Wanted
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ class Searcher:
             selections = {filters: self._select(filters) for filters in asked}
             return [
                 self._answer(
-                    embeddings[query], page, selections[page.filters], words=query.text or ""
+                    embeddings[query],
+                    page,
+                    selections[page.filters],
+                    wanted=words.wanted(query.text or ""),
                 )
                 if query in embeddings
                 else self._refusal(page.language)
@@ -178,7 +182,7 @@ class Searcher:
         page: Page,
         selection: Selection,
         without: frozenset[int] = frozenset(),
-        words: str = "",
+        wanted: Wanted = NOTHING,
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -191,7 +195,7 @@ class Searcher:
             return Answer((), notice, withheld=withheld)
         hits: list[Ranked] = []
         following = None
-        for ranked in self._ranker.rank(query, selection, page.cursor, words):
+        for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:
@@ -213,7 +217,7 @@ class Searcher:
 def _matches(best: Ranked, at_least: float | None) -> bool:
     probability = best.hit.probability or 0.0
     stands_out = best.stands_out or at_least is not None or probability >= PROBABLE
-    return best.hit.named or (probability >= _least(at_least) and stands_out)
+    return bool(best.hit.on_record) or (probability >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:
@@ -237,7 +241,7 @@ def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
     sure = hit.probability is None or least is None or hit.probability >= least
-    return answer.matches and (sure or hit.named)
+    return answer.matches and (sure or bool(hit.on_record))
 
 
 def _nothing(cursor: int, *, filtered: bool) -> str:
