@@ -471,6 +471,21 @@ def test_search_prints_rank_probability_and_path(shelf: Shell) -> None:
         assert {"kind", "width", "height", "taken", "camera", "latitude", "longitude"} <= set(hit)
 
 
+def test_words_on_record_come_first_and_are_told(shelf: Shell) -> None:
+    answer = found(shelf, "search", "a photo of Paris")
+    (first, *others) = answer["hits"]
+    assert Path(first["path"]).name == "paris.jpg"
+    assert first["on_record"] == [{"word": "paris", "source": "name"}]
+    assert (answer["matches"], first["matches"]) == (True, True)
+    assert all(hit["on_record"] == [] for hit in others)
+    line = shelf("search", "a photo of Paris").stdout.splitlines()[0]
+    assert line.endswith(f"{first['path']}  [in the name: paris]")
+    year = found(shelf, "search", "May", "2023", "trip")["hits"][0]
+    assert {one["word"]: one["source"] for one in year["on_record"]} == {
+        "may": "date", "2023": "date", "trip": "folder",
+    }  # fmt: skip
+
+
 def test_json_tells_what_the_camera_noted(shelf: Shell) -> None:
     (hit,) = found(shelf, "search", "car", "--camera", "canon", "--at-least", "0")["hits"]
     assert (hit["kind"], hit["width"], hit["height"]) == ("jpeg", 1350, 900)

@@ -102,6 +102,13 @@ class TestSearching:
         assert (found["next"] is None) == (expected.next is None)
         assert found["policy"] == "under-16"
 
+    def test_words_on_record_are_told(self, client: TestClient) -> None:
+        name = get(client, "/photos", n=1)["photos"][0]["name"]
+        (first, *_) = get(client, "/search", q=name.rpartition(".")[0], n=5)["hits"]
+        assert first["photo"]["name"] == name
+        assert {one["source"] for one in first["on_record"]} == {"name"}
+        assert all(hit["on_record"] == [] for hit in get(client, "/search", q=QUERY)["hits"])
+
     def test_pages_join(self, client: TestClient) -> None:
         whole = get(client, "/search", q=QUERY, n=50)["hits"]
         page = get(client, "/search", q=QUERY, n=5)

@@ -5,7 +5,7 @@ import { isAbort, patiently, messageOf } from "./errors.js";
 import { finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, explainable: boolean}} Hit similarity null: not searched for */
+/** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, on_record: {word: string, source: string}[], explainable: boolean}} Hit similarity null: not searched for */
 /** @typedef {{kind: "withheld", notice: string}} Withheld */
 /** @typedef {{kind: "line", text: string}} Line */
 /** @typedef {Hit | Withheld | Line} Item */
@@ -161,7 +161,7 @@ export class Feed {
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
     if (!q && like === null && !picture) {
       const found = await api.photos({ ...filters, n: BROWSED, cursor }, signal);
-      return { ...found, hits: found.photos.map((photo) => ({ kind: "photo", photo, probability: null, similarity: null, matches: true })) };
+      return { ...found, hits: found.photos.map((photo) => ({ kind: "photo", photo, probability: null, similarity: null, matches: true, on_record: [] })) };
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
     if (!q && !picture) return api.similar(like, { ...filters, n: SEARCHED, cursor }, signal);
@@ -203,6 +203,7 @@ export class Feed {
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
     const n = hits.filter((hit) => hit.matches).length;
+    if (hits[0].on_record.length) return say(next !== null && n === hits.length ? "recordedMore" : "recorded", { n });
     const best = percent(hits[0].probability);
     return say(next !== null && n === hits.length ? "matchesMore" : "matches", { n, best });
   }
