@@ -486,6 +486,23 @@ def test_words_on_record_come_first_and_are_told(shelf: Shell) -> None:
     }  # fmt: skip
 
 
+def test_filters_may_stand_in_the_query(shelf: Shell) -> None:
+    names = [
+        {Path(hit["path"]).name for hit in found(shelf, *asked, "--at-least", "0")["hits"]}
+        for asked in (
+            ("search", "car", "--after", "2024"),
+            ("search", "car", "after:2024"),
+            ("search", "car after:2024"),
+            ("search", "after:2024 car"),
+        )
+    ]
+    assert "paris.jpg" in names[0]
+    assert "moscow.jpg" not in names[0]
+    assert all(one == names[0] for one in names)
+    assert "is no date" in one_line(shelf("search", "car", "after:party", code=2))
+    assert "only filters" in one_line(shelf("search", "kind:png", code=2))
+
+
 def test_json_tells_what_the_camera_noted(shelf: Shell) -> None:
     (hit,) = found(shelf, "search", "car", "--camera", "canon", "--at-least", "0")["hits"]
     assert (hit["kind"], hit["width"], hit["height"]) == ("jpeg", 1350, 900)

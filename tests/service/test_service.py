@@ -109,6 +109,12 @@ class TestSearching:
         assert {one["source"] for one in first["on_record"]} == {"name"}
         assert all(hit["on_record"] == [] for hit in get(client, "/search", q=QUERY)["hits"])
 
+    def test_filters_may_stand_in_the_query(self, client: TestClient) -> None:
+        for kind in ("png", "jpeg"):
+            typed = get(client, "/search", q=f"{QUERY} kind:{kind}", n=50)
+            assert typed == get(client, "/search", q=QUERY, kind=kind, n=50)
+        assert "is no kind" in get(client, "/search", 422, q="dog kind:nice")["detail"]
+
     def test_pages_join(self, client: TestClient) -> None:
         whole = get(client, "/search", q=QUERY, n=50)["hits"]
         page = get(client, "/search", q=QUERY, n=5)

@@ -13,7 +13,7 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
-from kadr.library.filters import spelled
+from kadr.library.filters import spelled, typed
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker
 from kadr.matcher.bundle import Matcher
@@ -84,6 +84,9 @@ class Searcher:
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
+        requests = [
+            (query, replace(page, filters=typed(query, page.filters))) for query, page in requests
+        ]
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))

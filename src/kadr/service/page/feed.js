@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { isAbort, patiently, messageOf } from "./errors.js";
-import { finished, onlyText, weighted } from "./query.js";
+import { filtersOf, finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 
 /** @typedef {{kind: "photo", photo: api.Photo, probability: number | null, similarity: number | null, matches: boolean, on_record: {word: string, source: string}[], explainable: boolean}} Hit similarity null: not searched for */
@@ -159,8 +159,8 @@ export class Feed {
     const { like, picture, filters } = this.state;
     const q = finished(this.state.q);
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
-    if (!q && like === null && !picture) {
-      const found = await api.photos({ ...filters, n: BROWSED, cursor }, signal);
+    if (!weighted(q).length && like === null && !picture) {
+      const found = await api.photos({ ...filters, ...filtersOf(q), n: BROWSED, cursor }, signal);
       return { ...found, hits: found.photos.map((photo) => ({ kind: "photo", photo, probability: null, similarity: null, matches: true, on_record: [] })) };
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
@@ -170,7 +170,7 @@ export class Feed {
       ...(picture ? [{ picture: 0, weight: 1 }] : []),
       ...weighted(q),
     ];
-    return api.searchParts({ parts, n: SEARCHED, cursor, filters }, picture ? [picture] : [], signal);
+    return api.searchParts({ parts, n: SEARCHED, cursor, filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
   /** A page's hits, with a line where those begin that don't match. */
