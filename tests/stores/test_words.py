@@ -29,6 +29,8 @@ def meets(query: str, *, text: str = "", path: str = "/p/x.jpg", taken: str | No
         ("grandmaBirthday2021", "grandmaBirthday2021.jpg"),
         ("xml file", "XMLFile.png"),
         ("IMG_1234", "IMG_1234.JPG"),
+        ("IMG_1234.JPG", "IMG_1234.JPG"),
+        ("img_1234.jpg", "IMG_1234.JPG"),
         ("dsc01234", "DSC01234.jpg"),
         ("01234", "DSC01234.jpg"),
         ("babushka", "бабушка.jpg"),

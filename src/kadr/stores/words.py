@@ -5,6 +5,7 @@ stem (Porter, "An algorithm for suffix stripping", 1980, and Snowball's Russian)
 lemmas take more than a second to load. A Russian word and its spelling in Latin letters meet too.
 """
 
+import os
 import re
 import threading
 import unicodedata
@@ -17,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.photos.folders import SUFFIXES
 from kadr.types import PhotoFacts, Source
 
 VERSION = "1"
@@ -108,8 +110,12 @@ class Recorded:
 
 
 def wanted(text: str) -> Wanted:
-    """The words of a query that tell something; all of them where none does."""
-    words = list(dict.fromkeys(_tokens(text)))
+    """The words of a query that tell something; all of them where none does.
+
+    A file's name is looked for without its ending, which is on no record.
+    """
+    name, suffix = os.path.splitext(text.strip())  # noqa: PTH122 - Path drops what isn't a name
+    words = list(dict.fromkeys(_tokens(name if suffix.lower() in SUFFIXES else text)))
     content = [word for word in words if word not in STOP] or words
     keys = [_query_keys(word) for word in content[: MOST_WANTED + 1]]
     if len(content) > MOST_WANTED or not all(keys):
