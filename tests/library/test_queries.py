@@ -147,6 +147,24 @@ def test_refusals_say_what_to_do_on_one_line(words: list[str], said: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("words", "text", "without"),
+    [
+        (["dog without a leash"], "dog", "a leash"),
+        (["dog", "Without", "leash", "kind:png"], "dog", "leash"),
+        (["собака на траве без поводка"], "собака на траве", "поводка"),
+        (["without a leash"], "without a leash", None),
+        (["dog without"], "dog without", None),
+        (["withoutabox"], "withoutabox", None),
+        (['"dog without leash"'], "dog without leash", None),
+        (["dog without leash + cat"], None, None),
+    ],
+)
+def test_without(words: list[str], text: str | None, without: str | None) -> None:
+    found = parse(words)
+    assert (found.text, found.without) == (text, without)
+
+
+@pytest.mark.parametrize(
     ("words", "filters"),
     [
         (["dog after:2021 - leash before:2022-05"], {"after": "2021", "before": "2022-05"}),

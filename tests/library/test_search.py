@@ -572,6 +572,34 @@ class TestWrittenTexts:
         assert "00008.jpg" not in names(answer)
 
 
+class TestWithout:
+    """What follows "without" is left out, by its own probability."""
+
+    def test_photos_that_probably_show_it_are_left_out(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, random_vectors(40), scorer, tmp_path)
+        found = searcher(scorer, store)
+        red = {hit.image.path.name: hit.probability for hit in ask(found, "red", 40).hits}
+        assert all(probability is not None for probability in red.values())
+        limit = sorted(red.values())[20]  # type: ignore[type-var]
+        with patch.object(ranking, "WITHOUT", limit), patch.object(ranking, "CANDIDATES", 7):
+            order = whole(found, "blue dog without red")
+            kept = [name for name in whole(found, "blue dog") if red[name] < limit]  # type: ignore[operator]
+            assert order == kept
+            assert len(order) == 20
+            assert paged(found, "blue dog without red", 3) == order
+        with patch.object(ranking, "WITHOUT", 0.0):
+            answer = ask(found, "blue dog without red")
+            assert (answer.hits, answer.notice) == ((), "No photo passes these filters.")
+
+    def test_it_is_refused_where_it_names_a_child(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, random_vectors(3), scorer, tmp_path)
+        assert ask(searcher(scorer, store, LAW), "a dog without children").refused
+
+
 class TestExplained:
     def test_each_hit_has_its_words(self, library: Library) -> None:
         answer = library.search("red dog", 5)

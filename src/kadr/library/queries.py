@@ -22,6 +22,7 @@ _WORD = re.compile(rf"{_KEY}?{_QUOTES}\S*|\S+")
 _FIRST_WORD = re.compile(rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|{_KEY}{_QUOTES}\S*|\S+")
 _FILTER = re.compile(rf"({'|'.join(FILTERS)}):(\S.*)", re.DOTALL)
 _QUOTED = re.compile(rf"{_QUOTES}|{_APOSTROPHES}")
+_WITHOUT = re.compile(r"\s(?:without|без)\s", re.IGNORECASE)
 _LEADING_WEIGHT = re.compile(_WEIGHT)
 _SPACE = re.compile(r"\s*")
 _PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else r"~?/|\.\.?/")
@@ -48,12 +49,14 @@ class Part:
 class Expression:
     """A query: at least one part, at least one of them added; `source` is what was typed.
 
-    `filters` are keys of `FILTERS` and values as they were typed.
+    `filters` are keys of `FILTERS` and values as they were typed. `without` is a text of what
+    photos must not show.
     """
 
     parts: tuple[Part, ...]
     source: str
     filters: tuple[tuple[str, str], ...] = ()
+    without: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -77,6 +80,8 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
       What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
     - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"` or `kind:png` is a filter,
       wherever it stands. Another key is text, and so is all that is in quotes.
+    - Where the query is one text without quotes and weights, what follows "without" or "без" names
+      what photos must not show: "dog without a leash".
     - A part is a picture where it starts with ./ ../ ~/ or / (on Windows C:\ too), or where it ends
       like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text, and
       so is everything where `files` is false: nobody looks whether there is such a file.
@@ -97,12 +102,25 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
             "after:2021"
         )
     parts = tuple(_part(sign, raw, source, files) for sign, raw in _signed(tokens, source))
+    parts, without = _negated(parts, source)
     if all(part.weight < 0 for part in parts):
         raise KadrError(
             f"The query {_shown(source)} only subtracts. Put first what to look for, such as: "
             "dog - leash"
         )
-    return Expression(parts, source, tuple((key, _unquoted(value)) for key, value in filters))
+    said = tuple((key, _unquoted(value)) for key, value in filters)
+    return Expression(parts, source, said, without)
+
+
+def _negated(parts: tuple[Part, ...], source: str) -> tuple[tuple[Part, ...], str | None]:
+    """The parts of one text, cut before its "without", and what follows that."""
+    text = parts[0].text
+    if len(parts) > 1 or parts[0].weight != 1 or text is None or set(source) & set("\"«“'"):
+        return parts, None
+    wanted, *rest = (piece.strip() for piece in _WITHOUT.split(text, maxsplit=1))
+    if not wanted or not any(rest):
+        return parts, None
+    return (Part(1.0, wanted, None),), rest[0]
 
 
 def expression(query: str | Expression) -> Expression:

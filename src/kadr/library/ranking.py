@@ -30,6 +30,8 @@ those. It is so for 5 % of the words that something fits, measured from a hundre
 (docs/labbook.md)."""
 SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
+WITHOUT = 0.05
+"""A photo that shows so probably what the query is without is left out (decision 24)."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""
 LOOK = 32
@@ -57,6 +59,7 @@ class _Chunk:
     cosines: Floats
     standing: float
     on_record: frozenset[int] = frozenset()
+    left_out: frozenset[int] = frozenset()
 
 
 class Ranker:
@@ -95,7 +98,8 @@ class Ranker:
             there = self._store.stored(self._store.present(part, selection.filters.folder))
             sources = self._store.sources(wanted, [n for n in there if n in chunk.on_record])
             for place, number in enumerate(part, first):
-                hit = _hit(there[number], chunk.cosines[place]) if number in there else None
+                is_found = number in there and number not in chunk.left_out
+                hit = _hit(there[number], chunk.cosines[place]) if is_found else None
                 if hit is None:
                     continue
                 if chunk.probabilities is not None:
@@ -138,6 +142,7 @@ class Ranker:
             return _Chunk(photos, None, np.zeros(len(photos)), -math.inf)
         side = self._side(known, vectors)
         standing = math.inf
+        left_out = self._left_out(query, known, side)
         if query.text is None:
             probabilities = None
             cosines = (side.joint.vectors @ query.vector).astype(np.float64)
@@ -154,7 +159,17 @@ class Ranker:
         gone = [number for number in photos.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
         on_record = frozenset(recorded.photos.tolist())
-        return _Chunk(order, probabilities, cosines[best], standing, on_record)
+        return _Chunk(order, probabilities, cosines[best], standing, on_record, left_out)
+
+    def _left_out(
+        self, query: Embedding, photos: NDArray[np.int64], side: Embeddings
+    ) -> frozenset[int]:
+        """Those of these photos that probably show what the query is without."""
+        if query.without is None:
+            return frozenset()
+        pair = query.without.take(np.zeros(len(photos), dtype=np.intp))
+        probabilities, _ = self.matcher.pairs(side, pair)
+        return frozenset(photos[probabilities >= WITHOUT].tolist())
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""

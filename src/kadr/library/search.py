@@ -166,6 +166,8 @@ class Searcher:
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
+        if query.without is not None and refuses(self._policy, query.without):
+            return True
         return any(
             refuses(self._policy, part.text or "")
             if part.picture is None
@@ -206,7 +208,8 @@ class Searcher:
                 break
             hits.append(ranked)
         if not hits:
-            notice = _nothing(page.cursor, filtered=selection.filters != Filters())
+            is_filtered = selection.filters != Filters() or query.without is not None
+            notice = _nothing(page.cursor, filtered=is_filtered)
             return Answer((), notice, withheld=withheld)
         return Answer(
             tuple(ranked.hit for ranked in hits),
