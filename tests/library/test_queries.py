@@ -152,6 +152,8 @@ def test_refusals_say_what_to_do_on_one_line(words: list[str], said: str) -> Non
         (["dog without a leash"], "dog", "a leash"),
         (["dog", "Without", "leash", "kind:png"], "dog", "leash"),
         (["собака на траве без поводка"], "собака на траве", "поводка"),
+        (["a dog's bed without a dog"], "a dog's bed", "a dog"),
+        (["'a dog without a leash'"], "a dog without a leash", None),
         (["without a leash"], "without a leash", None),
         (["dog without"], "dog without", None),
         (["withoutabox"], "withoutabox", None),

@@ -115,7 +115,8 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
 def _negated(parts: tuple[Part, ...], source: str) -> tuple[tuple[Part, ...], str | None]:
     """The parts of one text, cut before its "without", and what follows that."""
     text = parts[0].text
-    if len(parts) > 1 or parts[0].weight != 1 or text is None or set(source) & set("\"«“'"):
+    is_quoted = set(source) & set('"«“') or source.lstrip().startswith("'")
+    if len(parts) > 1 or parts[0].weight != 1 or text is None or is_quoted:
         return parts, None
     wanted, *rest = (piece.strip() for piece in _WITHOUT.split(text, maxsplit=1))
     if not wanted or not any(rest):
