@@ -163,7 +163,7 @@ class Content:
     """All that a library holds but its numbers.
 
     `files` by path: size, time, missing, problem, digest, facts, hash, vector, what the law's layers
-    say. `scan` by digest.
+    say, words on record. `scan` by digest.
     """
 
     files: dict[str, tuple[object, ...]]
@@ -178,9 +178,11 @@ def content(path: Path) -> Content:
     try:
         files = base.execute(
             "SELECT path, size, modified, missing, f.problem, digest, encoded, p.problem, kind,"
-            " width, height, taken, camera, latitude, longitude, hash, texts, vector, words, failed"
+            " width, height, taken, p.camera, latitude, longitude, hash, texts, vector, a.words, failed,"
+            " w.text, w.name, w.folder, w.camera, w.date"
             " FROM files f LEFT JOIN photos p ON p.id = f.photo LEFT JOIN vectors v"
             " ON v.photo = p.id LEFT JOIN assessments a ON a.photo = p.id"
+            " LEFT JOIN words w ON w.rowid = p.id"
         ).fetchall()
         folders = [row[0] for row in base.execute("SELECT path FROM folders ORDER BY path")]
         meta = dict(base.execute("SELECT key, value FROM meta"))

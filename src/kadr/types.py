@@ -280,14 +280,27 @@ class Explanation:
     heat: tuple[tuple[float, ...], ...] | None
 
 
+Source: TypeAlias = Literal["text", "name", "folder", "camera", "date"]
+"""Where a word stands on a photo's record: in a title, caption or keyword in its file, in the
+file's name, in a folder's, in the camera's, or in the month and year."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordOnRecord:
+    """A word of a query, and the best source in which it stands on a photo's record."""
+
+    word: str
+    source: Source
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A found photo.
 
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
-    further files of the same content. `named`: the texts in the photo's file hold all words of the
-    query, so it matches whatever its probability.
+    further files of the same content. `on_record`: the query's words, where all that tell something
+    stand on the photo's record; it then matches whatever its probability.
     """
 
     image: ImageFile
@@ -296,7 +309,7 @@ class Hit:
     copies: tuple[Path, ...] = ()
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
-    named: bool = False
+    on_record: tuple[WordOnRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

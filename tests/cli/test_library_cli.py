@@ -506,6 +506,38 @@ def test_search_prints_rank_probability_and_path(shelf: Shell) -> None:
         assert {"kind", "width", "height", "taken", "camera", "latitude", "longitude"} <= set(hit)
 
 
+def test_words_on_record_come_first_and_are_told(shelf: Shell) -> None:
+    answer = found(shelf, "search", "a photo of Paris")
+    (first, *others) = answer["hits"]
+    assert Path(first["path"]).name == "paris.jpg"
+    assert first["on_record"] == [{"word": "paris", "source": "name"}]
+    assert (answer["matches"], first["matches"]) == (True, True)
+    assert all(hit["on_record"] == [] for hit in others)
+    line = shelf("search", "a photo of Paris").stdout.splitlines()[0]
+    assert line.endswith(f"{first['path']}  [in the name: paris]")
+    year = found(shelf, "search", "May", "2023", "trip")["hits"][0]
+    assert {one["word"]: one["source"] for one in year["on_record"]} == {
+        "may": "date", "2023": "date", "trip": "folder",
+    }  # fmt: skip
+
+
+def test_filters_may_stand_in_the_query(shelf: Shell) -> None:
+    names = [
+        {Path(hit["path"]).name for hit in found(shelf, *asked, "--at-least", "0")["hits"]}
+        for asked in (
+            ("search", "car", "--after", "2024"),
+            ("search", "car", "after:2024"),
+            ("search", "car after:2024"),
+            ("search", "after:2024 car"),
+        )
+    ]
+    assert "paris.jpg" in names[0]
+    assert "moscow.jpg" not in names[0]
+    assert all(one == names[0] for one in names)
+    assert "is no date" in one_line(shelf("search", "car", "after:party", code=2))
+    assert "only filters" in one_line(shelf("search", "kind:png", code=2))
+
+
 def test_json_tells_what_the_camera_noted(shelf: Shell) -> None:
     (hit,) = found(shelf, "search", "car", "--camera", "canon", "--at-least", "0")["hits"]
     assert (hit["kind"], hit["width"], hit["height"]) == ("jpeg", 1350, 900)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kadr.errors import LibraryError
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
+from kadr.stores.words import wanted
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
 from postgres_servers import server
@@ -412,21 +413,21 @@ class TestNearest:
         )
         folder = Filters(folder=Path("/a"))
         allowed = [n for n in inside if n % 3]
-        for selection, wanted in (
+        for selection, expected in (
             (Selection(folder), inside),
             (Selection(folder, Shown(0.5)), allowed),
             (Selection(shown=Shown(0.5)), [n for n in numbers.values() if n % 3]),
             (Selection(shown=Shown(0.5, faces=True)), [n for n in numbers.values() if n % 3]),
             (Selection(Filters(kind="png")), []),
         ):
-            assert store.count(selection) == len(wanted)
-            assert store.sample(selection, 100).tolist() == sorted(wanted)
-            assert len(set(store.sample(selection, 3).tolist())) == min(3, len(wanted))
+            assert store.count(selection) == len(expected)
+            assert store.sample(selection, 100).tolist() == sorted(expected)
+            assert len(set(store.sample(selection, 3).tolist())) == min(3, len(expected))
             found = store.nearest(self.VECTOR, selection, 0, 50).photos.tolist()
-            assert sorted(found) == sorted(wanted)
+            assert sorted(found) == sorted(expected)
             some = np.array([*numbers.values(), 10**6], np.int64)[::2]
             named = store.cosines(self.VECTOR, selection, some).photos.tolist()
-            assert sorted(named) == sorted(set(some.tolist()) & set(wanted))
+            assert sorted(named) == sorted(set(some.tolist()) & set(expected))
 
     def test_a_ruling_is_followed_at_once(self, store: Store) -> None:
         first, second = add(store, {"/p/1.jpg": 1, "/p/2.jpg": 2}).values()
@@ -734,3 +735,91 @@ class TestCollections:
         before = store.changes()
         store.collect("a", [digest(1).hex()], collected=True)
         assert store.changes() != before
+
+
+class TestWordsOnRecord:
+    """What names, texts, camera and date say finds photos, and follows whatever changes."""
+
+    @staticmethod
+    def found(
+        store: Store, query: str, selection: Selection | None = None
+    ) -> list[tuple[int, int]]:
+        """Contents, 0 to 9, and their tiers."""
+        recorded = store.recorded(wanted(query), selection or Selection())
+        known = {store.number(digest(content).hex()): content for content in range(10)}
+        photos, tiers = recorded.photos.tolist(), recorded.tiers.tolist()
+        return [(known[photo], tier) for photo, tier in zip(photos, tiers, strict=True)]
+
+    def test_a_photo_is_of_the_tier_of_its_least_word(self, store: Store) -> None:
+        tagged = replace(
+            FACTS, texts=("Anna's wedding",), taken="2021-05-17T10:00:00", camera="Zenit E"
+        )
+        store.add_folder(Path("/p"))
+        store.keep([new_photo(0, facts=tagged), *map(new_photo, range(1, 4))], [])
+        names = ("x/1.jpg", "wedding-anna.jpg", "wedding/anna.jpg", "beach/2.jpg")
+        store.keep([], [new_file(Path("/p") / name, n) for n, name in enumerate(names)])
+        assert self.found(store, "weddings") == [(0, 0), (1, 1), (2, 2)]
+        assert self.found(store, "anna wedding") == [(0, 0), (1, 1), (2, 2)]
+        assert self.found(store, "wedding May 2021") == [(0, 3)]
+        assert self.found(store, "свадьба") == self.found(store, "the dog") == []
+        assert self.found(store, "мая 2021 зенит") == [(0, 3)]
+        assert self.found(store, "p") == [], "the library's folder itself is on no record"
+        asked = wanted("wedding 2021 zenit")
+        assert store.sources(asked, [1]) == {1: ("text", "date", "camera")}
+        assert store.sources(wanted("anna"), [2, 3]) == {2: ("name",), 3: ("name",)}
+        assert store.sources(asked, []) == {}
+
+    def test_words_follow_names(self, store: Store) -> None:
+        add(store, {"/p/wedding.jpg": 1, "/p/copy.jpg": 1, "/p/beach.jpg": 2})
+        assert self.found(store, "wedding") == [(1, 1)]
+        store.mark([b"/p/wedding.jpg"], missing=True)
+        assert self.found(store, "wedding") == []
+        store.mark([b"/p/wedding.jpg"], missing=False)
+        assert self.found(store, "wedding") == [(1, 1)]
+        store.forget([Path("/p/wedding.jpg")])
+        assert self.found(store, "wedding") == []
+        assert self.found(store, "copy") == [(1, 1)]
+        store.keep([], [new_file(Path("/p/copy.jpg"), 2)])
+        assert self.found(store, "copy") == [(2, 1)], "other content by now"
+        store.sweep()
+        assert self.found(store, "copy beach") == [(2, 1)]
+
+    def test_words_follow_texts_and_folders(self, store: Store) -> None:
+        add(store, {"/p/trip/1.jpg": 1})
+        assert self.found(store, "trip") == [], "it lies in no folder of the library"
+        store.add_folder(Path("/p/trip"))
+        assert self.found(store, "trip") == []
+        store.add_folder(Path("/p"))
+        assert self.found(store, "trip") == [(1, 2)]
+        store.update_facts(
+            [replace(new_photo(1, facts=replace(FACTS, texts=("Trip",))), vector=None)]
+        )
+        assert self.found(store, "trip") == [(1, 0)]
+        assert store.remove(Path("/p")) == 1
+        assert len(store.recorded(wanted("trip"), Selection()).photos) == 0
+
+    def test_filters_and_the_law_hold(self, store: Store) -> None:
+        add(store, {f"/p/wedding {n}.jpg": n for n in range(4)})
+        numbers = [number(store, n) for n in range(4)]
+        store.keep_assessments(
+            {
+                one: Assessment((), 0.1 * n, None, (), 0.2 * n, "v")
+                for n, one in enumerate(numbers)
+                if n != 1
+            }
+        )
+        assert len(self.found(store, "wedding")) == 4
+        shown = Selection(shown=Shown(0.5))
+        assert [content for content, _ in self.found(store, "wedding", shown)] == [0, 2]
+        assert self.found(store, "3", shown) == self.found(store, "1", shown) == []
+        assert self.found(store, "wedding", Selection(Filters(kind="png"))) == []
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_any_name_is_taken(self, store: Store, name: str) -> None:
+        store.add_folder(Path("/p"))
+        facts = replace(FACTS, texts=(name, "a\0b \ud800 ' \" \\ : & | ! ( ) * NOT OR"))
+        store.keep([new_photo(1, facts=facts)], [new_file(Path("/p", name, name), 1)])
+        assert self.found(store, "b not or") == [(1, 0)]
+        for query in (name, "' OR 1", "b:*", '"', "NOT", "a & !b", "NEAR(b or)", "{text}: b"):
+            store.recorded(wanted(query), Selection())
+        assert store.keep_words() == 0

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.errors import KadrError
-from kadr.library import filters
+from kadr.library import filters, queries
 from kadr.types import Filters
 
 CASES = json.loads(Path(__file__).with_name("filters.json").read_text("utf-8"))
@@ -113,3 +113,32 @@ def test_all_that_is_written_becomes_one_filter() -> None:
 def test_what_cannot_be_understood_is_refused_wherever_it_stands(name: str) -> None:
     with pytest.raises(KadrError, match="'!'"):
         filters.parse(**{name: "!"})  # type: ignore[arg-type]
+
+
+class TestTypedInTheQuery:
+    def test_they_are_those_of_the_options(self) -> None:
+        query = queries.parse(['dog after:2021 camera:"canon eos" kind:JPG'])
+        assert query.text == "dog"
+        found = filters.typed(query, None)
+        assert found == filters.parse(after="2021", camera="canon eos", kind="jpg")
+
+    def test_the_query_counts_where_both_say_something(self) -> None:
+        given_ = Filters(after="2020-01-01T00:00:00", folder=Path("/p"))
+        found = filters.typed(queries.parse(["dog after:2021"]), given_)
+        assert found == Filters(after="2021-01-01T00:00:00", folder=Path("/p"))
+        assert filters.typed(queries.parse(["dog"]), given_) is given_
+        assert filters.typed(queries.parse(["dog"]), None) is None
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("dog after:party", DATE),
+            ("dog kind:nice", REFUSALS["kind"]),
+            ("dog after:2021 after:2022", "has a filter twice. Leave one of them out."),
+        ],
+    )
+    def test_what_is_no_filter_is_refused(self, line: str, said: str) -> None:
+        with pytest.raises(KadrError) as caught:
+            filters.typed(queries.parse([line]), None)
+        assert said in str(caught.value)
+        assert str(caught.value).isprintable()

@@ -16,7 +16,8 @@ from kadr.library import move as flow
 from kadr.library.library import Library
 from kadr.library.move import compare, move
 from kadr.photos.files import digest as digest_of
-from kadr.stores import MOVING, POLICY, NewFile, NewPhoto, Shown, Store, open_store
+from kadr.stores import MOVING, POLICY, NewFile, NewPhoto, Selection, Shown, Store, open_store
+from kadr.stores.words import wanted
 from kadr.types import Request, Vectors
 from libraries import (
     FACTS,
@@ -174,6 +175,16 @@ def test_to_a_server_and_back(
         move(between, target, unit, quiet)
     assert list(compare(source, target)) == []
     assert target.check() == []
+
+
+def test_words_on_record_go_with_it(source: Store, target: Store) -> None:
+    add(source, {"/p/Anna/wedding.jpg": "w"})
+    source.add_folder(Path("/p"))
+    move(source, target, unit, quiet)
+    for store in (source, target):
+        (photo,) = store.recorded(wanted("anna wedding"), Selection()).photos.tolist()
+        assert store.stored(store.present([photo]))[photo].digest == digest("w").hex()
+    assert target.keep_words() == 0
 
 
 def test_a_used_library_is_left_alone(source: Store, target: Store) -> None:

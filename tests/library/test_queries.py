@@ -118,6 +118,8 @@ def test_pictures_at_home_and_from_the_root(folder: Path) -> None:
         (["dog +"], "Nothing follows the + in 'dog +'"),
         (["dog", "-"], "Nothing follows the - in 'dog -'"),
         (["dog + - cat"], "Nothing follows the + in 'dog + - cat'"),
+        (["after:2021 kind:png"], "'after:2021 kind:png' only filters. Say what to look for too"),
+        (['dog camera:"canon'], 'The quote " in'),
         (["- leash"], "'- leash' only subtracts. Put first what to look for"),
         (["-", "leash", "-", "2:rope"], "only subtracts"),
         (['"dog on grass'], "The quote \" in '\"dog on grass' isn't closed"),
@@ -142,6 +144,41 @@ def test_refusals_say_what_to_do_on_one_line(words: list[str], said: str) -> Non
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "without"),
+    [
+        (["dog without a leash"], "dog", "a leash"),
+        (["dog", "Without", "leash", "kind:png"], "dog", "leash"),
+        (["собака на траве без поводка"], "собака на траве", "поводка"),
+        (["a dog's bed without a dog"], "a dog's bed", "a dog"),
+        (["'a dog without a leash'"], "a dog without a leash", None),
+        (["without a leash"], "without a leash", None),
+        (["dog without"], "dog without", None),
+        (["withoutabox"], "withoutabox", None),
+        (['"dog without leash"'], "dog without leash", None),
+        (["dog without leash + cat"], None, None),
+    ],
+)
+def test_without(words: list[str], text: str | None, without: str | None) -> None:
+    found = parse(words)
+    assert (found.text, found.without) == (text, without)
+
+
+@pytest.mark.parametrize(
+    ("words", "filters"),
+    [
+        (["dog after:2021 - leash before:2022-05"], {"after": "2021", "before": "2022-05"}),
+        (["dog", "camera:canon eos", "kind:png"], {"camera": "canon eos", "kind": "png"}),
+        (['camera:"canon eos" dog'], {"camera": "canon eos"}),
+        (["camera:«canon eos» dog"], {"camera": "canon eos"}),
+        (['"kind:png" dog'], {}),
+        (["dog kind: png"], {}),
+    ],
+)
+def test_filters(words: list[str], filters: dict[str, str]) -> None:
+    assert dict(parse(words).filters) == filters
 
 
 @given(st.lists(st.text()) | LIKELY | LIKELY.map(lambda pieces: ["".join(pieces)]))

@@ -537,7 +537,10 @@ class TestWrittenTexts:
             ("Wedding, Anna", {"00008.jpg"}),
             ("свадьба", {"00008.jpg"}),
             ("в МАЕ", {"00008.jpg"}),
-            ("wed", set()),
+            ("weddings", {"00008.jpg", "00029.jpg"}),
+            ("a photo of the wedding", {"00008.jpg", "00029.jpg"}),
+            ("svadba", {"00008.jpg"}),
+            ("day", set()),
             ("a red wedding", set()),
         ],
     )
@@ -545,11 +548,12 @@ class TestWrittenTexts:
         self, scorer: Matcher, titled: Store, query: str, found: set[str]
     ) -> None:
         answer = ask(searcher(scorer, titled), query, at_least=1.0)
-        named = {hit.image.path.name for hit in answer.hits if hit.named}
+        named = {hit.image.path.name for hit in answer.hits if hit.on_record}
         assert named == found
         assert {hit.image.path.name for hit in answer.hits[: len(found)]} == found
         assert answer.matches == bool(found) or not answer.hits
-        assert all(is_match(answer, hit) == hit.named for hit in answer.hits)
+        assert {word.source for hit in answer.hits for word in hit.on_record} <= {"text"}
+        assert all(is_match(answer, hit) == bool(hit.on_record) for hit in answer.hits)
 
     def test_pages_and_filters_keep_the_order(self, scorer: Matcher, titled: Store) -> None:
         with patch.object(ranking, "CANDIDATES", 4):
@@ -564,8 +568,36 @@ class TestWrittenTexts:
     def test_a_hidden_photo_s_texts_find_nothing(self, scorer: Matcher, titled: Store) -> None:
         assess(titled, {9: 1.0})
         answer = ask(searcher(scorer, titled, LAW), "wedding", 30)
-        assert [hit.image.path.name for hit in answer.hits if hit.named] == ["00029.jpg"]
+        assert [hit.image.path.name for hit in answer.hits if hit.on_record] == ["00029.jpg"]
         assert "00008.jpg" not in names(answer)
+
+
+class TestWithout:
+    """What follows "without" is left out, by its own probability."""
+
+    def test_photos_that_probably_show_it_are_left_out(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, random_vectors(40), scorer, tmp_path)
+        found = searcher(scorer, store)
+        red = {hit.image.path.name: hit.probability for hit in ask(found, "red", 40).hits}
+        assert all(probability is not None for probability in red.values())
+        limit = sorted(red.values())[20]  # type: ignore[type-var]
+        with patch.object(ranking, "WITHOUT", limit), patch.object(ranking, "CANDIDATES", 7):
+            order = whole(found, "blue dog without red")
+            kept = [name for name in whole(found, "blue dog") if red[name] < limit]  # type: ignore[operator]
+            assert order == kept
+            assert len(order) == 20
+            assert paged(found, "blue dog without red", 3) == order
+        with patch.object(ranking, "WITHOUT", 0.0):
+            answer = ask(found, "blue dog without red")
+            assert (answer.hits, answer.notice) == ((), "No photo passes these filters.")
+
+    def test_it_is_refused_where_it_names_a_child(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, random_vectors(3), scorer, tmp_path)
+        assert ask(searcher(scorer, store, LAW), "a dog without children").refused
 
 
 class TestExplained:

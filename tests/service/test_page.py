@@ -863,6 +863,41 @@ def test_the_notation_is_that_of_the_service(visitor: Visitor) -> None:
     assert read == [case["parts"] for case in lines]
 
 
+def test_filters_stay_in_the_query_when_its_words_are_weighed(visitor: Visitor) -> None:
+    read = visitor.open().evaluate(
+        """async () => {
+            const { toggleLess, toggleMore, filtersOf } = await import("/web/query.js");
+            const q = 'dog grass after:2021 camera:"canon eos"';
+            return [toggleLess(q, "grass"), toggleMore(q, "dog"), filtersOf(q), filtersOf('"kind:png"')];
+        }"""
+    )
+    assert read == [
+        'dog - grass after:2021 camera:"canon eos"',
+        'dog grass + dog after:2021 camera:"canon eos"',
+        {"after": "2021", "camera": "canon eos"},
+        {},
+    ]
+
+
+def test_filters_of_the_query_alone_list_photos(visitor: Visitor, ask: Callable[..., Any]) -> None:
+    page = visitor.open()
+    page.locator("#q").fill("kind:jpeg")
+    page.wait_for_url("**q=kind*")
+    first_photos(page, [photo["id"] for photo in ask("/photos", kind="jpeg", n=200)["photos"]])
+
+
+@pytest.mark.parametrize(("locale", "told"), [("en-GB", "in the name: "), ("ru-RU", "в имени: ")])
+def test_words_on_record_are_told(
+    visitor: Visitor, ask: Callable[..., Any], locale: str, told: str
+) -> None:
+    name = ask("/photos", n=1)["photos"][0]["name"].rpartition(".")[0]
+    page = visitor.open(f"/?q={name}", locale=locale)
+    said = page.locator("#grid .cell .on-record").first
+    expect(said).to_contain_text(told)
+    page.locator("#grid a.photo").first.click()
+    expect(page.locator(".caption-place .on-record")).to_contain_text(told)
+
+
 def test_dates_are_those_of_the_service(visitor: Visitor) -> None:
     dates = [case for case in cases("filters") if case["filter"] in {"after", "before"}]
     days = visitor.open().evaluate(

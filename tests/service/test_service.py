@@ -102,6 +102,19 @@ class TestSearching:
         assert (found["next"] is None) == (expected.next is None)
         assert found["policy"] == "under-16"
 
+    def test_words_on_record_are_told(self, client: TestClient) -> None:
+        name = get(client, "/photos", n=1)["photos"][0]["name"]
+        (first, *_) = get(client, "/search", q=name.rpartition(".")[0], n=5)["hits"]
+        assert first["photo"]["name"] == name
+        assert {one["source"] for one in first["on_record"]} == {"name"}
+        assert all(hit["on_record"] == [] for hit in get(client, "/search", q=QUERY)["hits"])
+
+    def test_filters_may_stand_in_the_query(self, client: TestClient) -> None:
+        for kind in ("png", "jpeg"):
+            typed = get(client, "/search", q=f"{QUERY} kind:{kind}", n=50)
+            assert typed == get(client, "/search", q=QUERY, kind=kind, n=50)
+        assert "is no kind" in get(client, "/search", 422, q="dog kind:nice")["detail"]
+
     def test_pages_join(self, client: TestClient) -> None:
         whole = get(client, "/search", q=QUERY, n=50)["hits"]
         page = get(client, "/search", q=QUERY, n=5)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kadr.errors import LibraryError
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.postgres import joint
+from kadr.stores.words import wanted
 from kadr.types import Assessment, Filters, PhotoFacts, Request, Ruling
 from libraries import digest, new_file, new_photo
 from postgres_servers import server
@@ -234,7 +235,7 @@ class Both:
             lambda s: sorted(self.contents(s, s.suspected(0.5))),
             lambda s: self.contents(s, s.hashes()[0]),
             lambda s: self.contents(s, s.matching(Filters(), newest=True)),
-            lambda s: [sorted(texts) for _, texts in s.texts("word")],
+            self._recorded,
             lambda s: [row[1:] for row in s.choices()],
             self._searches,
             self._shown,
@@ -256,6 +257,24 @@ class Both:
                 assert np.concatenate(parts).tolist() == found.photos.tolist()
                 answers.append(sorted(self.contents(store, found.photos)))
                 answers.append(self.contents(store, store.matching(filters)))
+        return answers
+
+    def _recorded(self, store: Store) -> list[object]:
+        """What is on record: photos by content, with tiers and sources."""
+        answers: list[object] = []
+        for text in ("word", "слова", "0", "ab b", "zh", "ж 2", "zenit 2014 may", "июня", "зенит"):
+            for shown in (None, Shown(0.5)):
+                asked = wanted(text)
+                found = store.recorded(asked, Selection(Filters(), shown))
+                sources = store.sources(asked, found.photos.tolist())
+                answers.append(
+                    sorted(
+                        (self.contents(store, [number]), tier, sources[number])
+                        for number, tier in zip(
+                            *(a.tolist() for a in (found.photos, found.tiers)), strict=True
+                        )
+                    )
+                )
         return answers
 
     def _shown(self, store: Store) -> list[object]:

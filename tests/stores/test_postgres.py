@@ -22,6 +22,7 @@ from kadr.stores.postgres.address import parameters
 from kadr.stores.postgres.connection import BoundedConnection
 from kadr.stores.postgres.failures import translated
 from kadr.stores.postgres.texts import from_text, to_text
+from kadr.stores.words import wanted
 from kadr.types import Filters, Request, Ruling
 from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import Server, server
@@ -129,6 +130,21 @@ class TestOpening:
         with closing(PostgresStore(spec)) as opened:
             assert opened.read("SELECT count(*) FROM newer") == [(0,)]
             assert opened.totals().files == 1
+
+    def test_words_of_photos_that_were_there_are_made_by_the_next_index(
+        self, store: PostgresStore, spec: str
+    ) -> None:
+        add(store, {"/p/wedding.jpg": 1, "/p/beach.jpg": 2})
+        with store.transaction() as run:
+            run("DROP TABLE words")
+            run("DELETE FROM notes WHERE key = 'words'")
+            run("CREATE INDEX photos_with_texts ON photos (id)")
+            run("UPDATE kadr SET format = 2")
+        with closing(PostgresStore(spec)) as opened:
+            assert opened.recorded(wanted("wedding"), Selection()).photos.tolist() == []
+            assert opened.keep_words() == 2
+            assert opened.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
+            assert opened.keep_words() == 0
 
     def test_made_by_several_at_once_it_is_one(self, spec: str) -> None:
         problems: list[Exception] = []
@@ -321,7 +337,7 @@ class TestStrangers:
         assert store.problems()[0].reason == odd
         assert matching(store, Filters(camera="A\0B")) == {"/p/1.jpg"}
         assert matching(store, Filters(camera="\0\0")) == set()
-        assert store.texts("b") == [(one, (odd, "b"))]
+        assert store.recorded(wanted("b"), Selection()).photos.tolist() == [one]
         ruling = replace(RULING, who=odd, why=odd)
         store.set_ruling(digest(1).hex(), ruling)
         store.set_request(digest(1).hex(), Request("appealed", odd, RULING.when, odd))

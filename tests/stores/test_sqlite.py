@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -15,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
-from kadr.stores import MEMORY, rounded
+from kadr.stores import MEMORY, Selection, open_store, rounded
 from kadr.stores.sqlite import SqliteStore, connection, scan
 from kadr.stores.sqlite.migrations import FORMAT
 from kadr.stores.sqlite.scan import BLOCK, WASTE
+from kadr.stores.words import wanted
 from kadr.types import Filters
 from libraries import add, digest, matching, new_file, new_photo, number
 
@@ -83,6 +85,23 @@ class TestOpening:
         store._base.execute("PRAGMA user_version=99")
         with pytest.raises(LibraryError, match=f"has format 99, this kadr reads {FORMAT}"):
             SqliteStore(path)
+
+    def test_words_of_photos_that_were_there_are_made_by_the_next_index(
+        self, tmp_path: Path
+    ) -> None:
+        with closing(open_store(tmp_path / "l.kadr", create=True)) as store:
+            add(store, {"/p/wedding.jpg": 1, "/p/beach.jpg": 2})
+        with closing(sqlite3.connect(tmp_path / "l.kadr")) as base:
+            base.execute("DROP TABLE words")
+            base.execute("DELETE FROM meta WHERE key = 'words'")
+            base.execute("CREATE INDEX photos_with_texts ON photos (encoded)")
+            base.execute("PRAGMA user_version=6")
+            base.commit()
+        with closing(open_store(tmp_path / "l.kadr")) as store:
+            assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == []
+            assert store.keep_words() == 2
+            assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
+            assert store.keep_words() == 0
 
     def test_a_folder_is_no_library(self, tmp_path: Path) -> None:
         with pytest.raises(LibraryError, match="can't be opened"):

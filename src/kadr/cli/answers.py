@@ -68,7 +68,22 @@ def _line(rank: int, hit: "Hit") -> str:
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
     copies = f"  (and {more} {'copy' if more == 1 else 'copies'})" if more else ""
-    return f"{rank:3} {figure}  {hit.image.path}{copies}"
+    told = f"  [{on_record(hit)}]" if hit.on_record else ""
+    return f"{rank:3} {figure}  {hit.image.path}{copies}{told}"
+
+
+_STANDS = {
+    "text": "tagged", "name": "in the name", "folder": "in the folder", "camera": "camera",
+    "date": "date",
+}  # fmt: skip
+
+
+def on_record(hit: "Hit") -> str:
+    """Where the query's words stand on a photo's record: `tagged: wedding; date: 2021`."""
+    words: dict[str, list[str]] = {}
+    for one in hit.on_record:
+        words.setdefault(_STANDS[one.source], []).append(one.word)
+    return "; ".join(f"{where}: {' '.join(said)}" for where, said in words.items())
 
 
 def _words(explanation: "Explanation") -> str:
@@ -102,6 +117,7 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
         "probability": hit.probability,
         "similarity": hit.similarity,
         "matches": is_match(answer, hit),
+        "on_record": [asdict(one) for one in hit.on_record],
         "path": hit.image.path,
         "copies": hit.copies,
         "digest": hit.image.digest,

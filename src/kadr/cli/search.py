@@ -95,7 +95,11 @@ def search_command(
         kadr search "люди катаются на лыжах" --after 2023 --in ~/Photos
         kadr search ./beach.jpg
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
+        kadr search dog without a leash
+        kadr search dog after:2021 before:2024-05 camera:canon kind:jpeg
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
+
+    Words that stand in names, folders, titles, keywords, camera or date bring their photos first.
 
     Where nothing matches, the answer says so and shows the nearest: no photo is as probable as
     --at-least or, without this option, none stands out among the others. Sums and pictures have no

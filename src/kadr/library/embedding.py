@@ -30,10 +30,12 @@ class Embedding:
     """Where a query points: unit vector float32 [dim] of the joint space.
 
     `text` is the query's side of a pair where it is one text: only then is there a probability.
+    `without` is the side of what photos must not show.
     """
 
     vector: Vectors
     text: Embeddings | None = None
+    without: Embeddings | None = None
 
 
 def embed(
@@ -44,7 +46,9 @@ def embed(
     Raises as `embed_pictures` does.
     """
     parts = [part for query in queries for part in query.parts]
-    texts = list(dict.fromkeys(part.text for part in parts if part.text is not None))
+    negated = [query.without for query in queries]
+    said = (text for text in (*(part.text for part in parts), *negated) if text is not None)
+    texts = list(dict.fromkeys(said))
     raw = matcher.text_encoder.encode(texts)
     sides = {
         text: matcher.texts(row[None]) for text, row in zip(texts, raw, strict=True) if row.any()
@@ -57,7 +61,8 @@ def embed(
             yield _sum(query.parts, sides, pictures)
         else:
             side = sides.get(query.text)
-            yield None if side is None else Embedding(side.joint.vectors[0], side)
+            without = sides.get(query.without or "")
+            yield None if side is None else Embedding(side.joint.vectors[0], side, without)
 
 
 def embed_pictures(

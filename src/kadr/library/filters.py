@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kadr.errors import KadrError
+from kadr.library.queries import Expression
 from kadr.stores import Store
 from kadr.types import Filters
 
@@ -53,6 +54,26 @@ def parse(
         min_height=height,
         collection=collection_name(collection) if collection else None,
     )
+
+
+def typed(query: Expression, filters: Filters | None) -> Filters | None:
+    """The filters, and those that stand in the query, which count where both say something.
+
+    Raises:
+        KadrError: one can't be understood, or stands there twice.
+    """
+    if not query.filters:
+        return filters
+    said = dict(query.filters)
+    if len(said) < len(query.filters):
+        raise KadrError(f"{_shown(query.source)} has a filter twice. Leave one of them out.")
+    given = parse(
+        after=said.get("after"),
+        before=said.get("before"),
+        camera=said.get("camera"),
+        kind=said.get("kind"),
+    )
+    return replace(filters or Filters(), **{key: getattr(given, key) for key in said})
 
 
 def date(text: str) -> str:

@@ -205,6 +205,7 @@ def ingest(
     options, callbacks = options or IndexOptions(), callbacks or IndexCallbacks()
     encoders = Encoders(matcher.image_encoder, law)
     result = IndexResult()
+    store.keep_words()
     for folder in roots:
         try:
             scanned = _bring_in_step(store, matcher, encoders, folder, options, callbacks)

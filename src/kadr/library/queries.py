@@ -15,9 +15,14 @@ from kadr.types import Picture
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
 _APOSTROPHES = r"(?:'(?:[^']|'(?!\s|\Z))*'(?=\s|\Z))"  # 'a dog's ball' is quoted as a whole
 _WEIGHT = r"(?:[+-]?[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9]))"
-_WORD = re.compile(rf"{_QUOTES}\S*|\S+")
-_FIRST_WORD = re.compile(rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|\S+")
+FILTERS = ("after", "before", "camera", "kind")
+"""Filters that a query may hold, as `camera:canon`."""
+_KEY = rf"(?:(?:{'|'.join(FILTERS)}):(?=\S))"
+_WORD = re.compile(rf"{_KEY}?{_QUOTES}\S*|\S+")
+_FIRST_WORD = re.compile(rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|{_KEY}{_QUOTES}\S*|\S+")
+_FILTER = re.compile(rf"({'|'.join(FILTERS)}):(\S.*)", re.DOTALL)
 _QUOTED = re.compile(rf"{_QUOTES}|{_APOSTROPHES}")
+_WITHOUT = re.compile(r"\s(?:without|без)\s", re.IGNORECASE)
 _LEADING_WEIGHT = re.compile(_WEIGHT)
 _SPACE = re.compile(r"\s*")
 _PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else r"~?/|\.\.?/")
@@ -42,10 +47,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A query: at least one part, at least one of them added; `source` is what was typed."""
+    """A query: at least one part, at least one of them added; `source` is what was typed.
+
+    `filters` are keys of `FILTERS` and values as they were typed. `without` is a text of what
+    photos must not show.
+    """
 
     parts: tuple[Part, ...]
     source: str
+    filters: tuple[tuple[str, str], ...] = ()
+    without: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -67,25 +78,50 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
       a weight. Quotes around a whole part are dropped, others stay part of the text.
     - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.
       What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
+    - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"` or `kind:png` is a filter,
+      wherever it stands. Another key is text, and so is all that is in quotes.
+    - Where the query is one text without quotes and weights, what follows "without" or "без" names
+      what photos must not show: "dog without a leash".
     - A part is a picture where it starts with ./ ../ ~/ or / (on Windows C:\ too), or where it ends
       like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text, and
       so is everything where `files` is false: nobody looks whether there is such a file.
 
     Raises:
         KadrError: empty query or part, operator without a part, quote that isn't closed, weight
-            that isn't positive, path without a file, nothing but subtractions.
+            that isn't positive, path without a file, nothing but subtractions or filters.
     """
     source = " ".join(words)
     tokens = list(_line_words(words[0]) if len(words) == 1 else words)
     if not source.strip():
         raise KadrError("The query is empty. Say what to look for, such as: dog on grass")
+    filters = tuple(match.groups() for word in tokens if (match := _FILTER.fullmatch(word)))
+    tokens = [word for word in tokens if not _FILTER.fullmatch(word)]
+    if filters and not tokens:
+        raise KadrError(
+            f"The query {_shown(source)} only filters. Say what to look for too, such as: dog "
+            "after:2021"
+        )
     parts = tuple(_part(sign, raw, source, files) for sign, raw in _signed(tokens, source))
+    parts, without = _negated(parts, source)
     if all(part.weight < 0 for part in parts):
         raise KadrError(
             f"The query {_shown(source)} only subtracts. Put first what to look for, such as: "
             "dog - leash"
         )
-    return Expression(parts, source)
+    said = tuple((key, _unquoted(value)) for key, value in filters)
+    return Expression(parts, source, said, without)
+
+
+def _negated(parts: tuple[Part, ...], source: str) -> tuple[tuple[Part, ...], str | None]:
+    """The parts of one text, cut before its "without", and what follows that."""
+    text = parts[0].text
+    is_quoted = set(source) & set('"«“') or source.lstrip().startswith("'")
+    if len(parts) > 1 or parts[0].weight != 1 or text is None or is_quoted:
+        return parts, None
+    wanted, *rest = (piece.strip() for piece in _WITHOUT.split(text, maxsplit=1))
+    if not wanted or not any(rest):
+        return parts, None
+    return (Part(1.0, wanted, None),), rest[0]
 
 
 def expression(query: str | Expression) -> Expression:
@@ -121,11 +157,18 @@ def _line_words(line: str) -> Iterator[str]:
         at = _SPACE.match(line, match.end()).end()  # type: ignore[union-attr]
 
 
+def _unquoted(value: str) -> str:
+    quoted = _QUOTED.match(value)
+    return value[1:-1].strip() if quoted and quoted.end() == len(value) else value
+
+
 def _check_closed(word: str, line: str, *, opens_part: bool) -> None:
     """A word that opens a quote holds its end too, or there is none."""
     body = word
     if opens_part and (weight := _LEADING_WEIGHT.match(word)):
         body = word[weight.end() :]
+    elif match := _FILTER.fullmatch(word):
+        body, opens_part = match[2], False
     opening = '"«“' + "'" * opens_part
     if body[:1] and body[0] in opening and not _QUOTED.match(body):
         raise KadrError(

@@ -3,10 +3,9 @@
 import itertools
 import math
 import os
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, Stored
-from kadr.types import Floats, Hit, ImageFile, Vectors
+from kadr.stores.words import NOTHING, TIERS, Recorded, Wanted
+from kadr.types import Floats, Hit, ImageFile, Vectors, WordOnRecord
 
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
@@ -30,6 +30,8 @@ those. It is so for 5 % of the words that something fits, measured from a hundre
 (docs/labbook.md)."""
 SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
+WITHOUT = 0.05
+"""A photo that shows so probably what the query is without is left out (decision 24)."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""
 LOOK = 32
@@ -56,7 +58,8 @@ class _Chunk:
     probabilities: Floats | None
     cosines: Floats
     standing: float
-    named: frozenset[int] = frozenset()
+    on_record: frozenset[int] = frozenset()
+    left_out: frozenset[int] = frozenset()
 
 
 class Ranker:
@@ -68,64 +71,69 @@ class Ranker:
         self._densities = np.empty((0, len(NEAREST)), np.float32)
 
     def rank(
-        self, query: Embedding, selection: Selection, cursor: int, words: str = ""
+        self, query: Embedding, selection: Selection, cursor: int, wanted: Wanted = NOTHING
     ) -> Iterator[Ranked]:
         """Photos that lie somewhere, best first, from a place in the order on.
 
-        Before all others come those whose own texts hold all the `words`.
+        Before all others come those on whose record all the `wanted` words stand.
         """
-        named = self._named(query.vector, selection, words)
-        least = standing_limit(self._store.count(selection), words)
+        recorded = self._recorded(query.vector, selection, wanted)
+        least = standing_limit(self._store.count(selection), wanted.text)
         for number in itertools.count(cursor // CANDIDATES):
-            photos = self._candidates(query.vector, selection, named, number * CANDIDATES)
+            first = number * CANDIDATES
+            photos = self._candidates(query.vector, selection, recorded.photos, first)
             if not len(photos):
                 return
-            chunk = self._ranked(query, photos, named)
+            chunk = self._ranked(query, photos, recorded)
             stands_out = number > 0 or chunk.standing >= least
-            first = number * CANDIDATES
-            for place, hit in self._hits(chunk, max(cursor - first, 0), selection):
+            for place, hit in self._hits(chunk, max(cursor - first, 0), selection, wanted):
                 yield Ranked(first + place, hit, stands_out)
 
-    def _hits(self, chunk: _Chunk, start: int, selection: Selection) -> Iterator[tuple[int, Hit]]:
+    def _hits(
+        self, chunk: _Chunk, start: int, selection: Selection, wanted: Wanted
+    ) -> Iterator[tuple[int, Hit]]:
         """Those of a chunk that lie somewhere, and their places in it, from `start` on."""
         for first in range(start, len(chunk.photos), LOOK):
             part = chunk.photos[first : first + LOOK].tolist()
             there = self._store.stored(self._store.present(part, selection.filters.folder))
+            sources = self._store.sources(wanted, [n for n in there if n in chunk.on_record])
             for place, number in enumerate(part, first):
-                hit = _hit(there[number], chunk.cosines[place]) if number in there else None
+                is_found = number in there and number not in chunk.left_out
+                hit = _hit(there[number], chunk.cosines[place]) if is_found else None
                 if hit is None:
                     continue
                 if chunk.probabilities is not None:
-                    probability = float(chunk.probabilities[place])
-                    hit = replace(hit, probability=probability, named=number in chunk.named)
-                yield place, hit
+                    hit = replace(hit, probability=float(chunk.probabilities[place]))
+                found = zip(wanted.words, sources.get(number, ()), strict=False)
+                yield place, replace(hit, on_record=tuple(starmap(WordOnRecord, found)))
 
-    def _named(self, vector: Vectors, selection: Selection, words: str) -> NDArray[np.int64]:
-        """Selected photos whose own texts hold all the words, by similarity: int64 [n]."""
-        wanted = _tokens(words)
-        texts = self._store.texts(max(wanted, key=len)) if wanted else []
-        named = [photo for photo, said in texts if wanted <= _tokens(" ".join(said))]
-        if not named:
-            return np.empty(0, np.int64)
-        return self._store.cosines(vector, selection, np.array(named, np.int64)).photos
+    def _recorded(self, vector: Vectors, selection: Selection, wanted: Wanted) -> Recorded:
+        """Photos on whose record all the words stand, by tier, then by similarity."""
+        found = self._store.recorded(wanted, selection)
+        if not len(found.photos):
+            return found
+        photos = self._store.cosines(vector, selection, found.photos).photos
+        tiers = found.tiers[np.searchsorted(found.photos, photos)]
+        order = np.argsort(tiers, kind="stable")
+        return Recorded(photos[order], tiers[order])
 
     def _candidates(
-        self, vector: Vectors, selection: Selection, named: NDArray[np.int64], first: int
+        self, vector: Vectors, selection: Selection, recorded: NDArray[np.int64], first: int
     ) -> NDArray[np.int64]:
-        """The portion that begins at a place: those named, then the others by similarity."""
-        head = named[first : first + CANDIDATES]
-        wanted = CANDIDATES - len(head)
-        start = max(first - len(named), 0)
-        if not len(named):
-            return self._store.nearest(vector, selection, start, wanted).photos
-        found = self._store.nearest(vector, selection, 0, start + wanted + len(named)).photos
-        others = found[~np.isin(found, named)]
-        return np.concatenate([head, others[start : start + wanted]])
+        """The portion that begins at a place: those on record, then the others by similarity."""
+        head = recorded[first : first + CANDIDATES]
+        count = CANDIDATES - len(head)
+        start = max(first - len(recorded), 0)
+        if not count:
+            return head
+        if not len(recorded):
+            return self._store.nearest(vector, selection, start, count).photos
+        found = self._store.nearest(vector, selection, 0, start + count + len(recorded)).photos
+        others = found[~np.isin(found, recorded)]
+        return np.concatenate([head, others[start : start + count]])
 
-    def _ranked(
-        self, query: Embedding, photos: NDArray[np.int64], named: NDArray[np.int64]
-    ) -> _Chunk:
-        """Photos by probability, or by similarity where there is none; those named first.
+    def _ranked(self, query: Embedding, photos: NDArray[np.int64], recorded: Recorded) -> _Chunk:
+        """Photos by probability, or by similarity where there is none; those on record first.
 
         Those whose vectors are gone are left at the end, so that places stay what they are.
         """
@@ -134,6 +142,7 @@ class Ranker:
             return _Chunk(photos, None, np.zeros(len(photos)), -math.inf)
         side = self._side(known, vectors)
         standing = math.inf
+        left_out = self._left_out(query, known, side)
         if query.text is None:
             probabilities = None
             cosines = (side.joint.vectors @ query.vector).astype(np.float64)
@@ -141,14 +150,26 @@ class Ranker:
         else:
             pair = query.text.take(np.zeros(len(known), dtype=np.intp))
             probabilities, cosines = self.matcher.pairs(side, pair)
-            first = np.isin(known, named)
-            best = np.lexsort((-probabilities, ~first))
+            tier_of = dict(zip(recorded.photos.tolist(), recorded.tiers.tolist(), strict=True))
+            tiers = np.array([tier_of.get(number, len(TIERS)) for number in known.tolist()])
+            best = np.lexsort((-probabilities, tiers))
             probabilities = probabilities[best]
             standing = self._standing(side.joint.vectors[best[:LIKELIEST]], query.text)
         there = set(known.tolist())
         gone = [number for number in photos.tolist() if number not in there]
         order = np.concatenate([known[best], np.array(gone, np.int64)])
-        return _Chunk(order, probabilities, cosines[best], standing, frozenset(named.tolist()))
+        on_record = frozenset(recorded.photos.tolist())
+        return _Chunk(order, probabilities, cosines[best], standing, on_record, left_out)
+
+    def _left_out(
+        self, query: Embedding, photos: NDArray[np.int64], side: Embeddings
+    ) -> frozenset[int]:
+        """Those of these photos that probably show what the query is without."""
+        if query.without is None:
+            return frozenset()
+        pair = query.without.take(np.zeros(len(photos), dtype=np.intp))
+        probabilities, _ = self.matcher.pairs(side, pair)
+        return frozenset(photos[probabilities >= WITHOUT].tolist())
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""
@@ -169,12 +190,6 @@ class Ranker:
         side = self.matcher.images(vectors, density)
         self._densities[photos] = density
         return side
-
-
-def _tokens(text: str) -> frozenset[str]:
-    """A text's words, in one case and one Unicode form."""
-    folded = unicodedata.normalize("NFC", text.casefold()).replace("ё", "е")
-    return frozenset(re.findall(r"[^\W_]+", folded))
 
 
 def standing_limit(photos: int, text: str) -> float:

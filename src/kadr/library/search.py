@@ -13,14 +13,15 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
-from kadr.library.filters import spelled
+from kadr.library.filters import spelled, typed
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object
-from kadr.stores import Selection, Store
+from kadr.stores import Selection, Store, words
+from kadr.stores.words import NOTHING, Wanted
 from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Searcher:
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
+        requests = [
+            (query, replace(page, filters=typed(query, page.filters))) for query, page in requests
+        ]
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
@@ -90,7 +94,10 @@ class Searcher:
             selections = {filters: self._select(filters) for filters in asked}
             return [
                 self._answer(
-                    embeddings[query], page, selections[page.filters], words=query.text or ""
+                    embeddings[query],
+                    page,
+                    selections[page.filters],
+                    wanted=words.wanted(query.text or ""),
                 )
                 if query in embeddings
                 else self._refusal(page.language)
@@ -159,6 +166,8 @@ class Searcher:
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
+        if query.without is not None and refuses(self._policy, query.without):
+            return True
         return any(
             refuses(self._policy, part.text or "")
             if part.picture is None
@@ -178,7 +187,7 @@ class Searcher:
         page: Page,
         selection: Selection,
         without: frozenset[int] = frozenset(),
-        words: str = "",
+        wanted: Wanted = NOTHING,
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -191,7 +200,7 @@ class Searcher:
             return Answer((), notice, withheld=withheld)
         hits: list[Ranked] = []
         following = None
-        for ranked in self._ranker.rank(query, selection, page.cursor, words):
+        for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:
@@ -199,7 +208,8 @@ class Searcher:
                 break
             hits.append(ranked)
         if not hits:
-            notice = _nothing(page.cursor, filtered=selection.filters != Filters())
+            is_filtered = selection.filters != Filters() or query.without is not None
+            notice = _nothing(page.cursor, filtered=is_filtered)
             return Answer((), notice, withheld=withheld)
         return Answer(
             tuple(ranked.hit for ranked in hits),
@@ -213,7 +223,7 @@ class Searcher:
 def _matches(best: Ranked, at_least: float | None) -> bool:
     probability = best.hit.probability or 0.0
     stands_out = best.stands_out or at_least is not None or probability >= PROBABLE
-    return best.hit.named or (probability >= _least(at_least) and stands_out)
+    return bool(best.hit.on_record) or (probability >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:
@@ -237,13 +247,13 @@ def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
     sure = hit.probability is None or least is None or hit.probability >= least
-    return answer.matches and (sure or hit.named)
+    return answer.matches and (sure or bool(hit.on_record))
 
 
 def is_probable(answer: Answer, hit: Hit) -> bool:
-    """Whether a match is a sure one: as probable as PROBABLE, or named in its file."""
+    """Whether a match is a sure one: as probable as PROBABLE, or with its words on record."""
     sure = hit.probability is not None and hit.probability >= PROBABLE
-    return is_match(answer, hit) and (sure or hit.named)
+    return is_match(answer, hit) and (sure or bool(hit.on_record))
 
 
 def _nothing(cursor: int, *, filtered: bool) -> str:

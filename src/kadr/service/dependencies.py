@@ -130,7 +130,9 @@ def understood(query: str) -> Expression:
         ProblemError: 422, there is nothing in it.
     """
     with problems.of_the_request():
-        return queries.parse([query], files=False)
+        found = queries.parse([query], files=False)
+        filters.typed(found, None)  # what it can't understand is the request's fault
+        return found
 
 
 def unless_refused(law: RequestPolicy, texts: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from kadr.service.shapes import (
     ProposalShape,
     RequestShape,
     RulingShape,
+    WordOnRecordShape,
     WordShape,
 )
 from kadr.service.visitors import RequestPolicy
@@ -93,6 +94,9 @@ class Renderer:
             similarity=hit.similarity,
             matches=is_match(answer, hit),
             probable=is_probable(answer, hit),
+            on_record=[
+                WordOnRecordShape(word=one.word, source=one.source) for one in hit.on_record
+            ],
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 

@@ -67,7 +67,9 @@ async def search(
             min_length=1,
             max_length=MOST_TEXT,
             description="What the photo shows, in English or Russian. + and - between spaces add "
-            "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`.",
+            "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`. "
+            "Words such as `after:2021`, `before:`, `camera:` and `kind:` filter, as the "
+            "parameters do.",
             examples=["a dog runs on the beach"],
         ),
     ],

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadr.service.config import Scope
+from kadr.types import Source
 
 MOST_TEXT = 300
 """Characters of a text: some hundred tokens at worst, which take half a second."""
@@ -176,6 +177,16 @@ class ExplanationShape(_Shape):
     )
 
 
+class WordOnRecordShape(_Shape):
+    """A word of the query, and where it stands on a photo's record."""
+
+    word: str = Field(examples=["wedding"])
+    source: Source = Field(
+        description="In a title, caption or keyword in its file (`text`), in its name, in a "
+        "folder's, in the camera's, or in month and year; the first of these."
+    )
+
+
 class HitShape(_Shape):
     """A found photo."""
 
@@ -187,6 +198,10 @@ class HitShape(_Shape):
     similarity: float = Field(ge=-1.001, le=1.001, description="Cosine in the joint space.")
     matches: bool = Field(description="False: it is only among the nearest.")
     probable: bool = Field(description="A match whatever else the photo might show; else a maybe.")
+    on_record: list[WordOnRecordShape] = Field(
+        description="The query's words, where all that tell something stand on the photo's record: "
+        "such photos come first, whatever their probability. Else empty."
+    )
     photo: PhotoShape
 
 

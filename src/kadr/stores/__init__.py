@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.stores.chain import Entry
-from kadr.types import Assessment, Filters, PhotoFacts, Request, Ruling, Skipped, Vectors
+from kadr.stores.words import Recorded, Wanted
+from kadr.types import (
+    Assessment,
+    Filters,
+    PhotoFacts,
+    Request,
+    Ruling,
+    Skipped,
+    Source,
+    Vectors,
+)
 
 ENGINES = {
     "": "kadr.stores.sqlite:SqliteStore",
@@ -383,10 +393,18 @@ class Store(Protocol):
         """Those of these photos that are selected, by their cosine with a unit vector."""
         ...
 
-    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
-        """Photos with texts in their files, and these; some of those without the word are left out.
+    def recorded(self, wanted: Wanted, selection: Selection) -> Recorded:
+        """Selected photos on whose record all these words stand, with their tiers."""
+        ...
 
-        All that hold the word, in any case, are among them.
+    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
+        """Where each of the words stands first, of photos on whose record they all are."""
+        ...
+
+    def keep_words(self) -> int:
+        """Make all photos' words on record where they are of an older kadr; of how many photos.
+
+        Whatever else writes facts, files or folders keeps them with it.
         """
         ...
 

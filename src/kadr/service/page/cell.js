@@ -28,7 +28,14 @@ export function fit(item) {
   return item.similarity === null ? "" : say("likeness", { value: number(item.similarity, 2) });
 }
 
-/** The probability as a quiet bar, or the likeness as a word. @param {import("./feed.js").Hit} item */
+/** Where the query's words stand, such as "tagged: wedding"; empty where they don't. @param {import("./feed.js").Hit} item */
+export function onRecord(item) {
+  const words = new Map();
+  for (const { word, source } of item.on_record ?? []) words.set(source, [...(words.get(source) ?? []), word]);
+  return [...words].map(([source, said]) => say(`record_${source}`, { words: said.join(" ") })).join("; ");
+}
+
+/** The probability as a quiet bar, or what is on record, or the likeness as a word. @param {import("./feed.js").Hit} item */
 export function caption(item) {
   const made = element("div", "caption");
   if (item.probability === null) {
@@ -37,11 +44,18 @@ export function caption(item) {
     made.append(word, " ", number(item.similarity, 2));
     return made;
   }
-  const bar = element("span", "bar");
+  const told = onRecord(item);
+  made.append(told ? element("span", "on-record", told) : bar(item.probability));
+  made.append(element("span", "percent", percent(item.probability)));
+  return made;
+}
+
+/** @param {number} probability */
+function bar(probability) {
+  const made = element("span", "bar");
   const filled = document.createElement("i");
-  filled.style.width = `${Math.round(item.probability * 1000) / 10}%`;
-  bar.append(filled);
-  made.append(bar, element("span", "percent", percent(item.probability)));
+  filled.style.width = `${Math.round(probability * 1000) / 10}%`;
+  made.append(filled);
   return made;
 }
 
@@ -74,7 +88,7 @@ function photo(item, width, height) {
   link.href = address({ ...read(), photo: item.photo.id });
   link.tabIndex = -1;
   link.style.height = `${height}px`;
-  const label = [describe(item.photo), fit(item)];
+  const label = [describe(item.photo), onRecord(item), fit(item)];
   link.setAttribute("aria-label", label.filter(Boolean).join(", "));
   link.title = item.photo.name;
   link.append(image(item, Math.max(width, height)));

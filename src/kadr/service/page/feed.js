@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 import { isAbort, patiently, messageOf } from "./errors.js";
-import { finished, onlyText, weighted } from "./query.js";
+import { filtersOf, finished, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 import { fetchGap, timeline } from "./timeline.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
+/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, on_record: {word: string, source: string}[], explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
 /** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
 /** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
@@ -170,8 +170,8 @@ export class Feed {
     const { like, picture, filters } = this.state;
     const q = finished(this.state.q);
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
-    if (!q && like === null && !picture) {
-      return timeline(filters, signal);
+    if (!weighted(q).length && like === null && !picture) {
+      return timeline({ ...filters, ...filtersOf(q) }, signal);
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
     if (!q && !picture) return api.similar(like, { ...filters, n: SEARCHED, cursor }, signal);
@@ -180,7 +180,7 @@ export class Feed {
       ...(picture ? [{ picture: 0, weight: 1 }] : []),
       ...weighted(q),
     ];
-    return api.searchParts({ parts, n: SEARCHED, cursor, filters }, picture ? [picture] : [], signal);
+    return api.searchParts({ parts, n: SEARCHED, cursor, filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
   /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
@@ -207,7 +207,8 @@ export class Feed {
     if (refused || !hits?.length) return "";
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
-    const n = hits.filter((hit) => hit.probable).length;
+    const n = hits.filter((hit) => hit.probable || hit.on_record.length).length;
+    if (hits[0].on_record.length) return say(next !== null && n === hits.length ? "recordedMore" : "recorded", { n });
     if (next !== null && n === hits.length) return say("probableMore", { n });
     return n ? say("probable", { n }) : say("noneProbable");
   }

@@ -6,8 +6,10 @@
 const QUOTES = /"[^"]*"|«[^»]*»|“[^”]*”/.source;
 const APOSTROPHES = /'(?:[^']|'(?!\s|$))*'(?=\s|$)/.source;
 const WEIGHT = /[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9])/.source;
-const WORD = new RegExp(`(?:${QUOTES})\\S*|\\S+`, "y");
-const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|\\S+`, "y");
+const KEY = "(?:(?:after|before|camera|kind):(?=\\S))";
+const WORD = new RegExp(`${KEY}?(?:${QUOTES})\\S*|\\S+`, "y");
+const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|${KEY}(?:${QUOTES})\\S*|\\S+`, "y");
+const FILTER = /^(after|before|camera|kind):(\S[^]*)$/;
 const WHOLE = new RegExp(`^(?:${QUOTES}|${APOSTROPHES})$`);
 const CLOSING = { '"': '"', "«": "»", "“": "”" };
 
@@ -42,6 +44,7 @@ export function parse(q) {
     words = [];
   };
   for (const word of tokens(q)) {
+    if (FILTER.test(word)) continue;
     if (word === "+" || word === "-") {
       close();
       sign = word === "+" ? 1 : -1;
@@ -49,6 +52,19 @@ export function parse(q) {
   }
   close();
   return parts;
+}
+
+/** Filters that are typed in the query, as they stand there. @param {string} q */
+function typed(q) {
+  return [...tokens(q)].filter((word) => FILTER.test(word));
+}
+
+/** The same by their keys, as the service takes them. @param {string} q @returns {Record<string, string>} */
+export function filtersOf(q) {
+  return Object.fromEntries(typed(q).map((word) => {
+    const [, key, value] = word.match(FILTER);
+    return [key, WHOLE.test(value) ? value.slice(1, -1).trim() : value];
+  }));
 }
 
 /** Parts as the service takes them. @param {string} q */
@@ -93,6 +109,15 @@ export function words(q, beside) {
 
 /** The query with this word added once more, or no longer. @param {string} q @param {string} word */
 export function toggleMore(q, word) {
+  return [more(q, word), ...typed(q)].join(" ");
+}
+
+/** The query with this word subtracted, or part of the text again. @param {string} q @param {string} word */
+export function toggleLess(q, word) {
+  return [less(q, word), ...typed(q)].join(" ");
+}
+
+function more(q, word) {
   const parts = parse(q);
   const found = parts.find((one) => one.text === word && one !== mainOf(parts));
   if (!found) return written([...parts, part(1, quoted(word))]);
@@ -104,8 +129,7 @@ export function toggleMore(q, word) {
   return written([...withWord(left, word), part(1, quoted(word))]);
 }
 
-/** The query with this word subtracted, or part of the text again. @param {string} q @param {string} word */
-export function toggleLess(q, word) {
+function less(q, word) {
   const parts = parse(q);
   const subtracted = parts.find((one) => one.text === word && one.sign === -1);
   if (subtracted) return written(withWord(parts.filter((one) => one !== subtracted), word));

@@ -276,6 +276,7 @@ class Connection:
                 self._wait_for_writers(alone=alone)
                 yield self.run
                 self.run("UPDATE kadr SET revision = revision + 1")  # last: others wait for it
+                self._write_last()
             finally:
                 self._within = self._alone = False
 
@@ -294,6 +295,9 @@ class Connection:
                 " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
             )
             yield
+
+    def _write_last(self) -> None:
+        """Write what follows from all else, while no other transaction ends."""
 
     def _wait_for_writers(self, *, alone: bool) -> None:
         """Take a lock that only who may write can hold: an advisory one is open to all users."""

@@ -18,6 +18,7 @@ from kadr.stores.postgres.log import LogTable
 from kadr.stores.postgres.statements import MARK
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.postgres.vector_sets import VectorSets
+from kadr.stores.postgres.words import WordTables
 from kadr.types import Skipped
 
 _FACTS = ("kind", "width", "height", "taken", "camera", "camera_folded", "latitude", "longitude",
@@ -40,11 +41,12 @@ _NOWHERE = (
 )
 """A photo that a person hides stays: its copies must be known when they come."""
 _WHOLE = (1 << 63) - 1
+_AMONG = "sha256(f.path) = ANY(%s)"
 BATCH = 256
 """Photos that are kept at once by who indexes; of more, as in a move, `sweep` makes the graph."""
 
 
-class FileTables(VectorSets, LogTable):
+class FileTables(VectorSets, LogTable, WordTables):
     """The tables `folders` and `files`, and the rows of `photos` that files bring and leave."""
 
     def folders(self) -> tuple[Path, ...]:
@@ -62,6 +64,7 @@ class FileTables(VectorSets, LogTable):
             inside = [os.fsencode(other) for other in others if other.is_relative_to(folder)]
             run("DELETE FROM folders WHERE path = ANY(%s)", (inside,))
             run("INSERT INTO folders VALUES (%s)", (os.fsencode(folder),))
+            self._keep_words(self._photos_at(*lies_below(folder)))
 
     def states(self, folder: Path) -> dict[bytes, FileState]:
         """What is known of the paths below a folder, by path in the file system's bytes."""
@@ -118,11 +121,10 @@ class FileTables(VectorSets, LogTable):
 
     def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
         """Note that files are gone, or are there again. Those gone leave the answers."""
+        keys = sorted(map(_key, paths))
         with self.transaction() as run:
-            run(
-                "UPDATE files SET missing = %s WHERE sha256(path) = ANY(%s)",
-                (missing, sorted(map(_key, paths))),
-            )
+            run("UPDATE files SET missing = %s WHERE sha256(path) = ANY(%s)", (missing, keys))
+            self._keep_words(self._photos_at(_AMONG, (keys,)))
 
     def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
         """Add photos, then files. A file whose content isn't known by then is left out.
@@ -132,7 +134,11 @@ class FileTables(VectorSets, LogTable):
         with self.transaction():
             numbered = self._keep_photos(photos)
             self._keep_vectors(numbered)
+            keys = [_key(os.fsencode(file.path)) for file in files]
+            before = self._photos_at(_AMONG, (keys,))
             self._keep_files(sorted(files, key=lambda file: os.fsencode(file.path)))
+            now = self._photos_at(_AMONG, (keys,))
+            self._keep_words({number for number, _ in numbered} | before | now)
         if len(photos) <= BATCH:
             self._index_where_large(max((number for number, _ in numbered), default=0))
 
@@ -206,6 +212,14 @@ class FileTables(VectorSets, LogTable):
                     for photo in sorted(photos, key=lambda photo: photo.digest)
                 ],
             )
+            digests = [photo.digest for photo in photos]
+            rows = self.read("SELECT id FROM photos WHERE digest = ANY(%s)", (digests,))
+            self._keep_words(number for (number,) in rows)
+
+    def _photos_at(self, which: str, values: Sequence[Any]) -> set[int]:
+        """The photos of files `f`."""
+        statement = f"SELECT photo FROM files f WHERE photo IS NOT NULL AND {which}"
+        return {number for (number,) in self.read(statement, values)}
 
     def prune(self, folder: Path | None = None) -> int:
         """Forget the files that are missing, below a folder or all; how many those were."""
@@ -237,8 +251,10 @@ class FileTables(VectorSets, LogTable):
 
     def _forget(self, which: str, values: Sequence[Any]) -> int:
         with self.transaction(alone=True) as run:
+            left = self._photos_at(which, values)
             gone = run(f"DELETE FROM files f WHERE {which}", values).rowcount
             self._drop_orphans()
+            self._keep_words(left)
         return int(gone)
 
     def sweep(self) -> None:
@@ -265,7 +281,7 @@ class FileTables(VectorSets, LogTable):
             self.record("forgotten", {"photos": [digest.hex() for _, digest in rows]})
         numbers = [number for number, _ in rows]
         tables = [self._table(), self._joint()[0], *self._set_tables().values(),
-                  "assessments", "copies", "parts"]  # fmt: skip
+                  "assessments", "copies", "parts", "words"]  # fmt: skip
         for table in filter(None, tables):
             self.run(f"DELETE FROM {table} WHERE photo = ANY(%s)", (numbers,))
         self.run("DELETE FROM photos WHERE id = ANY(%s)", (numbers,))

@@ -4,6 +4,7 @@ import os
 
 from kadr.stores import IDS
 from kadr.stores.postgres.statements import MARK, RULING_MARK, Run, put_note
+from kadr.stores.words import NOTE, SOURCES, VERSION
 
 _SCHEMA = f"""
 CREATE TABLE kadr (
@@ -87,7 +88,18 @@ def _collections(run: Run) -> None:
     run("CREATE INDEX collected_digests ON collected (digest)")
 
 
-STEPS = (_tables, _writers, _collections)
+def _words(run: Run) -> None:
+    """Words of photos that are there already are made by the next `index`: it may take minutes."""
+    said = ", ".join(f'{source} text COLLATE "C" NOT NULL' for source in SOURCES)
+    run("DROP INDEX photos_with_texts")
+    run(f"CREATE TABLE words (photo bigint PRIMARY KEY REFERENCES photos (id), {said},"
+        " keys tsvector NOT NULL)")  # fmt: skip
+    run("CREATE INDEX words_keys ON words USING gin (keys)")
+    if run("SELECT 1 FROM photos LIMIT 1").fetchone() is None:
+        put_note(run, NOTE, VERSION)
+
+
+STEPS = (_tables, _writers, _collections, _words)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

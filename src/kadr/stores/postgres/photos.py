@@ -14,9 +14,7 @@ from kadr.stores.columns import (
     FACTS,
     below,
     by_month,
-    facts_of,
     path_of,
-    texts_from_json,
     unequal,
     unsigned,
 )
@@ -26,13 +24,15 @@ from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
 from kadr.stores.postgres.texts import from_text
 from kadr.stores.postgres.vector_sets import VectorSets
-from kadr.types import Filters, PhotoFacts
+from kadr.stores.postgres.words import WordTables, from_row, tsquery
+from kadr.stores.words import TIERS, Recorded, Wanted
+from kadr.types import Filters
 
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
 
 
-class PhotoTables(VectorSets, RecordTables):
+class PhotoTables(VectorSets, WordTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
@@ -209,14 +209,20 @@ class PhotoTables(VectorSets, RecordTables):
     _remembered_of: tuple[int, int] = (-1, -1)
     _memory: dict[tuple[str, Selection, int], Any]
 
-    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
-        """Photos with texts in their files, and these; some without the word are left out."""
-        statement = "SELECT id, texts FROM photos WHERE texts IS NOT NULL AND encoded"
-        if word.isascii() and word.isalnum():  # other letters are escaped there, in their case
-            rows = self.read(f"{statement} AND texts ILIKE %s ORDER BY id", (f"%{word}%",))
-        else:
-            rows = self.read(f"{statement} ORDER BY id")
-        return [(number, texts_from_json(texts)[0]) for number, texts in rows]
+    def recorded(self, wanted: Wanted, selection: Selection) -> Recorded:
+        """Selected photos on whose record all these words stand, with their tiers."""
+        if not wanted.keys:
+            return Recorded(np.empty(0, np.int64), np.empty(0, np.int64))
+        where, values = selected(selection)
+        queries = [tsquery(wanted, tier) for tier in range(len(TIERS))]
+        tiers = " + ".join(["(NOT keys @@ %s::tsquery)::int"] * len(queries[:-1]))
+        rows = self.read(
+            f"SELECT photo, {tiers} FROM words JOIN photos p ON p.id = photo"
+            f" WHERE keys @@ %s::tsquery AND {where} ORDER BY photo",
+            (*queries, *values),
+        )
+        found = np.array(rows, np.int64).reshape(len(rows), 2)
+        return Recorded(found[:, 0], found[:, 1])
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""
@@ -295,11 +301,6 @@ class PhotoTables(VectorSets, RecordTables):
                 " Decide anew"
             )
         return problems
-
-
-def from_row(row: Sequence[Any]) -> PhotoFacts:
-    """The facts of a row's columns `FACTS`."""
-    return facts_of([from_text(value) if isinstance(value, str) else value for value in row])
 
 
 def _numbers(raw: bytes | None) -> NDArray[np.int64]:

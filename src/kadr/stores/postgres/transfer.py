@@ -12,8 +12,9 @@ from kadr.stores.chain import Entry
 from kadr.stores.columns import FACTS, path_of, unsigned
 from kadr.stores.postgres.files import FileTables
 from kadr.stores.postgres.filters import START
-from kadr.stores.postgres.photos import PhotoTables, from_row
+from kadr.stores.postgres.photos import PhotoTables
 from kadr.stores.postgres.texts import from_text
+from kadr.stores.postgres.words import from_row
 from kadr.types import Vectors
 
 PAGE = 500

@@ -14,6 +14,7 @@ from kadr.stores.columns import below, path_of, signed, texts_to_json
 from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.statements import MARK
 from kadr.stores.sqlite.vector_sets import VectorSets
+from kadr.stores.sqlite.words import WordTables
 from kadr.types import Skipped
 
 _RENAMED = f"UPDATE assessments SET version = '', mark = {MARK} WHERE photo = ?".replace(
@@ -26,7 +27,7 @@ _NOWHERE = (
 """A photo that a person hides stays: its copies must be known when they come."""
 
 
-class FileTables(VectorSets, LogTable):
+class FileTables(VectorSets, LogTable, WordTables):
     """The tables `folders` and `files`, and the rows of `photos` that files bring and leave."""
 
     def folders(self) -> tuple[Path, ...]:
@@ -43,6 +44,7 @@ class FileTables(VectorSets, LogTable):
                 if other.is_relative_to(folder):
                     run("DELETE FROM folders WHERE path = ?", (os.fsencode(other),))
             run("INSERT INTO folders VALUES (?)", (os.fsencode(folder),))
+            self._keep_words(self._photos_at("path >= ? AND path < ?", below(folder)))
 
     def states(self, folder: Path) -> dict[bytes, FileState]:
         """What is known of the paths below a folder, by path in the file system's bytes."""
@@ -95,9 +97,11 @@ class FileTables(VectorSets, LogTable):
 
     def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
         """Note that files are gone, or are there again. Those gone leave the answers."""
+        marked = list(paths)
         with self.transaction() as run:
-            for path in paths:
+            for path in marked:
                 run("UPDATE files SET missing = ? WHERE path = ?", (missing, path))
+            self._keep_words(self._photos_of(marked))
 
     def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
         """Add photos, then files. A file whose content isn't known by then is left out.
@@ -112,8 +116,11 @@ class FileTables(VectorSets, LogTable):
                     parts = np.array(photo.parts, np.uint64).tobytes()
                     run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
+            named = [os.fsencode(file.path) for file in files]
+            before = self._photos_of(named)
             for file in files:
                 self._keep_file(file)
+            self._keep_words({number for number, _ in encoded} | before | self._photos_of(named))
 
     def _keep_vectors(self, numbered: Sequence[tuple[int, NewPhoto]]) -> None:
         vectors = {number: p.vector for number, p in numbered if p.vector is not None}
@@ -135,6 +142,16 @@ class FileTables(VectorSets, LogTable):
                     " latitude = ?, longitude = ?, hash = ?, texts = ? WHERE digest = ?",
                     (*_said(photo), photo.digest),
                 )
+            known = [run("SELECT id FROM photos WHERE digest = ?", (p.digest,)) for p in photos]
+            self._keep_words(number for rows in known for (number,) in rows)
+
+    def _photos_of(self, paths: Iterable[bytes]) -> set[int]:
+        """The photos of files."""
+        return {number for path in paths for number in self._photos_at("path = ?", (path,))}
+
+    def _photos_at(self, which: str, values: Sequence[bytes]) -> set[int]:
+        statement = f"SELECT photo FROM files WHERE photo IS NOT NULL AND {which}"
+        return {number for (number,) in self._base.execute(statement, values)}
 
     def _keep_photo(self, photo: NewPhoto) -> int:
         row = self._base.execute(
@@ -200,8 +217,10 @@ class FileTables(VectorSets, LogTable):
 
     def _forget(self, which: str, values: Sequence[bytes]) -> int:
         with self.transaction() as run:
+            left = self._photos_at(which, values)
             gone = run(f"DELETE FROM files WHERE {which}", values).rowcount
             self._drop_orphans()
+            self._keep_words(left)
         return int(gone)
 
     def sweep(self) -> None:
@@ -218,6 +237,7 @@ class FileTables(VectorSets, LogTable):
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"
         for table in ("vectors", *self._set_tables().values(), "assessments", "copies", "parts"):
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")
+        self._base.execute(f"DELETE FROM words WHERE rowid {among}")
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")
         self._compact()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from kadr.stores import IDS
 from kadr.stores.sealer import Sealer
 from kadr.stores.sqlite.statements import MARK, RULING_MARK, Run, put_note
+from kadr.stores.words import NOTE, SOURCES, VERSION
 
 APPLICATION = 0x6B616472
 """SQLite's application_id of a library: "kadr" in ASCII."""
@@ -86,6 +87,12 @@ CREATE INDEX collected_digests ON collected (digest)
 """
 # Contents, not photos: what was collected is so again when its file comes back.
 
+_WORDS = (
+    f"CREATE VIRTUAL TABLE words USING fts5 ({', '.join(SOURCES)},"
+    " tokenize = \"ascii tokenchars '_'\", detail = column)"
+)
+# Its texts are keys that are made already: the tokenizer only parts them at spaces.
+
 
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
@@ -119,7 +126,15 @@ def _collections(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _COLLECTIONS)
 
 
-STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections)
+def _words(run: Run, _path: Path, _sealer: Sealer) -> None:
+    """Words of photos that are there already are made by the next `index`: it may take minutes."""
+    run("DROP INDEX photos_with_texts")
+    _script(run, _WORDS)
+    if run("SELECT 1 FROM photos LIMIT 1").fetchone() is None:
+        put_note(run, NOTE, VERSION)
+
+
+STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections, _words)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kadr.stores import Nearest, Selection, Shown
 from kadr.stores.sqlite.photos import PhotoTables
 from kadr.stores.sqlite.scan import Scan
+from kadr.stores.words import TIERS, Recorded, Wanted
 from kadr.types import Vectors
 
 HELD = 8
@@ -64,6 +65,21 @@ class NearestPhotos(PhotoTables):
         rows = np.flatnonzero(np.isin(known, wanted))
         best = rows[_best(known[rows], cosines[rows], len(rows))]
         return Nearest(known[best], cosines[best])
+
+    def recorded(self, wanted: Wanted, selection: Selection) -> Recorded:
+        """Selected photos on whose record all these words stand, with their tiers."""
+        found = np.empty(0, np.int64)
+        if wanted.keys:
+            found = self._holding(wanted, len(TIERS) - 1)
+            found = found[np.isin(found, self._photos(selection))]
+        tiers = np.zeros(len(found), np.int64)
+        for tier in range(len(TIERS) - 1) if len(found) else ():
+            tiers += ~np.isin(found, self._holding(wanted, tier))
+        return Recorded(found, tiers)
+
+    def _holding(self, wanted: Wanted, tier: int) -> NDArray[np.int64]:
+        query = self._tier(wanted, tier)
+        return self.numbered("SELECT rowid AS photo FROM words WHERE words MATCH ?", (query,))
 
     def _photos(self, selection: Selection) -> NDArray[np.int64]:
         """The selected photos, sorted: int64 [n]."""

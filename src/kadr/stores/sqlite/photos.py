@@ -15,7 +15,6 @@ from kadr.stores.columns import (
     by_month,
     facts_of,
     path_of,
-    texts_from_json,
     unequal,
     unsigned,
 )
@@ -23,10 +22,11 @@ from kadr.stores.ids import IdCipher
 from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.records import RecordTables, allowed
 from kadr.stores.sqlite.vector_sets import VectorSets
+from kadr.stores.sqlite.words import WordTables
 from kadr.types import Filters
 
 
-class PhotoTables(VectorSets, RecordTables):
+class PhotoTables(VectorSets, WordTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
@@ -124,15 +124,6 @@ class PhotoTables(VectorSets, RecordTables):
             near = set(self.matching(filters).tolist())
             rows = [row for row in rows if row[1] in near]
         return by_month(rows)
-
-    def texts(self, word: str) -> list[tuple[int, tuple[str, ...]]]:
-        """Photos with texts in their files, and these; some without the word are left out."""
-        statement = "SELECT id, texts FROM photos WHERE texts IS NOT NULL AND encoded"
-        if word.isascii() and word.isalnum():  # other letters are escaped there, in their case
-            rows = self.read(f"{statement} AND texts LIKE ?", (f"%{word}%",))
-        else:
-            rows = self.read(statement)
-        return [(number, texts_from_json(texts)[0]) for number, texts in rows]
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""

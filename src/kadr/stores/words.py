@@ -1,0 +1,251 @@
+"""Words on record: what a photo's file, its names and its date say, as keys that a query meets.
+
+Both engines keep the same keys, made here, so that both find the same photos. A key is a word's
+stem (Porter, "An algorithm for suffix stripping", 1980, and Snowball's Russian): dictionaries of
+lemmas take more than a second to load. A Russian word and its spelling in Latin letters meet too.
+"""
+
+import os
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadr.photos.folders import SUFFIXES
+from kadr.types import PhotoFacts, Source
+
+VERSION = "1"
+"""Of the keys: a library that holds others makes them anew at the next `index`."""
+NOTE = "words"
+"""Key of the note that holds the version of all of a library's keys."""
+SOURCES: tuple[Source, ...] = get_args(Source)
+"""Where words stand, the best first; each is a column of both engines."""
+TIERS = (1, 2, 3, len(SOURCES))
+"""A photo is of the first tier whose so many sources hold all the words."""
+MOST = 2000
+"""Words of one source of a photo that are kept."""
+MOST_PATHS = 64
+"""Files of one photo whose names are kept."""
+LONGEST = 40
+"""Letters of a word; a longer one is none."""
+MOST_WANTED = 32
+"""Words of a query that are looked up; all of more are on no record."""
+
+_TOKEN = re.compile(r"[^\W_]+")
+_POSSESSIVE = re.compile(r"(?<=\w)['’]s\b")
+_CYRILLIC = re.compile("[а-я]")
+_CODE = re.compile("(?=.*[0-9])[0-9a-f]{8,}")
+"""A part of a digest, in which "dad" or "cab" are no words."""
+_MOST_PARTS = 5
+"""Words and numbers in one piece of a name; of more, as in x7Gk2pQ, none is a word."""
+_NOT_SAID = frozenset({"apple"})
+"""A maker that is also a thing: each photo of an iPhone would be found for it."""
+_SAME_SOUND = str.maketrans("эйы", "еии", "ьъ")
+_MONTHS = (
+    ("january", "январь"), ("february", "февраль"), ("march", "март"), ("april", "апрель"),
+    ("may", "май"), ("june", "июнь"), ("july", "июль"), ("august", "август"),
+    ("september", "сентябрь"), ("october", "октябрь"), ("november", "ноябрь"),
+    ("december", "декабрь"),
+)  # fmt: skip
+_LETTERS = (
+    ("shch", "щ"), ("sch", "щ"), ("zh", "ж"), ("kh", "х"), ("ts", "ц"), ("ch", "ч"), ("sh", "ш"),
+    ("yo", "е"), ("jo", "е"), ("yu", "ю"), ("ju", "ю"), ("iu", "ю"), ("ya", "я"), ("ja", "я"),
+    ("ia", "ия"), ("ye", "е"), ("je", "е"), ("a", "а"), ("b", "б"), ("c", "ц"), ("d", "д"),
+    ("e", "е"), ("f", "ф"), ("g", "г"), ("h", "х"), ("i", "и"), ("j", "й"), ("k", "к"), ("l", "л"),
+    ("m", "м"), ("n", "н"), ("o", "о"), ("p", "п"), ("q", "к"), ("r", "р"), ("s", "с"), ("t", "т"),
+    ("u", "у"), ("v", "в"), ("w", "в"), ("x", "кс"), ("y", "ы"), ("z", "з"),
+)  # fmt: skip
+"""Latin spellings of Russian sounds as people type them, longer ones first."""
+_LATIN = re.compile("|".join(latin for latin, _ in _LETTERS))
+_CYRILLIC_OF = dict(_LETTERS)
+STOP = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a an the and or of in on at to by for from with without into onto over under near is are
+        was were be been being am it its this that these those there here as while who which his
+        her their my our your he she they i we you some any very
+        photo photos picture pictures image images
+        и или в во на с со к ко по за из у о об от до для при под над без между около возле это
+        этот эта эти тот та те там тут как что кто который которая которые его ее их мой моя мои
+        наш наша наши он она они я мы ты вы не но же ли бы
+        фото фотография фотографии снимок снимки картинка картинки
+        """,
+    )
+)
+"""Words that tell nothing apart, in English and Russian, ё as е."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a query looks for on record: its text, its words in one case, and each one's keys.
+
+    Of a word's keys any will do. Without words nothing is looked for.
+    """
+
+    text: str = ""
+    words: tuple[str, ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
+
+
+NOTHING = Wanted()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Photos int64 [n] on whose record all words stand, by number, and their tiers int64 [n].
+
+    A tier is a place in `TIERS`, so 0 where all of them stand in texts that somebody wrote.
+    """
+
+    photos: NDArray[np.int64]
+    tiers: NDArray[np.int64]
+
+
+def wanted(text: str) -> Wanted:
+    """The words of a query that tell something; all of them where none does.
+
+    A file's name is looked for without its ending, which is on no record.
+    """
+    name, suffix = os.path.splitext(text.strip())  # noqa: PTH122 - Path drops what isn't a name
+    words = list(dict.fromkeys(_tokens(name if suffix.lower() in SUFFIXES else text)))
+    content = [word for word in words if word not in STOP] or words
+    keys = [_query_keys(word) for word in content[: MOST_WANTED + 1]]
+    if len(content) > MOST_WANTED or not all(keys):
+        return Wanted(text)
+    return Wanted(text, tuple(content), tuple(keys))
+
+
+def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Path]) -> list[str]:
+    """The keys of a photo by source, as `SOURCES` names them, with spaces between.
+
+    Args:
+        facts: what its file says; None where nothing is known.
+        paths: where it lies, `MOST_PATHS` at most.
+        roots: the library's folders, whose own names are on no record.
+    """
+    names, folders = list[str](), list[str]()
+    for path in paths:
+        names += _name_words(path.stem)
+        root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+        for part in path.parent.relative_to(root).parts:
+            folders += _name_words(part)
+    said = (word for text in (facts.texts if facts else ()) for word in _tokens(text))
+    camera = _name_words(facts.camera or "") if facts else ()
+    return [
+        _joined(said),
+        _joined(names, named=True),
+        _joined(folders, named=True),
+        _joined((word for word in camera if word not in _NOT_SAID), named=True),
+        _joined(_date_words(facts.taken if facts else None)),
+    ]
+
+
+def sources(wanted: Wanted, row: Sequence[str]) -> tuple[Source, ...]:
+    """Where each word stands first, by the columns of a photo that holds them all."""
+    held = [set(column.split()) for column in row]
+    return tuple(
+        next(
+            source for source, keys in zip(SOURCES, held, strict=True) if keys.intersection(any_of)
+        )
+        for any_of in wanted.keys
+    )
+
+
+def _joined(words: Iterable[str], *, named: bool = False) -> str:
+    keys: dict[str, None] = {}
+    for word in dict.fromkeys(words):
+        if len(keys) >= MOST:
+            break
+        keys |= dict.fromkeys(_keys(word, named=named))
+    return " ".join(keys)
+
+
+def _keys(word: str, *, named: bool) -> Iterator[str]:
+    """A word's keys on record. Names are often Russian in Latin letters, other texts are not."""
+    if 0 < len(word) <= LONGEST:
+        yield _stem(word)
+        if named and _is_latin(word):
+            yield f"_{_stem(_in_cyrillic(word))}"
+
+
+def _query_keys(word: str) -> tuple[str, ...]:
+    if len(word) > LONGEST:
+        return ()
+    stem = _stem(word)
+    if _CYRILLIC.search(word):
+        return stem, f"_{stem}"
+    return (stem, _stem(_in_cyrillic(word))) if _is_latin(word) else (stem,)
+
+
+def _is_latin(word: str) -> bool:
+    return len(word) > 2 and word.isascii() and word.isalpha()
+
+
+def _tokens(text: str) -> list[str]:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")
+    return _TOKEN.findall(_POSSESSIVE.sub(" ", folded))
+
+
+def _name_words(name: str) -> Iterator[str]:
+    """Words of a file's or folder's name: grandmaBirthday2021 holds three, and is one itself."""
+    for piece in _TOKEN.findall(unicodedata.normalize("NFKC", name)):
+        whole = piece.casefold().replace("ё", "е")
+        yield whole
+        if len(piece) <= 2 * LONGEST and not _CODE.fullmatch(whole):
+            parts = _parted(piece)
+            if 1 < len(parts) <= _MOST_PARTS:
+                yield from (part.casefold().replace("ё", "е") for part in parts if len(part) > 1)
+
+
+def _parted(piece: str) -> list[str]:
+    """Cut where letters meet digits, aB, and before the last capital of ABCd."""
+    starts = [0]
+    for place in range(1, len(piece)):
+        before, sign, after = piece[place - 1], piece[place], piece[place + 1 : place + 2]
+        is_capital = sign.isupper() and (before.islower() or (before.isupper() and after.islower()))
+        if before.isdigit() != sign.isdigit() or is_capital:
+            starts.append(place)
+    return [piece[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _date_words(taken: str | None) -> Iterator[str]:
+    if taken is not None:
+        yield taken[:4]
+        yield from _MONTHS[int(taken[5:7]) - 1]
+
+
+def _in_cyrillic(word: str) -> str:
+    """A Latin word as the Russian one that it may spell: babushka is бабушка."""
+    written = _LATIN.sub(lambda match: _CYRILLIC_OF[match[0]], word)
+    written = re.sub("([аеиоуыюя])ы", r"\1й", written)
+    return re.sub("иы$", "ий", written)
+
+
+class _Stemmers(threading.local):
+    """Those of one thread: a stemmer holds the word that it works on."""
+
+    def __init__(self) -> None:
+        import snowballstemmer
+
+        self.english: Any = snowballstemmer.stemmer("english")
+        self.russian: Any = snowballstemmer.stemmer("russian")
+
+
+@cache
+def _stemmers() -> _Stemmers:
+    return _Stemmers()
+
+
+@lru_cache(maxsize=1 << 16)
+def _stem(word: str) -> str:
+    if _CYRILLIC.search(word):
+        return str(_stemmers().russian.stemWord(word)).translate(_SAME_SOUND)
+    return str(_stemmers().english.stemWord(word))
