@@ -1,6 +1,6 @@
 """Prints how a library of made photos on PostgreSQL answers: building, bytes, milliseconds, recall.
 
-Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--variants]
+Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--keep | --kept] [--variants]
 
 The database, or the schema, is empty before; its tables are dropped in the end, unless kept. The
 photos lie nowhere, their joint vectors are those of benchmarks/library.py. Recall@250 is the share
@@ -49,10 +49,13 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200_000)
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--keep", action="store_true", help="Leave the library where it is.")
+    parser.add_argument("--kept", action="store_true", help="It is there, by --keep before.")
     parser.add_argument("--variants", action="store_true", help="Compare graphs.")
     options = parser.parse_args()
     store = PostgresStore(options.spec, create=True)
-    made = load(store, options.photos)
+    made = make(options.photos)
+    if not options.kept:
+        load(store, made)
     if options.variants:
         compare(store, query_vectors(options.queries), made.joint)
         drop(store)
@@ -71,8 +74,8 @@ def main() -> None:
     store.close()
 
 
-def load(store: PostgresStore, count: int) -> Made:
-    """Fill the library; prints the seconds of it, and of its graph."""
+def make(count: int) -> Made:
+    """The same photos at each call."""
     mini = matcher.load()
     seeds, random = drawn(mini), np.random.default_rng(0)
     joint = np.concatenate(
@@ -81,7 +84,12 @@ def load(store: PostgresStore, count: int) -> Made:
             for start in range(0, count, BATCH)
         ]
     )
-    made = Made(joint, 1 + random.permutation(count) % 1000, alike(joint))
+    return Made(joint, 1 + random.permutation(count) % 1000, alike(joint))
+
+
+def load(store: PostgresStore, made: Made) -> None:
+    """Fill the library; prints the seconds of it, and of its graph."""
+    count, joint = len(made.joint), made.joint
     started = time.perf_counter()
     for start in range(0, count, BATCH):
         store.keep(*batch(made, range(start, min(start + BATCH, count))))
@@ -91,7 +99,6 @@ def load(store: PostgresStore, count: int) -> Made:
     store.sweep()
     print(f"its graph: {since(started):.0f} s")
     store.run("ANALYZE")
-    return made
 
 
 def alike(joint: Vectors) -> NDArray[np.bool_]:
