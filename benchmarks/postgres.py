@@ -1,6 +1,7 @@
 """Prints how a library of made photos on PostgreSQL answers: building, bytes, milliseconds, recall.
 
-Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--keep | --kept] [--variants]
+Usage: python benchmarks/postgres.py postgresql://... [--photos 200000] [--queries 40] [--variants]
+           [--keep | --kept]
 
 The database, or the schema, is empty before; its tables are dropped in the end, unless kept. The
 photos lie nowhere, their joint vectors are those of benchmarks/library.py. Recall@250 is the share
