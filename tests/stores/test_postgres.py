@@ -139,7 +139,7 @@ class TestOpening:
             run("DROP TABLE words")
             run("DELETE FROM notes WHERE key = 'words'")
             run("CREATE INDEX photos_with_texts ON photos (id)")
-            run("UPDATE kadr SET format = 2")
+            run("UPDATE kadr SET format = 3")
         with closing(PostgresStore(spec)) as opened:
             assert opened.recorded(wanted("wedding"), Selection()).photos.tolist() == []
             assert opened.keep_words() == 2

@@ -95,7 +95,7 @@ class TestOpening:
             base.execute("DROP TABLE words")
             base.execute("DELETE FROM meta WHERE key = 'words'")
             base.execute("CREATE INDEX photos_with_texts ON photos (encoded)")
-            base.execute("PRAGMA user_version=6")
+            base.execute("PRAGMA user_version=7")
             base.commit()
         with closing(open_store(tmp_path / "l.kadr")) as store:
             assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == []
