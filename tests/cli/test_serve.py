@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from kadr.cli import serve
@@ -10,6 +11,7 @@ from kadr.cli.main import app
 from kadr.law import audit
 from kadr.law.policy import PRESETS
 from kadr.service import keys
+from kadr.service.app import create_app
 from kadr.service.config import Service
 from kadr.stores import POLICY, open_store
 
@@ -43,7 +45,29 @@ def test_at_home_it_is_the_librarys_own(library: Path, monkeypatch: pytest.Monke
     in_force(library, "under-16")
     assert served(library, monkeypatch)[0] == "under-16"
     in_force(library, "none")
-    assert served(library, monkeypatch)[0] == "none"
+    assert served(library, monkeypatch)[0] == "under-16", "indexed without a law since"
+    assert served(library, monkeypatch, "--policy", "none")[0] == "none"
+
+
+def test_a_name_by_which_others_come_is_not_home(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert served(library, monkeypatch, "--name", "photos.example")[0] == "under-16"
+
+
+def test_from_the_first_key_on_it_is_under_16(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[Service]()
+    monkeypatch.setattr(serve, "serve", lambda service, *_, **__: made.append(service))
+    run = CliRunner().invoke(app, ["serve", "--library", str(library)])
+    assert run.exit_code == 0, run.output
+    with TestClient(create_app(made[0]), base_url="http://127.0.0.1") as client:
+        assert client.get("/api/v1/library").json()["policy"] == "none"
+        key = keys.add(keys.of(library), "family", ["read"])
+        assert client.get("/api/v1/library").status_code == 401
+        given = {"Authorization": f"Bearer {key}"}
+        assert client.get("/api/v1/library", headers=given).json()["policy"] == "under-16"
 
 
 def test_a_files_policy_must_be_named_and_until_then_all_is_hidden(

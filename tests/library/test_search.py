@@ -593,6 +593,22 @@ class TestWithout:
             answer = ask(found, "blue dog without red")
             assert (answer.hits, answer.notice) == ((), "No photo passes these filters.")
 
+    def test_no_more_than_the_nearest_are_ranked_for_it(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        fill(store, random_vectors(40), scorer, tmp_path)
+        found = searcher(scorer, store)
+        with patch.object(ranking, "CANDIDATES", 7), patch.object(ranking, "DEEPEST", 2):
+            with patch.object(ranking, "WITHOUT", 1.0):
+                assert len(whole(found, "blue dog without red")) == 14
+                assert len(whole(found, "blue dog")) == 40
+            with (
+                patch.object(ranking, "WITHOUT", 0.0),
+                patch.object(store, "nearest", wraps=store.nearest) as asked,
+            ):
+                assert ask(found, "blue dog without red").hits == ()
+            assert asked.call_count == 2
+
     def test_it_is_refused_where_it_names_a_child(
         self, scorer: Matcher, store: Store, tmp_path: Path
     ) -> None:

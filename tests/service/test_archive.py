@@ -38,7 +38,7 @@ def service(tmp_path: Path) -> Service:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[TestClient]:
-    with TestClient(create_app(service)) as opened:
+    with TestClient(create_app(service), base_url="http://127.0.0.1") as opened:
         yield opened
 
 
@@ -118,9 +118,12 @@ def test_a_path_is_told_at_home_alone(client: TestClient, service: Service) -> N
     name, photo = next(iter(listed(client).items()))
     facts = client.get(f"{API}/photos/{photo}/facts").json()
     assert Path(facts["path"]) == Path(service.library).parent / name
+    for elsewhere in ({"host": "photos.example"}, {"x-forwarded-for": "203.0.113.5"}):
+        asked = client.get(f"{API}/photos/{photo}/facts", headers=elsewhere)
+        assert asked.status_code != 200 or asked.json()["path"] is None
     given = keys.add(keys.of(service.library), "family", ["read", "write", "review"])
     locked = Service(**vars(service) | {"keys": keys.of(service.library)})
-    with TestClient(create_app(locked)) as other:
+    with TestClient(create_app(locked), base_url="http://127.0.0.1") as other:
         bearer = {"Authorization": f"Bearer {given}"}
         facts = other.get(f"{API}/photos/{photo}/facts", headers=bearer).json()
     assert facts["path"] is None

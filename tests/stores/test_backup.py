@@ -77,6 +77,16 @@ def test_nothing_is_overwritten(library: Path, name: str) -> None:
     assert (library.parent / name).read_bytes() == before
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_log_of_a_dead_library_is_not_taken_for_that_of_a_copy(library: Path, suffix: str) -> None:
+    left = library.parent / f"two.kadr{suffix}"
+    left.write_bytes(b"what the dead one wrote last")
+    with pytest.raises(LibraryError, match=rf"two\.kadr{suffix} is there already"):
+        copy(library, library.parent / "two.kadr", ignore)
+    assert not (library.parent / "two.kadr").exists()
+    assert left.exists()
+
+
 def test_what_is_no_library_or_damaged_is_refused(library: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.kadr"
     text.write_text("no database at all, " * 100, encoding="utf-8")

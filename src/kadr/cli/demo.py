@@ -112,9 +112,9 @@ def review_by_captions(library: "Library", archive: "Dataset", photos: Mapping[s
 
 def _serve(library: Path) -> None:
     from kadr.cli import serve
-    from kadr.service.config import Service
+    from kadr.service.config import LOOPBACK, Service
 
-    service = Service(library, anonymous=None, hosts=serve.LOOPBACK)
+    service = Service(library, anonymous=None, hosts=LOOPBACK)
     serve.serve(service, "127.0.0.1", 0, browse=True)
 
 

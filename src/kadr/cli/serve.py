@@ -21,7 +21,7 @@ from kadr.cli.options import (
     model_folder,
 )
 from kadr.errors import KadrError
-from kadr.service.config import Scope
+from kadr.service.config import LOOPBACK, Scope
 
 if TYPE_CHECKING:
     from kadr.service.config import Service
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 DEFAULT_POLICY = "under-16"
 """Whoever serves others is subject to the law."""
 PORT = 8427
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _access = partial(typer.Option, rich_help_panel="Who may enter")
 _uploads = partial(typer.Option, rich_help_panel="What may be sent")
@@ -163,9 +162,11 @@ def serve_command(
     ring = keys.of(spec)
     has_keys, public = bool(keys.read(ring)), name if proxy else ()
     allowed = _anonymous(anonymous, host, is_open=not proxy or bool(public), has_keys=has_keys)
+    keyed = policy
     if policy is None:
-        is_home = allowed is None and not proxy and not has_keys and is_there
+        is_home = allowed is None and not proxy and not name and not has_keys and is_there
         policy = _own_policy(spec) if is_home else DEFAULT_POLICY
+        keyed = DEFAULT_POLICY
     rules = load_policy(policy, country)  # says which
     with Library.open(spec, policy=rules, create=not is_there) as opened:
         tell_unseen(opened, policy)
@@ -175,6 +176,7 @@ def serve_command(
         library=spec,
         model=model,
         policy=policy,
+        keyed_policy=keyed,
         country=country,
         country_header=country_header,
         country_parameter=country_parameter,

@@ -121,11 +121,17 @@ def in_force(store: Store, policy: Policy, who: str) -> bool:
 
 
 def last_in_force(store: Store) -> str | None:
-    """The preset that was in force last, `none` where no policy ever was; None: a file's policy."""
-    mark = store.meta(POLICY)
-    if mark is None:
-        return "none"
-    return next((name for name, preset in PRESETS.items() if fingerprint(preset) == mark), None)
+    """The preset that hid anything last, `none` where no policy ever did; None: a file's policy.
+
+    Where photos were indexed without a law since, the one before still counts: nobody may have
+    meant to end it.
+    """
+    presets = {fingerprint(preset): preset for preset in PRESETS.values()}
+    logged = [str(entry.facts.get("digest")) for entry in store.entries("policy")]
+    for mark in (store.meta(POLICY), *reversed(logged)):
+        if mark is not None and (mark not in presets or presets[mark].hides_children):
+            return presets[mark].name if mark in presets else None
+    return "none"
 
 
 def _complete(store: Store, policy: Policy) -> None:

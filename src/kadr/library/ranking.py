@@ -32,6 +32,9 @@ SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
 WITHOUT = 0.05
 """A photo that shows so probably what the query is without is left out (decision 24)."""
+DEEPEST = 8
+"""Times CANDIDATES that are ranked for a query that is without something: where nearly all photos
+show that, a page would else never be full."""
 LIKELIEST = 10
 """Photos among which one must stand out, the first by probability."""
 LOOK = 32
@@ -79,7 +82,8 @@ class Ranker:
         """
         recorded = self._recorded(query.vector, selection, wanted)
         least = standing_limit(self._store.count(selection), wanted.text)
-        for number in itertools.count(cursor // CANDIDATES):
+        chunks = itertools.count() if query.without is None else range(DEEPEST)
+        for number in itertools.islice(chunks, cursor // CANDIDATES, None):
             first = number * CANDIDATES
             photos = self._candidates(query.vector, selection, recorded.photos, first)
             if not len(photos):

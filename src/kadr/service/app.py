@@ -33,14 +33,15 @@ def create_app(service: Service) -> FastAPI:
         KadrError: the library, policy, model, keys, rate or proxies can't be read.
     """
     networks(service.proxies)  # says what isn't one
-    policy_resolver = PolicyResolver(service)
+    policy = PolicyResolver(service).strictest
     rate = None if service.rate is None else Rate(service.rate)
     if service.model is not None:
         matcher.read_manifest(service.model)
     create = service.uploads is not None
-    with Library.open(service.library, policy=policy_resolver.strictest, create=create) as opened:
+    with Library.open(service.library, policy=policy, create=create) as opened:
         secret = seals.secret_of(opened.store)
     authenticator = Authenticator(service, secret)
+    policy_resolver = PolicyResolver(service, lambda: authenticator.needs_key)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -11,6 +11,8 @@ from kadr.errors import KadrError
 
 Scope: TypeAlias = Literal["read", "write", "review"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Names of this machine that no other one has."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """What a visitor may do: search and look; add and delete; decide for the law."""
 
@@ -20,7 +22,8 @@ class Service:
     """All settings of a service.
 
     library: the library's spec. model: a matcher's folder; None: the library's own.
-    policy: a preset's name or a policy file. country, country_header, country_parameter: where a
+    policy: a preset's name or a policy file. keyed_policy: the one from the moment on that visitors
+        need a key; None: the same. country, country_header, country_parameter: where a
         visitor's country is taken from, the first that is set: this one; a header set by one of
         `proxies`; the request's parameter. Unknown: the file's strictest policy.
     proxies: networks whose forwarding headers are trusted.
@@ -43,6 +46,7 @@ class Service:
     library: str | Path
     model: Path | None = None
     policy: str = "under-16"
+    keyed_policy: str | None = None
     country: str | None = None
     country_header: str | None = None
     country_parameter: bool = False

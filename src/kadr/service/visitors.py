@@ -1,5 +1,6 @@
 """Who is asking, what they may do, and which policy applies where they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from kadr.law import rules
 from kadr.law.policy import Policy
 from kadr.law.rules import COUNTRIES
-from kadr.service.config import SCOPES, Scope, Service
+from kadr.service.config import LOOPBACK, SCOPES, Scope, Service
 from kadr.service.keys import Key, Keyring
 from kadr.service.problems import ProblemError, unavailable_for_legal_reasons
 from kadr.service.sessions import Sessions
@@ -82,7 +83,7 @@ class Authenticator:
         if key is None:
             service = self._service
             is_open = service.anonymous is None and not self._keys.needed and not service.proxies
-            return Visitor(None, self._anonymous(request), is_open)
+            return Visitor(None, self._anonymous(request), is_open and _is_local(request))
         return Visitor(key.name, frozenset(key.scopes) | self._anonymous(request))
 
     def _anonymous(self, request: Request) -> frozenset[Scope]:
@@ -99,6 +100,12 @@ class Authenticator:
         state = request.scope["state"]
         is_public = service.trusts(state["peer"]) and state["origin"].name in service.public_names
         return frozenset({"read"}) if is_public else frozenset()
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a request asks for this machine itself, and nobody passed it on."""
+    passed_on = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers.keys())
+    return not passed_on and request.scope["state"]["origin"].name in LOOPBACK
 
 
 def _bearer(request: Request) -> str | None:
@@ -154,10 +161,15 @@ class RequestPolicy:
 class PolicyResolver:
     """Finds the policy that applies to a request."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, needs_key: Callable[[], bool] = lambda: False) -> None:
         """Raises PolicyError where the policy can't be read."""
         self._service = service
-        self._of = rules.by_country(service.policy)
+        self._needs_key = needs_key
+        self._open = rules.by_country(service.policy)
+        self._keyed = rules.by_country(service.keyed_policy or service.policy)
+
+    def _of(self, country: str | None) -> Policy:
+        return (self._keyed if self._needs_key() else self._open)(country)
 
     @property
     def strictest(self) -> Policy:

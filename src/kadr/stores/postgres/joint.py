@@ -20,7 +20,7 @@ from kadr.stores.postgres.statements import put_note
 from kadr.stores.postgres.vectors import VectorTables
 from kadr.types import Filters, Vectors
 
-EXACT = 200_000
+EXACT = 1_000_000
 """A selection of no more photos is compared one by one: quicker than the graph, and exact."""
 GRAPH = 4000
 """Photos that the graph gives, of which the nearest come first; those beyond are looked up one by

@@ -25,14 +25,16 @@ def copy(source: Path, target: Path, on_progress: OnProgress) -> int:
     """
     if not source.is_file():
         raise LibraryError(f"{source}: no library here.")
-    if target.exists():
-        raise LibraryError(f"{target} is there already. Name a new file, or move that one away.")
+    _check_free(target)
     part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.close(create_private(part))
-        with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as base:
+        # Who may write leaves nothing beside the library when closing it.
+        mode = "rw" if os.access(source, os.W_OK) else "ro"
+        name = f"{source.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(name, uri=True)) as base:
             version = _version(base, source)
             with closing(sqlite3.connect(part)) as fresh:
                 base.backup(fresh, progress=lambda _, left, all_: on_progress(all_ - left, all_))
@@ -47,6 +49,14 @@ def copy(source: Path, target: Path, on_progress: OnProgress) -> int:
             with suppress(OSError):
                 part.with_name(part.name + suffix).unlink()
     return version
+
+
+def _check_free(target: Path) -> None:
+    """Nothing of another library may lie there: SQLite would take its log for the copy's."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        there = target.with_name(target.name + suffix)
+        if there.exists():
+            raise LibraryError(f"{there} is there already. Name a new file, or move that one away.")
 
 
 def _version(base: sqlite3.Connection, source: Path) -> int:
@@ -72,6 +82,7 @@ def _keep(part: Path, target: Path) -> None:
     """Give a whole copy its name, which nobody has taken meanwhile."""
     with part.open("rb+") as file:
         os.fsync(file.fileno())
+    _check_free(target)
     try:
         os.link(part, target)
     except FileExistsError:
