@@ -54,8 +54,9 @@ def decode(path: Path, size: int) -> Image.Image:
     """The photo as RGB, upright, no smaller than `size` pixels a side where the file allows it.
 
     JPEGs are decoded at a reduced size where that loses nothing, and whatever has more than
-    `pixels.KEPT_PIXELS` is reduced. Transparency becomes white, 16-bit samples become 8-bit, the
-    first frame of an animation that shows something is taken, and colours are in sRGB.
+    `pixels.REDUCED_PIXELS` is reduced before its colours are converted. Transparency becomes white,
+    16-bit samples become 8-bit, the first frame of an animation that shows something is taken, and
+    colours are in sRGB.
 
     Threads may decode at the same time: those whose photos together have more than `MAX_PIXELS`
     wait for one another.
@@ -198,7 +199,7 @@ def _check_work(image: Image.Image, most_pixels: int | None) -> None:
 def _draft(image: Image.Image, size: int) -> int:
     """Has a JPEG decoded small where it may be; the pixels that the decoder will hold at most."""
     whole = image.width * image.height
-    if isinstance(image, JpegImageFile):  # not a HEIC, whose draft is a thumbnail of anything
+    if isinstance(image, JpegImageFile):  # a HEIC's draft is a thumbnail, which may show anything
         image.draft("RGB", (size, size))
         return whole if image.info.get("progressive") else image.width * image.height
     copies = 2 if image.format in _COPIED else 1
