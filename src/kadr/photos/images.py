@@ -36,7 +36,7 @@ SCANS = 20
 # keeps a thread's smaller ones: several threads would each go on holding a giant.
 Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
 
-_COPIED = frozenset({"WEBP", "AVIF", "HEIF"})
+_COPIED = frozenset({"WEBP", "AVIF", "HEIF", "RAW"})
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -124,6 +124,7 @@ def _read(file: IO[bytes], task: _Task) -> tuple[Image.Image, PhotoFacts]:
             image.load()
             if not isinstance(image, JpegImageFile):
                 stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
+            stored = metadata.size or stored
             tags = exif.read(image)
             frames.seek_shown(image, MAX_PIXELS)
             profile = metadata.icc or (colours.adobe_rgb() if exif.is_adobe_rgb(tags) else b"")
