@@ -138,6 +138,15 @@ def test_a_raw_is_upright(preview: Image.Image | None) -> None:
 
 
 @needs_rawpy
+def test_a_sensor_without_colours_gives_grey() -> None:
+    grey = dng().replace(struct.pack("<HHII", 262, 3, 1, 32803), struct.pack("<HHII", 262, 3, 1, 1))
+    assert grey != dng()
+    photo = np.asarray(images.read(grey, 32)[0], int)
+    assert np.ptp(photo, axis=2).max() == 0
+    assert np.ptp(photo) > 50
+
+
+@needs_rawpy
 def test_a_broken_raw_is_refused_in_a_line() -> None:
     whole = dng()
     for content in (

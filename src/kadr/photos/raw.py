@@ -54,6 +54,8 @@ class RawImage(Image.Image):
                 raise _refusal(error) from error
             self._raw.close()
             self._raw = None
+            if pixels.shape[2] == 1:  # a sensor without colours
+                pixels = pixels.repeat(3, axis=2)
             self.im = Image.fromarray(pixels).im
             self._size = self.im.size
         return super().load()
