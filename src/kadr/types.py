@@ -135,10 +135,10 @@ class PhotoFacts:
     """What a photo's file says of it. None where it says nothing that can be believed.
 
     `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
-    "avif" or "heic". `width` and `height` are pixels of the upright photo as it is stored. `taken`
-    is ISO 8601 to the second in the camera's local time: when the photo was taken, else digitised,
-    else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude` in
-    [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
+    "avif", "heic" or "raw". `width` and `height` are pixels of the upright photo as it is stored.
+    `taken` is ISO 8601 to the second in the camera's local time: when the photo was taken, else
+    digitised, else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude`
+    in [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
     where the file holds words about the photo that are broken, or more than are read.
     """
 

@@ -22,7 +22,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from kadr.errors import ImageError
-from kadr.photos import hashes, images, pixels
+from kadr.photos import colours, hashes, images, pixels
 from kadr.types import PhotoFacts
 
 QUADRANTS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
@@ -319,6 +319,23 @@ def test_a_long_giant_keeps_no_more_than_may_be_kept(
     monkeypatch.setattr(pixels, "KEPT_PIXELS", 5_000)
     photo = images.decode(saved(tmp_path, quadrants(1000, 40), "a.png"), 32)
     assert photo.size == (334, 14)
+
+
+@pytest.mark.parametrize("form", ["HEIF", "PNG", "TIFF"])
+def test_a_large_photo_is_reduced_before_its_colours_are_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    path = tmp_path / "a.photo"
+    path.write_bytes(encoded(form, quadrants(1200, 900), icc_profile=colours.adobe_rgb()))
+    whole = images.decode(path, 100)
+    assert whole.size == (1200, 900)
+    monkeypatch.setattr(pixels, "REDUCED_PIXELS", 1_000_000)
+    small, facts = images.read(path, 100)
+    assert (facts.width, facts.height) == (1200, 900)
+    assert small.size == (400, 300)
+    near = whole.resize((100, 100)), small.resize((100, 100))
+    assert np.abs(np.asarray(near[0], int) - np.asarray(near[1], int)).mean() < 1
+    assert images.decode(path, 400).size == (1200, 900)
 
 
 def test_threads_wait_while_others_hold_too_many_pixels() -> None:

@@ -25,6 +25,7 @@ _FOR = {
     "faces": "apparent ages of faces, for the law",
     "objects": "photos in S3 and other object storage",
     "cluster": "encoding on many machines (kadr encode --ray)",
+    "raw": "RAW files of cameras",
     "notebook": "the notebooks",
 }
 """What each extra is for."""

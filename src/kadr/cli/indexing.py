@@ -349,6 +349,8 @@ def _print_counts(library: str, result: "IndexResult", seconds: float) -> None:
     say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
     if result.unsupported:
         say(f"Can't be read, so left out: {_by_group(result.unsupported)}")
+        if _has_raw(result.unsupported):
+            say("To read RAW files too: pip install 'kadr[raw]', then run kadr index again")
     if result.ignored:
         reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.ignored.items()))
         say(f"Ignored: {', '.join(reasons)}. kadr library ignored lists them.")
@@ -363,6 +365,14 @@ def _print_counts(library: str, result: "IndexResult", seconds: float) -> None:
         hint("Paths that are no longer there are hidden; kadr index --prune forgets them.")
     if result.encoded and not (result.unchanged or result.known):
         hint("Now search: kadr search what you look for")
+
+
+def _has_raw(unsupported: Mapping[str, int]) -> bool:
+    """Whether RAW files were left out, which happens where their extra isn't installed."""
+    from kadr.photos import kinds
+
+    said = (kinds.by_name(f"x.{format_}") for format_ in unsupported)
+    return any(kind is not None and kind.group == "RAW" for kind in said)
 
 
 def _by_group(unsupported: Mapping[str, int]) -> str:

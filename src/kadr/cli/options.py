@@ -227,9 +227,9 @@ class FilterOptions:
         str | None,
         _which(help="Taken near a place: LATITUDE,LONGITUDE,KILOMETRES, such as 55.75,37.62,5."),
     ] = None
-    kind: Annotated[str | None, _which(help="jpeg, png, webp, gif, tiff, bmp, avif or heic.")] = (
-        None
-    )
+    kind: Annotated[
+        str | None, _which(help="jpeg, png, webp, gif, tiff, bmp, avif, heic or raw.")
+    ] = None
     min_size: Annotated[
         str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")
     ] = None

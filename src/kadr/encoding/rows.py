@@ -30,7 +30,7 @@ MOST_WRITTEN = {"path": LONGEST, "": 4 * texts.TOTAL}
 """Bytes that a row of a column holds at most."""
 _NOTE = b"kadr"
 _VECTORS = ("vector", "law_vector")
-_KINDS = frozenset({"jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic"})
+_KINDS = frozenset({"jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw"})
 _TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 _LAYERS = frozenset({"words", "scene", "faces"})
 

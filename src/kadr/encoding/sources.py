@@ -83,7 +83,7 @@ def read(place: str, exclude: Sequence[str] = ()) -> Manifest:
 
 def is_photo(name: str) -> bool:
     """Whether a file is a photo by its name."""
-    return os.path.splitext(name)[1].lower() in folders.SUFFIXES  # noqa: PTH122
+    return folders.is_photo(name)
 
 
 def _folder(path: Path, exclude: Sequence[str]) -> Manifest:

@@ -13,7 +13,7 @@ from kadr.library.queries import Expression
 from kadr.stores import Store
 from kadr.types import Filters
 
-KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
+KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw")
 _ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
 _DATE = re.compile(
     r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)?)?)?"

@@ -241,7 +241,7 @@ def _picture(text: str) -> Path | None:
 
 
 def _ends_like_a_photo(text: str) -> bool:
-    return os.path.splitext(text)[1].lower() in folders.SUFFIXES  # noqa: PTH122
+    return folders.is_photo(text)
 
 
 def _shown(text: str) -> str:

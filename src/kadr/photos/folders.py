@@ -1,7 +1,7 @@
 """Folders of photos: a walk through what is below one."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,6 +17,12 @@ SUFFIXES = frozenset(
 )
 
 Met: TypeAlias = Literal["photo", "ignored", "unsupported", "unreadable"]
+
+
+_SHOTS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif", ".hif"})
+"""What cameras and phones write beside a RAW of the same shot."""
+PAIRED = "RAW beside its JPEG"
+"""Why a RAW is ignored whose shot is there as a JPEG or HEIC of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,41 @@ def walk(folder: Path, rules: Rules) -> Iterator[Entry]:
             yield Entry(Path(parent), "ignored", MARK)
             continue
         subfolders = []
+        met = []
         for entry in entries:
             is_folder = _is_folder(entry)
             found = _judge(entry, rules, levels, is_folder=is_folder)
             if found is not None:
-                yield found
+                met.append(found)
             elif is_folder:
                 subfolders.append((entry.path, levels))
+        yield from _paired(met)
         waiting += reversed(subfolders)
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file is by its name a photo that can be read here."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - names come by the million
+    return suffix in SUFFIXES or (suffix in kinds.RAW_SUFFIXES and kinds.reads_raw())
+
+
+def _paired(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """A folder's files, but of each shot one: the JPEG, not the RAW beside it."""
+    raws = [one for one in entries if one.met == "photo" and _split(one)[1] in kinds.RAW_SUFFIXES]
+    if not raws:
+        yield from entries
+        return
+    parts = [_split(one) for one in entries if one.met == "photo"]
+    shots = {stem for stem, suffix in parts if suffix in _SHOTS}
+    for one in entries:
+        stem, suffix = _split(one)
+        paired = one.met == "photo" and suffix in kinds.RAW_SUFFIXES and stem in shots
+        yield Entry(one.path, "ignored", PAIRED) if paired else one
+
+
+def _split(entry: Entry) -> tuple[str, str]:
+    """A name without its suffix, and the suffix, both without regard to case."""
+    return os.path.splitext(entry.path.name.casefold())  # noqa: PTH122
 
 
 def check(folder: Path) -> None:
@@ -104,9 +137,9 @@ def _judge(
     entry: os.DirEntry[str], rules: Rules, levels: Levels, *, is_folder: bool
 ) -> Entry | None:
     """What a walk says of an entry; None for folders to walk into, and what is of no interest."""
-    is_photo = os.path.splitext(entry.name)[1].lower() in SUFFIXES  # noqa: PTH122
+    photo = is_photo(entry.name)
     linked = not is_folder and _is_link(entry) and os.path.isdir(entry.path)  # noqa: PTH112
-    if not is_folder and not is_photo and not linked:
+    if not is_folder and not photo and not linked:
         kind = kinds.by_name(entry.name)
         if kind is None or rules.reason(entry.path, levels, is_folder=False):
             return None
@@ -114,7 +147,7 @@ def _judge(
     reason = rules.reason(entry.path, levels, is_folder=is_folder or linked)
     if reason or linked:
         return Entry(Path(entry.path), "ignored", reason or LINK)
-    return Entry(Path(entry.path), "photo") if is_photo and not is_folder else None
+    return Entry(Path(entry.path), "photo") if photo and not is_folder else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from kadr.errors import ImageError
-from kadr.photos import gif, jpeg, kinds, png
+from kadr.photos import gif, jpeg, kinds, png, raw
 from kadr.photos.metadata import Metadata, iptc_of_photoshop
 
 # Where nobody asks for Pillow's log, Python writes its errors to stderr.
@@ -33,6 +33,7 @@ KINDS = {
     "BMP": "bmp",
     "AVIF": "avif",
     "HEIF": "heic",
+    "RAW": "raw",
 }
 """The names of Pillow's formats. No other format is tried: some start other programs."""
 
@@ -68,6 +69,10 @@ def open_image(file: IO[bytes]) -> tuple[Image.Image, Metadata]:
         return jpeg.open_jpeg(file)  # of the pictures in an MPO the first
     if head.startswith(png.SIGNATURE):
         return png.open_png(file)
+    if kinds.reads_raw() and raw.is_raw(file, head[: kinds.HEAD]):
+        opened = raw.open_raw(file)
+        if opened is not None:
+            return opened
     image = _open_other(file, head, brands)
     if image.format == "GIF":
         return image, gif.read(file)
@@ -86,7 +91,8 @@ def _open_other(file: IO[bytes], head: bytes, brands: set[bytes]) -> Image.Image
             _silence_libtiff()
             return opener(file)
     if (kind := kinds.by_content(head[: kinds.HEAD])) is not None:
-        raise ImageError(f"not a readable photo (a {kind.group}: {kind.format})")
+        hint = "; pip install 'kadr[raw]' reads it" if kind.group == "RAW" else ""
+        raise ImageError(f"not a readable photo (a {kind.group}: {kind.format}{hint})")
     raise UnidentifiedImageError
 
 

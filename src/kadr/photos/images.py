@@ -36,7 +36,7 @@ SCANS = 20
 # keeps a thread's smaller ones: several threads would each go on holding a giant.
 Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
 
-_COPIED = frozenset({"WEBP", "AVIF", "HEIF"})
+_COPIED = frozenset({"WEBP", "AVIF", "HEIF", "RAW"})
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,8 +54,9 @@ def decode(path: Path, size: int) -> Image.Image:
     """The photo as RGB, upright, no smaller than `size` pixels a side where the file allows it.
 
     JPEGs are decoded at a reduced size where that loses nothing, and whatever has more than
-    `pixels.KEPT_PIXELS` is reduced. Transparency becomes white, 16-bit samples become 8-bit, the
-    first frame of an animation that shows something is taken, and colours are in sRGB.
+    `pixels.REDUCED_PIXELS` is reduced before its colours are converted. Transparency becomes white,
+    16-bit samples become 8-bit, the first frame of an animation that shows something is taken, and
+    colours are in sRGB.
 
     Threads may decode at the same time: those whose photos together have more than `MAX_PIXELS`
     wait for one another.
@@ -123,6 +124,7 @@ def _read(file: IO[bytes], task: _Task) -> tuple[Image.Image, PhotoFacts]:
             image.load()
             if not isinstance(image, JpegImageFile):
                 stored = image.size  # only a TIFF's or a HEIC's pixels tell which way they lie
+            stored = metadata.size or stored
             tags = exif.read(image)
             frames.seek_shown(image, MAX_PIXELS)
             profile = metadata.icc or (colours.adobe_rgb() if exif.is_adobe_rgb(tags) else b"")
@@ -198,7 +200,7 @@ def _check_work(image: Image.Image, most_pixels: int | None) -> None:
 def _draft(image: Image.Image, size: int) -> int:
     """Has a JPEG decoded small where it may be; the pixels that the decoder will hold at most."""
     whole = image.width * image.height
-    if isinstance(image, JpegImageFile):  # not a HEIC, whose draft is a thumbnail of anything
+    if isinstance(image, JpegImageFile):  # a HEIC's draft is a thumbnail, which may show anything
         image.draft("RGB", (size, size))
         return whole if image.info.get("progressive") else image.width * image.height
     copies = 2 if image.format in _COPIED else 1

@@ -1,7 +1,9 @@
-"""Files that kadr doesn't read (RAW, video, documents), by their names and first bytes."""
+"""Files that aren't plain photos (RAW, video, documents), by their names and first bytes."""
 
 import os
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 Group: TypeAlias = Literal["RAW", "video", "document"]
@@ -9,7 +11,10 @@ Group: TypeAlias = Literal["RAW", "video", "document"]
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """What a file is that kadr doesn't read: its group, and its format, such as "CR2"."""
+    """What a file is that kadr doesn't read: its group, and its format, such as "CR2".
+
+    A RAW is read where the extra `raw` is installed.
+    """
 
     group: Group
     format: str
@@ -31,6 +36,8 @@ _SUFFIXES: dict[Group, str] = {
 _GROUPS: dict[str, Group] = {
     suffix: group for group, suffixes in _SUFFIXES.items() for suffix in suffixes.split()
 }
+
+RAW_SUFFIXES = tuple(f".{suffix}" for suffix in _SUFFIXES["RAW"].split())
 
 _SIGNATURES: tuple[tuple[int, bytes, Unsupported], ...] = (
     (8, b"CR\x02\0", Unsupported("RAW", "CR2")),
@@ -67,6 +74,12 @@ _SIGNATURES: tuple[tuple[int, bytes, Unsupported], ...] = (
 )
 HEAD = 32
 """Bytes at the start of a file that `by_content` looks at."""
+
+
+@cache
+def reads_raw() -> bool:
+    """Whether the extra `raw` is installed."""
+    return find_spec("rawpy") is not None
 
 
 def by_name(name: str) -> Unsupported | None:

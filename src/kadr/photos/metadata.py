@@ -8,7 +8,8 @@ class Metadata:
     """Blocks of a file that speak of its photo, unparsed; EXIF is Pillow's to parse.
 
     `xmp` are packets of XML, `iptc` blocks of IIM records, `comments` texts of the format's own,
-    `icc` the colour profile. `complete` is False where a block with words was too large, cut short
+    `icc` the colour profile. `size` is that of the whole photo, where the pixels are a smaller
+    picture of it. `complete` is False where a block with words was too large, cut short
     or broken.
     """
 
@@ -17,6 +18,7 @@ class Metadata:
     comments: tuple[bytes | str, ...] = ()
     icc: bytes = b""
     complete: bool = True
+    size: tuple[int, int] | None = None
 
 
 LIMIT = 2**24

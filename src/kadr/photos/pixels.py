@@ -1,4 +1,4 @@
-"""Pixels of any mode to 8-bit RGB, and giants to a smaller photo."""
+"""Pixels of any mode to 8-bit RGB, and large photos to smaller ones."""
 
 import math
 from collections.abc import Iterator
@@ -14,6 +14,9 @@ from kadr.photos import colours
 KEPT_PIXELS = 20_000_000
 """A photo that is decoded to more pixels than this is reduced before it is handed on."""
 
+REDUCED_PIXELS = 4_000_000
+"""One with more than this is reduced where three times the wanted size is left."""
+
 BAND = 2**22
 """Pixels that change their mode at a time, so that a giant isn't held in three modes at once."""
 
@@ -24,11 +27,11 @@ PHOTOMETRIC = 262
 
 
 def to_rgb(image: Image.Image, size: int, profile: bytes = b"") -> Image.Image:
-    """Any mode to 8-bit RGB in sRGB, and a giant to a smaller photo.
+    """Any mode to 8-bit RGB in sRGB, and a large photo to a smaller one.
 
     Args:
         image: its pixels read.
-        size: a giant's shorter side is left twice as long.
+        size: a giant's shorter side is left twice as long, another's three times.
         profile: its colour profile.
     """
     factor = _reduction(image, size)
@@ -62,10 +65,14 @@ def _space(mode: str) -> str:
 
 
 def _reduction(image: Image.Image, size: int) -> int:
-    """By how much a giant's sides are divided: twice `size` is left, or `KEPT_PIXELS`."""
+    """By how much the sides are divided: colours of fewer pixels are converted in less time.
+
+    Of a giant twice `size` is left, or `KEPT_PIXELS`; of a large photo three times `size`, which is
+    more than resizing to it looks at.
+    """
     pixels = image.width * image.height
     if pixels <= KEPT_PIXELS:
-        return 1
+        return max(1, min(image.size) // (3 * size)) if pixels > REDUCED_PIXELS else 1
     return max(math.ceil(math.sqrt(pixels / KEPT_PIXELS)), min(image.size) // (2 * size))
 
 

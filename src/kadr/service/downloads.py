@@ -24,6 +24,7 @@ from kadr.stores import Stored
 MEDIA_TYPES = {
     "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif",
     "tiff": "image/tiff", "bmp": "image/bmp", "avif": "image/avif", "heic": "image/heic",
+    "raw": "image/x-dcraw",
 }  # fmt: skip
 PART = 2**18
 """Bytes of a file that are read at a time."""

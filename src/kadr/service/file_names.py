@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from kadr.errors import KadrError
-from kadr.photos import files
+from kadr.photos import files, kinds
 
 SUFFIXES = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -20,6 +20,7 @@ SUFFIXES = {
     "bmp": (".bmp",),
     "avif": (".avif",),
     "heic": (".heic", ".heif", ".hif"),
+    "raw": (".dng", *kinds.RAW_SUFFIXES),
 }
 """Suffixes of each kind of photo, the usual one first."""
 LONGEST = 180
