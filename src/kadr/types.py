@@ -162,6 +162,7 @@ class Filters:
     after: taken at this moment or later, `YYYY-MM-DDTHH:MM:SS` in the camera's own time.
     before: taken earlier than this moment, in the same form; texts in that form sort by time.
     folder: the photo is below this folder.
+    folders: the photo is below one of these folders; empty: wherever it is.
     camera: the camera's make and model hold this text, in any case.
     near: latitude and longitude in degrees, distance in km: taken no farther from there.
     kind: the file's format, as `PhotoFacts.kind`.
@@ -178,6 +179,7 @@ class Filters:
     min_width: int = 0
     min_height: int = 0
     collection: str | None = None
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,3 +109,20 @@ def test_what_can_not_be_done_is_one_line(
 def test_a_search_in_one_that_is_not_there_is_told(kadr: Shell) -> None:
     said = one_line(kadr("search", "red", "--collection", "none", code=2))
     assert "There is no collection 'none'. kadr collection list names" in said
+
+
+def test_a_query_names_a_collection_or_a_folder(kadr: Shell) -> None:
+    kadr("collection", "add", "Beach 1", "photos/2.png")
+    paint(kadr.home / "photos" / "Trips" / "9.png", 9)
+    kadr("index")
+    wanted = {'collection:"beach 1"': None, 'collection:"Beach 1"': "2.png", "in:trips": "9.png"}
+    for word, name in wanted.items():
+        line = f"red dog {word}"
+        if name is None:
+            said = one_line(kadr("search", line, code=2))
+            assert "There is no collection 'beach 1'. kadr collection list names" in said
+        else:
+            found = json.loads(kadr("search", line, "--json", "--at-least", "0").stdout)
+            assert [Path(hit["path"]).name for hit in found["hits"]] == [name]
+    said = one_line(kadr("search", "dog", "in:nowhere", code=2))
+    assert "No folder of the library is called 'nowhere'" in said

@@ -173,6 +173,12 @@ def test_without(words: list[str], text: str | None, without: str | None) -> Non
         (["dog", "camera:canon eos", "kind:png"], {"camera": "canon eos", "kind": "png"}),
         (['camera:"canon eos" dog'], {"camera": "canon eos"}),
         (["camera:«canon eos» dog"], {"camera": "canon eos"}),
+        (["dog in:2021/summer"], {"in": "2021/summer"}),
+        (
+            ['in:"my trips" dog collection:«Лето у моря»'],
+            {"in": "my trips", "collection": "Лето у моря"},
+        ),
+        (["made in: china"], {}),
         (['"kind:png" dog'], {}),
         (["dog kind: png"], {}),
     ],

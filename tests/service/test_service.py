@@ -142,6 +142,32 @@ class TestSearching:
         assert {hit["photo"]["folder"] for hit in hits} == {"photos/old"}
         assert get(client, "/search", q=QUERY, folder="photos/none")["hits"] == []
 
+    def test_a_query_names_a_folder_by_its_last_names(self, client: TestClient) -> None:
+        wanted = get(client, "/search", q=QUERY, n=50, folder="photos/old")["hits"]
+        assert wanted
+        for name in ("old", "OLD", "photos/old", "old/"):
+            assert get(client, "/search", q=f"{QUERY} in:{name}", n=50)["hits"] == wanted
+        listed = client.get("/api/v1/photos?in=old&n=50").json()["photos"]
+        assert {one["folder"] for one in listed} == {"photos/old"}
+        parts = json.dumps({"parts": [{"text": QUERY}], "n": 50, "filters": {"in": "old"}})
+        summed = client.post("/api/v1/search", data={"query": parts}).json()["hits"]
+        assert [hit["photo"]["id"] for hit in summed] == [hit["photo"]["id"] for hit in wanted]
+
+    def test_a_folder_outside_the_library_is_as_unknown_as_none(
+        self, client: TestClient, made: Path
+    ) -> None:
+        none = get(client, "/search", q=f"{QUERY} in:nothing")
+        assert none["hits"] == []
+        home = made.parent
+        for name in (home.name, f"{home.name}/photos", str(home / "photos"), "/", "..", "tmp"):
+            found = get(client, "/search", q=f"{QUERY} in:{name}")
+            assert found | {"next": None} == none, name
+
+    def test_a_query_names_a_collection(self, client: TestClient) -> None:
+        answer = client.get("/api/v1/search", params={"q": f"{QUERY} collection:none"})
+        assert answer.status_code == 422
+        assert "There is no collection of that name" in answer.json()["detail"]
+
     @pytest.mark.parametrize(
         "folder", ["..", "photos/..", "/", "/etc", "photos//", "elsewhere", "photos/\0"]
     )

@@ -96,7 +96,7 @@ def search_command(
         kadr search ./beach.jpg
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
         kadr search dog without a leash
-        kadr search dog after:2021 before:2024-05 camera:canon kind:jpeg
+        kadr search dog after:2021 before:2024-05 camera:canon in:holidays
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
 
     Words that stand in names, folders, titles, keywords, camera or date bring their photos first.
@@ -118,6 +118,7 @@ def search_command(
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
         _check_collection(opened, first.filters)
+        _check_typed(opened, asked)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
@@ -287,6 +288,22 @@ def _check_collection(library: "Library", filters: "Filters | None") -> None:
         from kadr.library import collection
 
         collection.known(library.store, filters.collection)
+
+
+def _check_typed(library: "Library", asked: "Sequence[Expression]") -> None:
+    """Raise KadrError where a query names a folder or a collection that isn't there."""
+    from kadr.library import filters
+    from kadr.library.named_folders import NOWHERE
+
+    for one in asked:
+        given = filters.typed(one, None, library.store)
+        _check_collection(library, given)
+        if given is not None and given.folders == (NOWHERE,):
+            name = dict(one.filters)["in"]
+            raise KadrError(
+                f"No folder of the library is called {name!r}. kadr library names those that were "
+                "indexed; in: takes the last name of one of them or below, such as in:2021/summer"
+            )
 
 
 def _turn(

@@ -84,9 +84,7 @@ class Searcher:
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
-        requests = [
-            (query, replace(page, filters=typed(query, page.filters))) for query, page in requests
-        ]
+        requests = [(query, self._filtered(query, page)) for query, page in requests]
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
@@ -131,6 +129,10 @@ class Searcher:
             raw = self._matcher.text_encoder.encode(texts)
             figures = self._matcher.pairs(sides, self._matcher.texts(raw))
         return [Score(*pair) for pair in zip(*(f.tolist() for f in figures), strict=True)]
+
+    def _filtered(self, query: Expression, page: Page) -> Page:
+        """The page, with the filters that stand in the query."""
+        return replace(page, filters=typed(query, page.filters, self._store))
 
     def _refusal(self, language: str) -> Answer:
         return Answer((), self._policy.disclaimer(language), refused=True)

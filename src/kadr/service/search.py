@@ -68,8 +68,8 @@ async def search(
             max_length=MOST_TEXT,
             description="What the photo shows, in English or Russian. + and - between spaces add "
             "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`. "
-            "Words such as `after:2021`, `before:`, `camera:` and `kind:` filter, as the "
-            "parameters do.",
+            "Words such as `after:2021`, `before:`, `camera:`, `kind:`, `in:` and `collection:` "
+            "filter, as the parameters do.",
             examples=["a dog runs on the beach"],
         ),
     ],
@@ -85,7 +85,7 @@ async def search(
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        wanted = chosen(library, which)
+        wanted = chosen(library, which, expression)
         return expression, Page(n, wanted, start, at_least, law.language)
 
     searching = resources(request).searching

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from kadr.service.config import Scope
 from kadr.types import Source
@@ -58,6 +58,13 @@ class FilterShape(_Shape):
     after: str | None = Field(default=None, max_length=30, examples=["2024-05"])
     before: str | None = Field(default=None, max_length=30, examples=["2025"])
     folder: str | None = Field(default=None, max_length=1000, examples=["Holidays/2024"])
+    in_: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("in", "in_"),
+        max_length=1000,
+        description="The last names of a folder, in any case.",
+        examples=["2021/summer"],
+    )
     camera: str | None = Field(default=None, max_length=200, examples=["Canon"])
     near: str | None = Field(default=None, max_length=60, examples=["55.75,37.62,5"])
     kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])

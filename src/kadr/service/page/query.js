@@ -6,10 +6,10 @@
 const QUOTES = /"[^"]*"|«[^»]*»|“[^”]*”/.source;
 const APOSTROPHES = /'(?:[^']|'(?!\s|$))*'(?=\s|$)/.source;
 const WEIGHT = /[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9])/.source;
-const KEY = "(?:(?:after|before|camera|kind):(?=\\S))";
+const KEY = "(?:(?:after|before|camera|kind|in|collection):(?=\\S))";
 const WORD = new RegExp(`${KEY}?(?:${QUOTES})\\S*|\\S+`, "y");
 const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|${KEY}(?:${QUOTES})\\S*|\\S+`, "y");
-const FILTER = /^(after|before|camera|kind):(\S[^]*)$/;
+const FILTER = /^(after|before|camera|kind|in|collection):(\S[^]*)$/;
 const WHOLE = new RegExp(`^(?:${QUOTES}|${APOSTROPHES})$`);
 const CLOSING = { '"': '"', "«": "»", "“": "”" };
 
