@@ -111,6 +111,15 @@ def test_a_search_in_one_that_is_not_there_is_told(kadr: Shell) -> None:
     assert "There is no collection 'none'. kadr collection list names" in said
 
 
+def test_a_word_with_a_minus_is_no_option(kadr: Shell) -> None:
+    said = json.loads(
+        kadr("search", "red", "-snow", "dog", "-n2", "--json", "--at-least", "0").stdout
+    )
+    assert said["query"] == "red -snow dog"
+    assert len(said["hits"]) <= 2
+    assert "only leaves out" in one_line(kadr("search", "-snow", code=2))
+
+
 def test_a_query_names_a_collection_or_a_folder(kadr: Shell) -> None:
     kadr("collection", "add", "Beach 1", "photos/2.png")
     paint(kadr.home / "photos" / "Trips" / "9.png", 9)

@@ -589,6 +589,9 @@ class TestWithout:
             assert order == kept
             assert len(order) == 20
             assert paged(found, "blue dog without red", 3) == order
+            assert whole(found, "blue dog -red") == whole(found, "blue dog no red") == order
+            likeness = whole(found, "blue + dog")
+            assert whole(found, "blue + dog -red") == [n for n in likeness if red[n] < limit]  # type: ignore[operator]
         with patch.object(ranking, "WITHOUT", 0.0):
             answer = ask(found, "blue dog without red")
             assert (answer.hits, answer.notice) == ((), "No photo passes these filters.")
@@ -597,7 +600,8 @@ class TestWithout:
         self, scorer: Matcher, store: Store, tmp_path: Path
     ) -> None:
         fill(store, random_vectors(3), scorer, tmp_path)
-        assert ask(searcher(scorer, store, LAW), "a dog without children").refused
+        for query in ("a dog without children", "a dog -children", "a dog + grass -child"):
+            assert ask(searcher(scorer, store, LAW), query).refused
 
 
 class TestExplained:

@@ -261,7 +261,8 @@ def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
     from kadr.library import queries
 
     if file is None:
-        return [queries.parse(words)]
+        typed = ["-" + word[1:] if word[:1] == queries.MINUS else word for word in words]
+        return [queries.parse(typed)]
     if words:
         raise KadrError("Give queries on the command line or in a file, not both.")
     expressions = queries.read(read_text(file).splitlines())

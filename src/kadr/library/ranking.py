@@ -165,11 +165,12 @@ class Ranker:
         self, query: Embedding, photos: NDArray[np.int64], side: Embeddings
     ) -> frozenset[int]:
         """Those of these photos that probably show what the query is without."""
-        if query.without is None:
-            return frozenset()
-        pair = query.without.take(np.zeros(len(photos), dtype=np.intp))
-        probabilities, _ = self.matcher.pairs(side, pair)
-        return frozenset(photos[probabilities >= WITHOUT].tolist())
+        found = set[int]()
+        for text in query.without:
+            pair = text.take(np.zeros(len(photos), dtype=np.intp))
+            probabilities, _ = self.matcher.pairs(side, pair)
+            found.update(photos[probabilities >= WITHOUT].tolist())
+        return frozenset(found)
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""

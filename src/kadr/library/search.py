@@ -168,7 +168,7 @@ class Searcher:
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
-        if query.without is not None and refuses(self._policy, query.without):
+        if any(refuses(self._policy, text) for text in query.without):
             return True
         return any(
             refuses(self._policy, part.text or "")
@@ -210,7 +210,7 @@ class Searcher:
                 break
             hits.append(ranked)
         if not hits:
-            is_filtered = selection.filters != Filters() or query.without is not None
+            is_filtered = selection.filters != Filters() or query.without != ()
             notice = _nothing(page.cursor, filtered=is_filtered)
             return Answer((), notice, withheld=withheld)
         return Answer(

@@ -80,12 +80,15 @@ class SearchShape(_Shape):
     cursor: Cursor | None = Field(default=None, description="`next` of the page before.")
     at_least: float | None = Field(default=None, ge=0, le=1)
     filters: FilterShape = FilterShape()
+    without: list[Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]] = Field(
+        default=[], max_length=8, description="What photos must not show."
+    )
 
     @model_validator(mode="after")
     def _added(self) -> "SearchShape":
         if all(part.weight < 0 for part in self.parts):
             raise ValueError("at least one part must be added")
-        if sum(len(part.text or "") for part in self.parts) > MOST_TEXTS:
+        if sum(map(len, (*(part.text or "" for part in self.parts), *self.without))) > MOST_TEXTS:
             raise ValueError(f"the texts have more than {MOST_TEXTS} characters together")
         return self
 

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { isAbort, patiently, messageOf } from "./errors.js";
-import { filtersOf, finished, onlyText, weighted } from "./query.js";
+import { filtersOf, finished, leftOut, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 import { fetchGap, timeline } from "./timeline.js";
 
@@ -170,7 +170,7 @@ export class Feed {
     const { like, picture, filters } = this.state;
     const q = finished(this.state.q);
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
-    if (!weighted(q).length && like === null && !picture) {
+    if (!weighted(q).length && !leftOut(q).length && like === null && !picture) {
       return timeline({ ...filters, ...filtersOf(q) }, signal);
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
@@ -180,7 +180,7 @@ export class Feed {
       ...(picture ? [{ picture: 0, weight: 1 }] : []),
       ...weighted(q),
     ];
-    return api.searchParts({ parts, n: SEARCHED, cursor, filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
+    return api.searchParts({ parts, n: SEARCHED, cursor, without: leftOut(q), filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
   /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
