@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/without.py PHOTOS CAPTIONS [--photos 500] [--russian]
 
-PHOTOS is a folder, CAPTIONS a table of images and captions, such as Flickr8k's, or COCO's with tabs;
-what a photo shows is what its captions say. Of each pair of a thing A and a thing B of which one of the first ten photos for A
-says both, the share of the first ten that say A and not B.
+PHOTOS is a folder, CAPTIONS a table of images and captions, such as Flickr8k's, or COCO's with
+tabs; what a photo shows is what its captions say. Of each pair of a thing A and a thing B of which
+one of the first ten photos for A says both, the share of the first ten that say A and not B.
 """
 
 import argparse

@@ -323,6 +323,18 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A year or month that a query's words name, as filters, and the query without it.
+
+    `after` and `before` are as people write them, 2021 or 2021-07.
+    """
+
+    query: str
+    after: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Found photos, best first; `notice` says why something is missing.
 
@@ -334,6 +346,9 @@ class Answer:
     `matches` is False where even the best hit is less probable than `at_least`: the hits are then
     the nearest there are. `next` is the cursor of the next page, None after the last one.
 
+    `suggestion`: the query's words name a year or month of which the library shows photos, and the
+    answer doesn't look at those alone.
+
     It iterates over its hits, and a notebook shows them as pictures: `render` makes its HTML.
     """
 
@@ -344,6 +359,7 @@ class Answer:
     next: int | None = None
     withheld: str | None = None
     refused: bool = False
+    suggestion: Suggestion | None = None
     render: "Callable[[Answer], str] | None" = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Hit]:

@@ -23,7 +23,7 @@ from kadr.library.ranking import CANDIDATES
 from kadr.library.search import Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
-from kadr.types import Answer, Filters, Vectors
+from kadr.types import Answer, Filters, Suggestion, Vectors
 from libraries import (
     FACTS,
     assess,
@@ -602,6 +602,25 @@ class TestWithout:
         fill(store, random_vectors(3), scorer, tmp_path)
         for query in ("a dog without children", "a dog -children", "a dog + grass -child"):
             assert ask(searcher(scorer, store, LAW), query).refused
+
+
+class TestSuggestion:
+    def test_a_year_is_offered_where_photos_of_it_are_shown(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        (path,) = fill(store, random_vectors(1), scorer, tmp_path)
+        facts = replace(FACTS, taken="2021-07-04T10:11:12")
+        store.keep([NewPhoto(digest(path), None, facts, 0, random_vectors(1)[0])], [])
+        offered = Suggestion("dog", "2021-07", "2021-08")
+        found = searcher(scorer, store)
+        assert ask(found, "dog in July 2021").suggestion == offered
+        assert ask(found, "dog in August 2021").suggestion is None
+        assert ask(found, "dog in 2021", filters=Filters(kind="gif")).suggestion is None
+        asked = Filters(after="2020-01-01T00:00:00")
+        assert ask(found, "dog in 2021", filters=asked).suggestion is None
+        assert ask(searcher(scorer, store, LAW), "dog in July 2021").suggestion == offered
+        assess(store, {1: 0.9})
+        assert ask(searcher(scorer, store, LAW), "dog in July 2021").suggestion is None
 
 
 class TestExplained:

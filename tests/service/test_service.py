@@ -6,6 +6,7 @@ import shutil
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,16 @@ class TestSearching:
         for name in (home.name, f"{home.name}/photos", str(home / "photos"), "/", "..", "tmp"):
             found = get(client, "/search", q=f"{QUERY} in:{name}")
             assert found | {"next": None} == none, name
+
+    def test_a_year_is_offered_where_photos_of_it_are_shown(
+        self, client: TestClient, made: Path
+    ) -> None:
+        changed = (made.parent / "photos" / "new" / "00.png").stat().st_mtime
+        year = datetime.fromtimestamp(changed).year
+        offered = get(client, "/search", q=f"{QUERY} in {year}")["suggestion"]
+        assert offered == {"query": QUERY, "after": f"{year}", "before": f"{year + 1}"}
+        assert get(client, "/search", q=f"{QUERY} in 1999")["suggestion"] is None
+        assert get(client, "/search", q=QUERY)["suggestion"] is None
 
     def test_a_query_names_a_collection(self, client: TestClient) -> None:
         answer = client.get("/api/v1/search", params={"q": f"{QUERY} collection:none"})

@@ -137,6 +137,8 @@ def search_command(
         print_json(objects if queries else objects[0])
     else:
         _print(named, paging, output, titled=queries is not None)
+        if queries is None:
+            answers.print_suggestion(shown[0])
     _write_sheet(named[0], output.sheet, language)
     matches = [hit.image for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:

@@ -13,16 +13,17 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
-from kadr.library.filters import spelled, typed
+from kadr.library.filters import date, spelled, typed
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker
+from kadr.library.suggestions import suggested
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, words
 from kadr.stores.words import NOTHING, Wanted
-from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
+from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Suggestion, Vectors
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -91,12 +92,7 @@ class Searcher:
             asked = {page.filters for _, page in requests}
             selections = {filters: self._select(filters) for filters in asked}
             return [
-                self._answer(
-                    embeddings[query],
-                    page,
-                    selections[page.filters],
-                    wanted=words.wanted(query.text or ""),
-                )
+                self._found(query, page, embeddings[query], selections[page.filters])
                 if query in embeddings
                 else self._refusal(page.language)
                 for query, page in requests
@@ -129,6 +125,24 @@ class Searcher:
             raw = self._matcher.text_encoder.encode(texts)
             figures = self._matcher.pairs(sides, self._matcher.texts(raw))
         return [Score(*pair) for pair in zip(*(f.tolist() for f in figures), strict=True)]
+
+    def _found(
+        self, query: Expression, page: Page, embedding: Embedding | None, selection: Selection
+    ) -> Answer:
+        wanted = words.wanted(query.text or "")
+        answer = self._answer(embedding, page, selection, wanted=wanted)
+        return replace(answer, suggestion=self._suggestion(query, page))
+
+    def _suggestion(self, query: Expression, page: Page) -> Suggestion | None:
+        """The year that the query names, on the first page, where photos of it are shown."""
+        filters = page.filters or Filters()
+        if page.cursor or filters.after or filters.before:
+            return None
+        found = suggested(query)
+        if found is None:
+            return None
+        span = replace(filters, after=date(found.after), before=date(found.before))
+        return found if self._store.count(self._select(span)) else None
 
     def _filtered(self, query: Expression, page: Page) -> Page:
         """The page, with the filters that stand in the query."""

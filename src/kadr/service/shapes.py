@@ -215,6 +215,14 @@ class HitShape(_Shape):
     photo: PhotoShape
 
 
+class SuggestionShape(_Shape):
+    """A year or month that the query's words name: the query without it, and filters for it."""
+
+    query: str
+    after: str = Field(examples=["2021"])
+    before: str = Field(examples=["2022"])
+
+
 class AnswerShape(_Shape):
     """A page of found photos, best first."""
 
@@ -228,6 +236,9 @@ class AnswerShape(_Shape):
     withheld: str | None = Field(
         description="The policy's disclaimer where the library holds photos that the policy hides, "
         "whatever is asked for; null where it holds none."
+    )
+    suggestion: SuggestionShape | None = Field(
+        description="Filters that the query's words ask for, if photos pass them; not applied."
     )
     hits: list[HitShape]
 

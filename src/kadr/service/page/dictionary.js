@@ -57,6 +57,7 @@ export const TEXTS = {
     { one: "{n} photo probably matches", other: "{n} photos probably match" },
     { one: "{n} фотография, вероятно, подходит", few: "{n} фотографии, вероятно, подходят", many: "{n} фотографий, вероятно, подходят", other: "{n} фотографии, вероятно, подходят" },
   ],
+  onlyOf: ["Only {when}?", "Только {when}?"],
   probableMore: ["More than {n} photos probably match", "Больше {n} фотографий, вероятно, подходят"],
   noneProbable: ["No photo is a sure match", "Уверенно не подходит ни одна фотография"],
   maybe: ["Maybe", "Возможно"],

@@ -10,7 +10,7 @@ import { fetchGap, timeline } from "./timeline.js";
 /** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
 /** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
-/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, total: number | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos; total: of photos by time */
+/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, suggestion: {query: string, after: string, before: string} | null, total: number | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos; total: of photos by time */
 /**
  * @typedef {object} View where a feed is shown
  * @property {(shown: Shown, fresh: boolean) => void} show
@@ -140,6 +140,7 @@ export class Feed {
       this.shown.summary = this.#summary(page);
       this.shown.note = this.#note(page);
       this.shown.withheld = this.shown.note ? null : (page.withheld ?? null);
+      this.shown.suggestion = page.suggestion ?? null;
       this.view.tell(null);
       this.view.show(this.shown, true);
     } catch (error) {
@@ -225,7 +226,7 @@ export class Feed {
 
 /** @param {string} key @returns {Shown} */
 function nothing(key) {
-  return { key, items: [], next: null, summary: "", note: null, withheld: null, total: null, scroll: 0 };
+  return { key, items: [], next: null, summary: "", note: null, withheld: null, suggestion: null, total: null, scroll: 0 };
 }
 
 /** What decides which photos are shown. @param {import("./state.js").State} state */
