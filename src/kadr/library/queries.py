@@ -72,6 +72,11 @@ class Expression:
         only = self.parts[0]
         return only.text if len(self.parts) == 1 and only.weight == 1 else None
 
+    @property
+    def quoted(self) -> bool:
+        """Whether all that was typed is one text in quotes: words that should be on record."""
+        return self.text is not None and re.fullmatch(_QUOTES, self.source.strip()) is not None
+
 
 def parse(words: Sequence[str], *, files: bool = True) -> Expression:
     r"""The query that a command line's words, or one whole line, stand for.
@@ -82,6 +87,8 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
 
     - An operator is a + or - that stands alone between spaces: "t-shirt", "C++" are text. The
       first part may have one before it. Something must be added: `- leash` alone is refused.
+    - Where the whole query is in "…", «…» or “…”, only photos that have these words on record are
+      wanted, if there are any.
     - Inside "…", «…» and “…” that open a word, and '…' that opens a part, nothing is an operator or
       a weight. Quotes around a whole part are dropped, others stay part of the text.
     - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
+NOT_ON_RECORD = "No photo has these words on record. These are by what they show:"
+"""Of a query in quotes, which asks for such photos."""
 PROBABLE = 0.65
 """A photo so probable is a match, whatever else it might show."""
 
@@ -130,8 +132,16 @@ class Searcher:
         self, query: Expression, page: Page, embedding: Embedding | None, selection: Selection
     ) -> Answer:
         wanted = words.wanted(query.text or "")
-        answer = self._answer(embedding, page, selection, wanted=wanted)
+        only = query.quoted and embedding is not None and self._any(embedding, selection, wanted)
+        answer = self._answer(embedding, page, selection, wanted=wanted, recorded_only=only)
+        if query.quoted and answer.hits and not only:
+            return replace(answer, notice=NOT_ON_RECORD)
         return replace(answer, suggestion=self._suggestion(query, page))
+
+    def _any(self, query: Embedding, selection: Selection, wanted: Wanted) -> bool:
+        """Whether the words are on a photo's record: such photos come first."""
+        first = next(self._ranker.rank(query, selection, 0, wanted), None)
+        return first is not None and first.hit.on_record != ()
 
     def _suggestion(self, query: Expression, page: Page) -> Suggestion | None:
         """The year that the query names, on the first page, where photos of it are shown."""
@@ -204,6 +214,8 @@ class Searcher:
         selection: Selection,
         without: frozenset[int] = frozenset(),
         wanted: Wanted = NOTHING,
+        *,
+        recorded_only: bool = False,
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -217,6 +229,8 @@ class Searcher:
         hits: list[Ranked] = []
         following = None
         for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
+            if recorded_only and not ranked.hit.on_record:
+                break
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:

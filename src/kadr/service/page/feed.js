@@ -203,9 +203,10 @@ export class Feed {
     return hit.probability === null || hit.probable ? "" : say("maybe");
   }
 
-  #summary({ hits, total, next, refused, matches }) {
+  #summary({ hits, total, next, refused, matches, notice }) {
     if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
     if (refused || !hits?.length) return "";
+    if (notice) return say("notRecorded");
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
     const n = hits.filter((hit) => hit.probable || hit.on_record.length).length;
