@@ -95,9 +95,16 @@ def search_command(
         kadr search "люди катаются на лыжах" --after 2023 --in ~/Photos
         kadr search ./beach.jpg
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
-        kadr search dog without a leash
-        kadr search dog after:2021 before:2024-05 camera:canon in:holidays
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
+
+    What else a query may hold:
+
+        dog -leash            no leash is seen; so do: dog without a leash, dog no leash
+        dog after:2021        taken then or later; before:2024-05
+        dog camera:canon      whose camera is called so; kind:jpeg
+        dog in:2021/summer    in a folder of these last names; collection:favourites
+        bus in 2021           offers the year as a filter
+        '"grandma birthday"'  only photos with these words on record, if there are any
 
     Words that stand in names, folders, titles, keywords, camera or date bring their photos first.
 
