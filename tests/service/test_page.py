@@ -897,6 +897,20 @@ def test_what_is_left_out_is_no_part_of_the_text(visitor: Visitor) -> None:
     ]
 
 
+def test_a_year_in_the_query_is_a_chip_that_filters(
+    visitor: Visitor, ask: Callable[..., Any]
+) -> None:
+    taken = [one["taken"] for one in ask("/photos", n=200)["photos"] if one["taken"]]
+    year = int(taken[0][:4])
+    page = visitor.open(f"/?q=red+in+{year}")
+    chip = page.locator("#suggestion")
+    expect(chip).to_have_text(f"Only {year}?")
+    assert "after" not in page.url
+    chip.click()
+    page.wait_for_url(f"**q=red&after={year}&before={year + 1}")
+    expect(chip).to_be_hidden()
+
+
 def test_filters_of_the_query_alone_list_photos(visitor: Visitor, ask: Callable[..., Any]) -> None:
     page = visitor.open()
     page.locator("#q").fill("kind:jpeg")
