@@ -162,6 +162,7 @@ class Filters:
     after: taken at this moment or later, `YYYY-MM-DDTHH:MM:SS` in the camera's own time.
     before: taken earlier than this moment, in the same form; texts in that form sort by time.
     folder: the photo is below this folder.
+    folders: the photo is below one of these folders; empty: wherever it is.
     camera: the camera's make and model hold this text, in any case.
     near: latitude and longitude in degrees, distance in km: taken no farther from there.
     kind: the file's format, as `PhotoFacts.kind`.
@@ -178,6 +179,7 @@ class Filters:
     min_width: int = 0
     min_height: int = 0
     collection: str | None = None
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,18 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A year or month that a query's words name, as filters, and the query without it.
+
+    `after` and `before` are as people write them, 2021 or 2021-07.
+    """
+
+    query: str
+    after: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Found photos, best first; `notice` says why something is missing.
 
@@ -332,6 +346,9 @@ class Answer:
     `matches` is False where even the best hit is less probable than `at_least`: the hits are then
     the nearest there are. `next` is the cursor of the next page, None after the last one.
 
+    `suggestion`: the query's words name a year or month of which the library shows photos, and the
+    answer doesn't look at those alone.
+
     It iterates over its hits, and a notebook shows them as pictures: `render` makes its HTML.
     """
 
@@ -342,6 +359,7 @@ class Answer:
     next: int | None = None
     withheld: str | None = None
     refused: bool = False
+    suggestion: Suggestion | None = None
     render: "Callable[[Answer], str] | None" = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Hit]:

@@ -109,3 +109,44 @@ def test_what_can_not_be_done_is_one_line(
 def test_a_search_in_one_that_is_not_there_is_told(kadr: Shell) -> None:
     said = one_line(kadr("search", "red", "--collection", "none", code=2))
     assert "There is no collection 'none'. kadr collection list names" in said
+
+
+def test_a_year_in_the_query_is_offered_as_a_filter(kadr: Shell) -> None:
+    photo = kadr.home / "photos" / "IMG_20210704_101112.png"
+    paint(photo, 11)
+    kadr("index")
+    searched = kadr("search", "red dog in 2021", "--at-least", "0")
+    offer = "Only those of 2021? kadr search red dog --after 2021 --before 2022"
+    assert searched.stderr.splitlines() == [offer]
+    assert len(searched.stdout.splitlines()) == 4
+    filtered = kadr(*offer.partition("kadr ")[2].split(), "--paths0", "--at-least", "0")
+    assert (filtered.stdout, filtered.stderr) == (f"{photo}\0", "")
+    assert kadr("search", "red dog in 1999", "--at-least", "0").stderr == ""
+    found = json.loads(kadr("search", "red dog in July 2021", "--json", "--at-least", "0").stdout)
+    assert found["suggestion"] == {"query": "red dog", "after": "2021-07", "before": "2021-08"}
+
+
+def test_a_word_with_a_minus_is_no_option(kadr: Shell) -> None:
+    said = json.loads(
+        kadr("search", "red", "-snow", "dog", "-n2", "--json", "--at-least", "0").stdout
+    )
+    assert said["query"] == "red -snow dog"
+    assert len(said["hits"]) <= 2
+    assert "only leaves out" in one_line(kadr("search", "-snow", code=2))
+
+
+def test_a_query_names_a_collection_or_a_folder(kadr: Shell) -> None:
+    kadr("collection", "add", "Beach 1", "photos/2.png")
+    paint(kadr.home / "photos" / "Trips" / "9.png", 9)
+    kadr("index")
+    wanted = {'collection:"beach 1"': None, 'collection:"Beach 1"': "2.png", "in:trips": "9.png"}
+    for word, name in wanted.items():
+        line = f"red dog {word}"
+        if name is None:
+            said = one_line(kadr("search", line, code=2))
+            assert "There is no collection 'beach 1'. kadr collection list names" in said
+        else:
+            found = json.loads(kadr("search", line, "--json", "--at-least", "0").stdout)
+            assert [Path(hit["path"]).name for hit in found["hits"]] == [name]
+    said = one_line(kadr("search", "dog", "in:nowhere", code=2))
+    assert "No folder of the library is called 'nowhere'" in said

@@ -233,7 +233,17 @@ class TestFilters:
         numbers = add(store, {"/a/1.jpg": 1, "/b/1.jpg": 1})
         assert store.matching(Filters(folder=Path("/b"))).tolist() == [numbers["/b/1.jpg"]]
         one = numbers["/b/1.jpg"]
-        assert store.present([one], Path("/b")) == {one: (Path("/b/1.jpg"),)}
+        assert store.present([one], [Path("/b")]) == {one: (Path("/b/1.jpg"),)}
+
+    def test_one_of_several_folders_will_do(self, store: Store) -> None:
+        numbers = add(
+            store, {"/a/1.jpg": 1, "/b/1.jpg": 1, "/c/2.jpg": 2, "/d/3.jpg": 3, "/bb.jpg": 4}
+        )
+        several = (Path("/b"), Path("/c"))
+        one, two = numbers["/b/1.jpg"], numbers["/c/2.jpg"]
+        assert store.matching(Filters(folders=several)).tolist() == sorted([one, two])
+        assert store.matching(Filters(folder=Path("/c"), folders=several)).tolist() == [two]
+        assert store.present([one], several) == {one: (Path("/b/1.jpg"),)}
 
     def test_dates_are_those_of_the_photo(self, store: Store) -> None:
         for day in ("2024-05-16T23:59:59", "2024-05-17T00:00:00", "2024-05-17T23:59:59"):

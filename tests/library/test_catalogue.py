@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.law import policy as law
-from kadr.library.catalogue import Catalogue, Facets, Month, OpenedPhoto, above
+from kadr.library.catalogue import Catalogue, Facets, Month, OpenedPhoto
+from kadr.library.named_folders import above
 from kadr.stores import MEMORY, Store, open_store
 from kadr.types import Filters
 from libraries import FACTS, assess, new_file, new_photo

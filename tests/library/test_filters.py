@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from kadr.errors import KadrError
 from kadr.library import filters, queries
+from kadr.stores import MEMORY, Store, open_store
 from kadr.types import Filters
 
 CASES = json.loads(Path(__file__).with_name("filters.json").read_text("utf-8"))
@@ -115,19 +117,25 @@ def test_what_cannot_be_understood_is_refused_wherever_it_stands(name: str) -> N
         filters.parse(**{name: "!"})  # type: ignore[arg-type]
 
 
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with closing(open_store(MEMORY, create=True)) as opened:
+        yield opened
+
+
 class TestTypedInTheQuery:
-    def test_they_are_those_of_the_options(self) -> None:
+    def test_they_are_those_of_the_options(self, store: Store) -> None:
         query = queries.parse(['dog after:2021 camera:"canon eos" kind:JPG'])
         assert query.text == "dog"
-        found = filters.typed(query, None)
+        found = filters.typed(query, None, store)
         assert found == filters.parse(after="2021", camera="canon eos", kind="jpg")
 
-    def test_the_query_counts_where_both_say_something(self) -> None:
+    def test_the_query_counts_where_both_say_something(self, store: Store) -> None:
         given_ = Filters(after="2020-01-01T00:00:00", folder=Path("/p"))
-        found = filters.typed(queries.parse(["dog after:2021"]), given_)
+        found = filters.typed(queries.parse(["dog after:2021"]), given_, store)
         assert found == Filters(after="2021-01-01T00:00:00", folder=Path("/p"))
-        assert filters.typed(queries.parse(["dog"]), given_) is given_
-        assert filters.typed(queries.parse(["dog"]), None) is None
+        assert filters.typed(queries.parse(["dog"]), given_, store) is given_
+        assert filters.typed(queries.parse(["dog"]), None, store) is None
 
     @pytest.mark.parametrize(
         ("line", "said"),
@@ -139,6 +147,6 @@ class TestTypedInTheQuery:
     )
     def test_what_is_no_filter_is_refused(self, line: str, said: str) -> None:
         with pytest.raises(KadrError) as caught:
-            filters.typed(queries.parse([line]), None)
+            filters.said(queries.parse([line]))
         assert said in str(caught.value)
         assert str(caught.value).isprintable()

@@ -20,10 +20,10 @@ from kadr.library import ranking
 from kadr.library.library import Library, resolved
 from kadr.library.queries import Expression, Part, parse
 from kadr.library.ranking import CANDIDATES
-from kadr.library.search import Page, Searcher, check_encoder, is_match
+from kadr.library.search import NOT_ON_RECORD, Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
-from kadr.types import Answer, Filters, Vectors
+from kadr.types import Answer, Filters, Suggestion, Vectors
 from libraries import (
     FACTS,
     assess,
@@ -565,6 +565,23 @@ class TestWrittenTexts:
             assert whole(found, "wedding", filters=Filters(kind="jpeg")) == order
             assert whole(found, "wedding", filters=Filters(kind="png")) == []
 
+    def test_quotes_bring_those_on_record_alone(self, scorer: Matcher, titled: Store) -> None:
+        with patch.object(ranking, "CANDIDATES", 4):
+            found = searcher(scorer, titled)
+            for quoted in ('"wedding"', " «wedding» "):
+                assert (
+                    whole(found, quoted) == paged(found, quoted, 1) == whole(found, "wedding")[:2]
+                )
+            answer = ask(found, '"wedding"', 1)
+            assert (answer.notice, answer.matches, answer.next is None) == (None, True, False)
+            seen = ask(found, '"red - dog"', 30)
+            assert (len(seen.hits), seen.notice) == (30, NOT_ON_RECORD)
+            assert paged(found, '"red dog"', 7) == whole(found, "red dog")
+            assert len(whole(found, 'a "wedding"')) == 30
+        assess(titled, {9: 1.0, 30: 1.0})
+        hidden = ask(searcher(scorer, titled, LAW), '"wedding"', 30)
+        assert (hidden.notice, len(hidden.hits)) == (NOT_ON_RECORD, 28)
+
     def test_a_hidden_photo_s_texts_find_nothing(self, scorer: Matcher, titled: Store) -> None:
         assess(titled, {9: 1.0})
         answer = ask(searcher(scorer, titled, LAW), "wedding", 30)
@@ -589,6 +606,9 @@ class TestWithout:
             assert order == kept
             assert len(order) == 20
             assert paged(found, "blue dog without red", 3) == order
+            assert whole(found, "blue dog -red") == whole(found, "blue dog no red") == order
+            likeness = whole(found, "blue + dog")
+            assert whole(found, "blue + dog -red") == [n for n in likeness if red[n] < limit]  # type: ignore[operator]
         with patch.object(ranking, "WITHOUT", 0.0):
             answer = ask(found, "blue dog without red")
             assert (answer.hits, answer.notice) == ((), "No photo passes these filters.")
@@ -613,7 +633,27 @@ class TestWithout:
         self, scorer: Matcher, store: Store, tmp_path: Path
     ) -> None:
         fill(store, random_vectors(3), scorer, tmp_path)
-        assert ask(searcher(scorer, store, LAW), "a dog without children").refused
+        for query in ("a dog without children", "a dog -children", "a dog + grass -child"):
+            assert ask(searcher(scorer, store, LAW), query).refused
+
+
+class TestSuggestion:
+    def test_a_year_is_offered_where_photos_of_it_are_shown(
+        self, scorer: Matcher, store: Store, tmp_path: Path
+    ) -> None:
+        (path,) = fill(store, random_vectors(1), scorer, tmp_path)
+        facts = replace(FACTS, taken="2021-07-04T10:11:12")
+        store.keep([NewPhoto(digest(path), None, facts, 0, random_vectors(1)[0])], [])
+        offered = Suggestion("dog", "2021-07", "2021-08")
+        found = searcher(scorer, store)
+        assert ask(found, "dog in July 2021").suggestion == offered
+        assert ask(found, "dog in August 2021").suggestion is None
+        assert ask(found, "dog in 2021", filters=Filters(kind="gif")).suggestion is None
+        asked = Filters(after="2020-01-01T00:00:00")
+        assert ask(found, "dog in 2021", filters=asked).suggestion is None
+        assert ask(searcher(scorer, store, LAW), "dog in July 2021").suggestion == offered
+        assess(store, {1: 0.9})
+        assert ask(searcher(scorer, store, LAW), "dog in July 2021").suggestion is None
 
 
 class TestExplained:

@@ -5,7 +5,8 @@ from unicodedata import normalize
 
 import pytest
 
-from kadr.service.folder_names import NOWHERE, FolderNames
+from kadr.library.named_folders import NOWHERE
+from kadr.service.folder_names import FolderNames
 
 NFC, NFD = (normalize(form, "Été") for form in ("NFC", "NFD"))
 

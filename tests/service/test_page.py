@@ -879,6 +879,38 @@ def test_filters_stay_in_the_query_when_its_words_are_weighed(visitor: Visitor) 
     ]
 
 
+def test_what_is_left_out_is_no_part_of_the_text(visitor: Visitor) -> None:
+    read = visitor.open().evaluate(
+        """async () => {
+            const { leftOut, onlyText, toggleLess, finished } = await import("/web/query.js");
+            const q = 'dog on grass -leash -"red ball" in:summer';
+            return [leftOut(q), onlyText(q), toggleLess(q, "grass"), leftOut("a t-shirt C++ -5° - x"),
+                finished('dog -"red b')];
+        }"""
+    )
+    assert read == [
+        ["leash", "red ball"],
+        "dog on grass",
+        'dog on - grass -leash -"red ball" in:summer',
+        [],
+        'dog -"red b"',
+    ]
+
+
+def test_a_year_in_the_query_is_a_chip_that_filters(
+    visitor: Visitor, ask: Callable[..., Any]
+) -> None:
+    taken = [one["taken"] for one in ask("/photos", n=200)["photos"] if one["taken"]]
+    year = int(taken[0][:4])
+    page = visitor.open(f"/?q=red+in+{year}")
+    chip = page.locator("#suggestion")
+    expect(chip).to_have_text(f"Only {year}?")
+    assert "after" not in page.url
+    chip.click()
+    page.wait_for_url(f"**q=red&after={year}&before={year + 1}")
+    expect(chip).to_be_hidden()
+
+
 def test_filters_of_the_query_alone_list_photos(visitor: Visitor, ask: Callable[..., Any]) -> None:
     page = visitor.open()
     page.locator("#q").fill("kind:jpeg")

@@ -6,6 +6,7 @@ import shutil
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,42 @@ class TestSearching:
         hits = get(client, "/search", q=QUERY, n=50, folder="photos/old")["hits"]
         assert {hit["photo"]["folder"] for hit in hits} == {"photos/old"}
         assert get(client, "/search", q=QUERY, folder="photos/none")["hits"] == []
+
+    def test_a_query_names_a_folder_by_its_last_names(self, client: TestClient) -> None:
+        wanted = get(client, "/search", q=QUERY, n=50, folder="photos/old")["hits"]
+        assert wanted
+        for name in ("old", "OLD", "photos/old", "old/"):
+            assert get(client, "/search", q=f"{QUERY} in:{name}", n=50)["hits"] == wanted
+        listed = client.get("/api/v1/photos?in=old&n=50").json()["photos"]
+        assert {one["folder"] for one in listed} == {"photos/old"}
+        parts = json.dumps({"parts": [{"text": QUERY}], "n": 50, "filters": {"in": "old"}})
+        summed = client.post("/api/v1/search", data={"query": parts}).json()["hits"]
+        assert [hit["photo"]["id"] for hit in summed] == [hit["photo"]["id"] for hit in wanted]
+
+    def test_a_folder_outside_the_library_is_as_unknown_as_none(
+        self, client: TestClient, made: Path
+    ) -> None:
+        none = get(client, "/search", q=f"{QUERY} in:nothing")
+        assert none["hits"] == []
+        home = made.parent
+        for name in (home.name, f"{home.name}/photos", str(home / "photos"), "/", "..", "tmp"):
+            found = get(client, "/search", q=f"{QUERY} in:{name}")
+            assert found | {"next": None} == none, name
+
+    def test_a_year_is_offered_where_photos_of_it_are_shown(
+        self, client: TestClient, made: Path
+    ) -> None:
+        changed = (made.parent / "photos" / "new" / "00.png").stat().st_mtime
+        year = datetime.fromtimestamp(changed).year
+        offered = get(client, "/search", q=f"{QUERY} in {year}")["suggestion"]
+        assert offered == {"query": QUERY, "after": f"{year}", "before": f"{year + 1}"}
+        assert get(client, "/search", q=f"{QUERY} in 1999")["suggestion"] is None
+        assert get(client, "/search", q=QUERY)["suggestion"] is None
+
+    def test_a_query_names_a_collection(self, client: TestClient) -> None:
+        answer = client.get("/api/v1/search", params={"q": f"{QUERY} collection:none"})
+        assert answer.status_code == 422
+        assert "There is no collection of that name" in answer.json()["detail"]
 
     @pytest.mark.parametrize(
         "folder", ["..", "photos/..", "/", "/etc", "photos//", "elsewhere", "photos/\0"]

@@ -1,6 +1,7 @@
 """Answers and groups of duplicates: as lines, JSON, bare paths, a sheet, copies."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -55,6 +56,15 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         say(answer.withheld)
 
 
+def print_suggestion(answer: "Answer") -> None:
+    """Offer the year that the query names as a filter, on stderr."""
+    if answer.suggestion is not None:
+        one = answer.suggestion
+        span = ["--after", one.after, "--before", one.before]
+        command = shlex.join(["kadr", "search", *one.query.split(), *span])
+        note(f"Only those of {one.after}? {command}")
+
+
 def _less_sure(answer: "Answer") -> str:
     least = f"{100 * (answer.at_least or 0):.3g}%"
     if not answer.matches:
@@ -105,6 +115,7 @@ def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[s
         ],
         "notice": answer.notice,
         "withheld": answer.withheld,
+        "suggestion": answer.suggestion,
         "more": answer.next is not None,
     }
 

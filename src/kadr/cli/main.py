@@ -3,6 +3,7 @@
 import atexit
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from kadr.cli.console import INTERRUPTED, STOPPED, printable, say, warn
 from kadr.cli.failures import TRACEBACK, explained
@@ -69,6 +70,17 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
 
 
+class _QueryCommand(TyperCommand):
+    """A command whose words are a query: `-leash` is one of them, no options -l -e -a -s -h."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_LEFT_OUT.sub("\N{MINUS SIGN}", one) for one in args])
+
+
+_LEFT_OUT = re.compile(r"\A-(?=[^\W\d_]{2}|[\"«“])")
+"""The hyphen before a word of a query; `-n5` is an option."""
+
+
 @contextmanager
 def _quoted() -> Iterator[None]:
     try:
@@ -97,7 +109,8 @@ def _built(name: str) -> Any:
     if isinstance(written, typer.Typer):
         alone.add_typer(written, name=name, rich_help_panel=panel)
     else:
-        alone.command(name, rich_help_panel=panel)(written)
+        kind = _QueryCommand if name == "search" else None
+        alone.command(name, cls=kind, rich_help_panel=panel)(written)
         alone.callback()(_root)  # else the one command would stand for the group
     command = typer.main.get_group(alone).commands[name]
     _unwrap(command)

@@ -95,9 +95,16 @@ def search_command(
         kadr search "люди катаются на лыжах" --after 2023 --in ~/Photos
         kadr search ./beach.jpg
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
-        kadr search dog without a leash
-        kadr search dog after:2021 before:2024-05 camera:canon kind:jpeg
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
+
+    What else a query may hold:
+
+        dog -leash            no leash is seen; so do: dog without a leash, dog no leash
+        dog after:2021        taken then or later; before:2024-05
+        dog camera:canon      whose camera is called so; kind:jpeg
+        dog in:2021/summer    in a folder of these last names; collection:favourites
+        bus in 2021           offers the year as a filter
+        '"grandma birthday"'  only photos with these words on record, if there are any
 
     Words that stand in names, folders, titles, keywords, camera or date bring their photos first.
 
@@ -118,6 +125,7 @@ def search_command(
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
         _check_collection(opened, first.filters)
+        _check_typed(opened, asked)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
@@ -136,6 +144,8 @@ def search_command(
         print_json(objects if queries else objects[0])
     else:
         _print(named, paging, output, titled=queries is not None)
+        if queries is None:
+            answers.print_suggestion(shown[0])
     _write_sheet(named[0], output.sheet, language)
     matches = [hit.image for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:
@@ -260,7 +270,8 @@ def _asked(words: Sequence[str], file: Path | None) -> "list[Expression]":
     from kadr.library import queries
 
     if file is None:
-        return [queries.parse(words)]
+        typed = ["-" + word[1:] if word[:1] == queries.MINUS else word for word in words]
+        return [queries.parse(typed)]
     if words:
         raise KadrError("Give queries on the command line or in a file, not both.")
     expressions = queries.read(read_text(file).splitlines())
@@ -287,6 +298,22 @@ def _check_collection(library: "Library", filters: "Filters | None") -> None:
         from kadr.library import collection
 
         collection.known(library.store, filters.collection)
+
+
+def _check_typed(library: "Library", asked: "Sequence[Expression]") -> None:
+    """Raise KadrError where a query names a folder or a collection that isn't there."""
+    from kadr.library import filters
+    from kadr.library.named_folders import NOWHERE
+
+    for one in asked:
+        given = filters.typed(one, None, library.store)
+        _check_collection(library, given)
+        if given is not None and given.folders == (NOWHERE,):
+            name = dict(one.filters)["in"]
+            raise KadrError(
+                f"No folder of the library is called {name!r}. kadr library names those that were "
+                "indexed; in: takes the last name of one of them or below, such as in:2021/summer"
+            )
 
 
 def _turn(

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.library.filters import spelled
+from kadr.library.named_folders import above
 from kadr.photos import files
 from kadr.photos.objects import ObjectPath, is_object, located
-from kadr.stores import Selection, Store, Stored, check_whole
+from kadr.stores import Selection, Store, Stored, check_whole, folders_of
 from kadr.types import Filters
 
 BATCH = 256
@@ -111,7 +112,7 @@ class Catalogue:
         with self._reading():
             wanted = spelled(self._store, filters)
             numbers = self._timeline(wanted)[1][start : start + limit].tolist()
-            seen = self._seen(numbers, wanted.folder)
+            seen = self._seen(numbers, folders_of(wanted))
             return tuple(seen[number] for number in numbers if number in seen)
 
     def _timeline(self, filters: Filters) -> tuple[tuple[Month, ...], NDArray[np.int64]]:
@@ -139,7 +140,7 @@ class Catalogue:
         order, photos = self._newest(wanted), list[Stored]()
         for start in range(cursor, len(order), BATCH):
             part = order[start : start + BATCH].tolist()
-            seen = self._seen(part, wanted.folder)
+            seen = self._seen(part, folders_of(wanted))
             for place, number in enumerate(part, start):
                 if number not in seen:
                     continue
@@ -154,10 +155,10 @@ class Catalogue:
             self._order = key, self._store.matching(filters, newest=True)
         return self._order[1]
 
-    def _seen(self, numbers: Sequence[int], folder: Path | None = None) -> dict[int, Stored]:
+    def _seen(self, numbers: Sequence[int], folders: Sequence[Path] = ()) -> dict[int, Stored]:
         hidden = verdict.hidden(self._store, self._policy, numbers)
         shown = [number for number in numbers if number not in hidden]
-        return self._store.stored(self._store.present(shown, folder))
+        return self._store.stored(self._store.present(shown, folders))
 
     def visible(self, numbers: Sequence[int]) -> dict[int, Stored]:
         """Those of these photos that lie somewhere and that the policy shows."""
@@ -283,9 +284,3 @@ def _is_inside(path: Path, folders: Sequence[Path]) -> bool:
     except (OSError, RuntimeError):
         return False
     return any(real.is_relative_to(folder) for folder in folders)
-
-
-def above(path: Path, roots: Sequence[Path]) -> list[Path]:
-    """The folders that hold a file, up to the indexed one; its own where none was indexed."""
-    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
-    return [folder for folder in path.parents if folder.is_relative_to(root)]

@@ -30,12 +30,12 @@ class Embedding:
     """Where a query points: unit vector float32 [dim] of the joint space.
 
     `text` is the query's side of a pair where it is one text: only then is there a probability.
-    `without` is the side of what photos must not show.
+    `without` are the sides of what photos must not show.
     """
 
     vector: Vectors
     text: Embeddings | None = None
-    without: Embeddings | None = None
+    without: tuple[Embeddings, ...] = ()
 
 
 def embed(
@@ -46,7 +46,7 @@ def embed(
     Raises as `embed_pictures` does.
     """
     parts = [part for query in queries for part in query.parts]
-    negated = [query.without for query in queries]
+    negated = [text for query in queries for text in query.without]
     said = (text for text in (*(part.text for part in parts), *negated) if text is not None)
     texts = list(dict.fromkeys(said))
     raw = matcher.text_encoder.encode(texts)
@@ -57,11 +57,12 @@ def embed(
         matcher, store, [part.picture for part in parts if part.picture is not None]
     )
     for query in queries:
+        without = tuple(sides[text] for text in query.without if text in sides)
         if query.text is None:
-            yield _sum(query.parts, sides, pictures)
+            total = _sum(query.parts, sides, pictures)
+            yield None if total is None else Embedding(total, None, without)
         else:
             side = sides.get(query.text)
-            without = sides.get(query.without or "")
             yield None if side is None else Embedding(side.joint.vectors[0], side, without)
 
 
@@ -137,7 +138,7 @@ def _sum(
     parts: Sequence[Part],
     sides: Mapping[str, Embeddings],
     pictures: Mapping[PictureSource, Vectors],
-) -> Embedding | None:
+) -> Vectors | None:
     """The weighted sum of unit vectors, of unit length; parts without a known word left out."""
     terms = []
     for part in parts:
@@ -149,4 +150,4 @@ def _sum(
         return None
     total = np.sum(terms, axis=0)
     length = float(np.linalg.norm(total))
-    return Embedding(np.asarray(total / max(length, 1e-12), np.float32)) if length > 1e-6 else None
+    return np.asarray(total / length, np.float32) if length > 1e-6 else None

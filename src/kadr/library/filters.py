@@ -7,8 +7,10 @@ import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from kadr.errors import KadrError
+from kadr.library.named_folders import NOWHERE, named
 from kadr.library.queries import Expression
 from kadr.stores import Store
 from kadr.types import Filters
@@ -56,24 +58,46 @@ def parse(
     )
 
 
-def typed(query: Expression, filters: Filters | None) -> Filters | None:
+def typed(query: Expression, filters: Filters | None, store: Store) -> Filters | None:
     """The filters, and those that stand in the query, which count where both say something.
+
+    Raises:
+        KadrError: one can't be understood or stands there twice, or too many folders are called so.
+    """
+    if not query.filters:
+        return filters
+    given = said(query)
+    names = given.pop("in", None)
+    result = replace(filters or Filters(), **given)
+    return result if names is None else within(store, names, result)
+
+
+def said(query: Expression) -> dict[str, Any]:
+    """The filters that stand in a query, parsed, by their names; `in` as it was typed.
 
     Raises:
         KadrError: one can't be understood, or stands there twice.
     """
-    if not query.filters:
-        return filters
-    said = dict(query.filters)
-    if len(said) < len(query.filters):
+    texts = dict(query.filters)
+    if len(texts) < len(query.filters):
         raise KadrError(f"{_shown(query.source)} has a filter twice. Leave one of them out.")
-    given = parse(
-        after=said.get("after"),
-        before=said.get("before"),
-        camera=said.get("camera"),
-        kind=said.get("kind"),
+    parsed = parse(
+        after=texts.get("after"),
+        before=texts.get("before"),
+        camera=texts.get("camera"),
+        kind=texts.get("kind"),
+        collection=texts.get("collection"),
     )
-    return replace(filters or Filters(), **{key: getattr(given, key) for key in said})
+    return {key: text if key == "in" else getattr(parsed, key) for key, text in texts.items()}
+
+
+def within(store: Store, names: str, filters: Filters) -> Filters:
+    """The filters, for photos below whichever folders have these last names; there may be none.
+
+    Raises:
+        KadrError: too many folders are called so.
+    """
+    return replace(filters, folder=None, folders=named(store, names) or (NOWHERE,))
 
 
 def date(text: str) -> str:

@@ -383,7 +383,7 @@ class Library:
         from kadr.library import reencode
 
         lacking = self._store.lacking(law.name)
-        below = {n for folder in folders for n in self._store.present(lacking, folder)}
+        below = {n for folder in folders for n in self._store.present(lacking, (folder,))}
         photos = [number for number in lacking if number in below]
         return reencode.encode_lacking(self._store, law, photos, callbacks, law=True)
 

@@ -15,14 +15,22 @@ from kadr.types import Picture
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
 _APOSTROPHES = r"(?:'(?:[^']|'(?!\s|\Z))*'(?=\s|\Z))"  # 'a dog's ball' is quoted as a whole
 _WEIGHT = r"(?:[+-]?[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9]))"
-FILTERS = ("after", "before", "camera", "kind")
+FILTERS = ("after", "before", "camera", "kind", "in", "collection")
 """Filters that a query may hold, as `camera:canon`."""
 _KEY = rf"(?:(?:{'|'.join(FILTERS)}):(?=\S))"
-_WORD = re.compile(rf"{_KEY}?{_QUOTES}\S*|\S+")
-_FIRST_WORD = re.compile(rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|{_KEY}{_QUOTES}\S*|\S+")
+MINUS = "\N{MINUS SIGN}"
+"""The sign itself; what a keyboard has in its place is a hyphen."""
+_NOT = rf"[-{MINUS}]"
+_WORD = re.compile(rf"(?:{_KEY}|{_NOT})?{_QUOTES}\S*|\S+")
+_FIRST_WORD = re.compile(
+    rf"{_WEIGHT}?(?:{_APOSTROPHES}|{_QUOTES}\S*)|(?:{_KEY}|{_NOT}){_QUOTES}\S*|\S+"
+)
+_NEGATED = re.compile(rf"{_NOT}({_QUOTES}|[^\W\d_]\S.*)", re.DOTALL)
 _FILTER = re.compile(rf"({'|'.join(FILTERS)}):(\S.*)", re.DOTALL)
 _QUOTED = re.compile(rf"{_QUOTES}|{_APOSTROPHES}")
-_WITHOUT = re.compile(r"\s(?:without|без)\s", re.IGNORECASE)
+_WITHOUT = re.compile(
+    r"\s(?:without|без|(?:with\s+)?no)\s(?!(?:one|longer|man['’]s)\b)", re.IGNORECASE
+)
 _LEADING_WEIGHT = re.compile(_WEIGHT)
 _SPACE = re.compile(r"\s*")
 _PATH = re.compile(r"~?[/\\]|\.\.?[/\\]|[A-Za-z]:[/\\]" if os.name == "nt" else r"~?/|\.\.?/")
@@ -49,20 +57,25 @@ class Part:
 class Expression:
     """A query: at least one part, at least one of them added; `source` is what was typed.
 
-    `filters` are keys of `FILTERS` and values as they were typed. `without` is a text of what
+    `filters` are keys of `FILTERS` and values as they were typed. `without` are texts of what
     photos must not show.
     """
 
     parts: tuple[Part, ...]
     source: str
     filters: tuple[tuple[str, str], ...] = ()
-    without: str | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def text(self) -> str | None:
         """The text of a query that is one text of weight 1; None for any other."""
         only = self.parts[0]
         return only.text if len(self.parts) == 1 and only.weight == 1 else None
+
+    @property
+    def quoted(self) -> bool:
+        """Whether all that was typed is one text in quotes: words that should be on record."""
+        return self.text is not None and re.fullmatch(_QUOTES, self.source.strip()) is not None
 
 
 def parse(words: Sequence[str], *, files: bool = True) -> Expression:
@@ -74,14 +87,19 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
 
     - An operator is a + or - that stands alone between spaces: "t-shirt", "C++" are text. The
       first part may have one before it. Something must be added: `- leash` alone is refused.
+    - Where the whole query is in "…", «…» or “…”, only photos that have these words on record are
+      wanted, if there are any.
     - Inside "…", «…» and “…” that open a word, and '…' that opens a part, nothing is an operator or
       a weight. Quotes around a whole part are dropped, others stay part of the text.
     - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.
       What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
-    - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"` or `kind:png` is a filter,
-      wherever it stands. Another key is text, and so is all that is in quotes.
-    - Where the query is one text without quotes and weights, what follows "without" or "без" names
-      what photos must not show: "dog without a leash".
+    - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"`, `kind:png`, `in:summer`
+      or `collection:favourites` is a filter, wherever it stands. Another key is text, and so is all
+      that is in quotes.
+    - A word with a minus before it, as `-leash` or `-"red leash"`, names what photos must not show.
+      A letter and more must follow: "-5°" and "t-shirt" are text.
+    - Where the query is one text without quotes and weights, so does what follows "without", "no"
+      or "без": "dog without a leash".
     - A part is a picture where it starts with ./ ../ ~/ or / (on Windows C:\ too), or where it ends
       like a photo (.jpg) and that file exists. Quotes don't change that. Anything else is text, and
       so is everything where `files` is false: nobody looks whether there is such a file.
@@ -95,33 +113,37 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
     if not source.strip():
         raise KadrError("The query is empty. Say what to look for, such as: dog on grass")
     filters = tuple(match.groups() for word in tokens if (match := _FILTER.fullmatch(word)))
-    tokens = [word for word in tokens if not _FILTER.fullmatch(word)]
-    if filters and not tokens:
-        raise KadrError(
-            f"The query {_shown(source)} only filters. Say what to look for too, such as: dog "
-            "after:2021"
-        )
+    negated = [match[1] for word in tokens if (match := _NEGATED.fullmatch(word))]
+    tokens = [w for w in tokens if not _FILTER.fullmatch(w) and not _NEGATED.fullmatch(w)]
+    if not tokens:
+        raise KadrError(_only(source, filters=bool(filters)))
     parts = tuple(_part(sign, raw, source, files) for sign, raw in _signed(tokens, source))
-    parts, without = _negated(parts, source)
+    parts, left_out = _negated(parts, source)
     if all(part.weight < 0 for part in parts):
         raise KadrError(
             f"The query {_shown(source)} only subtracts. Put first what to look for, such as: "
             "dog - leash"
         )
     said = tuple((key, _unquoted(value)) for key, value in filters)
+    without = (*left_out, *(text for word in negated if (text := _unquoted(word))))
     return Expression(parts, source, said, without)
 
 
-def _negated(parts: tuple[Part, ...], source: str) -> tuple[tuple[Part, ...], str | None]:
-    """The parts of one text, cut before its "without", and what follows that."""
+def _only(source: str, *, filters: bool) -> str:
+    does, such = ("filters", "dog after:2021") if filters else ("leaves out", "dog -leash")
+    return f"The query {_shown(source)} only {does}. Say what to look for too, such as: {such}"
+
+
+def _negated(parts: tuple[Part, ...], source: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """The parts of one text, cut before its "without", and what follows that and each further."""
     text = parts[0].text
     is_quoted = set(source) & set('"«“') or source.lstrip().startswith("'")
     if len(parts) > 1 or parts[0].weight != 1 or text is None or is_quoted:
-        return parts, None
-    wanted, *rest = (piece.strip() for piece in _WITHOUT.split(text, maxsplit=1))
-    if not wanted or not any(rest):
-        return parts, None
-    return (Part(1.0, wanted, None),), rest[0]
+        return parts, ()
+    wanted, *rest = (piece.strip() for piece in _WITHOUT.split(text))
+    if not wanted or not rest or not all(rest):
+        return parts, ()
+    return (Part(1.0, wanted, None),), tuple(rest)
 
 
 def expression(query: str | Expression) -> Expression:
@@ -169,6 +191,8 @@ def _check_closed(word: str, line: str, *, opens_part: bool) -> None:
         body = word[weight.end() :]
     elif match := _FILTER.fullmatch(word):
         body, opens_part = match[2], False
+    elif word[:1] in {"-", MINUS}:
+        body, opens_part = word[1:], False
     opening = '"«“' + "'" * opens_part
     if body[:1] and body[0] in opening and not _QUOTED.match(body):
         raise KadrError(

@@ -16,7 +16,7 @@ from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
 from kadr.photos.objects import is_object
-from kadr.stores import Selection, Store, Stored
+from kadr.stores import Selection, Store, Stored, folders_of
 from kadr.stores.words import NOTHING, TIERS, Recorded, Wanted
 from kadr.types import Floats, Hit, ImageFile, Vectors, WordOnRecord
 
@@ -99,7 +99,7 @@ class Ranker:
         """Those of a chunk that lie somewhere, and their places in it, from `start` on."""
         for first in range(start, len(chunk.photos), LOOK):
             part = chunk.photos[first : first + LOOK].tolist()
-            there = self._store.stored(self._store.present(part, selection.filters.folder))
+            there = self._store.stored(self._store.present(part, folders_of(selection.filters)))
             sources = self._store.sources(wanted, [n for n in there if n in chunk.on_record])
             for place, number in enumerate(part, first):
                 is_found = number in there and number not in chunk.left_out
@@ -169,11 +169,12 @@ class Ranker:
         self, query: Embedding, photos: NDArray[np.int64], side: Embeddings
     ) -> frozenset[int]:
         """Those of these photos that probably show what the query is without."""
-        if query.without is None:
-            return frozenset()
-        pair = query.without.take(np.zeros(len(photos), dtype=np.intp))
-        probabilities, _ = self.matcher.pairs(side, pair)
-        return frozenset(photos[probabilities >= WITHOUT].tolist())
+        found = set[int]()
+        for text in query.without:
+            pair = text.take(np.zeros(len(photos), dtype=np.intp))
+            probabilities, _ = self.matcher.pairs(side, pair)
+            found.update(photos[probabilities >= WITHOUT].tolist())
+        return frozenset(found)
 
     def _standing(self, photos: Vectors, text: Embeddings) -> float:
         """How far the best of these photos [n, dim of the joint space] stands out."""

@@ -13,16 +13,17 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
-from kadr.library.filters import spelled, typed
+from kadr.library.filters import date, spelled, typed
 from kadr.library.queries import Expression
 from kadr.library.ranking import Ranked, Ranker
+from kadr.library.suggestions import suggested
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, words
 from kadr.stores.words import NOTHING, Wanted
-from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Vectors
+from kadr.types import Answer, Filters, Hit, ImageFile, Picture, Score, Suggestion, Vectors
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
+NOT_ON_RECORD = "No photo has these words on record. These are by what they show:"
+"""Of a query in quotes, which asks for such photos."""
 PROBABLE = 0.65
 """A photo so probable is a match, whatever else it might show."""
 
@@ -84,21 +87,14 @@ class Searcher:
 
     def answers(self, requests: Sequence[tuple[Expression, Page]]) -> list[Answer]:
         """Answers to queries, which are encoded together; see `Library.search`."""
-        requests = [
-            (query, replace(page, filters=typed(query, page.filters))) for query, page in requests
-        ]
+        requests = [(query, self._filtered(query, page)) for query, page in requests]
         with _one_blas_thread():
             allowed = [query for query, _ in requests if not self._refused(query)]
             embeddings = dict(zip(allowed, embed(self._matcher, self._store, allowed), strict=True))
             asked = {page.filters for _, page in requests}
             selections = {filters: self._select(filters) for filters in asked}
             return [
-                self._answer(
-                    embeddings[query],
-                    page,
-                    selections[page.filters],
-                    wanted=words.wanted(query.text or ""),
-                )
+                self._found(query, page, embeddings[query], selections[page.filters])
                 if query in embeddings
                 else self._refusal(page.language)
                 for query, page in requests
@@ -131,6 +127,36 @@ class Searcher:
             raw = self._matcher.text_encoder.encode(texts)
             figures = self._matcher.pairs(sides, self._matcher.texts(raw))
         return [Score(*pair) for pair in zip(*(f.tolist() for f in figures), strict=True)]
+
+    def _found(
+        self, query: Expression, page: Page, embedding: Embedding | None, selection: Selection
+    ) -> Answer:
+        wanted = words.wanted(query.text or "")
+        only = query.quoted and embedding is not None and self._any(embedding, selection, wanted)
+        answer = self._answer(embedding, page, selection, wanted=wanted, recorded_only=only)
+        if query.quoted and answer.hits and not only:
+            return replace(answer, notice=NOT_ON_RECORD)
+        return replace(answer, suggestion=self._suggestion(query, page))
+
+    def _any(self, query: Embedding, selection: Selection, wanted: Wanted) -> bool:
+        """Whether the words are on a photo's record: such photos come first."""
+        first = next(self._ranker.rank(query, selection, 0, wanted), None)
+        return first is not None and first.hit.on_record != ()
+
+    def _suggestion(self, query: Expression, page: Page) -> Suggestion | None:
+        """The year that the query names, on the first page, where photos of it are shown."""
+        filters = page.filters or Filters()
+        if page.cursor or filters.after or filters.before:
+            return None
+        found = suggested(query)
+        if found is None:
+            return None
+        span = replace(filters, after=date(found.after), before=date(found.before))
+        return found if self._store.count(self._select(span)) else None
+
+    def _filtered(self, query: Expression, page: Page) -> Page:
+        """The page, with the filters that stand in the query."""
+        return replace(page, filters=typed(query, page.filters, self._store))
 
     def _refusal(self, language: str) -> Answer:
         return Answer((), self._policy.disclaimer(language), refused=True)
@@ -166,7 +192,7 @@ class Searcher:
 
     def _refused(self, query: Expression) -> bool:
         """Whether a query asks for what the policy hides: by words, or by a picture of a child."""
-        if query.without is not None and refuses(self._policy, query.without):
+        if any(refuses(self._policy, text) for text in query.without):
             return True
         return any(
             refuses(self._policy, part.text or "")
@@ -188,6 +214,8 @@ class Searcher:
         selection: Selection,
         without: frozenset[int] = frozenset(),
         wanted: Wanted = NOTHING,
+        *,
+        recorded_only: bool = False,
     ) -> Answer:
         """A page of the photos that may be shown.
 
@@ -201,6 +229,8 @@ class Searcher:
         hits: list[Ranked] = []
         following = None
         for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
+            if recorded_only and not ranked.hit.on_record:
+                break
             if int(ranked.hit.image.id) in without:
                 continue
             if len(hits) == page.limit:
@@ -208,7 +238,7 @@ class Searcher:
                 break
             hits.append(ranked)
         if not hits:
-            is_filtered = selection.filters != Filters() or query.without is not None
+            is_filtered = selection.filters != Filters() or query.without != ()
             notice = _nothing(page.cursor, filtered=is_filtered)
             return Answer((), notice, withheld=withheld)
         return Answer(

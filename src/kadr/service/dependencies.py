@@ -44,6 +44,15 @@ async def filters_of(
         str | None,
         Query(max_length=1000, description="In this folder or below; GET /library names them."),
     ] = None,
+    in_: Annotated[
+        str | None,
+        Query(
+            alias="in",
+            max_length=1000,
+            description="In a folder of these last names, in any case, or below.",
+            examples=["2021/summer"],
+        ),
+    ] = None,
     camera: Annotated[
         str | None, Query(max_length=200, description="The camera's name holds this.")
     ] = None,
@@ -71,7 +80,7 @@ async def filters_of(
 ) -> FilterShape:
     """A dependency: the filters of a request."""
     return FilterShape(
-        after=after, before=before, folder=folder, camera=camera, near=near, kind=kind,
+        after=after, before=before, folder=folder, in_=in_, camera=camera, near=near, kind=kind,
         min_size=min_size, collection=collection,
     )  # fmt: skip
 
@@ -131,7 +140,7 @@ def understood(query: str) -> Expression:
     """
     with problems.of_the_request():
         found = queries.parse([query], files=False)
-        filters.typed(found, None)  # what it can't understand is the request's fault
+        filters.said(found)  # what it can't understand is the request's fault
         return found
 
 
@@ -165,14 +174,23 @@ def seen(library: Library, photo: int, applied: RequestPolicy) -> Stored:
     return row
 
 
-def chosen(library: Library, shape: FilterShape) -> Filters | None:
-    """The filters of a request, parsed; None: all photos.
+def chosen(library: Library, shape: FilterShape, query: Expression | None = None) -> Filters | None:
+    """The filters of a request and of its query, parsed; None: all photos.
 
     Raises:
         ProblemError: 422, one can't be parsed, or there is no such collection.
     """
-    if shape == FilterShape():
-        return None
+    parsed = None if shape == FilterShape() else _parsed(library, shape)
+    if query is not None:
+        with problems.of_the_request():
+            parsed = filters.typed(query, parsed, library.store)
+    asked = None if parsed is None else parsed.collection
+    if asked is not None and asked not in library.store.collections():
+        raise ProblemError(422, "There is no collection of that name. GET /collections lists them.")
+    return parsed
+
+
+def _parsed(library: Library, shape: FilterShape) -> Filters:
     folder = None if shape.folder is None else FolderNames(library.folders).folder(shape.folder)
     with problems.of_the_request():
         parsed = filters.parse(
@@ -185,9 +203,7 @@ def chosen(library: Library, shape: FilterShape) -> Filters | None:
             min_size=shape.min_size,
             collection=shape.collection,
         )
-    if parsed.collection is not None and parsed.collection not in library.store.collections():
-        raise ProblemError(422, "There is no collection of that name. GET /collections lists them.")
-    return parsed
+        return filters.within(library.store, shape.in_, parsed) if shape.in_ else parsed
 
 
 def json(content: Any) -> Response:

@@ -5,8 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-NOWHERE = Path(os.devnull, "nowhere")
-"""A folder that no file lies in."""
+from kadr.library.named_folders import NOWHERE
 
 
 class FolderNames:

@@ -23,6 +23,7 @@ from kadr.service.shapes import (
     ProposalShape,
     RequestShape,
     RulingShape,
+    SuggestionShape,
     WordOnRecordShape,
     WordShape,
 )
@@ -82,6 +83,7 @@ class Renderer:
             notice=answer.notice,
             next=cursors.seal(answer.next),
             withheld=answer.withheld,
+            suggestion=_suggestion(answer),
             hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
         )
 
@@ -155,3 +157,7 @@ def explanation(score: Score, why: Explanation) -> ExplanationShape:
         words=[WordShape(word=one.word, effect=one.effect) for one in why.words],
         heat=None if why.heat is None else [list(row) for row in why.heat],
     )
+
+
+def _suggestion(answer: Answer) -> SuggestionShape | None:
+    return None if answer.suggestion is None else SuggestionShape(**asdict(answer.suggestion))

@@ -68,8 +68,9 @@ async def search(
             max_length=MOST_TEXT,
             description="What the photo shows, in English or Russian. + and - between spaces add "
             "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`. "
-            "Words such as `after:2021`, `before:`, `camera:` and `kind:` filter, as the "
-            "parameters do.",
+            "`-leash` leaves out photos that show one. "
+            "Words such as `after:2021`, `before:`, `camera:`, `kind:`, `in:` and `collection:` "
+            "filter, as the parameters do.",
             examples=["a dog runs on the beach"],
         ),
     ],
@@ -85,7 +86,7 @@ async def search(
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
-        wanted = chosen(library, which)
+        wanted = chosen(library, which, expression)
         return expression, Page(n, wanted, start, at_least, law.language)
 
     searching = resources(request).searching
@@ -128,13 +129,13 @@ async def search_with_pictures(
         )
     held = resources(request)
     shown = [await held.decoder.picture(await file.read(), held.size) for file in files]
-    given = [asked.parts, asked.filters, [one.digest for one in shown]]
+    given = [asked.parts, asked.filters, asked.without, [one.digest for one in shown]]
     cursors = cursors_of(request, law, "sum", *given)
     start = cursors.open(asked.cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         wanted = chosen(library, asked.filters)
-        return _sum(library, asked.parts, shown), Page(
+        return _sum(library, asked, shown), Page(
             asked.n, wanted, start, asked.at_least, law.language
         )
 
@@ -266,13 +267,15 @@ def _of(library: Library, photo: int, law: RequestPolicy) -> Iterator[int]:
         raise
 
 
-def _sum(library: Library, parts: list[PartShape], pictures: list[Picture]) -> Expression:
+def _sum(library: Library, asked: SearchShape, pictures: list[Picture]) -> Expression:
     """The query that parts stand for; its source, which the audit log may keep, is their texts.
 
     Raises:
         ProblemError: 404, there is no such photo.
     """
+    parts = asked.parts
     texts = [part.text or ("a photo" if part.photo is not None else "a picture") for part in parts]
+    left_out = [f'-"{text}"' for text in asked.without]
     return Expression(
         tuple(
             Part(
@@ -282,7 +285,8 @@ def _sum(library: Library, parts: list[PartShape], pictures: list[Picture]) -> E
             )
             for part in parts
         ),
-        " + ".join(texts),
+        " ".join([" + ".join(texts), *left_out]),
+        without=tuple(asked.without),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from kadr.service.config import Scope
 from kadr.types import Source
@@ -58,6 +58,13 @@ class FilterShape(_Shape):
     after: str | None = Field(default=None, max_length=30, examples=["2024-05"])
     before: str | None = Field(default=None, max_length=30, examples=["2025"])
     folder: str | None = Field(default=None, max_length=1000, examples=["Holidays/2024"])
+    in_: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("in", "in_"),
+        max_length=1000,
+        description="The last names of a folder, in any case.",
+        examples=["2021/summer"],
+    )
     camera: str | None = Field(default=None, max_length=200, examples=["Canon"])
     near: str | None = Field(default=None, max_length=60, examples=["55.75,37.62,5"])
     kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])
@@ -73,12 +80,15 @@ class SearchShape(_Shape):
     cursor: Cursor | None = Field(default=None, description="`next` of the page before.")
     at_least: float | None = Field(default=None, ge=0, le=1)
     filters: FilterShape = FilterShape()
+    without: list[Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]] = Field(
+        default=[], max_length=8, description="What photos must not show."
+    )
 
     @model_validator(mode="after")
     def _added(self) -> "SearchShape":
         if all(part.weight < 0 for part in self.parts):
             raise ValueError("at least one part must be added")
-        if sum(len(part.text or "") for part in self.parts) > MOST_TEXTS:
+        if sum(map(len, (*(part.text or "" for part in self.parts), *self.without))) > MOST_TEXTS:
             raise ValueError(f"the texts have more than {MOST_TEXTS} characters together")
         return self
 
@@ -205,6 +215,14 @@ class HitShape(_Shape):
     photo: PhotoShape
 
 
+class SuggestionShape(_Shape):
+    """A year or month that the query's words name: the query without it, and filters for it."""
+
+    query: str
+    after: str = Field(examples=["2021"])
+    before: str = Field(examples=["2022"])
+
+
 class AnswerShape(_Shape):
     """A page of found photos, best first."""
 
@@ -218,6 +236,9 @@ class AnswerShape(_Shape):
     withheld: str | None = Field(
         description="The policy's disclaimer where the library holds photos that the policy hides, "
         "whatever is asked for; null where it holds none."
+    )
+    suggestion: SuggestionShape | None = Field(
+        description="Filters that the query's words ask for, if photos pass them; not applied."
     )
     hits: list[HitShape]
 

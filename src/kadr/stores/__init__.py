@@ -158,6 +158,11 @@ class Nearest:
     approximate: bool = False
 
 
+def folders_of(filters: Filters) -> tuple[Path, ...]:
+    """The folders below one of which a photo's file is wanted; empty: anywhere."""
+    return filters.folders or (() if filters.folder is None else (filters.folder,))
+
+
 def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
     """Rows [n, dim] as a scale [n] and bytes [n, dim]: each row uses the whole range."""
     scales = np.maximum(np.abs(joint).max(axis=1, initial=0), 1e-12) / 127
@@ -312,9 +317,9 @@ class Store(Protocol):
     # Photos.
 
     def present(
-        self, photos: Sequence[int], folder: Path | None = None
+        self, photos: Sequence[int], folders: Sequence[Path] = ()
     ) -> dict[int, tuple[Path, ...]]:
-        """Paths of those photos that lie somewhere, or below a folder, sorted."""
+        """Paths of those photos that lie somewhere, or below one of the folders, sorted."""
         ...
 
     def stored(self, paths: Mapping[int, tuple[Path, ...]]) -> dict[int, Stored]:

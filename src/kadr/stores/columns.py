@@ -3,7 +3,7 @@
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,12 @@ def below(folder: Path) -> tuple[bytes, bytes]:
     """All paths below a folder are >= the first and < the second."""
     start = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
     return start, start[:-1] + bytes([start[-1] + 1])
+
+
+def any_below(folders: Sequence[Path]) -> Callable[[bytes], bool]:
+    """Whether a path is below one of these folders; below none, any path will do."""
+    spans = [below(folder) for folder in folders]
+    return lambda path: not spans or any(low <= path < high for low, high in spans)
 
 
 def folded(text: str | None) -> str | None:

@@ -15,7 +15,7 @@ import { askForKeys } from "./session.js";
 import { Selection } from "./selection.js";
 import { settings } from "./settings.js";
 import { go, onChange, read } from "./state.js";
-import { say } from "./texts.js";
+import { month, say } from "./texts.js";
 import { addPhotos } from "./uploads.js";
 import { Viewer } from "./viewer.js";
 import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
@@ -138,6 +138,7 @@ function show(shown, isFresh) {
   $("note").hidden = !note;
   if (note) showNote(note);
   tellWithheld();
+  offer(shown.suggestion);
   $("show-more").hidden = !feed.waits;
   grid.show(items, next === null, shown.total);
   if (!read().photo) scrollTo(0, isFresh ? 0 : shown.scroll);
@@ -152,6 +153,16 @@ function tellWithheld() {
   const n = library?.hidden;
   $("withheld").querySelector(".said").textContent = `${n ? say("hidden", { n }) : say("someHidden")} ${withheld}`;
   $("withheld").querySelector("a").hidden = $("to-review").hidden;
+}
+
+/** A year that the query names, as a filter; nothing is filtered until somebody asks for it. */
+function offer(suggestion) {
+  const button = $("suggestion");
+  button.hidden = !suggestion;
+  if (!suggestion) return;
+  const { query, after, before } = suggestion;
+  button.textContent = say("onlyOf", { when: after.length > 4 ? month(after) : after });
+  button.onclick = () => go({ q: query, filters: { ...read().filters, after, before } });
 }
 
 function showNote({ title, text = "", command = "" }) {

@@ -57,6 +57,11 @@ export const TEXTS = {
     { one: "{n} photo probably matches", other: "{n} photos probably match" },
     { one: "{n} фотография, вероятно, подходит", few: "{n} фотографии, вероятно, подходят", many: "{n} фотографий, вероятно, подходят", other: "{n} фотографии, вероятно, подходят" },
   ],
+  notRecorded: [
+    "No photo has these words on record. These are by what they show",
+    "Ни при одной фотографии нет этих слов. Эти найдены по тому, что видно",
+  ],
+  onlyOf: ["Only {when}?", "Только {when}?"],
   probableMore: ["More than {n} photos probably match", "Больше {n} фотографий, вероятно, подходят"],
   noneProbable: ["No photo is a sure match", "Уверенно не подходит ни одна фотография"],
   maybe: ["Maybe", "Возможно"],

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { isAbort, patiently, messageOf } from "./errors.js";
-import { filtersOf, finished, onlyText, weighted } from "./query.js";
+import { filtersOf, finished, leftOut, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 import { fetchGap, timeline } from "./timeline.js";
 
@@ -10,7 +10,7 @@ import { fetchGap, timeline } from "./timeline.js";
 /** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
 /** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
-/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, total: number | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos; total: of photos by time */
+/** @typedef {{key: string, items: Item[], next: string | null, summary: string, note: Note | null, withheld: string | null, suggestion: {query: string, after: string, before: string} | null, total: number | null, scroll: number}} Shown key: the question that it answers; withheld: the disclaimer, where the library hides photos; total: of photos by time */
 /**
  * @typedef {object} View where a feed is shown
  * @property {(shown: Shown, fresh: boolean) => void} show
@@ -140,6 +140,7 @@ export class Feed {
       this.shown.summary = this.#summary(page);
       this.shown.note = this.#note(page);
       this.shown.withheld = this.shown.note ? null : (page.withheld ?? null);
+      this.shown.suggestion = page.suggestion ?? null;
       this.view.tell(null);
       this.view.show(this.shown, true);
     } catch (error) {
@@ -170,7 +171,7 @@ export class Feed {
     const { like, picture, filters } = this.state;
     const q = finished(this.state.q);
     if ([...q].length > LONGEST) throw new api.ApiError(422, say("tooLong", { most: LONGEST }));
-    if (!weighted(q).length && like === null && !picture) {
+    if (!weighted(q).length && !leftOut(q).length && like === null && !picture) {
       return timeline({ ...filters, ...filtersOf(q) }, signal);
     }
     if (like === null && !picture) return api.search({ ...filters, q, n: SEARCHED, cursor }, signal);
@@ -180,7 +181,7 @@ export class Feed {
       ...(picture ? [{ picture: 0, weight: 1 }] : []),
       ...weighted(q),
     ];
-    return api.searchParts({ parts, n: SEARCHED, cursor, filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
+    return api.searchParts({ parts, n: SEARCHED, cursor, without: leftOut(q), filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
   /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
@@ -202,9 +203,10 @@ export class Feed {
     return hit.probability === null || hit.probable ? "" : say("maybe");
   }
 
-  #summary({ hits, total, next, refused, matches }) {
+  #summary({ hits, total, next, refused, matches, notice }) {
     if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
     if (refused || !hits?.length) return "";
+    if (notice) return say("notRecorded");
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
     const n = hits.filter((hit) => hit.probable || hit.on_record.length).length;
@@ -225,7 +227,7 @@ export class Feed {
 
 /** @param {string} key @returns {Shown} */
 function nothing(key) {
-  return { key, items: [], next: null, summary: "", note: null, withheld: null, total: null, scroll: 0 };
+  return { key, items: [], next: null, summary: "", note: null, withheld: null, suggestion: null, total: null, scroll: 0 };
 }
 
 /** What decides which photos are shown. @param {import("./state.js").State} state */

@@ -6,10 +6,12 @@
 const QUOTES = /"[^"]*"|«[^»]*»|“[^”]*”/.source;
 const APOSTROPHES = /'(?:[^']|'(?!\s|$))*'(?=\s|$)/.source;
 const WEIGHT = /[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9])/.source;
-const KEY = "(?:(?:after|before|camera|kind):(?=\\S))";
-const WORD = new RegExp(`${KEY}?(?:${QUOTES})\\S*|\\S+`, "y");
-const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|${KEY}(?:${QUOTES})\\S*|\\S+`, "y");
-const FILTER = /^(after|before|camera|kind):(\S[^]*)$/;
+const KEY = "(?:(?:after|before|camera|kind|in|collection):(?=\\S))";
+const NOT = "[-\u2212]";
+const WORD = new RegExp(`(?:${KEY}|${NOT})?(?:${QUOTES})\\S*|\\S+`, "y");
+const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|(?:${KEY}|${NOT})(?:${QUOTES})\\S*|\\S+`, "y");
+const FILTER = /^(after|before|camera|kind|in|collection):(\S[^]*)$/;
+const NEGATED = new RegExp(`^${NOT}(?:(${QUOTES})|(\\p{L}\\S.*))$`, "su");
 const WHOLE = new RegExp(`^(?:${QUOTES}|${APOSTROPHES})$`);
 const CLOSING = { '"': '"', "«": "»", "“": "”" };
 
@@ -27,7 +29,7 @@ export function finished(q) {
   let text = q.trim();
   for (const [opening, closing] of Object.entries(CLOSING)) {
     const last = text.lastIndexOf(opening);
-    const opens = last === 0 || /[\s:]/.test(text[last - 1] ?? "");
+    const opens = last === 0 || /[\s:\u2212-]/.test(text[last - 1] ?? "");
     if (last >= 0 && opens && !text.includes(closing, last + 1)) text += closing;
   }
   return text.replace(/(?:^|\s+)[+-]$/, "").replace(/(?:^|\s)(?:""|«»|“”)$/, "").trim();
@@ -44,7 +46,7 @@ export function parse(q) {
     words = [];
   };
   for (const word of tokens(q)) {
-    if (FILTER.test(word)) continue;
+    if (FILTER.test(word) || NEGATED.test(word)) continue;
     if (word === "+" || word === "-") {
       close();
       sign = word === "+" ? 1 : -1;
@@ -54,14 +56,20 @@ export function parse(q) {
   return parts;
 }
 
-/** Filters that are typed in the query, as they stand there. @param {string} q */
+/** Filters and what is left out, as they stand in the query. @param {string} q */
 function typed(q) {
-  return [...tokens(q)].filter((word) => FILTER.test(word));
+  return [...tokens(q)].filter((word) => FILTER.test(word) || NEGATED.test(word));
+}
+
+/** What photos must not show, as `-leash` and `-"red leash"` say. @param {string} q */
+export function leftOut(q) {
+  const found = [...tokens(q)].map((word) => word.match(NEGATED)).filter(Boolean);
+  return found.map(([, quoted, word]) => (quoted ? quoted.slice(1, -1).trim() : word)).filter(Boolean);
 }
 
 /** The same by their keys, as the service takes them. @param {string} q @returns {Record<string, string>} */
 export function filtersOf(q) {
-  return Object.fromEntries(typed(q).map((word) => {
+  return Object.fromEntries(typed(q).filter((word) => FILTER.test(word)).map((word) => {
     const [, key, value] = word.match(FILTER);
     return [key, WHOLE.test(value) ? value.slice(1, -1).trim() : value];
   }));

@@ -50,10 +50,8 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
         if bound is not None:
             when = f"(p.taken {operator} %s OR p.taken IS NULL AND {MODIFIED} {operator} %s)"
             clauses.append((when, (bound, nanoseconds(bound))))
-    if filters.folder is not None:
-        inside, values = lies_below(filters.folder)
-        there = f"SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing AND {inside} {fence}"
-        clauses.append((f"EXISTS ({there})", values))
+    wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
+    clauses += [_lies_below_one(folders, fence) for folders in wanted if folders]
     if filters.camera is not None:
         camera = to_text(folded(filters.camera))
         clauses.append(("strpos(p.camera_folded, %s) > 0", (camera,)))
@@ -81,6 +79,14 @@ def lies_below(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
         return "true", ()
     low, high = below(folder)
     return _BELOW, (low[:START], high[:START], low, high)
+
+
+def _lies_below_one(folders: Sequence[Path], fence: str) -> tuple[str, list[bytes]]:
+    """SQL for a photo `p` that has a file below one of these folders."""
+    spans = [lies_below(folder) for folder in folders]
+    inside = " OR ".join(f"({span})" for span, _ in spans)
+    there = f"SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing AND ({inside}) {fence}"
+    return f"EXISTS ({there})", [end for _, ends in spans for end in ends]
 
 
 def shown(shown: Shown, *, fence: str = "") -> str:

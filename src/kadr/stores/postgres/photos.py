@@ -12,7 +12,7 @@ from kadr.errors import LibraryError
 from kadr.stores import IDS, Selection, Shown, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
-    below,
+    any_below,
     by_month,
     path_of,
     unequal,
@@ -36,17 +36,17 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
-        self, photos: Sequence[int], folder: Path | None = None
+        self, photos: Sequence[int], folders: Sequence[Path] = ()
     ) -> dict[int, tuple[Path, ...]]:
-        """Paths of those photos that lie somewhere, or below a folder, by their names."""
+        """Paths of those photos that lie somewhere, or below one of the folders, sorted."""
         places: dict[int, list[Path]] = {}
-        low, high = below(folder) if folder else (b"", b"\xff")
+        is_wanted = any_below(folders)
         rows = self.read(
             "SELECT photo, path FROM files WHERE photo = ANY(%s) AND NOT missing ORDER BY path",
             (list(photos),),
         )
         for number, path in rows:
-            if low <= path < high:
+            if is_wanted(path):
                 places.setdefault(number, []).append(path_of(path))
         return {number: tuple(paths) for number, paths in places.items()}
 

@@ -1,6 +1,7 @@
 """Filters as SQL conditions, and what SQL doesn't count: distances on Earth."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
         clauses.append((f"{WHEN} >= ?", (filters.after,)))
     if filters.before is not None:
         clauses.append((f"{WHEN} < ?", (filters.before,)))
-    if filters.folder is not None:
-        inside = "SELECT photo FROM files WHERE path >= ? AND path < ? AND NOT missing"
-        clauses.append((f"p.id IN ({inside})", below(filters.folder)))
+    wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
+    clauses += [_lies_below_one(folders) for folders in wanted if folders]
     if filters.camera is not None:
         clauses.append(("instr(folded(p.camera), ?)", (folded(filters.camera),)))
     if filters.near is not None:
@@ -41,6 +41,13 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
         named = "(SELECT id FROM collections WHERE name = ?)"
         clauses.append((f"p.digest IN ({held} {named})", (filters.collection,)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
+
+
+def _lies_below_one(folders: Sequence[Path]) -> tuple[str, list[bytes]]:
+    """SQL for a photo `p` that has a file below one of these folders."""
+    among = " OR ".join(["path >= ? AND path < ?"] * len(folders))
+    inside = f"SELECT photo FROM files WHERE ({among}) AND NOT missing"
+    return f"p.id IN ({inside})", [end for folder in folders for end in below(folder)]
 
 
 def distance(places: Floats, latitude: float, longitude: float) -> Floats:

@@ -11,7 +11,7 @@ from kadr.errors import LibraryError
 from kadr.stores import IDS, Selection, Stored, Totals
 from kadr.stores.columns import (
     FACTS,
-    below,
+    any_below,
     by_month,
     facts_of,
     path_of,
@@ -30,16 +30,16 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
     """The table `photos`, and where its photos lie."""
 
     def present(
-        self, photos: Sequence[int], folder: Path | None = None
+        self, photos: Sequence[int], folders: Sequence[Path] = ()
     ) -> dict[int, tuple[Path, ...]]:
-        """Paths of those photos that lie somewhere, or below a folder, by their names."""
+        """Paths of those photos that lie somewhere, or below one of the folders, sorted."""
         places: dict[int, list[Path]] = {}
-        low, high = below(folder) if folder else (b"", b"\xff")
+        is_wanted = any_below(folders)
         statement = (
             "SELECT photo, path FROM files WHERE photo IN ({}) AND NOT missing ORDER BY path"
         )
         for number, path in self.among(statement, photos):
-            if low <= path < high:
+            if is_wanted(path):
                 places.setdefault(number, []).append(path_of(path))
         return {number: tuple(paths) for number, paths in places.items()}
 
