@@ -1292,6 +1292,7 @@ SCREENS = {
     "review": "/?view=review",
     "review large": "/?view=review",
     "folders": "/?view=folders",
+    "collections": "/?view=collections",
 }
 
 
@@ -1305,6 +1306,8 @@ def arrive(visitor: Visitor, page: Page, screen: str, photo: int) -> None:
         expect(page.locator("#viewer .why-words")).to_be_visible()
     elif screen == "folders":
         page.wait_for_selector("#folders .album")
+    elif screen == "collections":
+        expect(page.locator("#collections .count")).not_to_be_empty()
     elif screen.startswith("review"):
         page.wait_for_selector("#review .reasons dd")
         if screen == "review large":

@@ -56,6 +56,16 @@ export const folders = () => get("/folders", {});
 export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
 /** @param {number} id @param {string} why */
 export const appeal = (id, why) => call(`/review/${id}/appeal`, asJson({ why }));
+/** @param {number} [photo] only those that hold it @returns {Promise<{collections: {name: string, photos: number}[]}>} */
+export const collections = (photo) => get("/collections", photo === undefined ? {} : { photo });
+/** One that is there already stays as it is. @param {string} name */
+export const makeCollection = (name) => call(placeOf(name), { method: "PUT" });
+/** @param {string} name @param {string} next */
+export const renameCollection = (name, next) => call(placeOf(name), asJson({ name: next }, "PATCH"));
+/** @param {string} name */
+export const deleteCollection = (name) => call(placeOf(name), { method: "DELETE" });
+/** @param {string} name @param {{add?: number[], remove?: number[]}} photos */
+export const changeCollection = (name, photos) => call(`${placeOf(name)}/photos`, asJson(photos));
 export const library = () => get("/library", {});
 /** @param {number} n @param {boolean} sample */
 export const reviewQueue = (n, sample) => get("/review", sample ? { n, sample } : { n });
@@ -124,8 +134,11 @@ function get(path, params, signal) {
   return call(`${path}?${query}`, { signal });
 }
 
-function asJson(content) {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+/** @param {string} name of a collection */
+const placeOf = (name) => `/collections/${encodeURIComponent(name)}`;
+
+function asJson(content, method = "POST") {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
 }
 
 async function call(path, options) {

@@ -1,7 +1,11 @@
 // Every word the page says, in English and Russian.
 
+import { COLLECTIONS } from "./collectiontexts.js";
+
 /** Key: [English, Russian]; plural forms are objects by Intl.PluralRules. */
 export const TEXTS = {
+  ...COLLECTIONS,
+
   title: ["kadr: photo search", "kadr: поиск фотографий"],
   skip: ["To the photos", "К фотографиям"],
   home: ["kadr, all photos", "kadr, все фотографии"],
