@@ -1234,6 +1234,13 @@ def test_photos_are_added(
     expect(page.locator("#line")).to_contain_text(
         "1 photo added; 1 more is hidden by law until somebody allows it; not added: notes.jpg ("
     )
+    rows = page.locator("#uploading li")
+    expect(rows).to_contain_text(
+        ["new.jpgAdded", "doubtful.jpgHidden by law until somebody allows it", "notes.jpg"]
+    )
+    assert violations(page) == []
+    page.locator("#uploading").get_by_role("button", name="Close").click()
+    expect(page.locator("#uploading")).to_be_hidden()
     expect(page.locator("#summary")).to_have_text("23 photos, newest first")
     added = ask("/photos")["photos"][0]
     assert added["uploaded"]
@@ -1244,6 +1251,45 @@ def test_photos_are_added(
         assert client.post(f"/api/v1/review/{withheld}", json=allowed).status_code == 200
         for number in (added["id"], withheld):  # the library as it was, for the other tests
             assert client.delete(f"/api/v1/photos/{number}").status_code == 204
+
+
+def test_an_added_photo_is_deleted_and_brought_back(
+    visitor: Visitor, ask: Callable[..., Any], service: Running, tmp_path: Path
+) -> None:
+    page = visitor.open()
+    page.locator("#grid a.photo").first.click()
+    expect(page.locator("#viewer .name")).not_to_be_empty()
+    expect(page.locator("#viewer .delete")).to_be_hidden()  # it lies in the library's own folder
+    page.keyboard.press("Escape")
+    new = draw_photo(tmp_path / "brief.jpg", 4312, taken="2025:01:01 10:00:00")
+    page.locator("#uploads").set_input_files(new)
+    expect(page.locator("#line")).to_have_text("1 photo added")
+    expect(page.locator("#uploading")).to_be_hidden()
+    added = ask("/photos")["photos"][0]
+    first_photos(page, [added["id"]])
+    kept = service.library.parent / "uploads" / "brief.jpg"
+    page.locator("#grid a.photo").first.click()
+    page.locator("#viewer .delete").click()
+    dialog = page.get_by_role("dialog", name="Delete “brief.jpg”?")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert kept.exists()
+    page.locator("#viewer .delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.locator("#undo-offer")).to_contain_text("brief.jpg: deleted")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page.locator("#summary")).to_have_text("22 photos, newest first")
+    assert not kept.exists()
+    assert violations(page) == []
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#line")).to_have_text("brief.jpg is back")
+    expect(page.locator("#summary")).to_have_text("23 photos, newest first")
+    expect(page.locator("#undo-offer")).to_be_hidden()
+    assert kept.read_bytes() == new.read_bytes()
+    with service.client() as client:  # the library as it was, for the other tests
+        back = ask("/photos")["photos"][0]
+        assert client.delete(f"/api/v1/photos/{back['id']}").status_code == 204
 
 
 def test_photos_that_are_too_many_at_once_are_sent_in_parts(

@@ -2,7 +2,7 @@
 
 import { language } from "./texts.js";
 
-/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, path?: string | null}} Photo */
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, uploaded: boolean, path?: string | null}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
 const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page
@@ -51,6 +51,8 @@ export const similar = (id, params, signal) => get(`/similar/${id}`, params, sig
 export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
+/** One that was uploaded. @param {number} id */
+export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });
 export const folders = () => get("/folders", {});
 /** @param {number[]} ids */
 export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
@@ -112,6 +114,18 @@ export function upload(files, onProgress) {
     request.onerror = () => reject(new ApiError(0, ""));
     request.send(body);
   });
+}
+
+/** A photo's file. @param {number} id @returns {Promise<Blob>} */
+export async function file(id) {
+  let response;
+  try {
+    response = await fetch(original(id));
+    if (response.ok) return await response.blob();
+  } catch {
+    throw new ApiError(0, "");
+  }
+  throw refusal(response.status, parsed(await response.text()), response.headers.get("Retry-After"));
 }
 
 /** Whether an address will be answered; its content isn't waited for. @param {string} address */

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Collecting } from "./collecting.js";
 import { Collections } from "./collections.js";
+import { Deletion } from "./deletion.js";
 import { patiently, messageOf } from "./errors.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
@@ -10,6 +11,7 @@ import { Folders } from "./folders.js";
 import { Grid } from "./grid.js";
 import { isTyping, letter } from "./keys.js";
 import { maySettle, tellLaw, tellWithheld } from "./law.js";
+import { tell, teller } from "./line.js";
 import { Pictures } from "./pictures.js";
 import { Review } from "./review.js";
 import { Scrubber } from "./scrubber.js";
@@ -19,6 +21,7 @@ import { Selection } from "./selection.js";
 import { settings } from "./settings.js";
 import { go, onChange, read } from "./state.js";
 import { say } from "./texts.js";
+import { UploadList } from "./uploadlist.js";
 import { addPhotos } from "./uploads.js";
 import { Viewer } from "./viewer.js";
 import { explainCell, removeWhy, spoken } from "./why.js";
@@ -50,16 +53,21 @@ const selection = new Selection(grid, $("selection"), $("why-review"), {
 });
 const folders = new Folders($("folders"), teller());
 const collections = new Collections($("collections"), { rename: $("rename"), question: $("question") }, { tell: teller(), onChanged: () => feed.forget() });
+const uploadList = new UploadList($("uploading"));
 const scrubber = new Scrubber($("scrubber"), grid);
 const viewer = new Viewer($("viewer"), feed, {
   onClosed: (index) => grid.focus(index),
-  onShown: (photo) => collecting.follow(photo?.id ?? null),
+  onShown: (photo) => {
+    collecting.follow(photo?.id ?? null);
+    deletion.follow(photo);
+  },
   onFavourite: () => collecting.favour(),
   onCollect: () => collecting.addOpened(),
   say: announce,
   onHelp: openHelp,
 });
 const collecting = new Collecting({ star: viewer.part("star"), collect: viewer.part("collect") }, $("collect"), { note, onChanged: refill });
+const deletion = new Deletion(viewer.part("delete"), $("delete-photo"), $("undo-offer"), { note, onDeleted: leaveDeleted, onRestored: start });
 const field = new SearchField($("search"), $("q"), $("clear"));
 const words = new Words($("words"), (q) => field.set(q));
 const filters = new Filters($("filters"), $("filter-toggle"), $("chips"));
@@ -75,11 +83,7 @@ settings($("language"), $("theme"), () => {
     filters.offer(library);
     tellLaw($("law"), library);
   }
-  review.translate();
-  folders.translate();
-  collections.translate();
-  selection.translate();
-  viewer.translate();
+  for (const part of [review, folders, collections, selection, viewer, deletion]) part.translate();
   feed.forget();
   follow(read());
 });
@@ -109,8 +113,7 @@ async function start() {
   $("to-collections").hidden = false;
   $("to-review").hidden = !mayReview;
   selection.allow(mayReview, mayWrite);
-  collecting.allow(mayWrite);
-  collections.allow(mayWrite);
+  for (const part of [collecting, collections, deletion]) part.allow(mayWrite);
   tellWithheld($("withheld"), feed.shown.withheld, library);
   tellLaw($("law"), library);
 }
@@ -157,6 +160,12 @@ function show(shown, isFresh) {
   viewer.refresh();
 }
 
+/** The opened photo is gone. */
+function leaveDeleted() {
+  go({ photo: null }, { replace: true });
+  start();
+}
+
 function showNote({ title, text = "", command = "" }) {
   $("note").querySelector("h2").textContent = title;
   $("note").querySelector("p").textContent = text;
@@ -180,25 +189,10 @@ function loading(isLoading) {
   document.body.classList.toggle("loading", isLoading);
 }
 
-/** One calm line. @param {string | null} line */
-function tell(line) {
-  $("line").textContent = line ?? "";
-}
-
 /** One calm line, on the opened photo where there is one. @param {string | null} text */
 function note(text) {
   if (!text || !$("viewer").open) tell(text);
   else viewer.note(text);
-}
-
-/** For one part of the page, which takes back only what it said itself. */
-function teller() {
-  let said = "";
-  return (/** @type {string | null} */ line) => {
-    if (line === null && $("line").textContent !== said) return;
-    said = line ?? "";
-    tell(line);
-  };
 }
 
 /** Only for those who hear the page. @param {string} text */
@@ -252,7 +246,7 @@ function listen() {
   $("uploads").addEventListener("change", async () => {
     const files = [...$("uploads").files];
     $("uploads").value = "";
-    if (files.length && (await addPhotos(files, tell))) start();
+    if (files.length && (await addPhotos(files, uploadList, tell))) start();
   });
   for (const link of document.querySelectorAll("a[data-go]")) link.addEventListener("click", followLink);
   document.addEventListener("keydown", key);

@@ -23,5 +23,6 @@ export function tellWithheld(place, withheld, library) {
   if (!withheld) return;
   const n = library?.hidden; // told to reviewers alone
   place.querySelector("a").hidden = !maySettle(library);
-  place.querySelector(".said").textContent = `${n ? say("hidden", { n }) : say("someHidden")} ${withheld}`;
+  place.querySelector(".how-many").textContent = n ? say("hidden", { n }) : say("someHidden");
+  place.querySelector(".said").textContent = withheld;
 }

@@ -284,6 +284,7 @@ export class Viewer {
     const index = this.photo ? this.feed.find(this.photo.id) : -1;
     this.dialog.close();
     this.photo = null;
+    this.listener.onShown(null);
     this.zoom.reset();
     removeWhy(this.dialog);
     this.part("frame").replaceChildren();
