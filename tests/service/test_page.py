@@ -1253,6 +1253,46 @@ def test_photos_are_added(
             assert client.delete(f"/api/v1/photos/{number}").status_code == 204
 
 
+def test_each_file_tells_its_bytes_and_another_name_that_it_got(visitor: Visitor) -> None:
+    page = visitor.open()
+    said = page.evaluate(
+        """async () => {
+            const { UploadList } = await import("/web/uploadlist.js");
+            const section = document.querySelector("#uploading");
+            const list = new UploadList(section);
+            const files = [1, 3].map(size => new File([new Uint8Array(size * 1e6)], `${size}.jpg`));
+            list.start(files);
+            const states = () => [...section.querySelectorAll(".upload-state")].map(one => one.textContent);
+            const told = [states()];
+            for (const bytes of [5e5, 2.5e6, 4e6]) { list.progress(files, bytes); told.push(states()); }
+            list.tell(files[0], "Added", true);
+            list.finish();
+            told.push(section.hidden);
+            list.tell(files[1], "Added", true);
+            list.finish();
+            return [...told, section.hidden];
+        }"""
+    )
+    assert said == [
+        ["0.0 of 1.0 MB", "0.0 of 3.0 MB"],
+        ["0.5 of 1.0 MB", "0.0 of 3.0 MB"],
+        ["Being read", "1.5 of 3.0 MB"],
+        ["Being read", "Being read"],
+        False,
+        True,
+    ]
+    taken = '{"added": [{"id": 1, "name": "beach (2).jpg"}], "withheld": 0, "skipped": [{"file": 1, "reason": "no photo"}]}'
+    page.route("**/api/v1/photos", lambda route: route.fulfill(status=201, body=taken))
+    sent = [
+        {"name": name, "mimeType": "image/jpeg", "buffer": b"1"}
+        for name in ("beach.jpg", "notes.jpg")
+    ]
+    page.locator("#uploads").set_input_files(sent)  # type: ignore[arg-type]
+    expect(page.locator("#uploading li")).to_have_text(
+        ["beach.jpgAdded as beach (2).jpg", "notes.jpgno photo"]
+    )
+
+
 def test_an_added_photo_is_deleted_and_brought_back(
     visitor: Visitor, ask: Callable[..., Any], service: Running, tmp_path: Path
 ) -> None:
