@@ -490,7 +490,7 @@ def test_chosen_photos_go_into_a_new_collection_and_out_of_it(
     page.locator("#grid .check").first.click()
     page.locator("#grid a.photo").nth(2).click(modifiers=["Shift"])
     bar = page.get_by_role("toolbar", name="Chosen photos")
-    expect(bar.get_by_role("button", name="Remove from it")).to_be_hidden()
+    expect(bar.get_by_role("button", name="Take out")).to_be_hidden()
     bar.get_by_role("button", name="Add to collection").click()
     dialog = page.get_by_role("dialog", name="Add to collection")
     assert violations(page) == []
@@ -504,7 +504,7 @@ def test_chosen_photos_go_into_a_new_collection_and_out_of_it(
     expect(page.locator("#chips .chip")).to_have_text("in “Sea & sand?”")
     page.locator("#grid a.photo").first.focus()
     page.keyboard.press("x")
-    bar.get_by_role("button", name="Remove from it").click()
+    bar.get_by_role("button", name="Take out").click()
     expect(page.locator("#line")).to_have_text("1 photo removed from “Sea & sand?”")
     expect(page.locator("#summary")).to_have_text("2 photos pass these filters")
     assert shown(page) == order[1:3]

@@ -13,7 +13,7 @@ export const COLLECTIONS = {
   nowFavourite: ["Added to favourites", "Добавлена в избранное"],
   noFavourite: ["No longer a favourite", "Больше не в избранном"],
   collect: ["Add to collection", "Добавить в подборку"],
-  takeOut: ["Remove from it", "Убрать из подборки"],
+  takeOut: ["Take out", "Убрать из подборки"],
   newCollection: ["New collection", "Новая подборка"],
   collectionTitle: ["Name", "Название"],
   make: ["Make and add", "Создать и добавить"],
