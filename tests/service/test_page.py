@@ -1266,6 +1266,13 @@ def test_photos_are_added(
     expect(page.locator("#line")).to_contain_text(
         "1 photo added; 1 more is hidden by law until somebody allows it; not added: notes.jpg ("
     )
+    rows = page.locator("#uploading li")
+    expect(rows).to_contain_text(
+        ["new.jpgAdded", "doubtful.jpgHidden by law until somebody allows it", "notes.jpg"]
+    )
+    assert violations(page) == []
+    page.locator("#uploading").get_by_role("button", name="Close").click()
+    expect(page.locator("#uploading")).to_be_hidden()
     expect(page.locator("#summary")).to_have_text("23 photos, newest first")
     added = ask("/photos")["photos"][0]
     assert added["uploaded"]
@@ -1276,6 +1283,85 @@ def test_photos_are_added(
         assert client.post(f"/api/v1/review/{withheld}", json=allowed).status_code == 200
         for number in (added["id"], withheld):  # the library as it was, for the other tests
             assert client.delete(f"/api/v1/photos/{number}").status_code == 204
+
+
+def test_each_file_tells_its_bytes_and_another_name_that_it_got(visitor: Visitor) -> None:
+    page = visitor.open()
+    said = page.evaluate(
+        """async () => {
+            const { UploadList } = await import("/web/uploadlist.js");
+            const section = document.querySelector("#uploading");
+            const list = new UploadList(section);
+            const files = [1, 3].map(size => new File([new Uint8Array(size * 1e6)], `${size}.jpg`));
+            list.start(files);
+            const states = () => [...section.querySelectorAll(".upload-state")].map(one => one.textContent);
+            const told = [states()];
+            for (const bytes of [5e5, 2.5e6, 4e6]) { list.progress(files, bytes); told.push(states()); }
+            list.tell(files[0], "Added", true);
+            list.finish();
+            told.push(section.hidden);
+            list.tell(files[1], "Added", true);
+            list.finish();
+            return [...told, section.hidden];
+        }"""
+    )
+    assert said == [
+        ["0.0 of 1.0 MB", "0.0 of 3.0 MB"],
+        ["0.5 of 1.0 MB", "0.0 of 3.0 MB"],
+        ["Being read", "1.5 of 3.0 MB"],
+        ["Being read", "Being read"],
+        False,
+        True,
+    ]
+    taken = '{"added": [{"id": 1, "name": "beach (2).jpg"}], "withheld": 0, "skipped": [{"file": 1, "reason": "no photo"}]}'
+    page.route("**/api/v1/photos", lambda route: route.fulfill(status=201, body=taken))
+    sent = [
+        {"name": name, "mimeType": "image/jpeg", "buffer": b"1"}
+        for name in ("beach.jpg", "notes.jpg")
+    ]
+    page.locator("#uploads").set_input_files(sent)  # type: ignore[arg-type]
+    expect(page.locator("#uploading li")).to_have_text(
+        ["beach.jpgAdded as beach (2).jpg", "notes.jpgno photo"]
+    )
+
+
+def test_an_added_photo_is_deleted_and_brought_back(
+    visitor: Visitor, ask: Callable[..., Any], service: Running, tmp_path: Path
+) -> None:
+    page = visitor.open()
+    page.locator("#grid a.photo").first.click()
+    expect(page.locator("#viewer .name")).not_to_be_empty()
+    expect(page.locator("#viewer .delete")).to_be_hidden()  # it lies in the library's own folder
+    page.keyboard.press("Escape")
+    new = draw_photo(tmp_path / "brief.jpg", 4312, taken="2025:01:01 10:00:00")
+    page.locator("#uploads").set_input_files(new)
+    expect(page.locator("#line")).to_have_text("1 photo added")
+    expect(page.locator("#uploading")).to_be_hidden()
+    added = ask("/photos")["photos"][0]
+    first_photos(page, [added["id"]])
+    kept = service.library.parent / "uploads" / "brief.jpg"
+    page.locator("#grid a.photo").first.click()
+    page.locator("#viewer .delete").click()
+    dialog = page.get_by_role("dialog", name="Delete “brief.jpg”?")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert kept.exists()
+    page.locator("#viewer .delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.locator("#undo-offer")).to_contain_text("brief.jpg: deleted")
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page.locator("#summary")).to_have_text("22 photos, newest first")
+    assert not kept.exists()
+    assert violations(page) == []
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#line")).to_have_text("brief.jpg is back")
+    expect(page.locator("#summary")).to_have_text("23 photos, newest first")
+    expect(page.locator("#undo-offer")).to_be_hidden()
+    assert kept.read_bytes() == new.read_bytes()
+    with service.client() as client:  # the library as it was, for the other tests
+        back = ask("/photos")["photos"][0]
+        assert client.delete(f"/api/v1/photos/{back['id']}").status_code == 204
 
 
 def test_photos_that_are_too_many_at_once_are_sent_in_parts(
@@ -1324,6 +1410,7 @@ SCREENS = {
     "review": "/?view=review",
     "review large": "/?view=review",
     "folders": "/?view=folders",
+    "collections": "/?view=collections",
 }
 
 
@@ -1337,6 +1424,8 @@ def arrive(visitor: Visitor, page: Page, screen: str, photo: int) -> None:
         expect(page.locator("#viewer .why-words")).to_be_visible()
     elif screen == "folders":
         page.wait_for_selector("#folders .album")
+    elif screen == "collections":
+        expect(page.locator("#collections .count")).not_to_be_empty()
     elif screen.startswith("review"):
         page.wait_for_selector("#review .reasons dd")
         if screen == "review large":

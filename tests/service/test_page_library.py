@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -427,6 +428,224 @@ def test_folders_are_albums_with_covers_that_open(visitor: Visitor, painted: Run
     expect(albums).to_have_count(2)
     page.keyboard.press("Escape")
     expect(page.locator("#results")).to_be_visible()
+
+
+# Collections.
+
+
+@pytest.fixture
+def kept(painted: Running) -> Iterator[httpx.Client]:
+    """Give a client of a library without collections, and leave none there."""
+    with painted.client() as client:
+        yield client
+        for one in collections(client):
+            client.delete(f"/api/v1/collections/{quote(one)}")
+
+
+def collections(client: httpx.Client, photo: int | None = None) -> dict[str, int]:
+    found = client.get("/api/v1/collections", params={"photo": photo} if photo else None).json()
+    return {one["name"]: one["photos"] for one in found["collections"]}
+
+
+def gathered(client: httpx.Client, name: str, photos: list[int]) -> None:
+    client.put(f"/api/v1/collections/{quote(name)}")
+    client.post(f"/api/v1/collections/{quote(name)}/photos", json={"add": photos})
+
+
+def test_a_star_and_a_key_make_favourites(visitor: Visitor, kept: httpx.Client) -> None:
+    page = visitor.open()
+    first, second = shown(page)[:2]
+    page.locator("#grid a.photo").first.click()
+    star = page.locator("#viewer").get_by_role("button", name="Favourite")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#viewer .toast").last).to_have_text("Added to favourites")
+    assert collections(kept, first) == {"favourites": 1}
+    page.keyboard.press("ArrowRight")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("f")
+    expect(star).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowLeft")
+    expect(star).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("f")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    assert collections(kept, first) == {}
+    assert collections(kept, second) == {"favourites": 1}
+    page.keyboard.press("Escape")
+    page.locator("#grid a.photo").nth(1).focus()
+    page.evaluate(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'а', bubbles: true }))"
+    )
+    expect(page.locator("#line")).to_have_text("No longer a favourite")
+    assert collections(kept) == {"favourites": 0}
+
+
+def test_chosen_photos_go_into_a_new_collection_and_out_of_it(
+    visitor: Visitor, kept: httpx.Client
+) -> None:
+    page = visitor.open()
+    order = shown(page)
+    page.locator("#grid .cell").first.hover()
+    page.locator("#grid .check").first.click()
+    page.locator("#grid a.photo").nth(2).click(modifiers=["Shift"])
+    bar = page.get_by_role("toolbar", name="Chosen photos")
+    expect(bar.get_by_role("button", name="Take out")).to_be_hidden()
+    bar.get_by_role("button", name="Add to collection").click()
+    dialog = page.get_by_role("dialog", name="Add to collection")
+    assert violations(page) == []
+    dialog.get_by_label("New collection").fill("Sea & sand?")
+    dialog.get_by_role("button", name="Make and add").click()
+    expect(page.locator("#line")).to_have_text("3 photos added to “Sea & sand?”")
+    expect(bar).to_be_hidden()
+    assert collections(kept) == {"Sea & sand?": 3}
+    page.goto(f"{visitor.address}/?{urlencode({'collection': 'Sea & sand?'})}")
+    expect(page.locator("#summary")).to_have_text("3 photos pass these filters")
+    expect(page.locator("#chips .chip")).to_have_text("in “Sea & sand?”")
+    page.locator("#grid a.photo").first.focus()
+    page.keyboard.press("x")
+    bar.get_by_role("button", name="Take out").click()
+    expect(page.locator("#line")).to_have_text("1 photo removed from “Sea & sand?”")
+    expect(page.locator("#summary")).to_have_text("2 photos pass these filters")
+    assert shown(page) == order[1:3]
+    page.locator("#chips .chip").click()
+    expect(page.locator("#summary")).to_contain_text("newest first")
+
+
+def test_the_dialog_tells_where_the_opened_photo_is_and_takes_it_out(
+    visitor: Visitor, kept: httpx.Client
+) -> None:
+    page = visitor.open()
+    photo = shown(page)[0]
+    gathered(kept, "Lake", [photo])
+    gathered(kept, "Town", [])
+    page.locator("#grid a.photo").first.click()
+    page.keyboard.press("c")
+    lake = page.get_by_role("button", name="Lake 1 photo")
+    town = page.get_by_role("button", name="Town 0 photos")
+    expect(lake).to_have_attribute("aria-pressed", "true")
+    expect(town).to_have_attribute("aria-pressed", "false")
+    assert violations(page) == []
+    lake.click()
+    expect(page.locator("#viewer .toast").last).to_have_text("1 photo removed from “Lake”")
+    page.locator("#viewer .collect").click()
+    town.click()
+    expect(page.locator("#viewer .toast").last).to_have_text("1 photo added to “Town”")
+    assert collections(kept, photo) == {"Town": 1}
+    expect(page.locator("#viewer")).to_be_visible()
+
+
+def test_collections_are_albums_that_open_are_renamed_and_deleted(
+    visitor: Visitor, kept: httpx.Client
+) -> None:
+    visitor.tolerated = "409"
+    page = visitor.open()
+    for name, some in {"Lake": shown(page)[:2], "favourites": shown(page)[:3], "Town": []}.items():
+        gathered(kept, name, some)
+    page.get_by_role("link", name="Folders").click()
+    page.locator("#folders").get_by_role("link", name="Collections").click()
+    albums = page.locator("#collections .album")
+    expect(albums).to_contain_text(["Favourites", "Lake", "Town"])
+    expect(page.locator("#collections img.loaded")).to_have_count(2)
+    expect(page.get_by_role("button", name="Rename “Favourites”")).to_have_count(0)
+    assert violations(page) == []
+    page.locator("#collections li").nth(1).hover()
+    page.get_by_role("button", name="Rename “Lake”").click()
+    dialog = page.get_by_role("dialog", name="Rename “Lake”")
+    dialog.get_by_label("Name").fill("Town")
+    dialog.get_by_role("button", name="Rename").click()
+    expect(page.locator("#line")).to_contain_text("There is a collection of that name")
+    page.locator("#collections li").nth(1).hover()
+    page.get_by_role("button", name="Rename “Lake”").click()
+    dialog.get_by_label("Name").fill("Sea")
+    page.keyboard.press("Enter")
+    expect(albums).to_contain_text(["Favourites", "Sea", "Town"])
+    page.locator("#collections li").nth(2).hover()
+    page.get_by_role("button", name="Delete “Town”").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    assert collections(kept) == {"Sea": 2, "Town": 0, "favourites": 3}
+    page.get_by_role("button", name="Delete “Town”").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(albums).to_have_count(2)
+    assert collections(kept) == {"Sea": 2, "favourites": 3}
+    albums.first.click()
+    assert query(page.url) == {"collection": "favourites"}
+    expect(page.locator("#chips .chip")).to_have_text("in “Favourites”")
+
+
+def test_what_the_law_hides_is_in_no_collection_of_the_page(
+    visitor: Visitor, kept: httpx.Client, painted: Running
+) -> None:
+    page = visitor.open()
+    photo = shown(page)[0]
+    gathered(kept, "Lake", [photo])
+    kept.post(f"/api/v1/review/{photo}", json={"decision": "hide", "why": "test"})
+    try:
+        page.goto(f"{visitor.address}/?view=collections")
+        expect(page.locator("#collections .album")).to_contain_text("0 photos")
+        page.locator("#collections .album").click()
+        expect(page.locator("#note h2")).to_have_text("No photo passes these filters")
+        assert not visitor.asked(f"/photos/{photo}?size=320&")
+    finally:
+        kept.post(f"/api/v1/review/{photo}", json={"decision": "allow", "why": "test"})
+
+
+def test_who_may_only_read_is_offered_no_change(visitor: Visitor, kept: httpx.Client) -> None:
+    page = visitor.page()
+    page.route(
+        "**/api/v1/library?**",
+        lambda route: route.fulfill(json=route.fetch().json() | {"scopes": ["read"]}),
+    )
+    page.goto(f"{visitor.address}/?view=collections")
+    gathered(kept, "Lake", [])
+    page.reload()
+    expect(page.locator("#collections .album")).to_have_count(1)
+    assert page.locator("#collections button").count() == 0
+    page.goto(visitor.address)
+    page.locator("#grid a.photo").first.click()
+    expect(page.locator("#viewer .name")).not_to_be_empty()
+    for part in ("star", "collect"):
+        expect(page.locator(f"#viewer .{part}")).to_be_hidden()
+    page.keyboard.press("f")
+    page.keyboard.press("c")
+    page.keyboard.press("Escape")
+    page.locator("#grid a.photo").first.focus()
+    page.keyboard.press("x")
+    for part in ("collect", "take-out"):
+        expect(page.locator(f"#selection .{part}")).to_be_hidden()
+    assert all(one.method == "GET" for one in visitor.requests)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ru-RU"])
+def test_collections_fit_a_phone(visitor: Visitor, kept: httpx.Client, locale: str) -> None:
+    page = visitor.open(**PHONE, locale=locale)
+    gathered(kept, "A rather long name of a collection " * 2, shown(page)[:2])
+    page.goto(f"{visitor.address}/?collection={quote(next(iter(collections(kept))))}")
+    page.wait_for_selector("#grid a.photo")
+    page.locator("#grid a.photo").first.focus()
+    page.keyboard.press("x")
+    inside(page)
+    page.locator("#selection .collect").click()
+    expect(page.locator("#collect")).to_be_visible()
+    inside(page)
+    page.keyboard.press("Escape")
+    page.goto(f"{visitor.address}/?view=collections")
+    page.wait_for_selector("#collections img.loaded")
+    inside(page)
+    assert violations(page) == []
+
+
+def inside(page: Page) -> None:
+    """Nothing that can be pressed lies beyond the screen's edge."""
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input")]
+            .filter(one => one.checkVisibility() && !one.matches(".skip") && !one.closest("#chips, .unseen"))
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1 || one.getBoundingClientRect().left < 0)
+            .map(one => one.outerHTML)"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 # On one's own machine, and without the service.

@@ -82,7 +82,7 @@ class Ranker:
         """
         recorded = self._recorded(query.vector, selection, wanted)
         least = standing_limit(self._store.count(selection), wanted.text)
-        chunks = itertools.count() if query.without is None else range(DEEPEST)
+        chunks = range(DEEPEST) if query.without else itertools.count()
         for number in itertools.islice(chunks, cursor // CANDIDATES, None):
             first = number * CANDIDATES
             photos = self._candidates(query.vector, selection, recorded.photos, first)

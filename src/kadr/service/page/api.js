@@ -2,7 +2,7 @@
 
 import { language } from "./texts.js";
 
-/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, path?: string | null}} Photo */
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, uploaded: boolean, path?: string | null}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
 const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page
@@ -51,11 +51,23 @@ export const similar = (id, params, signal) => get(`/similar/${id}`, params, sig
 export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
+/** One that was uploaded. @param {number} id */
+export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });
 export const folders = () => get("/folders", {});
 /** @param {number[]} ids */
 export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
 /** @param {number} id @param {string} why */
 export const appeal = (id, why) => call(`/review/${id}/appeal`, asJson({ why }));
+/** @param {number} [photo] only those that hold it @returns {Promise<{collections: {name: string, photos: number}[]}>} */
+export const collections = (photo) => get("/collections", photo === undefined ? {} : { photo });
+/** One that is there already stays as it is. @param {string} name */
+export const makeCollection = (name) => call(placeOf(name), { method: "PUT" });
+/** @param {string} name @param {string} next */
+export const renameCollection = (name, next) => call(placeOf(name), asJson({ name: next }, "PATCH"));
+/** @param {string} name */
+export const deleteCollection = (name) => call(placeOf(name), { method: "DELETE" });
+/** @param {string} name @param {{add?: number[], remove?: number[]}} photos */
+export const changeCollection = (name, photos) => call(`${placeOf(name)}/photos`, asJson(photos));
 export const library = () => get("/library", {});
 /** @param {number} n @param {boolean} sample */
 export const reviewQueue = (n, sample) => get("/review", sample ? { n, sample } : { n });
@@ -104,6 +116,18 @@ export function upload(files, onProgress) {
   });
 }
 
+/** A photo's file. @param {number} id @returns {Promise<Blob>} */
+export async function file(id) {
+  let response;
+  try {
+    response = await fetch(original(id));
+    if (response.ok) return await response.blob();
+  } catch {
+    throw new ApiError(0, "");
+  }
+  throw refusal(response.status, parsed(await response.text()), response.headers.get("Retry-After"));
+}
+
 /** Whether an address will be answered; its content isn't waited for. @param {string} address */
 export async function check(address) {
   const controller = new AbortController();
@@ -124,8 +148,11 @@ function get(path, params, signal) {
   return call(`${path}?${query}`, { signal });
 }
 
-function asJson(content) {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+/** @param {string} name of a collection */
+const placeOf = (name) => `/collections/${encodeURIComponent(name)}`;
+
+function asJson(content, method = "POST") {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
 }
 
 async function call(path, options) {

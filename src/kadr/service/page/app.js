@@ -1,12 +1,17 @@
 // The page: joins the parts, each of which follows the address.
 
 import * as api from "./api.js";
+import { Collecting } from "./collecting.js";
+import { Collections } from "./collections.js";
+import { Deletion } from "./deletion.js";
 import { patiently, messageOf } from "./errors.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { Folders } from "./folders.js";
 import { Grid } from "./grid.js";
 import { isTyping, letter } from "./keys.js";
+import { maySettle, tellLaw, tellWithheld } from "./law.js";
+import { tell, teller } from "./line.js";
 import { Pictures } from "./pictures.js";
 import { Review } from "./review.js";
 import { Scrubber } from "./scrubber.js";
@@ -16,9 +21,10 @@ import { Selection } from "./selection.js";
 import { settings } from "./settings.js";
 import { go, onChange, read } from "./state.js";
 import { month, say } from "./texts.js";
+import { UploadList } from "./uploadlist.js";
 import { addPhotos } from "./uploads.js";
 import { Viewer } from "./viewer.js";
-import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
+import { explainCell, removeWhy, spoken } from "./why.js";
 import { Words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -39,14 +45,29 @@ const grid = new Grid($("grid"), {
   onWhyEnd: () => removeWhy($("grid")),
   onLeave: () => $("q").focus(),
 });
-const selection = new Selection(grid, $("selection"), $("why-review"), { tell: teller(), items: () => feed.shown.items });
+const selection = new Selection(grid, $("selection"), $("why-review"), {
+  tell: teller(),
+  items: () => feed.shown.items,
+  onCollect: (photos) => collecting.add(photos, () => selection.clear()),
+  onTakeOut: (name, photos) => collecting.takeOut(name, photos, () => selection.clear()),
+});
 const folders = new Folders($("folders"), teller());
+const collections = new Collections($("collections"), { rename: $("rename"), question: $("question") }, { tell: teller(), onChanged: () => feed.forget() });
+const uploadList = new UploadList($("uploading"));
 const scrubber = new Scrubber($("scrubber"), grid);
 const viewer = new Viewer($("viewer"), feed, {
   onClosed: (index) => grid.focus(index),
+  onShown: (photo) => {
+    collecting.follow(photo?.id ?? null);
+    deletion.follow(photo);
+  },
+  onFavourite: () => collecting.favour(),
+  onCollect: () => collecting.addOpened(),
   say: announce,
   onHelp: openHelp,
 });
+const collecting = new Collecting({ star: viewer.part("star"), collect: viewer.part("collect") }, $("collect"), { note, onChanged: refill });
+const deletion = new Deletion(viewer.part("delete"), $("delete-photo"), $("undo-offer"), { note, onDeleted: leaveDeleted, onRestored: start });
 const field = new SearchField($("search"), $("q"), $("clear"));
 const words = new Words($("words"), (q) => field.set(q));
 const filters = new Filters($("filters"), $("filter-toggle"), $("chips"));
@@ -60,12 +81,9 @@ askForKeys($("key"), start);
 settings($("language"), $("theme"), () => {
   if (library) {
     filters.offer(library);
-    tellLaw();
+    tellLaw($("law"), library);
   }
-  review.translate();
-  folders.translate();
-  selection.translate();
-  viewer.translate();
+  for (const part of [review, folders, collections, selection, viewer, deletion]) part.translate();
   feed.forget();
   follow(read());
 });
@@ -88,20 +106,16 @@ async function start() {
     return;
   }
   filters.offer(library);
-  $("add").hidden = !(library.uploads && library.scopes.includes("write"));
+  const mayReview = maySettle(library);
+  const mayWrite = library.scopes.includes("write");
+  $("add").hidden = !(library.uploads && mayWrite);
   $("to-folders").hidden = library.folders.length < 2;
-  selection.allow(library.hides && library.scopes.includes("review"));
-  $("to-review").hidden = !(library.hides && library.scopes.includes("review"));
-  tellWithheld();
-  tellLaw();
-}
-
-/** Which policy is in force, and what it hides of the library. */
-function tellLaw() {
-  const { policy, hides, hidden } = library;
-  $("law").hidden = false;
-  const said = say(hides ? "policyHides" : "policyShows", { policy });
-  $("law").textContent = hidden ? `${said} ${say("hidden", { n: hidden })}` : said;
+  $("to-collections").hidden = false;
+  $("to-review").hidden = !mayReview;
+  selection.allow(mayReview, mayWrite);
+  for (const part of [collecting, collections, deletion]) part.allow(mayWrite);
+  tellWithheld($("withheld"), feed.shown.withheld, library);
+  tellLaw($("law"), library);
 }
 
 /** @param {import("./state.js").State} state @param {boolean} [isBack] */
@@ -113,8 +127,10 @@ function follow(state, isBack = false) {
   document.title = state.q ? `${state.q} · kadr` : say("title");
   document.body.dataset.view = state.view ?? "photos";
   $("results").hidden = state.view !== null;
-  if (state.view === "folders") folders.open();
-  else folders.close();
+  for (const [view, part] of Object.entries({ folders, collections })) {
+    if (state.view === view) part.open();
+    else part.close();
+  }
   if (state.view === "review") review.open();
   else leaveReview();
   if (state.view === null) feed.show(state, isBack);
@@ -137,7 +153,7 @@ function show(shown, isFresh) {
   $("summary").classList.toggle("unseen", Boolean(items[0]?.weak)); // the line says it already
   $("note").hidden = !note;
   if (note) showNote(note);
-  tellWithheld();
+  tellWithheld($("withheld"), feed.shown.withheld, library);
   offer(shown.suggestion);
   $("show-more").hidden = !feed.waits;
   grid.show(items, next === null, shown.total);
@@ -145,14 +161,10 @@ function show(shown, isFresh) {
   viewer.refresh();
 }
 
-/** One quiet line: that photos are hidden, and why. How many is said of the library, never of an answer. */
-function tellWithheld() {
-  const { withheld } = feed.shown;
-  $("withheld").hidden = !withheld;
-  if (!withheld) return;
-  const n = library?.hidden;
-  $("withheld").querySelector(".said").textContent = `${n ? say("hidden", { n }) : say("someHidden")} ${withheld}`;
-  $("withheld").querySelector("a").hidden = $("to-review").hidden;
+/** The opened photo is gone. */
+function leaveDeleted() {
+  go({ photo: null }, { replace: true });
+  start();
 }
 
 /** A year that the query names, as a filter; nothing is filtered until somebody asks for it. */
@@ -188,24 +200,22 @@ function loading(isLoading) {
   document.body.classList.toggle("loading", isLoading);
 }
 
-/** One calm line. @param {string | null} line */
-function tell(line) {
-  $("line").textContent = line ?? "";
-}
-
-/** For one part of the page, which takes back only what it said itself. */
-function teller() {
-  let said = "";
-  return (/** @type {string | null} */ line) => {
-    if (line === null && $("line").textContent !== said) return;
-    said = line ?? "";
-    tell(line);
-  };
+/** One calm line, on the opened photo where there is one. @param {string | null} text */
+function note(text) {
+  if (!text || !$("viewer").open) tell(text);
+  else viewer.note(text);
 }
 
 /** Only for those who hear the page. @param {string} text */
 function announce(text) {
   $("announcer").textContent = text;
+}
+
+/** A collection holds other photos than before. @param {string} name */
+function refill(name) {
+  if (read().filters.collection !== name) return;
+  feed.forget();
+  if (!$("viewer").open) follow(read()); // else once it is closed
 }
 
 function likeIt(index) {
@@ -214,19 +224,14 @@ function likeIt(index) {
 
 /** @param {number} index @param {HTMLElement} cell @param {"hover" | "key"} how */
 async function explain(index, cell, how) {
-  const item = feed.shown.items[index];
   const isShown = cell.querySelector(".why-words") !== null;
   if (how === "hover" && isShown) return;
   removeWhy($("grid"));
+  const item = feed.shown.items[index];
   if (isShown || !item?.explainable) return;
-  const frame = cell.querySelector(".photo");
   try {
-    const why = await explanation(item.photo.id, feed.explained);
-    const isStill = how === "hover" ? cell.matches(":hover") : cell.isConnected;
-    if (!isStill || cell.querySelector(".why-words")) return;
-    layHeat(frame, item.photo, why);
-    frame.append(wordList(why));
-    if (how === "key") announce(spoken(why));
+    const why = await explainCell(cell, item.photo, feed.explained, how);
+    if (why && how === "key") announce(spoken(why));
   } catch (error) {
     tell(messageOf(error));
   }
@@ -245,14 +250,14 @@ function listen() {
     // The button may be gone: the keyboard goes on where the new photos begin.
     grid.focus(feed.shown.items.findIndex((item, at) => at >= known && item.kind === "photo"));
   });
-  addEventListener("popstate", () => $("help").close());
+  addEventListener("popstate", () => document.querySelectorAll("#help, .asks").forEach((dialog) => dialog.close()));
   $("help-button").addEventListener("click", openHelp);
   $("help").querySelector("button").addEventListener("click", () => $("help").close());
   $("add").addEventListener("click", () => $("uploads").click());
   $("uploads").addEventListener("change", async () => {
     const files = [...$("uploads").files];
     $("uploads").value = "";
-    if (files.length && (await addPhotos(files, tell))) start();
+    if (files.length && (await addPhotos(files, uploadList, tell))) start();
   });
   for (const link of document.querySelectorAll("a[data-go]")) link.addEventListener("click", followLink);
   document.addEventListener("keydown", key);
@@ -288,6 +293,7 @@ function key(event) {
     "?": openHelp,
     e: index >= 0 ? () => explain(index, grid.cellOf(index), "key") : null,
     m: index >= 0 ? () => likeIt(index) : null,
+    f: index >= 0 ? () => collecting.favour(feed.shown.items[index].photo?.id) : null,
     x: index >= 0 ? () => selection.toggle(index, event.shiftKey) : null,
     Escape: escape(),
   }[pressed];

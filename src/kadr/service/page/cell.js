@@ -30,9 +30,21 @@ export function fit(item) {
 
 /** Where the query's words stand, such as "tagged: wedding"; empty where they don't. @param {import("./feed.js").Hit} item */
 export function onRecord(item) {
-  const words = new Map();
-  for (const { word, source } of item.on_record ?? []) words.set(source, [...(words.get(source) ?? []), word]);
-  return [...words].map(([source, said]) => say(`record_${source}`, { words: said.join(" ") })).join("; ");
+  return places(item).map(({ where, words }) => where + words).join("; ");
+}
+
+/** @param {import("./feed.js").Hit} item @returns {{where: string, words: string}[]} */
+function places(item) {
+  const found = new Map();
+  for (const { word, source } of item.on_record ?? []) found.set(source, [...(found.get(source) ?? []), word]);
+  return [...found].map(([source, words]) => ({ where: say(`record_${source}`, { words: "" }), words: words.join(" ") }));
+}
+
+/** The same as a quiet line, from which a narrow photo leaves out all but the words. */
+function record(item) {
+  const made = element("span", "on-record");
+  places(item).forEach(({ where, words }, place) => made.append(place ? "; " : "", element("span", "where", where), words));
+  return made;
 }
 
 /** The probability as a quiet bar, or what is on record, or the likeness as a word. @param {import("./feed.js").Hit} item */
@@ -44,8 +56,7 @@ export function caption(item) {
     made.append(word, " ", number(item.similarity, 2));
     return made;
   }
-  const told = onRecord(item);
-  made.append(told ? element("span", "on-record", told) : bar(item.probability));
+  made.append(item.on_record?.length ? record(item) : bar(item.probability));
   made.append(element("span", "percent", percent(item.probability)));
   return made;
 }

@@ -1,7 +1,11 @@
 // Every word the page says, in English and Russian.
 
+import { COLLECTIONS } from "./collectiontexts.js";
+
 /** Key: [English, Russian]; plural forms are objects by Intl.PluralRules. */
 export const TEXTS = {
+  ...COLLECTIONS,
+
   title: ["kadr: photo search", "kadr: поиск фотографий"],
   skip: ["To the photos", "К фотографиям"],
   home: ["kadr, all photos", "kadr, все фотографии"],
@@ -239,8 +243,17 @@ export const TEXTS = {
   nothingToUndo: ["Nothing to undo", "Отменять нечего"],
   noReview: ["Reviewing needs a key with the scope “review”", "Для проверки нужен ключ с правом review"],
 
-  adding: ["Adding {done} of {all}: {percent}", "Добавляется {done} из {all}: {percent}"],
-  reading: ["Reading the photos", "Фотографии обрабатываются"],
+  deletePhoto: ["Delete “{name}”?", "Удалить «{name}»?"],
+  deletePhotoHint: ["Its file is deleted. That can be undone until the page is closed or another photo is deleted.", "Файл будет удалён. Отменить это можно, пока страница открыта и не удалена другая фотография."],
+  photoDeleted: ["{name}: deleted", "{name}: удалена"],
+  photoBack: ["{name} is back", "{name} снова на месте"],
+  bytesSent: ["{sent} of {all} MB", "{sent} из {all} МБ"],
+  reading: ["Being read", "Обрабатывается"],
+  addedOne: ["Added", "Добавлена"],
+  addedAs: ["Added as {name}", "Добавлена как {name}"],
+  withheldOne: ["Hidden by law until somebody allows it", "Скрыта по закону, пока её не разрешат"],
+  addedOrHidden: ["Added; it may be hidden by law", "Добавлена, но может быть скрыта по закону"],
+  notSent: ["Not sent", "Не отправлена"],
   added: [
     { one: "{n} photo added", other: "{n} photos added" },
     { one: "Добавлена {n} фотография", few: "Добавлены {n} фотографии", many: "Добавлено {n} фотографий", other: "Добавлено {n} фотографии" },
@@ -264,6 +277,7 @@ export const TEXTS = {
   offline: ["The service can't be reached. Trying again; check that kadr serve runs.", "Сервис не отвечает. Пробуем ещё раз; проверьте, что kadr serve запущен."],
   forbidden: ["This key doesn't allow that. Ask for one with the scope.", "Этот ключ такого не разрешает. Попросите ключ с нужным правом."],
   tooLong: ["A search has at most {most} characters. Shorten this one.", "В запросе может быть не больше {most} знаков. Сократите его."],
+  tooSlow: ["It came too slowly. Send fewer photos at once, or over a faster connection.", "Передача шла слишком медленно. Отправьте меньше фотографий за раз или найдите связь быстрее."],
   tooLarge: ["This file is too large. Choose a smaller one.", "Файл слишком большой. Выберите поменьше."],
   noPicture: ["This is no picture that can be read. Try a JPEG or PNG.", "Эту картинку прочитать не удалось. Попробуйте JPEG или PNG."],
   broken: ["Something went wrong in the service. Try again; its log tells more.", "В сервисе что-то сломалось. Попробуйте ещё раз; подробности в его журнале."],

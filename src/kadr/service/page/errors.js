@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 import { say } from "./texts.js";
 
-const KEYS = { 0: "offline", 403: "forbidden", 413: "tooLarge", 415: "noPicture", 429: "tooMany", 503: "busy" };
+const KEYS = { 0: "offline", 403: "forbidden", 408: "tooSlow", 413: "tooLarge", 415: "noPicture", 429: "tooMany", 503: "busy" };
 const NO_LIBRARY = "urn:kadr:problem:no-library";
 const NO_RECORD = "urn:kadr:problem:no-record";
 const PASSING = [0, 429, 503];

@@ -2,10 +2,11 @@
 
 import { element, icon } from "./cell.js";
 import { firstOrLastDay, fromDay, shownDay } from "./dates.js";
+import { titled } from "./membership.js";
 import { FILTERS, go, read } from "./state.js";
 import { day, say } from "./texts.js";
 
-const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize" };
+const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize", collection: "chipCollection" };
 
 export class Filters {
   /** @param {HTMLFieldSetElement} form @param {HTMLButtonElement} toggle @param {HTMLElement} chips */
@@ -100,7 +101,8 @@ export class Filters {
 
 function chipText(name, value) {
   const date = name === "after" || name === "before" ? firstOrLastDay(name, value) : null;
-  const shown = date ? day(date) : name === "kind" ? value.toUpperCase() : value;
+  const spelled = { kind: () => value.toUpperCase(), collection: () => titled(value) }[name];
+  const shown = date ? day(date) : (spelled?.() ?? value);
   return CHIPS[name] ? say(CHIPS[name], { value: shown }) : shown;
 }
 

@@ -1,6 +1,6 @@
 // Keys by what is printed on them, on a Russian keyboard by the Latin letter beside.
 
-const LATIN = { ф: "a", р: "h", ы: "s", г: "u", у: "e", ь: "m", н: "y", ш: "i", ч: "x", в: "d" };
+const LATIN = { а: "f", с: "c", ф: "a", р: "h", ы: "s", г: "u", у: "e", ь: "m", н: "y", ш: "i", ч: "x", в: "d" };
 
 /** @param {KeyboardEvent} event */
 export function letter(event) {

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { messageOf } from "./errors.js";
 import { copy } from "./share.js";
+import { read } from "./state.js";
 import { say } from "./texts.js";
 
 /** What the service puts into one archive. */
@@ -16,7 +17,7 @@ export class Selection {
    * @param {import("./grid.js").Grid} grid
    * @param {HTMLElement} bar
    * @param {HTMLDialogElement} dialog that asks why a person should look again
-   * @param {{tell: (line: string | null) => void, items: () => import("./feed.js").Item[]}} listener
+   * @param {{tell: (line: string | null) => void, items: () => import("./feed.js").Item[], onCollect: (photos: number[]) => void, onTakeOut: (name: string, photos: number[]) => void}} listener
    */
   constructor(grid, bar, dialog, listener) {
     this.grid = grid;
@@ -63,9 +64,11 @@ export class Selection {
     this.#show();
   }
 
-  /** What the visitor may do. @param {boolean} mayReview */
-  allow(mayReview) {
+  /** What the visitor may do. @param {boolean} mayReview @param {boolean} mayWrite */
+  allow(mayReview, mayWrite) {
     this.part("to-people").hidden = !mayReview;
+    this.part("collect").hidden = !mayWrite;
+    this.#show();
   }
 
   /** In another language. */
@@ -81,6 +84,7 @@ export class Selection {
     this.bar.hidden = !this.isActive;
     document.body.classList.toggle("selecting", this.isActive);
     this.part("how-many").textContent = say("selected", { n: this.photos.size });
+    this.part("take-out").hidden = this.part("collect").hidden || !read().filters.collection;
     this.grid.mark();
   }
 
@@ -88,6 +92,8 @@ export class Selection {
     this.part("names").addEventListener("click", () => this.#copyNames());
     this.part("zip").addEventListener("click", () => this.#download());
     this.part("to-people").addEventListener("click", () => this.dialog.showModal());
+    this.part("collect").addEventListener("click", () => this.listener.onCollect([...this.photos.keys()]));
+    this.part("take-out").addEventListener("click", () => this.listener.onTakeOut(read().filters.collection, [...this.photos.keys()]));
     this.part("none").addEventListener("click", () => this.clear());
     this.dialog.querySelector("form").addEventListener("submit", (event) => {
       event.preventDefault();

@@ -3,10 +3,11 @@
 
 const KEPT = "kadr-page";
 const FILES = [
-  "api", "app", "cell", "cells", "dates", "dictionary", "errors", "facts", "feed", "filters", "folders", "grid",
-  "gridkeys", "heat", "hover", "keys", "layout", "pictures", "query", "reasons", "review", "reviewgrid", "scrubber", "searchfield",
-  "selection", "session", "settings", "share", "state", "texts", "theme", "timeline", "uploads", "viewer", "why",
-  "words", "zoom",
+  "api", "app", "ask", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
+  "deletion", "dictionary", "errors", "facts", "feed", "filters", "folders", "grid", "gridkeys", "heat", "hover",
+  "keys", "largepicture", "law", "layout", "line", "membership", "pictures", "query", "reasons", "review",
+  "reviewgrid", "scrubber", "searchfield", "selection", "session", "settings", "share", "star", "state", "texts",
+  "theme", "timeline", "uploadlist", "uploads", "viewer", "why", "words", "zoom",
 ].map((name) => `web/${name}.js`).concat("./", "web/style.css", "web/icon.svg");
 
 self.addEventListener("install", (event) => {

@@ -6,21 +6,30 @@ import { factList } from "./facts.js";
 import { messageOf } from "./errors.js";
 import { beside } from "./gridkeys.js";
 import { letter } from "./keys.js";
+import { fillFrame, sharpen } from "./largepicture.js";
 import { cameFromInside, go, read } from "./state.js";
 import { describe, say } from "./texts.js";
 import { share } from "./share.js";
 import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
 import { Zoom } from "./zoom.js";
 
-/** Pixels of the copy that is shown first; closer than that the file itself is needed. */
-const COPY = 1600;
 const NOTE_MS = 3000;
+
+/**
+ * @typedef {object} Listener
+ * @property {(index: number) => void} onClosed
+ * @property {(photo: api.Photo | null) => void} onShown null: there is none, or it can't be seen
+ * @property {() => void} onFavourite
+ * @property {() => void} onCollect
+ * @property {(text: string) => void} say
+ * @property {() => void} onHelp
+ */
 
 export class Viewer {
   /**
    * @param {HTMLDialogElement} dialog
    * @param {import("./feed.js").Feed} feed
-   * @param {{onClosed: (index: number) => void, say: (text: string) => void, onHelp: () => void}} listener
+   * @param {Listener} listener
    */
   constructor(dialog, feed, listener) {
     this.dialog = dialog;
@@ -31,7 +40,7 @@ export class Viewer {
     this.isExplaining = false;
     this.part = (name) => dialog.querySelector(`.${name}`);
     this.zoom = new Zoom(this.part("stage"), this.part("frame"), {
-      onZoomed: (scale) => this.#sharpen(scale),
+      onZoomed: (scale) => this.photo && sharpen(this.part("frame"), this.photo, scale, () => this.photo),
       onSwipe: (step) => this.#step(step),
     });
     this.#listen();
@@ -99,6 +108,8 @@ export class Viewer {
       e: () => this.#toggleWhy(),
       m: () => this.#like(),
       i: () => this.#toggleInfo(),
+      f: () => this.listener.onFavourite(),
+      c: () => this.listener.onCollect(),
       "+": () => this.zoom.step(1),
       "=": () => this.zoom.step(1),
       "-": () => this.zoom.step(-1),
@@ -122,6 +133,7 @@ export class Viewer {
 
   async #fetch(id) {
     this.photo = null;
+    this.listener.onShown(null);
     const isWanted = () => read().photo === id;
     try {
       const photo = await api.facts(id);
@@ -143,21 +155,14 @@ export class Viewer {
     frame.hidden = false;
     this.part("notice").hidden = true;
     this.part("panel").hidden = false;
-    frame.style.setProperty("--shape", String(photo.width / photo.height || 4 / 3));
-    frame.style.setProperty("--natural", `${photo.width}px`);
-    frame.style.backgroundImage = `url("${api.thumbnail(photo.id, 640)}")`; // until the large one is there
-    const image = document.createElement("img");
-    image.alt = describe(photo);
-    image.draggable = false;
-    image.onerror = () => this.#showNotice(say("unreadable"), photo);
-    image.src = api.large(photo.id);
-    frame.replaceChildren(image);
+    fillFrame(frame, photo, () => this.#showNotice(say("unreadable"), photo));
     this.part("caption-place").replaceChildren();
     this.part("like").href = `?like=${photo.id}`;
     this.part("original").href = this.part("download").href = api.original(photo.id);
     this.part("download").download = photo.name;
     this.#tellFacts(photo);
     this.#fetchPath(photo);
+    this.listener.onShown(photo);
   }
 
   /** @param {string} text @param {api.Photo | null} photo whose facts stay */
@@ -191,22 +196,11 @@ export class Viewer {
     }
   }
 
-  /** The file itself in place of its smaller copy, where more of it would be seen. */
-  #sharpen(scale) {
-    const image = this.part("frame").querySelector("img");
-    const { photo } = this;
-    if (!photo || !image || scale === 1 || image.dataset.sharp || Math.max(photo.width, photo.height) <= COPY) return;
-    image.dataset.sharp = "yes";
-    const sharp = new Image();
-    sharp.onload = () => photo === this.photo && (image.src = sharp.src);
-    sharp.src = api.original(photo.id);
-  }
-
   async #share() {
     const { photo } = this;
     if (!photo) return;
     const outcome = await share(new URL(`?photo=${photo.id}`, location.href).href, photo.name);
-    if (outcome && outcome !== "shared") this.#note(say(outcome === "copied" ? "linkCopied" : "notCopied"));
+    if (outcome && outcome !== "shared") this.note(say(outcome === "copied" ? "linkCopied" : "notCopied"));
   }
 
   /** Where there is no room beside the photo, what is known of it lies in a sheet that opens. */
@@ -217,7 +211,7 @@ export class Viewer {
 
   #toggleWhy() {
     if (this.part("why").hidden) {
-      this.#note(say("whyOnlyText"));
+      this.note(say("whyOnlyText"));
       return;
     }
     this.isExplaining = !this.isExplaining;
@@ -242,11 +236,12 @@ export class Viewer {
       this.part("caption-place").append(wordList(why));
       this.listener.say(spoken(why));
     } catch (error) {
-      this.#note(messageOf(error) ?? "");
+      this.note(messageOf(error) ?? "");
     }
   }
 
-  #note(text) {
+  /** Say something for a moment. @param {string} text */
+  note(text) {
     const said = element("p", "toast", text);
     this.part("stage").append(said);
     setTimeout(() => said.remove(), NOTE_MS);
@@ -289,6 +284,7 @@ export class Viewer {
     const index = this.photo ? this.feed.find(this.photo.id) : -1;
     this.dialog.close();
     this.photo = null;
+    this.listener.onShown(null);
     this.zoom.reset();
     removeWhy(this.dialog);
     this.part("frame").replaceChildren();

@@ -53,6 +53,21 @@ export function spoken(why) {
   return say("whyWords", { words: words.join(", ") });
 }
 
+/**
+ * Show it on a photo of the grid, if somebody still looks there.
+ * @param {HTMLElement} cell @param {api.Photo} photo @param {string} text @param {"hover" | "key"} how
+ * @returns {Promise<api.Explanation | null>} null: nobody does
+ */
+export async function explainCell(cell, photo, text, how) {
+  const why = await explanation(photo.id, text);
+  const isStill = how === "hover" ? cell.matches(":hover") : cell.isConnected;
+  if (!isStill || cell.querySelector(".why-words")) return null;
+  const frame = cell.querySelector(".photo");
+  layHeat(frame, photo, why);
+  frame.append(wordList(why));
+  return why;
+}
+
 /** Take all of it away again. @param {ParentNode} frame */
 export function removeWhy(frame) {
   for (const one of frame.querySelectorAll(".heat, .why-words")) one.remove();

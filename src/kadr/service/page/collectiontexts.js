@@ -1,0 +1,41 @@
+// What the page says of collections, as dictionary.js says the rest.
+
+export const COLLECTIONS = {
+  collections: ["Collections", "Подборки"],
+  collectionCount: [
+    { one: "{n} collection", other: "{n} collections" },
+    { one: "{n} подборка", few: "{n} подборки", many: "{n} подборок", other: "{n} подборки" },
+  ],
+  noCollections: ["None yet. Choose photos and add them to a collection, or star one with F.", "Пока ни одной. Выберите фотографии и добавьте в подборку или отметьте одну звёздочкой: F."],
+  noCollectionsYet: ["There are none yet", "Пока ни одной"],
+  favourites: ["Favourites", "Избранное"],
+  favourite: ["Favourite", "В избранное"],
+  nowFavourite: ["Added to favourites", "Добавлена в избранное"],
+  noFavourite: ["No longer a favourite", "Больше не в избранном"],
+  collect: ["Add to collection", "Добавить в подборку"],
+  takeOut: ["Take out", "Убрать из подборки"],
+  newCollection: ["New collection", "Новая подборка"],
+  collectionTitle: ["Name", "Название"],
+  make: ["Make and add", "Создать и добавить"],
+  rename: ["Rename", "Переименовать"],
+  delete: ["Delete", "Удалить"],
+  renameCollection: ["Rename “{name}”", "Переименовать «{name}»"],
+  deleteCollection: ["Delete “{name}”", "Удалить «{name}»"],
+  photosStay: ["Its photos stay in the library.", "Фотографии останутся в библиотеке."],
+  collectionRenamed: ["It is called “{name}” now", "Теперь она называется «{name}»"],
+  collectionDeleted: ["“{name}” is deleted, its photos stay", "Подборка «{name}» удалена, фотографии остались"],
+  collected: [
+    { one: "{n} photo added to “{name}”", other: "{n} photos added to “{name}”" },
+    { one: "{n} фотография добавлена в «{name}»", few: "{n} фотографии добавлены в «{name}»", many: "{n} фотографий добавлено в «{name}»", other: "{n} фотографии добавлены в «{name}»" },
+  ],
+  takenOut: [
+    { one: "{n} photo removed from “{name}”", other: "{n} photos removed from “{name}”" },
+    { one: "{n} фотография убрана из «{name}»", few: "{n} фотографии убраны из «{name}»", many: "{n} фотографий убрано из «{name}»", other: "{n} фотографии убраны из «{name}»" },
+  ],
+  collectionGone: ["The collection or a photo is no longer there. Reload the page.", "Этой подборки или фотографии больше нет. Обновите страницу."],
+  collectionRefused: ["There is a collection of that name, or there are too many. Choose another name.", "Такая подборка уже есть, или их слишком много. Выберите другое имя."],
+  collectionName: ["A name has 1 to 100 characters and no slash", "В названии от 1 до 100 знаков, без косой черты"],
+  chipCollection: ["in “{value}”", "в подборке «{value}»"],
+  keyFavourite: ["Make it a favourite, or no longer", "В избранное или из него"],
+  keyCollect: ["Add the opened photo to a collection", "Открытую фотографию в подборку"],
+};
