@@ -27,8 +27,8 @@ from results import show
 from kadr.data import dataset, labels
 from kadr.encoders import vectors
 from kadr.law import policy
-from kadr.library.ranking import CANDIDATES, LIKELIEST, standing_limit
-from kadr.library.search import AT_LEAST, PROBABLE
+from kadr.library.ranking import CANDIDATES, LIKELIEST, PROBABLE, standing_limit
+from kadr.library.search import AT_LEAST
 from kadr.matcher import alignment
 from kadr.matcher import bundle as matcher
 from kadr.matcher.alignment import Joint

@@ -87,7 +87,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """The annotated archive, validated.
 
@@ -106,6 +106,11 @@ class Dataset:
     test_images: Mapping[str, Path]
     digests: Mapping[str, str]
     skipped: tuple[Problem, ...]
+
+    def __repr__(self) -> str:
+        photos = len(self.train_images) + len(self.test_images)
+        told = f"{photos:,} photos, {len(self.judgements):,} judgements, {len(self.votes):,} votes"
+        return f"<Dataset {self.folder}: {told}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +339,7 @@ class Suggestion:
     before: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """Found photos, best first; `notice` says why something is missing.
 
@@ -361,6 +366,14 @@ class Answer:
     refused: bool = False
     suggestion: Suggestion | None = None
     render: "Callable[[Answer], str] | None" = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        if not self.hits:
+            return f"<Answer: no photo ({self.notice})>"
+        best, sure = self.hits[0], self.hits[0].probability
+        likely = f"{best.similarity:.2f} alike" if sure is None else f"{sure:.0%} sure"
+        found = "nothing matches well" if not self.matches else f"{len(self.hits)} photos"
+        return f"<Answer: {found}, first {best.image.path.name!r}, {likely}>"
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -389,7 +402,7 @@ class Answer:
 
 COLUMNS = (
     *("path", "probability", "similarity", "taken", "camera", "kind", "width", "height"),
-    *("latitude", "longitude", "copies"),
+    *("latitude", "longitude", "copies", "on_record"),
 )
 """Of an answer's frame."""
 
@@ -398,4 +411,5 @@ def _row(hit: Hit) -> dict[str, object]:
     facts = hit.facts
     known = {} if facts is None else {name: getattr(facts, name) for name in COLUMNS[3:10]}
     own = {"path": str(hit.image.path), "probability": hit.probability}
-    return {**own, "similarity": hit.similarity, **known, "copies": len(hit.copies)}
+    own |= {"similarity": hit.similarity, "copies": len(hit.copies)}
+    return {**own, **known, "on_record": ", ".join(one.word for one in hit.on_record)}

@@ -9,6 +9,7 @@ from PIL import Image
 
 import kadr
 from kadr import Library
+from kadr.errors import LibraryError
 from kadr.types import Answer, Ruling
 
 
@@ -47,6 +48,9 @@ def test_an_answer_is_a_sequence_of_its_hits(photos: Path) -> None:
     assert list(frame["path"]) == [str(hit.image.path) for hit in answer]
     assert list(frame["probability"]) == [hit.probability for hit in answer]
     assert list(frame["width"]) == [90, 90, 90]
+    assert set(frame["on_record"]) == {""}
+    assert repr(answer).startswith("<Answer: ")
+    assert len(repr(answer)) < 120
     empty = Answer(()).to_frame()
     assert list(empty.columns) == list(frame.columns)
     assert empty.empty
@@ -96,6 +100,8 @@ def test_what_is_printed_informs(photos: Path, tmp_path: Path) -> None:
     assert repr(library.matcher) == "<Matcher mini + mini: 256 dimensions, logistic>"
     library.close()
     assert repr(library) == f"<Library {tmp_path / 'one.kadr'}>"
+    with pytest.raises(LibraryError, match="was closed"):
+        library.search("red")
 
 
 def test_version_is_that_of_the_package() -> None:

@@ -23,6 +23,7 @@ from kadr.library.ranking import CANDIDATES
 from kadr.library.search import NOT_ON_RECORD, Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
+from kadr.stores.words import TIERS
 from kadr.types import Answer, Filters, Suggestion, Vectors
 from libraries import (
     FACTS,
@@ -587,6 +588,14 @@ class TestWrittenTexts:
         answer = ask(searcher(scorer, titled, LAW), "wedding", 30)
         assert [hit.image.path.name for hit in answer.hits if hit.on_record] == ["00029.jpg"]
         assert "00008.jpg" not in names(answer)
+
+
+class TestGroups:
+    def test_what_is_probably_seen_goes_before_the_words_of_a_folder(self) -> None:
+        tiers = np.array([0, 1, 2, 2, 3, len(TIERS), len(TIERS)])
+        probabilities = np.array([0.1, 0.9, 0.1, 0.7, 0.2, 0.9, 0.3])
+        groups = ranking._groups(tiers, probabilities)
+        assert groups.tolist() == [0, 1, 3, 2, 4, 2, 5]
 
 
 class TestWithout:

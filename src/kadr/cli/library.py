@@ -160,7 +160,7 @@ def backup_command(
 
         kadr library backup photos-2026-05.kadr
 
-    The copy holds all but the photos, and what lies beside the file: the key of the audit log
+    The copy holds neither the photos nor what lies beside the library: the key of the audit log
     (.audit.key) and the keys of the service (.keys.json). Copy those apart. A library on PostgreSQL
     is backed up by pg_dump, or copied to a file by kadr library move.
     """

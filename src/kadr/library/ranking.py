@@ -32,6 +32,11 @@ SENTENCE, LESS = 6, 0.6
 """A text of so many words need stand out less by this: it is of several things, a name of one."""
 WITHOUT = 0.05
 """A photo that shows so probably what the query is without is left out (decision 24)."""
+PROBABLE = 0.65
+"""A photo so probable is a match, whatever else it might show."""
+NAMED = 2
+"""Tiers of photos that somebody tagged or named. Words of further tiers stand on every photo of a
+folder, or of a month: there what is probably seen goes before."""
 DEEPEST = 8
 """Times CANDIDATES that are ranked for a query that is without something: where nearly all photos
 show that, a page would else never be full."""
@@ -156,7 +161,7 @@ class Ranker:
             probabilities, cosines = self.matcher.pairs(side, pair)
             tier_of = dict(zip(recorded.photos.tolist(), recorded.tiers.tolist(), strict=True))
             tiers = np.array([tier_of.get(number, len(TIERS)) for number in known.tolist()])
-            best = np.lexsort((-probabilities, tiers))
+            best = np.lexsort((-probabilities, _groups(tiers, probabilities)))
             probabilities = probabilities[best]
             standing = self._standing(side.joint.vectors[best[:LIKELIEST]], query.text)
         there = set(known.tolist())
@@ -195,6 +200,13 @@ class Ranker:
         side = self.matcher.images(vectors, density)
         self._densities[photos] = density
         return side
+
+
+def _groups(tiers: NDArray[np.int64], probabilities: Floats) -> NDArray[np.int64]:
+    """What comes first, second and so on, by tiers [n] and probabilities [n]."""
+    groups = np.where(tiers < NAMED, tiers, tiers + 1)
+    groups[(tiers >= NAMED) & (probabilities >= PROBABLE)] = NAMED
+    return groups
 
 
 def standing_limit(photos: int, text: str) -> float:

@@ -15,7 +15,7 @@ from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
 from kadr.library.filters import date, spelled, typed
 from kadr.library.queries import Expression
-from kadr.library.ranking import Ranked, Ranker
+from kadr.library.ranking import PROBABLE, Ranked, Ranker
 from kadr.library.suggestions import suggested
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
@@ -33,8 +33,6 @@ AT_LEAST = 0.02
 sentence queries (docs/results.md)."""
 NOT_ON_RECORD = "No photo has these words on record. These are by what they show:"
 """Of a query in quotes, which asks for such photos."""
-PROBABLE = 0.65
-"""A photo so probable is a match, whatever else it might show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,6 +279,8 @@ class Connection:
         text = str(error)
         if "not a database" in text:
             return LibraryError(f"{self.path} isn't a library of kadr. Name another file.")
+        if "closed database" in text:
+            return LibraryError(f"{self.path}: this library was closed. Open it again.")
         if "full" in text:
             return LibraryError(
                 f"{self.path}: the disk is full. What was indexed so far is kept; make room and "
