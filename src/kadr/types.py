@@ -1,4 +1,4 @@
-"""Frozen dataclasses that steps share. No behaviour, no input or output."""
+"""Frozen dataclasses that steps share. No input or output."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
