@@ -172,7 +172,8 @@ CacheOption = Annotated[
     typer.Option("--cache", help="File of cached vectors. Default: KADR_CACHE, then the system's."),
 ]
 LanguageOption = Annotated[
-    Language, typer.Option("--language", help="Language of the law's notices, of sheets and reports.")
+    Language,
+    typer.Option("--language", help="Language of the law's notices, of sheets and of reports."),
 ]
 PolicyOption = Annotated[
     str,
