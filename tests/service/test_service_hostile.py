@@ -969,7 +969,9 @@ def needed(method: str, path: str) -> str:
     """The scope that a route needs."""
     if "/review" in path:
         return "review"
-    return "write" if method == "DELETE" or (method, path) == ("POST", "/api/v1/photos") else "read"
+    changes = method in {"DELETE", "PUT", "PATCH"}
+    adds = method == "POST" and path in {"/api/v1/photos", "/api/v1/collections/{name}/photos"}
+    return "write" if changes or adds else "read"
 
 
 @dataclass
