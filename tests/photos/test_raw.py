@@ -220,3 +220,11 @@ def test_a_raw_is_indexed_and_its_pair_told(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["library", "ignored", "--library", library])
     assert "b.dng" in told.output
     assert PAIRED in told.output
+
+
+@needs_rawpy
+def test_raws_that_cannot_be_read_are_told_by_format(tmp_path: Path) -> None:
+    for name in ("1.CR2", "2.cr2", "3.NEF"):
+        (tmp_path / f"IMG_{name}").write_bytes(b"II*\0" + b"\x07" * 20_000)
+    done = CliRunner().invoke(app, ["index", str(tmp_path), "--library", str(tmp_path / "l.kadr")])
+    assert "Not readable, so skipped: 3 RAW (2 CR2, 1 NEF)" in done.output

@@ -1,6 +1,7 @@
 """kadr index: progress, result, and watching folders."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -324,6 +325,8 @@ def _print(library: "Library", result: "IndexResult", seconds: float, *, as_json
         print_json({**about, "seconds": round(seconds, 3)})
     else:
         _print_counts(library.name, result, seconds)
+        if result.skipped and (raws := _unreadable_raws(library)):
+            say(f"Not readable, so skipped: {_by_group(raws)}")
     if library.calibration_problem:
         warn(library.calibration_problem)
     for folder in result.absent:
@@ -373,6 +376,14 @@ def _has_raw(unsupported: Mapping[str, int]) -> bool:
 
     said = (kinds.by_name(f"x.{format_}") for format_ in unsupported)
     return any(kind is not None and kind.group == "RAW" for kind in said)
+
+
+def _unreadable_raws(library: "Library") -> Mapping[str, int]:
+    """How many RAW files of which formats the extra can't read either."""
+    from kadr.photos import kinds
+
+    said = (kinds.by_name(problem.path.name) for problem in library.problems())
+    return Counter(kind.format for kind in said if kind is not None and kind.group == "RAW")
 
 
 def _by_group(unsupported: Mapping[str, int]) -> str:
