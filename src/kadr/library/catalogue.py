@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from kadr.photos.objects import ObjectPath, is_object, located
 from kadr.stores import Selection, Store, Stored, check_whole, folders_of
 from kadr.types import Filters
 
+T = TypeVar("T")
 BATCH = 256
 """Photos looked up at once: do they exist, and may they be shown?"""
 
@@ -202,18 +204,15 @@ class Catalogue:
     def facets(self) -> Facets:
         """What the visible photos can be filtered by."""
         with self._reading():
-            key = self._store.changes()
-            if self._facets is None or self._facets[0] != key:
-                self._facets = key, self._count()
+            self._facets = self._current(self._facets, self._count)
             return self._facets[1]
 
     def collections(self) -> Mapping[str, int]:
         """How many photos that may be seen are in each collection, by name."""
         with self._reading():
-            key = self._store.changes()
-            if self._collections is None or self._collections[0] != key:
-                sizes = self._store.collection_sizes(verdict.shown(self._policy))
-                self._collections = key, sizes
+            shown = verdict.shown(self._policy)
+            sizes = partial(self._store.collection_sizes, shown)
+            self._collections = self._current(self._collections, sizes)
             return self._collections[1]
 
     def size(self, collection: str) -> int:
@@ -225,10 +224,13 @@ class Catalogue:
     def albums(self) -> tuple[Album, ...]:
         """The folders that hold visible photos themselves."""
         with self._reading():
-            key = self._store.changes()
-            if self._albums is None or self._albums[0] != key:
-                self._albums = key, self._find_albums()
+            self._albums = self._current(self._albums, self._find_albums)
             return self._albums[1]
+
+    def _current(self, known: tuple[object, T] | None, make: Callable[[], T]) -> tuple[object, T]:
+        """What was made of the library, with the state that it is of; anew where that changed."""
+        key = self._store.changes()
+        return known if known is not None and known[0] == key else (key, make())
 
     def _find_albums(self) -> tuple[Album, ...]:
         places = self._timeline(Filters())[1].tolist()

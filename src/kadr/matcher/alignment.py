@@ -203,6 +203,18 @@ def fit(
     )
 
 
+def fit_few(images: Vectors, texts: Vectors, seed: int = SEED) -> Alignment:
+    """The same for some thousand pairs, as an archive has: fewer dimensions, held tighter."""
+    return fit(
+        images,
+        texts,
+        dim=min(256, max(2, len(images) // 4)),
+        image_ridge=1.0,
+        text_ridge=1.0,
+        seed=seed,
+    )
+
+
 def canonical(
     images: Floats, texts: Floats, both: Floats, dim: int, *, image_ridge: float, text_ridge: float
 ) -> tuple[Floats, Floats, Floats]:

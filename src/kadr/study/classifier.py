@@ -171,14 +171,7 @@ class _Learning:
         count = int(matching.sum())
         if count < FEWEST:
             raise ValueError(f"{count} matching pairs are too few to align encoders on.")
-        return alignment.fit(
-            self.images[matching],
-            self.texts[matching],
-            dim=min(256, max(2, count // 4)),
-            image_ridge=1.0,
-            text_ridge=1.0,
-            seed=seed,
-        )
+        return alignment.fit_few(self.images[matching], self.texts[matching], seed)
 
     def sides(self, joint: Alignment) -> tuple[Embeddings, Embeddings]:
         return (

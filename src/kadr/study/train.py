@@ -328,14 +328,7 @@ def fit_alignment(config: Config, both: Encoded, items: Sequence[Label]) -> Alig
     image_rows, query_rows = both.rows(sorted(pairs))
     if len(image_rows) < 2 * relevance.FOLDS:
         raise DataError(f"{len(image_rows)} matching pairs are too few to align encoders on.")
-    return alignment.fit(
-        both.images[image_rows],
-        both.texts[query_rows],
-        dim=min(256, max(2, len(image_rows) // 4)),
-        image_ridge=1.0,
-        text_ridge=1.0,
-        seed=config.seed,
-    )
+    return alignment.fit_few(both.images[image_rows], both.texts[query_rows], config.seed)
 
 
 def _examples(
