@@ -217,6 +217,12 @@ def test_cli_page_is_that_of_the_cli() -> None:
     assert shown == made, "run: python recipes/cli_page.py"
 
 
+def test_rest_page_is_that_of_the_service() -> None:
+    made = runpy.run_path(str(ROOT / "recipes" / "rest_page.py"))["page"]()
+    shown = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
+    assert shown == made, "run: python recipes/rest_page.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -1,0 +1,107 @@
+"""The guides are walks that end: every command of them runs, in a folder of its reader's own."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from kadr.cli.main import app
+from kadr.data.drawn.dice import Dice
+from kadr.data.drawn.picture import draw
+from kadr.data.drawn.scene import compose
+from services import serving
+
+DOCS = Path(__file__).parents[1] / "docs"
+GUIDES = [DOCS / f"{name}.md" for name in ("start", "family", "company")]
+PAGES = sorted({*DOCS.parent.glob("README*.md"), *DOCS.glob("*.md")})
+MATCHES_LITTLE = ("kadr search ", "kadr similar ", "kadr duplicates", "kadr review estimate")
+"""As grep, they exit with 1 where nothing is found, and drawn scenes hold no dogs."""
+SPAN = re.compile(r"`(kadr [^`]+)`")
+
+
+def commands(page: Path) -> Iterator[tuple[str, str]]:
+    """Each command of a page's console blocks, with what is shown below it."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            yield command, shown
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the reader's folder, with photos, a library and a cache of its own, and go there."""
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(("beach.jpg", "slope.jpg", "IMG_0412.jpg")):
+        photo = draw(compose(Dice(b"guides", number), with_child=False), Dice(b"guide photos", number))
+        photo.save(tmp_path / "photos" / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KADR_LIBRARY", str(tmp_path / "library.kadr"))
+    monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache.sqlite"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_every_command_of_a_guide_runs(
+    page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = 0
+    for command, shown in commands(page):
+        program, *arguments = shlex.split(command)
+        if program == "export":
+            monkeypatch.setenv(*arguments[0].split("=", 1))
+        elif arguments[0] == "serve":
+            options = [one for one in arguments[1:] if one != "--browse"]
+            with serving(folder / "library.kadr", *options) as service:
+                assert "kadr" in service.written()
+        elif program == "kadr":
+            done = CliRunner().invoke(app, arguments)
+            expected = {0, 1} if command.startswith(MATCHES_LITTLE) else {0}
+            assert done.exit_code in expected, f"{command}\n{done.output}{done.exception!r}"
+            assert done.stdout == shown or not shown, command
+        else:
+            assert program == "pip", command
+        ran += 1
+    assert ran >= 10
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_the_russian_guide_has_the_same_commands(page: Path) -> None:
+    assert list(commands(page.with_suffix(".ru.md"))) == list(commands(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_named_in_a_text_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    shell = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = {line for block in shell for line in block.splitlines() if line.startswith("kadr ")}
+    lines |= {command for command, _ in commands(page) if command.startswith("kadr ")}
+    for line in sorted(lines | {span.replace("\n", " ") for span in SPAN.findall(text)}):
+        assert unknown(re.split(r" [|>#] ", line)[0].split()[1:]) == [], line
+
+
+def test_what_no_command_has_is_noticed() -> None:
+    assert unknown(["serch", "a", "dog"]) == ["serch"]
+    assert unknown(["library", "restor", "FILE"]) == ["restor"]
+    assert unknown(["search", "a", "dog", "--in", "photos", "--att=0"]) == ["--att"]
+
+
+def unknown(words: list[str]) -> list[str]:
+    """Which commands and long options of a line kadr doesn't have. Values may be anything."""
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("kadr", [], resilient_parsing=True)
+    own = {"--help"} | {option for one in command.params for option in one.opts}
+    while words and hasattr(command, "get_command") and re.fullmatch("[a-z]+", words[0]):
+        found = command.get_command(context, words[0])
+        if found is None:
+            return words[:1]
+        command, words = found, words[1:]
+        own |= {option for one in command.params for option in [*one.opts, *one.secondary_opts]}
+    options = [word.split("=")[0].strip(".,;:)[]") for word in words if word.startswith("--")]
+    return [option for option in options if option not in own]
