@@ -94,6 +94,8 @@ def _kind(schema: Schema) -> str:
         return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
+    if "contentMediaType" in schema or schema.get("format") == "binary":
+        return "file"
     return f"{schema.get('type', 'anything')}{_range(schema)}"
 
 
