@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from forks import run_kadr
+
 PLUGINS = Path(__file__).parent / "plugins"
 DISCLAIMER = "This image is unavailable in your country in compliance with local laws"
 FAKES = ("--image-encoder", "colours", "--text-encoder", "words")
@@ -35,15 +37,7 @@ class Shell:
         }
 
     def __call__(self, *arguments: str | Path, code: int = 0) -> Result:
-        result = subprocess.run(
-            [*RUN, *map(str, arguments)],
-            env=self.environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-        )
+        result = run_kadr(list(map(str, arguments)), self.environment, self.home)
         assert "Traceback" not in result.stderr, result.stderr
         assert "Warning" not in result.stderr, result.stderr
         assert result.returncode == code, result.stdout + result.stderr

@@ -17,6 +17,7 @@ from PIL import Image
 
 import kadr
 from archives import write_archive
+from forks import run_kadr
 from services import serving
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +56,8 @@ def run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[s
         "PYTHONUTF8": "1",
         "OPENBLAS_NUM_THREADS": "1",  # tiny matrices: threads only wait for one another
     }
+    if arguments[:2] == ["-m", "kadr.cli.main"]:
+        return run_kadr(arguments[2:], environment, folder)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

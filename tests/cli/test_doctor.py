@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from forks import run_kadr
 from kadr.cli import doctor
 from light import kadr as without_study
 
@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "KADR_LIBRARY": str(folder / "library.kadr")}
-    command = [sys.executable, "-m", "kadr.cli.main", "doctor", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return run_kadr(["doctor", *arguments], environment, folder)
 
 
 def test_it_is_well_here(tmp_path: Path) -> None:

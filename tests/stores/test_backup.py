@@ -1,23 +1,23 @@
 """A library's file is copied and brought back, by the real commands."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from forks import run_kadr
 from kadr import Library
 from kadr.errors import LibraryError
 from kadr.stores.sqlite.backup import copy
 
 
 def kadr(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "kadr.cli.main", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run_kadr(arguments, os.environ, folder)
 
 
 def ignore(_done: int, _total: int) -> None:
