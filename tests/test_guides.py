@@ -38,9 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the reader's folder, with photos, a library and a cache of its own, and go there."""
     (tmp_path / "photos").mkdir()
     for number, name in enumerate(("beach.jpg", "slope.jpg", "IMG_0412.jpg")):
-        photo = draw(
-            compose(Dice(b"guides", number), with_child=False), Dice(b"guide photos", number)
-        )
+        photo = draw(compose(Dice(number), with_child=False), Dice(number))
         photo.save(tmp_path / "photos" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KADR_LIBRARY", str(tmp_path / "library.kadr"))
