@@ -42,9 +42,7 @@ class TestRanking:
         scores, truth = data
         k = more.draw(st.integers(1, len(scores)))
         # Of tied points those that come first in the best and in the worst order.
-        best, worst = (
-            truth[np.lexsort((side, -scores))][:k].mean() for side in (~truth, truth)
-        )
+        best, worst = (truth[np.lexsort((side, -scores))][:k].mean() for side in (~truth, truth))
         found = ranking.precision_at(scores, truth, k)
         assert worst - 1e-12 <= found <= best + 1e-12
         if best == worst:

@@ -34,7 +34,7 @@ class TestWilson:
 
     def test_nothing_is_known_without_trials(self) -> None:
         found = resampling.wilson(0, 0)
-        assert math.isnan(found.value) and math.isnan(found.low) and math.isnan(found.high)
+        assert np.isnan([found.value, found.low, found.high]).all()
 
 
 class TestBootstrap:

@@ -272,7 +272,9 @@ def test_thresholds_stand_with_counts_and_intervals(tmp_path: Path) -> None:
 
 def test_every_bin_of_the_diagram_shows_its_count(tmp_path: Path) -> None:
     evaluated = evaluation()
-    (plot,) = (plot for plot in plots.curves(evaluated, Wording("en")) if plot.title == "Reliability")
+    (plot,) = (
+        plot for plot in plots.curves(evaluated, Wording("en")) if plot.title == "Reliability"
+    )
     for item in evaluated.reliability:
         assert f">{item.count}</text>" in plot.svg
         assert item.share.low < item.share.high
@@ -359,7 +361,10 @@ def keys(evaluated: Evaluation) -> set[str]:
 
 
 def test_conclusions_on_probabilities_name_what_they_were_measured_on() -> None:
-    for language, pairs in (("en", "the 1,726 held-out pairs of this archive"), ("ru", "1\u202f726")):
+    for language, pairs in (
+        ("en", "the 1,726 held-out pairs of this archive"),
+        ("ru", "1\u202f726"),
+    ):
         for value in (0.001, 0.03, 0.08, 0.3):
             evaluated = with_main(expected_calibration_error=interval(value, 0.001))
             told = conclusions.draw(evaluated, Wording(language))
