@@ -78,7 +78,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def committed(language: str) -> NotebookNode:
-    return nbformat.read(ROOT / "notebooks" / f"{NAMES[language]}.ipynb", as_version=4)
+    path = ROOT / "notebooks" / f"{NAMES[language]}.ipynb"
+    kept: NotebookNode = nbformat.read(path, as_version=4)
+    return kept
 
 
 def kinds(notebook: NotebookNode) -> dict[str, list[list[str]]]:

@@ -22,21 +22,6 @@ def mean_of(values: Floats) -> Callable[[NDArray[np.intp]], float]:
     return lambda positions: float(values[positions].mean())
 
 
-class TestWilson:
-    @pytest.mark.parametrize(
-        ("successes", "trials", "low", "high"),
-        [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)],
-    )
-    def test_known_intervals(self, successes: int, trials: int, low: float, high: float) -> None:
-        found = resampling.wilson(successes, trials)
-        assert found.value == successes / trials
-        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
-
-    def test_nothing_is_known_without_trials(self) -> None:
-        found = resampling.wilson(0, 0)
-        assert np.isnan([found.value, found.low, found.high]).all()
-
-
 class TestBootstrap:
     def test_value_is_that_of_the_data(self) -> None:
         values = np.arange(10.0)

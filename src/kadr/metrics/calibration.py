@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from kadr.metrics import arrays, resampling
+from kadr.metrics import arrays, proportions
 from kadr.types import Floats, Interval
 
 BINS = 15
@@ -30,7 +30,7 @@ class Bin:
     @property
     def share(self) -> Interval:
         """The share that came true, with Wilson's interval; for yes or no as truth."""
-        return resampling.wilson(round(self.share_true * self.count), self.count)
+        return proportions.wilson(round(self.share_true * self.count), self.count)
 
 
 def brier(probabilities: ArrayLike, truth: ArrayLike) -> float:

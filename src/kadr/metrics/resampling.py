@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from kadr.metrics import arrays
 from kadr.metrics.arrays import Flags, Positions
@@ -44,18 +43,6 @@ def bootstrap(
         return Interval(value, math.nan, math.nan)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
-
-
-def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
-    """Score interval of a proportion (Wilson 1927); all NaN without trials.
-
-    Unlike a bootstrap it has a width where all trials, or none, succeed. It takes the trials for
-    independent.
-    """
-    if trials == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    bounds = stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
-    return Interval(successes / trials, float(bounds.low), float(bounds.high))
 
 
 def auc_differences(

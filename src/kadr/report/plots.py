@@ -310,7 +310,12 @@ def _draw_pr(axes: Axes, curve: PrecisionRecallCurve, base: float | None, say: W
 def _draw_reliability(axes: Axes, bins: Sequence[Bin], say: Wording) -> None:
     _unit_square(axes, say, "probability", "share_true")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (2, 3)))
-    small = {"textcoords": "offset points", "ha": "left", "color": INK, "fontsize": 8}
+    small: dict[str, Any] = {
+        "textcoords": "offset points",
+        "ha": "left",
+        "color": INK,
+        "fontsize": 8,
+    }
     for item in bins:
         x, share = item.mean_probability, item.share
         axes.plot([x, x], [share.low, share.high], color=DATA, linewidth=1.4)

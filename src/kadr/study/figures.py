@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kadr.data import agreement, labels
 from kadr.data.dataset import own_image
-from kadr.metrics import calibration, ranking, resampling
+from kadr.metrics import calibration, proportions, ranking, resampling
 from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Pair
 
@@ -156,8 +156,8 @@ def thresholds(p: Floats, truth: NDArray[np.bool_]) -> tuple[Threshold, ...]:
     found = []
     for least in AT_LEAST:
         shown, matches = int((p >= least).sum()), int(truth[p >= least].sum())
-        precision = resampling.wilson(matches, shown)
-        recall = resampling.wilson(matches, int(truth.sum()))
+        precision = proportions.wilson(matches, shown)
+        recall = proportions.wilson(matches, int(truth.sum()))
         found.append(Threshold(least, shown, matches, precision, recall))
     return tuple(found)
 
@@ -165,7 +165,7 @@ def thresholds(p: Floats, truth: NDArray[np.bool_]) -> tuple[Threshold, ...]:
 def surest(p: Floats, truth: NDArray[np.bool_]) -> tuple[Surest, ...]:
     """Precision at each of `SUREST` that leaves at least as many pairs out; both [n]."""
     return tuple(
-        Surest(k, resampling.wilson(round(k * ranking.precision_at(p, truth, k)), k))
+        Surest(k, proportions.wilson(round(k * ranking.precision_at(p, truth, k)), k))
         for k in SUREST
         if 2 * k <= len(p)
     )
