@@ -97,7 +97,7 @@ th, td { padding: .3em .8em; text-align: left; border-bottom: 1px solid #e2e8f0;
 th { color: #4a5568; font-weight: 600; }
 tbody tr:last-child td { border-bottom: 0; }
 figure { margin: .9em 0; }
-svg { max-width: 100%; height: auto; }
+svg, img { max-width: 100%; height: auto; }
 figcaption { color: #4a5568; font-size: .9rem; }
 .photos, .made { color: #4a5568; font-style: italic; }
 """
