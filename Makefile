@@ -3,7 +3,7 @@
 # make test-extras  the tests of the extras, in venvs of their own: gigabytes
 # make check-dist    builds the packages, and runs tests on the wheel in a venv of its own
 # make check-deploy  what runs a service (Dockerfile, proxies), by its own checkers
-# make docs   the documentation's site, in site/
+# make docs   the documentation's site, in site/; with KADR_DATA set, the study on the real archive too
 # make check  what CI runs: formatting, lint, types, layers
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,9 +30,11 @@ test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/instal
 	.venv-$*/bin/python -m pip install --quiet --editable ".[study,$*]" --group dev
 	touch $@
 
-# mkdocs reads the code without importing it, so kadr's own dependencies aren't needed.
-docs: .venv-docs/installed
+# mkdocs reads the code without importing it, so kadr's own dependencies aren't needed. With KADR_DATA
+# the study is run on the real archive too: pages with its photos, in site/notebooks, minutes each.
+docs: .venv-docs/installed $(if $(KADR_DATA),$(STAMP))
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+	$(if $(KADR_DATA),$(BIN)/python recipes/notebook.py --render "$(KADR_DATA)/search_by_query" --out site/notebooks)
 
 .venv-docs/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-docs

@@ -1,12 +1,14 @@
-"""Writes the study's notebooks from one bilingual source, and pages of them with their outputs.
+"""Writes the study's notebooks from one bilingual source, or pages of them on a real archive.
 
-Usage: python recipes/notebook.py                      notebooks/poisk.ipynb, notebooks/search.ipynb
-       python recipes/notebook.py --render ARCHIVE     docs/poisk.html, docs/search.html as well
+Usage: python recipes/notebook.py                           notebooks/poisk.ipynb, search.ipynb
+       python recipes/notebook.py --render ARCHIVE --out DIR        DIR/poisk.html, DIR/search.html
 
 The source is notebooks/study.md. A text stands there twice, after `<!-- ru -->` and `<!-- en -->`;
 a cell of code stands there once, as a fence ```` ```python NAME TAGS ````, and writes a string of
 both languages as [[по-русски|in English]]. Cell ids come from the names, so a diff shows what
-changed. The pages hold no photo: the outputs of cells tagged `photos` give way to a sentence.
+changed. The notebooks are kept with their outputs on drawn scenes, without times, machine paths or
+versions, so that the same code and libraries write the same bytes. `make docs` renders the pages
+where KADR_DATA is set; `--without-photos` makes those that may be published.
 
 Expect four minutes a page on 2 cores and the real archive; a minute less where KADR_CACHE names a
 cache that already holds its vectors.
@@ -18,6 +20,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -94,7 +97,7 @@ th, td { padding: .3em .8em; text-align: left; border-bottom: 1px solid #e2e8f0;
 th { color: #4a5568; font-weight: 600; }
 tbody tr:last-child td { border-bottom: 0; }
 figure { margin: .9em 0; }
-svg { max-width: 100%; height: auto; }
+svg, img { max-width: 100%; height: auto; }
 figcaption { color: #4a5568; font-size: .9rem; }
 .photos, .made { color: #4a5568; font-style: italic; }
 """
@@ -113,23 +116,40 @@ def build(language: Language) -> NotebookNode:
 
 
 def execute(notebook: NotebookNode, timeout: int = TIMEOUT) -> NotebookNode:
-    """Run the notebook from top to bottom; its cells get their outputs.
+    """Run the notebook from top to bottom; its cells get their outputs, and nothing else is left.
 
     Raises:
         CellExecutionError: a cell failed.
     """
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3").execute()
+    metadata = copy.deepcopy(notebook.metadata)
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False)
+    client.execute()
+    notebook.metadata = metadata  # without the version of Python
     return notebook
 
 
-def page(notebook: NotebookNode, language: Language) -> str:
-    """An executed notebook as one HTML page that needs nothing else and shows no photo."""
+def drawn(language: Language) -> NotebookNode:
+    """The notebook with its outputs on drawn scenes."""
+    named = ("KADR_ARCHIVE", "KADR_DATA")
+    kept = {name: os.environ.pop(name) for name in named if name in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        kept["KADR_CACHE"] = os.environ.get("KADR_CACHE", "")
+        os.environ["KADR_CACHE"] = str(Path(folder, "cache.sqlite"))
+        try:
+            return execute(build(language))
+        finally:
+            del os.environ["KADR_CACHE"]
+            os.environ.update({name: value for name, value in kept.items() if value})
+
+
+def page(notebook: NotebookNode, language: Language, *, photos: bool = False) -> str:
+    """An executed notebook as one HTML page that needs nothing else; with photos only if asked."""
     shown = copy.deepcopy(notebook)
     heading = ""
     for cell in shown.cells:
         if cell.cell_type == "markdown":
             heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)][-1]
-        if PHOTOS in cell.metadata.get("tags", ()):
+        if not photos and PHOTOS in cell.metadata.get("tags", ()):
             cell.outputs = [_html(f'<p class="photos">{escape(HIDDEN[language])}</p>')]
         for place, output in enumerate(cell.get("outputs", ())):
             if svg := output.get("data", {}).get("image/svg+xml"):
@@ -158,20 +178,23 @@ def _figure(svg: str, heading: str) -> str:
 
 
 def main() -> None:
-    """Write the notebooks, and the pages where asked."""
+    """Write the notebooks, or the pages where an archive is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--render", type=Path, metavar="ARCHIVE", help="write docs/*.html too")
-    archive = parser.parse_args().render
+    parser.add_argument("--render", type=Path, metavar="ARCHIVE", help="write pages instead")
+    parser.add_argument("--out", type=Path, default=ROOT / "site" / "notebooks", metavar="DIR")
+    parser.add_argument("--without-photos", action="store_true")
+    chosen = parser.parse_args()
     for language in get_args(Language):
-        path = ROOT / "notebooks" / f"{NAMES[language]}.ipynb"
-        notebook = build(language)
-        nbformat.write(notebook, path)
+        if chosen.render is None:
+            path = ROOT / "notebooks" / f"{NAMES[language]}.ipynb"
+            nbformat.write(drawn(language), path)
+        else:
+            os.environ["KADR_ARCHIVE"] = str(chosen.render.resolve())
+            path = chosen.out / f"{NAMES[language]}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            html = page(execute(build(language)), language, photos=not chosen.without_photos)
+            path.write_text(html, encoding="utf-8")
         print(path)
-        if archive is not None:
-            os.environ["KADR_ARCHIVE"] = str(archive.resolve())
-            shown = ROOT / "docs" / f"{NAMES[language]}.html"
-            shown.write_text(page(execute(notebook), language), encoding="utf-8")
-            print(shown)
 
 
 def _formatted(notebook: NotebookNode) -> NotebookNode:

@@ -35,6 +35,26 @@ class TestRanking:
         )
 
     @settings(max_examples=50)
+    @given(scored(), st.data())
+    def test_precision_at_k_is_the_mean_over_orders_of_ties(
+        self, data: tuple[Floats, Flags], more: st.DataObject
+    ) -> None:
+        scores, truth = data
+        k = more.draw(st.integers(1, len(scores)))
+        # Of tied points those that come first in the best and in the worst order.
+        best, worst = (truth[np.lexsort((side, -scores))][:k].mean() for side in (~truth, truth))
+        found = ranking.precision_at(scores, truth, k)
+        assert worst - 1e-12 <= found <= best + 1e-12
+        if best == worst:
+            assert found == pytest.approx(best)
+
+    def test_precision_at_k_wants_a_k_that_there_is(self) -> None:
+        assert ranking.precision_at([0.9, 0.5, 0.5], [True, True, False], 2) == 0.75
+        for k in (0, 4):
+            with pytest.raises(ValueError, match="choose 1 to 3"):
+                ranking.precision_at([0.9, 0.5, 0.5], [True, True, False], k)
+
+    @settings(max_examples=50)
     @given(scored())
     def test_roc_curve_is_that_of_sklearn(self, data: tuple[Floats, Flags]) -> None:
         scores, truth = data

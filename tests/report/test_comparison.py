@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from comparisons import BASELINES, HOSTILE, SCRIPT, hostile, ranked, row, study
 from kadr import report
 from kadr.errors import KadrError
-from kadr.report import contrasts, table
+from kadr.report import contrasts, plots, table
 from kadr.report.wording import Language, Wording, shortened, texts
 from kadr.study.compare import Comparison
 from kadr.study.train import Config
 from markup import LANGUAGES, Balanced
+from pages import launched
 
 NAMES = ["comparison.csv", "comparison.md", "comparison.html"]
 
@@ -64,7 +66,7 @@ def test_every_format_is_whole(tmp_path: Path, comparison: Comparison, language:
     assert len(markdown_table(markdown)) == every + 2
     parsed = Balanced(page)
     body = page.partition("<tbody>")[2]
-    assert body.count("<tr ") == every
+    assert body.count("<tr class=") == 2 * every
     assert ("html", {"lang": language}) in parsed.tags
     assert not re.search(r"https?:|@import|<link|<script|#01020\d", page)
     for text in (markdown, re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)):
@@ -175,8 +177,47 @@ def test_rows_that_tie_with_the_best_are_marked(tmp_path: Path) -> None:
     assert standings[:4] == ["best", "same", "same", "worse"]
     ranks = [line[0] for line in markdown_table(markdown)[2:]]
     assert ranks[:4] == ["1", "2 ≈", "3 ≈", "4"]
-    assert page.count('<tr class="same">') == 2
+    assert page.count('<tr class="same">') == 4
     assert "Holm's p is at least 0.05" in markdown
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.785, 0.935), (0.5, 0.95), (0.9121, 0.9187), (0, 1)])
+def test_ticks_say_where_they_stand(low: float, high: float) -> None:
+    axes = Figure().add_subplot()
+    axes.set_xlim(low, high)
+    plots._exact_ticks(axes, Wording("en"))
+    said = [float(label.get_text()) for label in axes.get_xticklabels()]
+    assert said == pytest.approx(list(axes.get_xticks()), abs=1e-9)
+    assert 3 <= len(said) <= 8
+    assert low <= min(said) < max(said) <= high
+
+
+def test_halves_of_the_table_hold_all_of_it() -> None:
+    built = table.build(study(), Wording("en"))
+    first, second = table.halves(built, Wording("en"))
+    keys = [header.key for half in (first, second) for header in half.headers]
+    assert set(keys) == {*(header.key for header in built.headers), "name"}
+    assert len(first.lines) == len(second.lines) == len(built.lines)
+    assert second.lines[0].cells[1].value == "mini · mini · aligned · logistic"
+    assert second.lines[-1].cells[1].value == "at random"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_cut_off_at_1200_pixels(tmp_path: Path, language: Language) -> None:
+    written(study(), tmp_path / language, language)
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.goto((tmp_path / language / "comparison.html").as_uri())
+        cut = page.locator(".scroll, html").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+        )
+        outside = page.locator("svg text").evaluate_all(
+            """all => all.filter(one => {
+                const [text, plot] = [one, one.closest("svg")].map(e => e.getBoundingClientRect());
+                return text.left < plot.left - 1 || text.right > plot.right + 1
+            }).length"""
+        )
+    assert (cut, outside) == (0, 0)
 
 
 def test_settings_of_a_head_keep_its_column() -> None:

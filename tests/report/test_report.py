@@ -23,18 +23,19 @@ from kadr.errors import KadrError
 from kadr.law.policy import DISCLAIMERS, ExclusionReport, Removed
 from kadr.metrics import calibration, ranking
 from kadr.photos import files
-from kadr.report import conclusions
+from kadr.report import conclusions, plots
 from kadr.report.frames import Framer
 from kadr.report.sheet import write_sheet
 from kadr.report.wording import Language, Wording, texts
 from kadr.study.compare import Comparison
 from kadr.study.evaluate import (
+    Asked,
     CrossValidated,
     Evaluation,
     Example,
     Shown,
 )
-from kadr.study.figures import PairFigures, RetrievalFigures
+from kadr.study.figures import PairFigures, RetrievalFigures, surest, thresholds
 from kadr.types import Answer, Hit, ImageFile, Interval
 from markup import LANGUAGES, Balanced
 
@@ -92,7 +93,7 @@ def evaluation(
             ),
         ),
         cross_validated=CrossValidated(5000, interval(0.92), interval(0.51), interval(0.33)),
-        reliability=calibration.reliability(scores, truth, bins=5),
+        reliability=calibration.reliability(scores, truth, bins=5, binning="width"),
         roc=ranking.roc_curve(scores, truth),
         precision_recall=ranking.precision_recall_curve(scores, truth),
         scores_by_grade={"1": scores[~truth], "2": scores[:3], "3": scores[:0], "4": scores[truth]},
@@ -106,6 +107,9 @@ def evaluation(
         failures=failures,
         skipped=(f"{SCRIPT}.jpg: empty",),
         wordless=(SCRIPT,),
+        thresholds=thresholds(scores, truth),
+        surest=surest(scores, truth),
+        asked=Asked(500, 60, 90),
     )
 
 
@@ -196,7 +200,7 @@ def test_comparison_is_a_section_of_the_page(
     parsed = Balanced(text)
     assert "comparison" in parsed.ids
     assert ("a", {"href": "#comparison"}) in parsed.tags
-    assert text.count("<tr class=") == len(comparison.rows) + 2
+    assert text.count("<tr class=") == 2 * (len(comparison.rows) + 2)
     assert SCRIPT not in text
     without = page(evaluation(), tmp_path / "r.html", language=language)
     assert "comparison" not in Balanced(without).ids
@@ -231,6 +235,49 @@ def test_refused_example_shows_the_disclaimer_and_no_photo(
     text = page(evaluation((example,)), tmp_path / "r.html", photos, language)
     assert DISCLAIMERS[language] in text
     assert "data:image" not in text
+
+
+def test_photo_that_the_law_hides_is_told_from_a_text_that_it_refuses(
+    tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    hidden = Example("a swing", "c.jpg", 3, found("a.jpg", right="c.jpg"), False, hidden=True)  # noqa: FBT003
+    refused = Example("a girl", "b.jpg", 1, found("b.jpg"), refused=True)
+    text = page(evaluation((hidden, refused)), tmp_path / "r.html", photos)
+    strips = re.findall(r'<article class="strip">.*?</article>', text, re.DOTALL)
+    assert "hides its own photo" in strips[0]
+    assert "refuses this text" not in strips[0]
+    assert picture(photos["a.jpg"]) in strips[0]
+    assert "refuses this text" in strips[1]
+    assert "<img" not in strips[1]
+    assert picture(photos["b.jpg"]) not in text
+    assert picture(photos["c.jpg"]) not in text
+    rows = re.findall(r'<th scope="row">(Text [^<]*)</th><td>(\d+)</td>', text)
+    assert [int(count) for _, count in rows] == [60, 90, 350]
+
+
+def test_thresholds_stand_with_counts_and_intervals(tmp_path: Path) -> None:
+    evaluated = evaluation()
+    text = page(evaluated, tmp_path / "r.html")
+    section = text[text.index('id="thresholds"') : text.index('id="retrieval"')]
+    say = Wording("en")
+    for item in evaluated.thresholds:
+        row = section[section.index(f"≥ {say.percent(item.at_least, 0)}<") :].partition("</tr>")[0]
+        assert f"<td>{item.shown}</td><td>{item.matches}</td>" in row
+        for figure in (item.precision, item.recall):
+            assert say.number(figure.value) in row
+            assert say.span(figure) in row
+    assert re.findall(r"Precision@(\d+)", section) == [str(item.k) for item in evaluated.surest]
+    assert "13.8% match" in section
+
+
+def test_every_bin_of_the_diagram_shows_its_count(tmp_path: Path) -> None:
+    evaluated = evaluation()
+    (plot,) = (
+        plot for plot in plots.curves(evaluated, Wording("en")) if plot.title == "Reliability"
+    )
+    for item in evaluated.reliability:
+        assert f">{item.count}</text>" in plot.svg
+        assert item.share.low < item.share.high
 
 
 def test_right_photo_is_framed_and_comes_last_where_it_was_not_found(
@@ -273,6 +320,9 @@ def test_empty_evaluation_still_makes_a_page(tmp_path: Path) -> None:
         pair_figures=(),
         retrieval=(),
         cross_validated=None,
+        thresholds=(),
+        surest=(),
+        asked=Asked(),
         reliability=(),
         roc=None,
         precision_recall=None,
@@ -310,6 +360,17 @@ def keys(evaluated: Evaluation) -> set[str]:
     return {key.removeprefix("conclusions.") for matching in drawn for key in matching}
 
 
+def test_conclusions_on_probabilities_name_what_they_were_measured_on() -> None:
+    for language, pairs in (
+        ("en", "the 1,726 held-out pairs of this archive"),
+        ("ru", "1\u202f726"),
+    ):
+        for value in (0.001, 0.03, 0.08, 0.3):
+            evaluated = with_main(expected_calibration_error=interval(value, 0.001))
+            told = conclusions.draw(evaluated, Wording(language))
+            assert any(pairs in one and Wording(language).number(value) in one for one in told)
+
+
 def with_main(**changes: Interval | float) -> Evaluation:
     evaluated = evaluation()
     main, *others = evaluated.pair_figures
@@ -332,9 +393,12 @@ def with_main(**changes: Interval | float) -> Evaluation:
         (with_main(roc_auc=interval(0.902)), "gap_none"),
         (with_main(roc_auc=interval(0.85)), "gap_higher"),
         (replace(evaluation(), pair_figures=evaluation().pair_figures[:1]), "gap_unknown"),
-        (with_main(expected_calibration_error=interval(0.01)), "ece_trust"),
-        (with_main(expected_calibration_error=interval(0.04)), "ece_close"),
+        (with_main(expected_calibration_error=interval(0.01, 0.005)), "ece_trust"),
+        (with_main(expected_calibration_error=interval(0.01, 0.02)), "ece_close"),
+        (with_main(expected_calibration_error=Interval(0.01, math.nan, math.nan)), "ece_trust"),
+        (with_main(expected_calibration_error=interval(0.04, 0.01)), "ece_close"),
         (with_main(expected_calibration_error=interval(0.08)), "ece_careful"),
+        (evaluation(), "domain"),
         (with_main(expected_calibration_error=interval(0.3)), "ece_poor"),
         (with_main(mae=interval(0.1)), "error_better"),
         (with_main(mae=interval(0.2)), "error_same"),

@@ -19,7 +19,7 @@ from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
 from kadr.study import evaluate as flow
-from kadr.study.evaluate import EXAMPLES, SHOWN, Evaluation, evaluate
+from kadr.study.evaluate import EXAMPLES, SHOWN, Asked, Evaluation, evaluate
 from kadr.study.figures import PairFigures
 from kadr.study.train import Config, train
 from kadr.types import Dataset, Floats, Interval, Label
@@ -109,7 +109,8 @@ def test_no_law_no_second_set(scorer: Matcher, drawn: Dataset, cache: VectorCach
     names = [item.name for item in free.pair_figures] + [item.name for item in free.retrieval]
     assert names == ["image-disjoint", "test queries"]
     assert free.cross_validated is None
-    assert not any(example.refused for example in free.examples)
+    assert not any(example.refused or example.hidden for example in free.examples)
+    assert free.asked == Asked(len(drawn.test_queries))
     assert not any(shown.hidden for example in free.examples for shown in example.shown)
 
 
@@ -209,6 +210,14 @@ def test_sets_that_are_not_measured_have_a_reason(
     assert alike.pair_figures == ()
 
 
+def test_thresholds_are_of_the_pairs_that_the_figures_are_of(found: Evaluation) -> None:
+    main = found.pair_figures[0]
+    assert all(item.shown <= main.pairs for item in found.thresholds)
+    assert sum(item.count for item in found.reliability) == main.pairs
+    for item in found.thresholds:
+        assert item.recall.value == pytest.approx(item.matches / main.matches)
+
+
 def test_a_matcher_that_saw_every_photo_is_not_measured(drawn: Dataset, cache: VectorCache) -> None:
     every = train(drawn, replace(CONFIG, test_share=0), cache).matcher
     with pytest.raises(DataError, match="every judged image"):
@@ -259,8 +268,8 @@ def test_examples_say_what_the_law_hides(found: Evaluation, drawn: Dataset) -> N
     hidden = law.assess(drawn, LAW, matches).images
     assert len(found.examples) == EXAMPLES
     for example in found.examples:
-        expected = bool(law.refuses(LAW, example.text)) or example.image in hidden
-        assert example.refused is expected
+        assert example.refused is bool(law.refuses(LAW, example.text))
+        assert example.hidden is (example.image in hidden)
         assert len(example.shown) == SHOWN
         for shown in example.shown:
             assert shown.hidden is (shown.image in hidden)
@@ -269,7 +278,13 @@ def test_examples_say_what_the_law_hides(found: Evaluation, drawn: Dataset) -> N
         assert probabilities == sorted(probabilities, reverse=True)
     assert any(example.refused for example in found.examples)
     assert any(shown.hidden for example in found.examples for shown in example.shown)
-    assert not any(example.refused for example in found.failures)
+    assert not any(example.refused or example.hidden for example in found.failures)
+    queries = drawn.test_queries
+    refused = [bool(law.refuses(LAW, query.text)) for query in queries]
+    only_hidden = [q.image in hidden and not no for q, no in zip(queries, refused, strict=True)]
+    assert found.asked == Asked(len(queries), sum(refused), sum(only_hidden))
+    after = found.retrieval[1].queries
+    assert 0 < after == len(queries) - sum(refused) - sum(only_hidden)
     worst = [example.rank for example in found.failures]
     assert worst == sorted(worst, reverse=True)
 

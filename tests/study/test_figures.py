@@ -159,6 +159,35 @@ def test_no_tau_b_of_fewer_than_two_pairs(
     assert found.tau_b is None
 
 
+def test_thresholds_are_what_sklearn_finds() -> None:
+    rng = np.random.default_rng(3)
+    p = rng.beta(0.5, 0.8, 300).round(2)  # some on a threshold
+    truth = rng.random(300) < p
+    for item in figures.thresholds(p, truth):
+        shown = p >= item.at_least
+        assert (item.shown, item.matches) == (shown.sum(), (shown & truth).sum())
+        assert item.precision.value == pytest.approx(reference.precision_score(truth, shown))
+        assert item.recall.value == pytest.approx(reference.recall_score(truth, shown))
+        for figure in (item.precision, item.recall):
+            assert 0 <= figure.low <= figure.value <= figure.high <= 1
+            assert figure.low < figure.high
+    nothing = figures.thresholds(np.zeros(4), np.array([True, False, False, False]))
+    assert all(math.isnan(item.precision.value) and item.recall.value == 0 for item in nothing)
+
+
+def test_precision_of_the_surest_leaves_out_a_k_of_most_pairs() -> None:
+    rng = np.random.default_rng(4)
+    p = rng.random(150)
+    truth = rng.random(150) < p
+    found = {item.k: item.precision for item in figures.surest(p, truth)}
+    assert set(found) == {10, 50}
+    best = np.argsort(-p)
+    for k, precision in found.items():
+        assert precision.value == pytest.approx(truth[best[:k]].mean())
+        assert precision.low < precision.value <= precision.high
+    assert figures.surest(p[:19], truth[:19]) == ()
+
+
 def test_retrieval_figures_are_their_definitions() -> None:
     ranks = np.array([1, 3, 7, 2, 30, 1, 5, 11], dtype=np.intp)
     right = np.array([0, 0, 1, 1, 2, 2, 3, 3], dtype=np.intp)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from kadr.metrics import arrays
-from kadr.types import Floats
+from kadr.metrics import arrays, proportions
+from kadr.types import Floats, Interval
 
 BINS = 15
 
@@ -26,6 +26,11 @@ class Bin:
     count: int
     mean_probability: float
     share_true: float
+
+    @property
+    def share(self) -> Interval:
+        """The share that came true, with Wilson's interval; for yes or no as truth."""
+        return proportions.wilson(round(self.share_true * self.count), self.count)
 
 
 def brier(probabilities: ArrayLike, truth: ArrayLike) -> float:

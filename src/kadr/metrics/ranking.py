@@ -62,6 +62,20 @@ def average_precision(scores: ArrayLike, truth: ArrayLike) -> float:
     return float(np.dot(steps, hits / taken))
 
 
+def precision_at(scores: ArrayLike, truth: ArrayLike, k: int) -> float:
+    """Share of true ones among the k highest scores; of those tied at the end, their mean counts.
+
+    Raises:
+        ValueError: k is not from 1 to n.
+    """
+    scores, truth = arrays.scored(scores, truth)
+    if not 1 <= k <= len(scores):
+        raise ValueError(f"k is {k}: choose 1 to {len(scores)}")
+    last = np.partition(scores, -k)[-k]
+    above, tied = scores > last, scores == last
+    return float((truth[above].sum() + (k - above.sum()) * truth[tied].mean()) / k)
+
+
 def roc_curve(scores: ArrayLike, truth: ArrayLike, *, points: int = CURVE_POINTS) -> RocCurve:
     """Trace the ROC; a long curve is thinned to about `points` points, ends kept.
 

@@ -31,9 +31,10 @@ MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 @dataclass(frozen=True)
 class Section:
-    """What a page shows of a comparison."""
+    """What a page shows of a comparison: the whole table in two, and what is said of it."""
 
     table: Table
+    tables: tuple[Table, Table]
     sentences: tuple[str, ...]
     plots: "tuple[Plot, ...]"
 
@@ -59,8 +60,10 @@ def section(comparison: Comparison, say: Wording) -> Section:
     """The comparison's part of a page."""
     from kadr.report import plots
 
+    built = table.build(comparison, say)
     return Section(
-        table.build(comparison, say),
+        built,
+        table.halves(built, say),
         contrasts.draw(comparison, say),
         plots.comparison(comparison.rows, say),
     )

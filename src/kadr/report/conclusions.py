@@ -19,10 +19,16 @@ SAME = 0.005
 SMALL_SHARE, LARGE_SHARE = 0.1, 0.25
 
 
+def measured(evaluation: Evaluation) -> PairFigures | None:
+    """The figures of all held-out pairs, of which the curves are too."""
+    sets = {figures.name: figures for figures in evaluation.pair_figures}
+    return sets.get(protocols.IMAGE_DISJOINT)
+
+
 def draw(evaluation: Evaluation, say: Wording) -> tuple[str, ...]:
     """The conclusions of an evaluation, most important first."""
     sets = {figures.name: figures for figures in evaluation.pair_figures}
-    main = sets.get(protocols.IMAGE_DISJOINT)
+    main = measured(evaluation)
     legal = sets.get(protocols.IMAGE_DISJOINT + protocols.AFTER_LAW)
     sentences: list[str] = []
     if main is None:
@@ -34,6 +40,8 @@ def draw(evaluation: Evaluation, say: Wording) -> tuple[str, ...]:
         sentences += [_calibration(main, say), *_errors(main, say)]
     if evaluation.retrieval:
         sentences.append(_retrieval(evaluation.retrieval[0], say))
+    if main is not None or evaluation.retrieval:
+        sentences.append(say("conclusions.domain"))
     sentences += _law(evaluation, main, legal, say)
     sentences.append(_agreement(evaluation, say))
     sentences += [
@@ -87,8 +95,10 @@ def _calibration(figures: PairFigures, say: Wording) -> str:
     error = figures.expected_calibration_error
     if not math.isfinite(error.value):
         return say("conclusions.ece_unknown")
-    key = next(key for limit, key in ECE_LEVELS if error.value <= limit)
-    return say(f"conclusions.ece_{key}", ece=say.interval(error))
+    # By the interval's upper end: a good sentence is said of what the pairs show for certain.
+    worst = max(error.value, error.high) if _known(error) else error.value
+    key = next(key for limit, key in ECE_LEVELS if worst <= limit)
+    return say(f"conclusions.ece_{key}", ece=say.interval(error), pairs=say.count(figures.pairs))
 
 
 def _errors(figures: PairFigures, say: Wording) -> Iterator[str]:

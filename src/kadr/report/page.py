@@ -89,6 +89,10 @@ def write(  # noqa: PLR0913 - a page shows all of it
             retrieval_columns=[say.name("sets", item.name) for item in evaluation.retrieval],
             retrieval_rows=tuple(_retrieval_rows(evaluation, say)),
             cross_validated=tuple(_cross_validated(evaluation, say)),
+            threshold_rows=tuple(_threshold_rows(evaluation, say)),
+            surest_rows=tuple(_surest_rows(evaluation, say)),
+            choosing=_choosing(evaluation, say),
+            asked_rows=tuple(_asked_rows(evaluation, say)),
             curves=plots.curves(evaluation, say),
             label_plots=plots.labels(evaluation, say),
             examples=strips.of(evaluation.examples),
@@ -154,6 +158,36 @@ def _cross_validated(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
             yield _row(key, [cell(getattr(found, key), say)], say)
 
 
+def _threshold_rows(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
+    """Pairs shown, matches among them, precision and recall, by the least probability shown."""
+    for item in evaluation.thresholds:
+        counts = (Cell(say.count(item.shown)), Cell(say.count(item.matches)))
+        figures = (cell(item.precision, say), cell(item.recall, say))
+        yield Row(f"≥ {say.percent(item.at_least, 0)}", "", (*counts, *figures))
+
+
+def _surest_rows(evaluation: Evaluation, say: Wording) -> Iterator[Row]:
+    for item in evaluation.surest:
+        yield Row(f"Precision@{say.count(item.k)}", "", (cell(item.precision, say),))
+
+
+def _choosing(evaluation: Evaluation, say: Wording) -> str:
+    """What the table of thresholds was measured on."""
+    main = conclusions.measured(evaluation)
+    if main is None:
+        return ""
+    share = say.percent(main.matches / main.pairs)
+    return say("page.thresholds_caption", pairs=say.count(main.pairs), share=share)
+
+
+def _asked_rows(evaluation: Evaluation, say: Wording) -> Iterator[tuple[str, str]]:
+    """What the law does to the test queries: texts refused and photos hidden are two things."""
+    asked = evaluation.asked
+    left = asked.queries - asked.refused - asked.hidden
+    for key, count in (("refused", asked.refused), ("hidden", asked.hidden), ("left", left)):
+        yield say(f"page.asked_{key}"), say.count(count)
+
+
 def _training(manifest: Mapping[str, Any], say: Wording) -> Iterator[tuple[str, str]]:
     """The choices of training as (name, value), as far as the manifest holds them."""
     config = _table(manifest, "config")
@@ -180,6 +214,7 @@ class _Strips:
     def __init__(self, evaluation: Evaluation, photos: Mapping[str, Path], say: Wording) -> None:
         everything = (*evaluation.examples, *evaluation.failures)
         self._hidden = {shown.image for item in everything for shown in item.shown if shown.hidden}
+        self._hidden |= {item.image for item in everything if item.hidden}
         self._images = evaluation.retrieval[0].images if evaluation.retrieval else 0
         self._photos = photos
         self._say = say
@@ -197,6 +232,8 @@ class _Strips:
         )
 
     def _rank(self, example: Example) -> str:
+        if example.hidden:
+            return self._say("page.own_hidden")
         rank, images = self._say.count(example.rank), self._say.count(self._images)
         if not self._images:
             return self._say("page.rank", rank=rank)
@@ -206,7 +243,7 @@ class _Strips:
         """The photos found, and the right one behind them where it isn't among them."""
         for rank, shown in enumerate(example.shown, start=1):
             yield self._frame(rank, shown.image, shown.probability, right=shown.right)
-        if not any(shown.right for shown in example.shown):
+        if not example.hidden and not any(shown.right for shown in example.shown):
             yield self._frame(example.rank, example.image, math.nan, right=True)
 
     def _frame(self, rank: int, image: str, probability: float, *, right: bool) -> Frame:

@@ -1,6 +1,7 @@
 """Plots as SVG that sits inside a page and takes the page's colours and font."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -208,9 +209,17 @@ def _draw_dots(axes: Axes, groups: Sequence[Group], say: Wording) -> None:
     axes.set_yticks(ticks, [name for name, _ in groups], fontsize=9)
     axes.set(ylim=(place - GAP, -GAP))
     axes.grid(axis="x")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say.number(value, 2)))
+    _exact_ticks(axes, say)
     _legend(axes, rows, say)
+
+
+def _exact_ticks(axes: Axes, say: Wording) -> None:
+    """Ticks of the x-axis at round numbers, written with as many digits as their step has."""
+    low, high = axes.get_xlim()
+    places = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
+    digits = max(1, -math.floor(math.log10(places[1] - places[0]) + 1e-9))
+    shown = [float(place) for place in places if low <= place <= high]
+    axes.set_xticks(shown, [say.number(place, digits) for place in shown])
 
 
 def _draw_dot(axes: Axes, row: Row, place: float) -> None:
@@ -301,10 +310,17 @@ def _draw_pr(axes: Axes, curve: PrecisionRecallCurve, base: float | None, say: W
 def _draw_reliability(axes: Axes, bins: Sequence[Bin], say: Wording) -> None:
     _unit_square(axes, say, "probability", "share_true")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (2, 3)))
-    points = [(item.mean_probability, item.share_true) for item in bins if item.count]
-    x, y = zip(*points, strict=True) if points else ((), ())
-    axes.plot(x, y, color=DATA, marker="o", markersize=6)
-    axes.annotate(say("plots.perfect"), (0.9, 0.93), color=INK, ha="right")
+    small: dict[str, Any] = {
+        "textcoords": "offset points",
+        "ha": "left",
+        "color": INK,
+        "fontsize": 8,
+    }
+    for item in bins:
+        x, share = item.mean_probability, item.share
+        axes.plot([x, x], [share.low, share.high], color=DATA, linewidth=1.4)
+        axes.plot([x], [share.value], color=DATA, marker="o", markersize=5, clip_on=False)
+        axes.annotate(say.count(item.count), (x, share.value), (5, 2), **small)
 
 
 def _scores_by_grade(scores: Mapping[str, Floats], say: Wording) -> Plot:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from kadr.report import undefined
@@ -72,6 +72,10 @@ class Table:
     failed: tuple[tuple[str, str], ...]
 
 
+FIRST = ("rank", "roc_auc", "difference", "p", "unseen_roc_auc", "average_precision", "recall_10")
+"""Figures of a page's first table; the others would not fit beside them."""
+
+
 def _behind(row: Row) -> Interval | None:
     found = row.behind
     return Interval(found.value, found.low, found.high) if found else None
@@ -116,6 +120,42 @@ def build(comparison: Comparison, say: Wording) -> Table:
         " ".join(_caption(rows, columns, say)),
         tuple(_legend(lines[: len(rows)], say)),
         tuple((say.plain(name), say.plain(why)) for name, why in comparison.failed.items()),
+    )
+
+
+def halves(table: Table, say: Wording) -> tuple[Table, Table]:
+    """A table as two that fit a page: choices and the first figures; names and the others."""
+    first, others = list[int](), list[int]()
+    for place, header in enumerate(table.headers):
+        mine = first if header.key in FIRST or not header.is_figure else others
+        mine.append(place)
+    names = [place for place, header in enumerate(table.headers) if not header.is_figure]
+    rank, combination = table.headers[0], Header("name", say("table.name"), "", is_figure=False)
+    return (
+        replace(
+            table,
+            headers=tuple(table.headers[place] for place in first),
+            lines=tuple(
+                replace(line, cells=tuple(line.cells[place] for place in first))
+                for line in table.lines
+            ),
+        ),
+        replace(
+            table,
+            headers=(rank, combination, *(table.headers[place] for place in others)),
+            lines=tuple(
+                replace(
+                    line,
+                    cells=(
+                        line.cells[0],
+                        Cell(" · ".join(filter(None, (line.cells[n].value for n in names)))),
+                        *(line.cells[place] for place in others),
+                    ),
+                )
+                for line in table.lines
+            ),
+            caption=say("table.others"),
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from kadr.metrics.calibration import Bin
 from kadr.metrics.ranking import PrecisionRecallCurve, RocCurve
 from kadr.study import encoded, figures, protocols
 from kadr.study.encoded import Encoded, Progress, Projected
-from kadr.study.figures import Judged, PairFigures, RetrievalFigures
+from kadr.study.figures import Judged, PairFigures, RetrievalFigures, Surest, Threshold
 from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Label, Pair
 
@@ -51,13 +51,26 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A test query, the rank of its photo, and the photos found; `refused` where the law speaks."""
+    """A test query, the rank of its photo, and the photos found.
+
+    `refused` where the law refuses the text, `hidden` where it takes the query's own photo.
+    """
 
     text: str
     image: str
     rank: int
     shown: tuple[Shown, ...]
     refused: bool
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Test queries before the law: `refused` by their text; `hidden`: the photo alone is taken."""
+
+    queries: int = 0
+    refused: int = 0
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,10 @@ class Evaluation:
     wordless: tuple[str, ...]
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     """Sets of figures that couldn't be measured, with the key of the reason: see `report`."""
+    thresholds: tuple[Threshold, ...] = ()
+    surest: tuple[Surest, ...] = ()
+    """Of the held-out pairs, as `reliability` and the curves are."""
+    asked: Asked = Asked()
 
 
 def evaluate(
@@ -151,9 +168,7 @@ def evaluate(
     probabilities = own(held_out)
     truth = np.array([judged.verdicts[pair] for pair in held_out])
     drawable = bool(truth.any() and not truth.all())
-    retrieval, examples, failures = _retrieval(
-        matcher, sides, dataset, set(exclusions.images), policy, seed
-    )
+    search = _search(matcher, sides, dataset, set(exclusions.images), policy, seed)
     grades = labels.median_grades(dataset.judgements)
     held_grades = np.array([grades[pair] for pair in held_out])
     pair_figures = tuple(_pair_figures(matcher, both, judged, parts, sets))
@@ -164,14 +179,14 @@ def evaluate(
     cross = _cross_validated(matcher, sides, everything, judged) if cross_validate else None
     if cross_validate and cross is None:
         unmeasured[CROSS_VALIDATION] = "few"
-    if not retrieval:
+    if not search.figures:
         unmeasured[protocols.TEST_QUERIES] = "no_queries"
     return Evaluation(
         policy=policy.name,
         pair_figures=pair_figures,
-        retrieval=retrieval,
+        retrieval=search.figures,
         cross_validated=cross,
-        reliability=calibration.reliability(probabilities, truth, bins=10),
+        reliability=calibration.reliability(probabilities, truth, bins=10, binning="width"),
         roc=ranking.roc_curve(probabilities, truth) if drawable else None,
         precision_recall=(
             ranking.precision_recall_curve(probabilities, truth) if drawable else None
@@ -186,11 +201,14 @@ def evaluate(
         ),
         agreement=agreement.expert_agreement(dataset.judgements),
         exclusions=law.report(exclusions, set(dataset.train_images), everything),
-        examples=examples,
-        failures=failures,
+        examples=search.examples,
+        failures=search.failures,
         skipped=both.skipped,
         wordless=both.wordless,
         unmeasured=unmeasured,
+        thresholds=figures.thresholds(probabilities, truth),
+        surest=figures.surest(probabilities, truth),
+        asked=search.asked,
     )
 
 
@@ -320,28 +338,37 @@ def _cross_validated(
     )
 
 
-def _retrieval(
+@dataclass(frozen=True)
+class _Search:
+    """What the test queries find."""
+
+    figures: tuple[RetrievalFigures, ...] = ()
+    examples: tuple[Example, ...] = ()
+    failures: tuple[Example, ...] = ()
+    asked: Asked = Asked()
+
+
+def _search(
     matcher: Matcher,
     sides: Projected,
     dataset: Dataset,
     hidden: set[str],
     policy: law.Policy,
     seed: int,
-) -> tuple[tuple[RetrievalFigures, ...], tuple[Example, ...], tuple[Example, ...]]:
+) -> _Search:
     names = sorted(name for name in dataset.test_images if name in sides.encoded.image_rows)
     column = {name: number for number, name in enumerate(names)}
     queries = [query for query in dataset.test_queries if query.image in column]
     if not names or not queries:
-        return (), (), ()
+        return _Search()
     table = matcher.relevance.table(*sides.cross([query.id for query in queries], names))
     right = np.array([column[str(query.image)] for query in queries], dtype=np.intp)
     ranks = ranking.rank_of(table, right)
     found = [figures.retrieval_figures(protocols.TEST_QUERIES, ranks, right, len(names))]
     legal = np.array([name not in hidden for name in names])
-    allowed = np.array([
-        legal[right[n]] and not law.refuses(policy, query.text)
-        for n, query in enumerate(queries)
-    ], dtype=np.bool_)  # fmt: skip
+    refused = np.array([bool(law.refuses(policy, query.text)) for query in queries])
+    own_hidden = ~legal[right] & policy.hides_children
+    allowed = ~refused & legal[right]
     if policy.hides_children and allowed.any():
         kept, name = np.cumsum(legal) - 1, protocols.TEST_QUERIES + protocols.AFTER_LAW
         after = ranking.rank_of(table[allowed][:, legal], kept[right[allowed]])
@@ -363,16 +390,18 @@ def _retrieval(
                 )
                 for i in order
             ),
-            not bool(allowed[number]),
+            bool(refused[number]),
+            bool(own_hidden[number]),
         )
 
     random = np.random.default_rng(seed)
     chosen = random.choice(len(queries), size=min(EXAMPLES, len(queries)), replace=False)
     worst = np.argsort(-np.where(allowed, ranks, 0), kind="stable")[:EXAMPLES]
-    return (
+    return _Search(
         tuple(found),
         tuple(show(int(number)) for number in chosen),
-        tuple(show(int(number)) for number in worst if ranks[number] > 1),
+        tuple(show(int(number)) for number in worst if allowed[number] and ranks[number] > 1),
+        Asked(len(queries), int(refused.sum()), int((own_hidden & ~refused).sum())),
     )
 
 

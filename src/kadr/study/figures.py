@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from kadr.data import agreement, labels
 from kadr.data.dataset import own_image
-from kadr.metrics import calibration, ranking, resampling
+from kadr.metrics import calibration, proportions, ranking, resampling
 from kadr.study.protocols import PairScorer
 from kadr.types import Dataset, Floats, Interval, Pair
 
 TAU_RESAMPLES = 200
+AT_LEAST = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Probabilities from which a pair might be shown."""
+SUREST = (10, 50, 100, 200)
+"""How many of the surest pairs precision is given for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,29 @@ class RetrievalFigures:
     recall_10: Interval
     mean_reciprocal_rank: Interval
     median_rank: float
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What showing pairs from a probability `at_least` on would mean; Wilson's intervals.
+
+    Of the `shown` pairs `matches` match. Precision is their share, NaN where nothing is shown;
+    recall is the share of all matching pairs that are shown.
+    """
+
+    at_least: float
+    shown: int
+    matches: int
+    precision: Interval
+    recall: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Surest:
+    """Precision at k: the share of matches among the k surest pairs; Wilson's interval."""
+
+    k: int
+    precision: Interval
 
 
 @dataclass(frozen=True)
@@ -121,6 +148,26 @@ def pair_figures(
         constant_rmse=calibration.rmse(np.full_like(targets, constants["mean"]), targets),
         tau_c=tau_c(judged, pairs, p),
         tau_b=tau_b(judged, crowd, score(crowd)) if len(crowd) > 1 else None,
+    )
+
+
+def thresholds(p: Floats, truth: NDArray[np.bool_]) -> tuple[Threshold, ...]:
+    """What each of `AT_LEAST` would show of pairs with probabilities and truth, both [n]."""
+    found = []
+    for least in AT_LEAST:
+        shown, matches = int((p >= least).sum()), int(truth[p >= least].sum())
+        precision = proportions.wilson(matches, shown)
+        recall = proportions.wilson(matches, int(truth.sum()))
+        found.append(Threshold(least, shown, matches, precision, recall))
+    return tuple(found)
+
+
+def surest(p: Floats, truth: NDArray[np.bool_]) -> tuple[Surest, ...]:
+    """Precision at each of `SUREST` that leaves at least as many pairs out; both [n]."""
+    return tuple(
+        Surest(k, proportions.wilson(round(k * ranking.precision_at(p, truth, k)), k))
+        for k in SUREST
+        if 2 * k <= len(p)
     )
 
 
