@@ -71,7 +71,7 @@ def _row(item: Any, types: dict[str, tuple[Any, Any]]) -> str:
         value = _value(kind)
         name = " / ".join(f"`{part}{' ' + value if value else ''}`" for part in every)
     default = "required" if item.required else _default(item.default)
-    return f"| {_cell(name)} | {default} | {_cell(item.help + _range(info))} |"
+    return f"| {_cell(name)} | {default} | {_cell(item.help + _range(info) + _variable(item))} |"
 
 
 def _types(command: Any) -> dict[str, tuple[Any, Any]]:
@@ -120,6 +120,10 @@ def _range(info: Any) -> str:
     if high is None:
         return f" At least {low:g}."
     return f" From {low:g} to {high:g}."
+
+
+def _variable(item: Any) -> str:
+    return f" Environment: `{item.envvar}`." if item.envvar else ""
 
 
 def _sentence(text: str) -> str:

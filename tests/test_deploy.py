@@ -93,6 +93,20 @@ def test_unit_of_systemd_is_well_formed(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_settings_of_the_service_are_all_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    (named,) = re.findall(
+        r"^Environment=KADR_CONFIG=/etc/(.+)$", (DEPLOY / "kadr.service").read_text("utf-8"), re.M
+    )
+    monkeypatch.setenv("KADR_CONFIG", str(DEPLOY / named))
+    group: Any = typer.main.get_command(app)
+    with group.make_context("kadr", ["serve"]) as context:
+        name, command, _ = group.resolve_command(context, ["serve"])
+        inner = command.make_context(name, [], parent=context)
+        assert inner.params["proxy"] == ["127.0.0.1"]
+        assert inner.params["library"] == "/var/lib/kadr/library.kadr"
+        assert context.obj.keys == {"library", "secrets", "models"}
+
+
 def test_dockerfile_passes_its_linter() -> None:
     done = subprocess.run(
         [tool("hadolint"), "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False

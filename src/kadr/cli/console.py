@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from kadr.cli.settings import Settings
+from kadr.cli.settings import cache_path
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def open_cache(path: Path | None) -> Iterator["VectorCache"]:
     """The cache of vectors; what went wrong with it is said at the end."""
     from kadr.encoders.vectors import VectorCache
 
-    cache = VectorCache(path or Settings.from_environment().cache)
+    cache = VectorCache(path or cache_path())
     try:
         yield cache
     finally:

@@ -178,8 +178,8 @@ def _library(spec: str | None) -> Finding:
 
 
 def _places() -> Finding:
-    from kadr.cli.settings import Settings
+    from kadr.cli.settings import cache_path
     from kadr.matcher import installed
 
-    cache = Settings.from_environment().cache
-    return Finding("files", "ok", f"models in {installed.folder()}, vectors of studies in {cache}")
+    told = f"models in {installed.folder()}, vectors of studies in {cache_path()}"
+    return Finding("files", "ok", told)

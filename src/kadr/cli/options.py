@@ -78,9 +78,14 @@ def _plain(value: Any) -> Any:
 
 
 def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:
-    """An option, or the same one before the subcommand: kadr library --library F problems."""
+    """An option, or the same one before the subcommand: kadr library --library F problems.
+
+    That one is as good as this one wherever this one isn't given as a flag.
+    """
+    source = context.get_parameter_source(option.name or "")
     above = context.parent.params if context.parent else {}
-    return value or above.get(option.name, value)
+    is_flag = source is not None and source.name == "COMMANDLINE"
+    return value if is_flag else above.get(option.name, value)
 
 
 def _library(context: typer.Context, option: typer.CallbackParam, value: str | None) -> Any:
@@ -131,8 +136,9 @@ LibraryOption = Annotated[
     str | None,
     typer.Option(
         "--library",
-        help="The library's file, or postgresql://USER@HOST/DATABASE. Default: KADR_LIBRARY, then "
-        "the user's data folder.",
+        envvar="KADR_LIBRARY",
+        help="The library's file, or postgresql://USER@HOST/DATABASE. Default: library.kadr in the "
+        "user's data folder.",
         callback=_library,
     ),
 ]
@@ -143,6 +149,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
+        envvar="KADR_MODEL",
         help="A matcher's folder, or a name of kadr models. Default: the shipped mini.",
         callback=model_folder,
     ),
@@ -151,6 +158,7 @@ LibraryModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
+        envvar="KADR_MODEL",
         help="A matcher's folder, or a name of kadr models. Default: the library's own, mini for a "
         "new library.",
         callback=model_folder,
@@ -169,11 +177,19 @@ DeviceOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option("--cache", help="File of cached vectors. Default: KADR_CACHE, then the system's."),
+    typer.Option(
+        "--cache",
+        envvar="KADR_CACHE",
+        help="File of cached vectors. Default: vectors.sqlite in the system's folder of caches.",
+    ),
 ]
 LanguageOption = Annotated[
     Language,
-    typer.Option("--language", help="Language of the law's notices, of sheets and of reports."),
+    typer.Option(
+        "--language",
+        envvar="KADR_LANGUAGE",
+        help="Language of the law's notices, of sheets and of reports.",
+    ),
 ]
 PolicyOption = Annotated[
     str,

@@ -50,6 +50,7 @@ def serve_command(
         Path | None,
         typer.Option(
             "--model",
+            envvar="KADR_MODEL",
             help="A matcher's folder, or a name of kadr models. Default: the library's own.",
             callback=model_folder,
         ),
