@@ -28,7 +28,10 @@ what; `kadr index --from`: files that changed since they were encoded, or aren't
 encode` never, since photos that can't be read are rows); 2 wrong use or an error, named on stderr
 in one line; 130 stopped by Ctrl+C. Results go to stdout, progress and problems to stderr; what they
 quote is escaped where it could command a terminal. `KADR_TRACEBACK=1` shows where an unexpected
-error came from. `kadr --install-completion` completes commands in your shell.
+error came from. 
+`kadr --install-completion` teaches your shell (bash, zsh, fish, PowerShell; open a new one then) to
+complete commands, options and their values: models, policies, libraries, and the folders and
+collections of the library in use, where that is a file. `--show-completion` prints what it would add.
 """
 NAMES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
 HIDDEN = {"--install-completion", "--show-completion"}

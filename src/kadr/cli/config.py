@@ -164,15 +164,15 @@ def _told(key: str, value: Any) -> str:
 
 
 def _library() -> str:
-    from kadr.library.library import default_spec
+    from kadr.stores import default_spec
 
     return default_spec()
 
 
 def _models() -> str:
-    from kadr.matcher import installed
+    from kadr.encoders import menu
 
-    return str(installed.folder())
+    return str(menu.folder())
 
 
 _DEFAULTS: Mapping[str, Callable[[], str]] = {

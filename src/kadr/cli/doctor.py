@@ -162,8 +162,8 @@ def _devices() -> Finding:
 
 def _library(spec: str | None) -> Finding:
     from kadr.errors import KadrError
-    from kadr.library.library import Library, default_spec
-    from kadr.stores import exists, named
+    from kadr.library.library import Library
+    from kadr.stores import default_spec, exists, named
 
     where = spec or default_spec()
     try:
@@ -179,7 +179,7 @@ def _library(spec: str | None) -> Finding:
 
 def _places() -> Finding:
     from kadr.cli.settings import cache_path
-    from kadr.matcher import installed
+    from kadr.encoders import menu
 
-    told = f"models in {installed.folder()}, vectors of studies in {cache_path()}"
+    told = f"models in {menu.folder()}, vectors of studies in {cache_path()}"
     return Finding("files", "ok", told)

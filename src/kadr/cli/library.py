@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.console import hint, note, print_json, progress, say, warn
 from kadr.cli.options import JsonFlag, LibraryOption
 
@@ -89,7 +90,12 @@ def ignored_command(library: LibraryOption = None, as_json: JsonFlag = False) ->
 
 @app.command("remove")
 def remove_command(
-    folder: Annotated[Path, typer.Argument(help="The folder to forget; its photos stay.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder to forget; its photos stay.", autocompletion=completion.folders
+        ),
+    ],
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -112,7 +118,14 @@ def remove_command(
 
 @app.command("move")
 def move_command(
-    source: Annotated[str, typer.Option("--from", help="The library: a file, or postgresql://...")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="The library: a file, or postgresql://...",
+            autocompletion=completion.libraries,
+        ),
+    ],
     target: Annotated[
         str, typer.Option("--to", help="Where to: one that isn't there or is empty.")
     ],
@@ -164,7 +177,7 @@ def backup_command(
     (.audit.key) and the keys of the service (.keys.json). Copy those apart. A library on PostgreSQL
     is backed up by pg_dump, or copied to a file by kadr library move.
     """
-    from kadr.library.library import default_spec
+    from kadr.stores import default_spec
 
     source = _file(library or default_spec())
     _copy(source, target, as_json=as_json)
@@ -172,7 +185,10 @@ def backup_command(
 
 @app.command("restore")
 def restore_command(
-    backup: Annotated[Path, typer.Argument(help="What kadr library backup made.")],
+    backup: Annotated[
+        Path,
+        typer.Argument(help="What kadr library backup made.", autocompletion=completion.libraries),
+    ],
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -181,7 +197,7 @@ def restore_command(
     Move a damaged library away first, with its -wal and -shm, and end what has it open. Its keys
     beside it stay in force.
     """
-    from kadr.library.library import default_spec
+    from kadr.stores import default_spec
 
     _copy(backup, _file(library or default_spec()), as_json=as_json)
 

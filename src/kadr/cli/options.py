@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from kadr.cli import completion
 from kadr.errors import KadrError
 from kadr.report.wording import Language
 
@@ -95,9 +96,9 @@ def _library(context: typer.Context, option: typer.CallbackParam, value: str | N
     return inherited(context, option, value)
 
 
-def model_folder(value: Path | None) -> Path | None:
+def model_folder(context: typer.Context, value: Path | None) -> Path | None:
     """The folder of a matcher, which may be named as `kadr models` names it."""
-    if value is None:
+    if value is None or context.resilient_parsing:  # a shell completes
         return None
     from kadr.matcher import installed
 
@@ -113,7 +114,7 @@ def _chosen_device(context: typer.Context, value: str | None) -> str | None:
     Raises:
         KadrError: the installed onnxruntime has no such device.
     """
-    if value is not None:
+    if value is not None and not context.resilient_parsing:  # no shell completes
         from kadr.encoders import onnx_session
 
         onnx_session.providers(value)
@@ -140,6 +141,7 @@ LibraryOption = Annotated[
         help="The library's file, or postgresql://USER@HOST/DATABASE. Default: library.kadr in the "
         "user's data folder.",
         callback=_library,
+        autocompletion=completion.libraries,
     ),
 ]
 JsonFlag = Annotated[
@@ -152,6 +154,7 @@ ModelOption = Annotated[
         envvar="KADR_MODEL",
         help="A matcher's folder, or a name of kadr models. Default: the shipped mini.",
         callback=model_folder,
+        autocompletion=completion.models,
     ),
 ]
 LibraryModelOption = Annotated[
@@ -162,6 +165,7 @@ LibraryModelOption = Annotated[
         help="A matcher's folder, or a name of kadr models. Default: the library's own, mini for a "
         "new library.",
         callback=model_folder,
+        autocompletion=completion.models,
     ),
 ]
 DeviceOption = Annotated[
@@ -197,6 +201,7 @@ PolicyOption = Annotated[
         "--policy",
         envvar="KADR_POLICY",
         help="What the law hides: none, under-16, or a policy file (TOML).",
+        autocompletion=completion.policies,
     ),
 ]
 PoliciesOption = Annotated[
@@ -204,6 +209,7 @@ PoliciesOption = Annotated[
     _law(
         "--policy",
         help="What the law hides: none, under-16, or a policy file (TOML); repeat it to compare.",
+        autocompletion=completion.policies,
     ),
 ]
 CountryOption = Annotated[
@@ -238,7 +244,10 @@ class FilterOptions:
     before: Annotated[str | None, _which(help="Taken before this day begins: 2025, 2024-06.")] = (
         None
     )
-    folder: Annotated[Path | None, _which("--in", help="Only photos below this folder.")] = None
+    folder: Annotated[
+        Path | None,
+        _which("--in", help="Only photos below this folder.", autocompletion=completion.folders),
+    ] = None
     camera: Annotated[str | None, _which(help="Only photos whose camera's name holds this.")] = None
     near: Annotated[
         str | None,
@@ -251,7 +260,11 @@ class FilterOptions:
         str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")
     ] = None
     collection: Annotated[
-        str | None, _which(help="Only photos of this collection, such as favourites.")
+        str | None,
+        _which(
+            help="Only photos of this collection, such as favourites.",
+            autocompletion=completion.collections,
+        ),
     ] = None
 
 

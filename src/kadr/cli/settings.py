@@ -225,7 +225,7 @@ def take_effect(context: typer.Context, command: Any, named: Path | None) -> Non
         context.call_on_close(partial(_restore, variable(key), os.environ.get(variable(key))))
         os.environ[variable(key)] = value
     for key, option in _options(command).items():
-        if key in spoken:
+        if key in spoken and not context.resilient_parsing:  # no shell completes
             file.check(key, option, spoken[key], context)
     context.obj = InForce(file, frozenset(spoken))
     if command.name in TABLES:
