@@ -725,6 +725,15 @@ def exists(spec: str | Path) -> bool:
     return bool(_engine(str(spec)).exists(str(spec)))
 
 
+def formats(spec: str | Path) -> tuple[int, int]:
+    """A library's format, and the one that opening it brings it to. It stays as it is.
+
+    Raises:
+        LibraryError: there is no library, or it is newer than this kadr.
+    """
+    return cast(tuple[int, int], _engine(str(spec)).formats(str(spec)))
+
+
 def default_spec() -> str:
     """KADR_LIBRARY, else library.kadr in the user's data folder."""
     named = os.environ.get("KADR_LIBRARY")

@@ -16,6 +16,13 @@ class SqliteStore(Transfer, NearestPhotos, PreferenceTables):
         return Path(spec).exists()
 
     @staticmethod
+    def formats(spec: str) -> tuple[int, int]:
+        """The library's format, and the one that this kadr brings it to."""
+        from kadr.stores.sqlite import backup, migrations
+
+        return backup.format_of(Path(spec)), migrations.FORMAT
+
+    @staticmethod
     def named(spec: str) -> str:
         """The path itself."""
         return spec
