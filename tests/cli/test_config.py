@@ -74,6 +74,25 @@ def test_flags_outrank_the_environment_which_outranks_the_file(
     assert said["serve.rate"] == ("600/minute", "default", None)
 
 
+@pytest.mark.parametrize(
+    ("variables", "language", "where"),
+    [
+        ({"LANG": "ru_RU.UTF-8"}, "ru", "LANG"),
+        ({"LANG": "ru_RU.UTF-8", "LC_ALL": "C.UTF-8"}, "en", None),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "ru"}, "ru", "LC_MESSAGES"),
+        ({"LANG": "ru_RU.UTF-8", "KADR_LANGUAGE": "en"}, "en", "KADR_LANGUAGE"),
+    ],
+)
+def test_language_is_the_systems_where_none_is_named(
+    variables: dict[str, str], language: str, where: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LC_ALL")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = shown()["language"]
+    assert (found["value"], found["where"]) == (language, where)
+
+
 def test_every_variable_of_a_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"language": "ru", "device": "cpu"}
     for key in SHARED:

@@ -140,7 +140,8 @@ def _shared(context: typer.Context, key: str, option: Any) -> Setting:
     value = os.environ.get(name)
     if value:
         is_file = key in in_force.keys
-        where = in_force.file.where(key) if is_file else name
+        by_system = in_force.locale if key == "language" else None
+        where = in_force.file.where(key) if is_file else by_system or name
         return Setting(key, _told(key, value), "file" if is_file else "environment", where, about)
     value = _DEFAULTS[key]() if key in _DEFAULTS else option.default if key == "language" else None
     return Setting(key, value, "default", None, about)

@@ -192,7 +192,8 @@ LanguageOption = Annotated[
     typer.Option(
         "--language",
         envvar="KADR_LANGUAGE",
-        help="Language of the law's notices, of sheets and of reports.",
+        help="Language of answers, of the law's notices, of sheets and of reports. Where none is "
+        "named, Russian if that is the system's (LC_ALL, LC_MESSAGES, LANG).",
     ),
 ]
 PolicyOption = Annotated[

@@ -175,10 +175,14 @@ class SettingsFile:
 
 @dataclass(frozen=True)
 class InForce:
-    """The settings file of this run, and the shared keys that nothing outranks in it."""
+    """The settings file of this run, and the shared keys that nothing outranks in it.
+
+    `locale` is the variable of the system that gave the language, where nothing else did.
+    """
 
     file: SettingsFile
     keys: frozenset[str] = frozenset()
+    locale: str | None = None
 
 
 def read(path: Path) -> SettingsFile:
@@ -221,13 +225,15 @@ def take_effect(context: typer.Context, command: Any, named: Path | None) -> Non
     may_lack = named is None or command.name == "config"
     file = SettingsFile(path) if may_lack and not path.exists() else read(path)
     spoken = {k: v for k, v in file.shared().items() if not os.environ.get(variable(k))}
-    for key, value in spoken.items():
+    is_named = spoken.get("language") or os.environ.get(variable("language"))
+    locale = None if is_named else _russian()
+    for key, value in (spoken | ({"language": "ru"} if locale else {})).items():
         context.call_on_close(partial(_restore, variable(key), os.environ.get(variable(key))))
         os.environ[variable(key)] = value
     for key, option in _options(command).items():
         if key in spoken and not context.resilient_parsing:  # no shell completes
             file.check(key, option, spoken[key], context)
-    context.obj = InForce(file, frozenset(spoken))
+    context.obj = InForce(file, frozenset(spoken), locale)
     if command.name in TABLES:
         options = table_options(command)
         given = file.table(command.name, options, context)
@@ -248,6 +254,12 @@ def _options(command: Any) -> dict[str, Any]:
         for option in command.params
         if option.param_type_name == "option" and option.opts[-1] != "--help"
     }
+
+
+def _russian() -> str | None:
+    """The variable by which the system is set to Russian; the first that is set decides."""
+    name = next((one for one in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(one)), None)
+    return name if name and os.environ[name].lower().startswith("ru") else None
 
 
 def _restore(name: str, value: str | None) -> None:
