@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from kadr.cli import settings
-from kadr.cli.console import hint, print_json, say
+from kadr.cli.console import hint, print_bytes, print_json, say
 from kadr.cli.options import (
     CacheOption,
     CountryOption,
@@ -100,7 +100,7 @@ def init_command(
     """
     text = _example(list(_settings(context)))
     if example:
-        typer.echo(text, nl=False)
+        print_bytes(text.encode())
         return
     path = context.obj.file.path
     try:
