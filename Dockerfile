@@ -4,6 +4,7 @@ WORKDIR /src
 RUN python -m venv /opt/kadr
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY man man
 RUN /opt/kadr/bin/pip install --no-cache-dir --no-compile '.[postgres]'
 
 FROM python:3.13-slim-bookworm

@@ -28,7 +28,12 @@ what; `kadr index --from`: files that changed since they were encoded, or aren't
 encode` never, since photos that can't be read are rows); 2 wrong use or an error, named on stderr
 in one line; 130 stopped by Ctrl+C. Results go to stdout, progress and problems to stderr; what they
 quote is escaped where it could command a terminal. `KADR_TRACEBACK=1` shows where an unexpected
-error came from. `kadr --install-completion` completes commands in your shell.
+error came from.
+
+`kadr --install-completion` teaches your shell (bash, zsh, fish, PowerShell; open a new one then) to
+complete commands, options and their values: models, policies, libraries, and the folders and
+collections of the library in use, where that is a file. `man kadr` and `man kadr-search` show the
+same as this page.
 """
 NAMES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH", bool: ""}
 HIDDEN = {"--install-completion", "--show-completion"}
@@ -41,16 +46,16 @@ def page() -> str:
 
 def _command(command: Any, path: str) -> Iterator[str]:
     yield f"## `{path}`\n"
-    yield f"{_sentence(command.help)}\n"
+    yield f"{plain_text(command.help)}\n"
     names = command.list_commands(None) if hasattr(command, "list_commands") else []
     children = {name: command.get_command(None, name) for name in names}
     if children:
         yield "| Command | |\n|---|---|"
         for name, child in children.items():
-            yield f"| `{path} {name}` | {_cell(_sentence(child.help).splitlines()[0])} |"
+            yield f"| `{path} {name}` | {_cell(plain_text(child.help).splitlines()[0])} |"
         yield ""
-    types = _types(command)
-    rows = [_row(item, types) for item in command.params if not HIDDEN & set(item.opts)]
+    kinds = types(command)
+    rows = [_row(item, kinds) for item in command.params if not HIDDEN & set(item.opts)]
     if rows:
         yield "| Argument or option | Default | |\n|---|---|---|"
         yield from rows
@@ -60,21 +65,28 @@ def _command(command: Any, path: str) -> Iterator[str]:
 
 
 def _row(item: Any, types: dict[str, tuple[Any, Any]]) -> str:
+    name, default, told = described(item, types)
+    name = " / ".join(f"`{part}`" for part in name.split(" / "))
+    return f"| {_cell(name)} | {default} | {_cell(told)} |"
+
+
+def described(item: Any, types: dict[str, tuple[Any, Any]]) -> tuple[str, str, str]:
+    """A parameter's name with what it takes, its default, and what it is for."""
     kind, info = types[item.name]
     if item.param_type_name == "argument":
-        name = f"`{item.name.upper()}`"
+        name = item.name.upper()
     else:
         every = [
             ", ".join(item.opts),
             *([", ".join(item.secondary_opts)] * bool(item.secondary_opts)),
         ]
         value = _value(kind)
-        name = " / ".join(f"`{part}{' ' + value if value else ''}`" for part in every)
+        name = " / ".join(f"{part}{' ' + value if value else ''}" for part in every)
     default = "required" if item.required else _default(item.default)
-    return f"| {_cell(name)} | {default} | {_cell(item.help + _range(info))} |"
+    return name, default, plain_text(item.help) + _range(info) + _variable(item)
 
 
-def _types(command: Any) -> dict[str, tuple[Any, Any]]:
+def types(command: Any) -> dict[str, tuple[Any, Any]]:
     """Each parameter's plain type, and what its annotation says about it."""
     if command.callback is None:
         return {}
@@ -122,7 +134,12 @@ def _range(info: Any) -> str:
     return f" From {low:g} to {high:g}."
 
 
-def _sentence(text: str) -> str:
+def _variable(item: Any) -> str:
+    return f" Environment: `{item.envvar}`." if item.envvar else ""
+
+
+def plain_text(text: str) -> str:
+    """A help as its author wrote it."""
     return inspect.cleandoc(text).replace("\\[", "[")  # escaped for rich
 
 

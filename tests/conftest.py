@@ -14,6 +14,8 @@ from kadr.types import Dataset
 
 settings.register_profile("kadr", deadline=None)  # no test depends on the clock
 settings.load_profile("kadr")
+os.environ["KADR_CONFIG"] = os.devnull  # no test depends on the settings of whoever runs it,
+os.environ["LC_ALL"] = "C.UTF-8"  # nor on their language
 
 
 @pytest.fixture(scope="session")

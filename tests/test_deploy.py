@@ -93,6 +93,35 @@ def test_unit_of_systemd_is_well_formed(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_settings_of_the_service_are_all_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    (named,) = re.findall(
+        r"^Environment=KADR_CONFIG=/etc/(.+)$", (DEPLOY / "kadr.service").read_text("utf-8"), re.M
+    )
+    monkeypatch.setenv("KADR_CONFIG", str(DEPLOY / named))
+    group: Any = typer.main.get_command(app)
+    with group.make_context("kadr", ["serve"]) as context:
+        name, command, _ = group.resolve_command(context, ["serve"])
+        inner = command.make_context(name, [], parent=context)
+        assert inner.params["proxy"] == ["127.0.0.1"]
+        assert inner.params["library"] == "/var/lib/kadr/library.kadr"
+        assert context.obj.keys == {"library", "secrets", "models"}
+
+
+def test_workflow_runs_what_the_makefile_has_on_every_supported_python() -> None:
+    text = (ROOT / ".github" / "workflows" / "check.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    steps = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"make check", "make test", "make check-dist"} == set(steps)
+    assert {step.removeprefix("make ") for step in steps} <= set(targets)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    said = "Programming Language :: Python :: 3."
+    versions = [one.rpartition(" ")[2] for one in project["classifiers"] if one.startswith(said)]
+    matrix = jobs["check"]["strategy"]["matrix"]
+    assert matrix["python"] == versions
+    assert matrix["os"] == ["ubuntu-latest", "macos-latest"]
+
+
 def test_dockerfile_passes_its_linter() -> None:
     done = subprocess.run(
         [tool("hadolint"), "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False

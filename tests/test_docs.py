@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -212,6 +213,29 @@ def test_readme_is_read_in_one_sitting(page: Path) -> None:
     assert len(text.splitlines()) <= 120
     assert "make demo" in text
     assert "make test" in text
+
+
+def test_man_pages_are_those_of_the_cli(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    made = runpy.run_path(str(ROOT / "recipes" / "man_pages.py"))["pages"]()
+    there = {path.name: path.read_text("utf-8") for path in (ROOT / "man").iterdir()}
+    assert there == made, "run: python recipes/man_pages.py"
+    assert len(made) > 20
+
+
+def test_man_pages_are_read_without_a_warning() -> None:
+    if not (shutil.which("man") and shutil.which("groff")):
+        pytest.skip("man and groff aren't here")
+    for path in sorted((ROOT / "man").iterdir()):
+        done = subprocess.run(
+            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(path)],
+            env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == "", path
+        assert len(done.stdout) > 500
 
 
 def test_cli_page_is_that_of_the_cli() -> None:

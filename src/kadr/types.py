@@ -4,14 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kadr.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
 AnyPath: TypeAlias = str | os.PathLike[str]
@@ -19,14 +18,17 @@ AnyPath: TypeAlias = str | os.PathLike[str]
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 """Of a network's weights, where a model comes in several."""
-Vectors: TypeAlias = NDArray[np.float32]
-"""Rows are items, columns dimensions: float32 [n, dim]."""
+if TYPE_CHECKING:
+    Vectors: TypeAlias = NDArray[np.float32]
+    """Rows are items, columns dimensions: float32 [n, dim]."""
 
-Floats: TypeAlias = NDArray[np.float64]
-"""Any array of figures: float64."""
+    Floats: TypeAlias = NDArray[np.float64]
+    """Any array of figures: float64."""
 
-Pixels: TypeAlias = NDArray[np.uint8]
-"""An RGB picture, upright: uint8 [height, width, 3]."""
+    Pixels: TypeAlias = NDArray[np.uint8]
+    """An RGB picture, upright: uint8 [height, width, 3]."""
+else:
+    Vectors = Floats = Pixels = Any  # completion in a shell has no time to import numpy
 
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,33 @@ def test_all_is_printed_in_one_place() -> None:
         path.name for path in CLI.glob("*.py") if direct.search(path.read_text(encoding="utf-8"))
     }
     assert found == {"console.py"}
+
+
+# Progress without a terminal
+
+
+def test_long_work_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, said = list[str](), threading.Event()
+
+    def keep(line: object) -> None:
+        told.append(str(line))
+        said.set()
+
+    monkeypatch.setattr(console, "EVERY", 0.001)
+    monkeypatch.setattr(console, "note", keep)
+    with console.progress() as report:
+        assert said.wait(60)  # nothing was reported, and yet
+        report("photos", 1200, 5000, "a.jpg")
+        told.clear()
+        while not any(line.startswith("photos 1,200 of 5,000 a.jpg, after ") for line in told):
+            said.clear()
+            assert said.wait(60)
+    count = len(told)
+    assert not [one for one in threading.enumerate() if one.name == "progress"]
+    assert len(told) == count
+
+
+def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress() as report:
+        report("photos", 1, None)
+    assert capsys.readouterr() == ("", "")

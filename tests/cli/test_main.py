@@ -435,6 +435,18 @@ def test_score_adds_probability_and_similarity(score: Scoring) -> None:
     assert rows[0]["probability"] != rows[1]["probability"]
 
 
+def test_score_writes_to_standard_output_where_out_is_a_hyphen(score: Scoring) -> None:
+    content = f"image,text\n{first(score.images)},A red car .\n"
+    done = score(content, "--out", "-")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert 0 < float(row["probability"]) < 1
+    assert done.stderr == "1 of 1 pairs are scored\n"
+    assert not score.out.exists()
+    assert not (score.kadr.home / "-").exists()
+    told = one_line(score(content, "--out", "-", "--json", code=2))
+    assert told == "kadr: --json and --out - both say what is printed. Choose one."
+
+
 def test_score_keeps_the_place_of_a_photo_that_it_cannot_read(score: Scoring) -> None:
     good = first(score.images)
     (score.images / "broken.jpg").write_bytes((score.images / good).read_bytes()[:300])

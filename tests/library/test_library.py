@@ -10,9 +10,9 @@ from kadr.errors import BundleError, DataError, LibraryError, PolicyError
 from kadr.law import policy as law
 from kadr.library import library as module
 from kadr.library.ingest import IndexResult
-from kadr.library.library import Library, default_spec
+from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.stores import MEMORY, open_store
+from kadr.stores import MEMORY, default_spec, open_store
 from libraries import assert_same, colour_matcher, content, corner_matcher, engine, paint
 
 

@@ -18,9 +18,10 @@ from kadr.errors import ImageError, LibraryError
 from kadr.law.policy import PRESETS, Policy
 from kadr.library import ranking
 from kadr.library.library import Library, resolved
+from kadr.library.notices import notice
 from kadr.library.queries import Expression, Part, parse
 from kadr.library.ranking import CANDIDATES
-from kadr.library.search import NOT_ON_RECORD, Page, Searcher, check_encoder, is_match
+from kadr.library.search import Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
 from kadr.stores import MEMORY, NewPhoto, Store, open_store
 from kadr.stores.words import TIERS
@@ -576,12 +577,12 @@ class TestWrittenTexts:
             answer = ask(found, '"wedding"', 1)
             assert (answer.notice, answer.matches, answer.next is None) == (None, True, False)
             seen = ask(found, '"red - dog"', 30)
-            assert (len(seen.hits), seen.notice) == (30, NOT_ON_RECORD)
+            assert (len(seen.hits), seen.notice) == (30, notice("not on record", "en"))
             assert paged(found, '"red dog"', 7) == whole(found, "red dog")
             assert len(whole(found, 'a "wedding"')) == 30
         assess(titled, {9: 1.0, 30: 1.0})
         hidden = ask(searcher(scorer, titled, LAW), '"wedding"', 30)
-        assert (hidden.notice, len(hidden.hits)) == (NOT_ON_RECORD, 28)
+        assert (hidden.notice, len(hidden.hits)) == (notice("not on record", "en"), 28)
 
     def test_a_hidden_photo_s_texts_find_nothing(self, scorer: Matcher, titled: Store) -> None:
         assess(titled, {9: 1.0})

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 import clip_models
-from kadr.encoders import onnx_session
+from kadr.encoders import menu, onnx_session
 from kadr.errors import KadrError
 from kadr.matcher import installed
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(installed.FOLDER, str(tmp_path / "models"))
+    monkeypatch.setenv(menu.FOLDER, str(tmp_path / "models"))
     return tmp_path / "models"
 
 

@@ -14,13 +14,26 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.errors import LibraryError, LibraryUnavailableError, ReadOnlyError
-from kadr.stores import NewFile, NewPhoto, Selection, Shown, beside, exists, named, open_store
+from kadr.stores import (
+    NewFile,
+    NewPhoto,
+    Selection,
+    Shown,
+    beside,
+    exists,
+    formats,
+    named,
+    open_store,
+)
 from kadr.stores.postgres import PostgresStore, joint, migrations, opening
 from kadr.stores.postgres.address import parameters
 from kadr.stores.postgres.connection import BoundedConnection
 from kadr.stores.postgres.failures import translated
+from kadr.stores.postgres.migrations import FORMAT
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.words import wanted
 from kadr.types import Filters, Request, Ruling
@@ -130,6 +143,23 @@ class TestOpening:
         with closing(PostgresStore(spec)) as opened:
             assert opened.read("SELECT count(*) FROM newer") == [(0,)]
             assert opened.totals().files == 1
+
+    def test_its_format_is_told_without_bringing_it_up_to_date(
+        self, store: PostgresStore, spec: str
+    ) -> None:
+        assert formats(spec) == (FORMAT, FORMAT)
+        with store.transaction() as run:
+            run("DROP TABLE words")
+            run("CREATE INDEX photos_with_texts ON photos (id)")
+            run("UPDATE kadr SET format = 3")
+        assert formats(spec) == (3, FORMAT)
+        done = CliRunner().invoke(app, ["library", "upgrade", "--check", "--library", spec])
+        assert (done.exit_code, "has format 3, this kadr makes" in done.stdout) == (1, True)
+        done = CliRunner().invoke(app, ["library", "upgrade", "--library", spec])
+        assert "is on a server: back it up with pg_dump" in str(done.exception)
+        assert formats(spec) == (3, FORMAT)
+        done = CliRunner().invoke(app, ["library", "upgrade", "--no-backup", "--library", spec])
+        assert (done.exit_code, formats(spec)) == (0, (FORMAT, FORMAT))
 
     def test_words_of_photos_that_were_there_are_made_by_the_next_index(
         self, store: PostgresStore, spec: str

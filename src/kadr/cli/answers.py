@@ -18,6 +18,7 @@ from kadr.errors import KadrError
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
     from kadr.photos.objects import ObjectPath
+    from kadr.report.wording import Wording
     from kadr.types import Answer, Explanation, Hit, ImageFile
 
 
@@ -28,15 +29,21 @@ def matching(answer: "Answer") -> list["Hit"]:
     return [hit for hit in answer.hits if is_match(answer, hit)]
 
 
-def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> None:
+def print_answer(
+    answer: "Answer", first: int = 1, *, preview: bool = False, language: str = "en"
+) -> None:
     """Print found photos, and a line above those that are merely near.
 
     Args:
         answer: what was found.
         first: rank of its first hit.
         preview: print small pictures below, where the terminal can show them.
+        language: of what is said; the answer's own notices have theirs.
     """
     from kadr.library.search import is_match
+    from kadr.report.wording import Wording
+
+    wording = Wording(language)
 
     if answer.notice:
         say(answer.notice)
@@ -44,8 +51,8 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
     for rank, hit in enumerate(answer.hits, start=first):
         if sure and not is_match(answer, hit):
             sure = False
-            say(_less_sure(answer))
-        say(_line(rank, hit))
+            say(_less_sure(answer, wording))
+        say(_line(rank, hit, wording))
         if hit.explanation is not None and len(hit.explanation.words) > 1:
             say(f"{'':14}{_words(hit.explanation)}")
         if preview:
@@ -56,44 +63,39 @@ def print_answer(answer: "Answer", first: int = 1, *, preview: bool = False) -> 
         say(answer.withheld)
 
 
-def print_suggestion(answer: "Answer") -> None:
+def print_suggestion(answer: "Answer", language: str = "en") -> None:
     """Offer the year that the query names as a filter, on stderr."""
     if answer.suggestion is not None:
+        from kadr.report.wording import Wording
+
         one = answer.suggestion
         span = ["--after", one.after, "--before", one.before]
         command = shlex.join(["kadr", "search", *one.query.split(), *span])
-        note(f"Only those of {one.after}? {command}")
+        note(Wording(language)("answer.only", when=one.after, command=command))
 
 
-def _less_sure(answer: "Answer") -> str:
-    least = f"{100 * (answer.at_least or 0):.3g}%"
+def _less_sure(answer: "Answer", wording: "Wording") -> str:
     if not answer.matches:
-        if answer.withheld:
-            return "Nothing that may be shown matches well. The nearest:"
-        return "Nothing in the library matches well. The nearest:"
-    return f"Below {least}, so probably no match:"
+        return wording("sheet.hidden" if answer.withheld else "sheet.nearest")
+    return wording("answer.below", least=f"{100 * (answer.at_least or 0):.3g}%")
 
 
-def _line(rank: int, hit: "Hit") -> str:
+def _line(rank: int, hit: "Hit", wording: "Wording") -> str:
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
-    copies = f"  (and {more} {'copy' if more == 1 else 'copies'})" if more else ""
-    told = f"  [{on_record(hit)}]" if hit.on_record else ""
+    key = "answer.copy" if more == 1 else "answer.copies"
+    copies = f"  ({wording(key, count=str(more))})" if more else ""
+    told = f"  [{on_record(hit, wording)}]" if hit.on_record else ""
     return f"{rank:3} {figure}  {hit.image.path}{copies}{told}"
 
 
-_STANDS = {
-    "text": "tagged", "name": "in the name", "folder": "in the folder", "camera": "camera",
-    "date": "date",
-}  # fmt: skip
-
-
-def on_record(hit: "Hit") -> str:
+def on_record(hit: "Hit", wording: "Wording") -> str:
     """Where the query's words stand on a photo's record: `tagged: wedding; date: 2021`."""
     words: dict[str, list[str]] = {}
     for one in hit.on_record:
-        words.setdefault(_STANDS[one.source], []).append(one.word)
-    return "; ".join(f"{where}: {' '.join(said)}" for where, said in words.items())
+        words.setdefault(one.source, []).append(one.word)
+    told = (wording(f"answer.record_{one}", words=" ".join(said)) for one, said in words.items())
+    return "; ".join(told)
 
 
 def _words(explanation: "Explanation") -> str:

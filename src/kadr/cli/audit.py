@@ -24,8 +24,7 @@ app = typer.Typer(
 @contextmanager
 def opened(library: str | None) -> "Iterator[Store]":
     """The library's store: the named one, or the default."""
-    from kadr.library.library import default_spec
-    from kadr.stores import open_store
+    from kadr.stores import default_spec, open_store
 
     with closing(open_store(library or default_spec())) as store:
         yield store

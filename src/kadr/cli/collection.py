@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.console import hint, load_policy, print_bytes, print_json, say
 from kadr.cli.options import JsonFlag, LawOptions, LibraryOption, Paths0Flag, grouped
 from kadr.errors import KadrError
@@ -25,7 +26,9 @@ app = typer.Typer(
     "kadr search --collection NAME looks at its photos alone.",
 )
 
-NameArgument = Annotated[str, typer.Argument(help="The collection's name.")]
+NameArgument = Annotated[
+    str, typer.Argument(help="The collection's name.", autocompletion=completion.collections)
+]
 PhotosArgument = Annotated[
     list[str] | None, typer.Argument(help="Photos, by their paths or digests.")
 ]
@@ -43,7 +46,10 @@ PAGE = 500
 @grouped
 def list_command(
     *,
-    name: Annotated[str | None, typer.Argument(help="List the photos of this one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="List the photos of this one.", autocompletion=completion.collections),
+    ] = None,
     library: LibraryOption = None,
     paths0: Paths0Flag = False,
     law: LawOptions,

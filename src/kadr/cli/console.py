@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from kadr.cli.settings import Settings
+from kadr.cli.settings import cache_path
 from kadr.errors import KadrError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code of what a person stopped."""
 STOPPED = "stopped. What is done is kept; run it again to go on."
+EVERY = 30.0
+"""Seconds after which long work says how far it is, where there is no terminal."""
 
 _JOINERS = "\u200c\u200d"
 """They print nothing, but Persian words and many emoji hold them."""
@@ -147,9 +150,13 @@ class Progress(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A bar on stderr for what takes longer than a second; nothing where nobody watches."""
+    """A bar on stderr for what takes longer than a second; where nobody watches, lines.
+
+    A line comes every `EVERY` seconds, whether anything was reported since or not.
+    """
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        with _lines() as tell:
+            yield tell
         return
     started, tasks, bars = time.monotonic(), dict[str, Any](), list[Any]()
 
@@ -167,6 +174,30 @@ def progress() -> Iterator[Progress]:
     finally:
         for bar in bars:
             bar.stop()
+
+
+@contextmanager
+def _lines() -> Iterator[Progress]:
+    """How far the work is, in a line on stderr every `EVERY` seconds."""
+    started, ended = time.monotonic(), threading.Event()
+    latest = "at work"
+
+    def report(stage: str, done: int, total: int | None, note: str = "", /) -> None:
+        nonlocal latest
+        of = "" if total is None else f" of {total:,}"
+        latest = f"{stage} {done:,}{of} {note}".rstrip()
+
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            note(f"{latest}, after {time.monotonic() - started:,.0f} s")
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield report
+    finally:
+        ended.set()
+        teller.join()
 
 
 def _bar() -> Any:
@@ -191,7 +222,7 @@ def open_cache(path: Path | None) -> Iterator["VectorCache"]:
     """The cache of vectors; what went wrong with it is said at the end."""
     from kadr.encoders.vectors import VectorCache
 
-    cache = VectorCache(path or Settings.from_environment().cache)
+    cache = VectorCache(path or cache_path())
     try:
         yield cache
     finally:

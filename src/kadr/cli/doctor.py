@@ -162,8 +162,8 @@ def _devices() -> Finding:
 
 def _library(spec: str | None) -> Finding:
     from kadr.errors import KadrError
-    from kadr.library.library import Library, default_spec
-    from kadr.stores import exists, named
+    from kadr.library.library import Library
+    from kadr.stores import default_spec, exists, named
 
     where = spec or default_spec()
     try:
@@ -178,8 +178,8 @@ def _library(spec: str | None) -> Finding:
 
 
 def _places() -> Finding:
-    from kadr.cli.settings import Settings
-    from kadr.matcher import installed
+    from kadr.cli.settings import cache_path
+    from kadr.encoders import menu
 
-    cache = Settings.from_environment().cache
-    return Finding("files", "ok", f"models in {installed.folder()}, vectors of studies in {cache}")
+    told = f"models in {menu.folder()}, vectors of studies in {cache_path()}"
+    return Finding("files", "ok", told)

@@ -105,9 +105,9 @@ def index_command(
     Exits 1 where a folder of the library isn't there, or --from passed over files that changed or
     went away.
     """
-    from kadr.library.library import Library, default_spec, resolved
+    from kadr.library.library import Library, resolved
     from kadr.photos.ignore import compiled
-    from kadr.stores import exists
+    from kadr.stores import default_spec, exists
 
     if load.encoded is not None or load.at is not None:
         changing = any((folders, exclude, no_exclude, watch, *vars(options).values()))
@@ -157,8 +157,8 @@ def _load(
         KadrError: options are given that don't go with it.
     """
     from kadr.encoding.parts import Output
-    from kadr.library.library import Library, default_spec
-    from kadr.stores import MEMORY, exists
+    from kadr.library.library import Library
+    from kadr.stores import MEMORY, default_spec, exists
 
     if load.encoded is None:
         raise KadrError("--at goes with --from, which names what kadr encode wrote.")

@@ -75,7 +75,7 @@ def remove_command(
 
 
 def _file(library: str | None) -> Path:
-    from kadr.library.library import default_spec
     from kadr.service import keys
+    from kadr.stores import default_spec
 
     return keys.of(library or default_spec())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.console import hint, note, print_json, progress, say, warn
 from kadr.cli.options import JsonFlag, LibraryOption
 
@@ -89,7 +90,12 @@ def ignored_command(library: LibraryOption = None, as_json: JsonFlag = False) ->
 
 @app.command("remove")
 def remove_command(
-    folder: Annotated[Path, typer.Argument(help="The folder to forget; its photos stay.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder to forget; its photos stay.", autocompletion=completion.folders
+        ),
+    ],
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -112,7 +118,14 @@ def remove_command(
 
 @app.command("move")
 def move_command(
-    source: Annotated[str, typer.Option("--from", help="The library: a file, or postgresql://...")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="The library: a file, or postgresql://...",
+            autocompletion=completion.libraries,
+        ),
+    ],
     target: Annotated[
         str, typer.Option("--to", help="Where to: one that isn't there or is empty.")
     ],
@@ -164,7 +177,7 @@ def backup_command(
     (.audit.key) and the keys of the service (.keys.json). Copy those apart. A library on PostgreSQL
     is backed up by pg_dump, or copied to a file by kadr library move.
     """
-    from kadr.library.library import default_spec
+    from kadr.stores import default_spec
 
     source = _file(library or default_spec())
     _copy(source, target, as_json=as_json)
@@ -172,7 +185,10 @@ def backup_command(
 
 @app.command("restore")
 def restore_command(
-    backup: Annotated[Path, typer.Argument(help="What kadr library backup made.")],
+    backup: Annotated[
+        Path,
+        typer.Argument(help="What kadr library backup made.", autocompletion=completion.libraries),
+    ],
     library: LibraryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -181,9 +197,78 @@ def restore_command(
     Move a damaged library away first, with its -wal and -shm, and end what has it open. Its keys
     beside it stay in force.
     """
-    from kadr.library.library import default_spec
+    from kadr.stores import default_spec
 
     _copy(backup, _file(library or default_spec()), as_json=as_json)
+
+
+@app.command("upgrade")
+def upgrade_command(
+    library: LibraryOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell; exits 1 where there is something to do.")
+    ] = False,
+    backup: Annotated[
+        Path | None,
+        typer.Option(
+            "--backup", help="Where the copy goes. Default: LIBRARY.format-N.kadr beside it."
+        ),
+    ] = None,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Make no copy; a server is backed up by pg_dump.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring a library of an older kadr to this one's format, after a copy of it.
+
+        kadr library upgrade --check
+        kadr library upgrade
+
+    Whatever opens an older library does the same without a copy. An older kadr refuses a newer
+    library. To go back: install the older kadr, move the library away, and kadr library restore
+    the copy.
+    """
+    from kadr.stores import default_spec, formats, named, open_store
+
+    spec = library or default_spec()
+    before, now = formats(spec)
+    is_due, copy = before < now, None
+    if is_due and not check:
+        if not no_backup:
+            copy = _backed_up(spec, backup, before)
+        open_store(spec).close()
+    if as_json:
+        told = {"path": named(spec), "format": formats(spec)[0], "from": before, "to": now}
+        print_json({**told, "due": is_due, "backup": copy})
+    elif not is_due:
+        say(f"{named(spec)} has format {now}, that of this kadr. There is nothing to do.")
+    elif check:
+        say(f"{named(spec)} has format {before}, this kadr makes {now} of it: kadr library upgrade")
+    else:
+        say(f"{named(spec)}: format {before} is {now} now." + (f" Before: {copy}" if copy else ""))
+    raise typer.Exit(1 if is_due and check else 0)
+
+
+def _backed_up(spec: str, target: Path | None, version: int) -> Path:
+    """Where a library was copied to before its upgrade.
+
+    Raises:
+        LibraryError: it is on a server, or the copy can't be made.
+    """
+    from kadr.errors import LibraryError
+    from kadr.stores import named
+    from kadr.stores.sqlite import backup
+
+    if "://" in spec:
+        raise LibraryError(
+            f"{named(spec)} is on a server: back it up with pg_dump, then kadr library upgrade "
+            "--no-backup"
+        )
+    source = Path(spec)
+    copy = target or source.with_name(f"{source.stem}.format-{version}.kadr")
+    with progress() as report:
+        backup.copy(source, copy, partial(report, "pages"))
+    return copy
 
 
 def _copy(source: Path, target: Path, *, as_json: bool) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
+from kadr.cli import settings
 from kadr.cli.console import INTERRUPTED, STOPPED, printable, say, warn
 from kadr.cli.failures import TRACEBACK, explained
 from kadr.cli.options import LAW
@@ -37,6 +39,7 @@ COMMANDS = {
     "collection": ("collection.app", PHOTOS),
     "models": ("models.app", PHOTOS),
     "doctor": ("doctor.doctor_command", PHOTOS),
+    "config": ("config.app", PHOTOS),
     "keys": ("keys.app", PHOTOS),
     "review": ("review.app", LAW),
     "audit": ("audit.app", LAW),
@@ -52,14 +55,26 @@ class _Group(TyperGroup):
     a search does.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self.commands: Any = dict.fromkeys(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in COMMANDS and self.commands[cmd_name] is None:
             self.commands[cmd_name] = _built(cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called; from here on the settings file has its say."""
+        found = super().resolve_command(ctx, args)
+        if found[1] is None:
+            return found
+        try:
+            settings.take_effect(ctx, found[1], ctx.params.get("_config"))
+        except KadrError:
+            if not ctx.resilient_parsing:  # completion of commands stays silent
+                raise
+        return found
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _quoted():
@@ -199,6 +214,14 @@ def _root(
     _version_flag: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    _config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="KADR_CONFIG",
+            help="The file of settings. Default: config.toml in the user's folder of settings.",
+        ),
+    ] = None,
 ) -> None:
     pass
 

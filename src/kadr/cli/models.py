@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.console import hint, note, print_json, progress, say
 from kadr.cli.options import DeviceOption, JsonFlag
 
@@ -24,7 +25,12 @@ app = typer.Typer(
     "siglip2-b16. They need pip install 'kadr\\[hub]'.\n\nWithout a command it lists the models."
 )
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A name that kadr models lists, or hub:OWNER/NAME.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A name that kadr models lists, or hub:OWNER/NAME.",
+        autocompletion=completion.installed_models,
+    ),
 ]
 _HEADER = ("name", "languages", "MB", "length", "recall en/ru", "photos/s", "licence", "")
 
@@ -59,7 +65,9 @@ def pull_command(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A name that kadr models lists, hub:OWNER/NAME or folder:PATH."
+            metavar="NAME",
+            help="A name that kadr models lists, hub:OWNER/NAME or folder:PATH.",
+            autocompletion=completion.model_names,
         ),
     ],
     precision: Annotated[

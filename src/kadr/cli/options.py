@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from kadr.cli import completion
 from kadr.errors import KadrError
 from kadr.report.wording import Language
 
@@ -78,9 +79,14 @@ def _plain(value: Any) -> Any:
 
 
 def inherited(context: typer.Context, option: typer.CallbackParam, value: Any) -> Any:
-    """An option, or the same one before the subcommand: kadr library --library F problems."""
+    """An option, or the same one before the subcommand: kadr library --library F problems.
+
+    That one is as good as this one wherever this one isn't given as a flag.
+    """
+    source = context.get_parameter_source(option.name or "")
     above = context.parent.params if context.parent else {}
-    return value or above.get(option.name, value)
+    is_flag = source is not None and source.name == "COMMANDLINE"
+    return value if is_flag else above.get(option.name, value)
 
 
 def _library(context: typer.Context, option: typer.CallbackParam, value: str | None) -> Any:
@@ -90,9 +96,9 @@ def _library(context: typer.Context, option: typer.CallbackParam, value: str | N
     return inherited(context, option, value)
 
 
-def model_folder(value: Path | None) -> Path | None:
+def model_folder(context: typer.Context, value: Path | None) -> Path | None:
     """The folder of a matcher, which may be named as `kadr models` names it."""
-    if value is None:
+    if value is None or context.resilient_parsing:  # a shell completes
         return None
     from kadr.matcher import installed
 
@@ -108,7 +114,7 @@ def _chosen_device(context: typer.Context, value: str | None) -> str | None:
     Raises:
         KadrError: the installed onnxruntime has no such device.
     """
-    if value is not None:
+    if value is not None and not context.resilient_parsing:  # no shell completes
         from kadr.encoders import onnx_session
 
         onnx_session.providers(value)
@@ -131,9 +137,11 @@ LibraryOption = Annotated[
     str | None,
     typer.Option(
         "--library",
-        help="The library's file, or postgresql://USER@HOST/DATABASE. Default: KADR_LIBRARY, then "
-        "the user's data folder.",
+        envvar="KADR_LIBRARY",
+        help="The library's file, or postgresql://USER@HOST/DATABASE. Default: library.kadr in the "
+        "user's data folder.",
         callback=_library,
+        autocompletion=completion.libraries,
     ),
 ]
 JsonFlag = Annotated[
@@ -143,17 +151,21 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
+        envvar="KADR_MODEL",
         help="A matcher's folder, or a name of kadr models. Default: the shipped mini.",
         callback=model_folder,
+        autocompletion=completion.models,
     ),
 ]
 LibraryModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
+        envvar="KADR_MODEL",
         help="A matcher's folder, or a name of kadr models. Default: the library's own, mini for a "
         "new library.",
         callback=model_folder,
+        autocompletion=completion.models,
     ),
 ]
 DeviceOption = Annotated[
@@ -169,11 +181,20 @@ DeviceOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option("--cache", help="File of cached vectors. Default: KADR_CACHE, then the system's."),
+    typer.Option(
+        "--cache",
+        envvar="KADR_CACHE",
+        help="File of cached vectors. Default: vectors.sqlite in the system's folder of caches.",
+    ),
 ]
 LanguageOption = Annotated[
     Language,
-    typer.Option("--language", help="Language of the law's notices, of sheets and of reports."),
+    typer.Option(
+        "--language",
+        envvar="KADR_LANGUAGE",
+        help="Language of answers, of the law's notices, of sheets and of reports. Where none is "
+        "named, Russian if that is the system's (LC_ALL, LC_MESSAGES, LANG).",
+    ),
 ]
 PolicyOption = Annotated[
     str,
@@ -181,6 +202,7 @@ PolicyOption = Annotated[
         "--policy",
         envvar="KADR_POLICY",
         help="What the law hides: none, under-16, or a policy file (TOML).",
+        autocompletion=completion.policies,
     ),
 ]
 PoliciesOption = Annotated[
@@ -188,6 +210,7 @@ PoliciesOption = Annotated[
     _law(
         "--policy",
         help="What the law hides: none, under-16, or a policy file (TOML); repeat it to compare.",
+        autocompletion=completion.policies,
     ),
 ]
 CountryOption = Annotated[
@@ -222,7 +245,10 @@ class FilterOptions:
     before: Annotated[str | None, _which(help="Taken before this day begins: 2025, 2024-06.")] = (
         None
     )
-    folder: Annotated[Path | None, _which("--in", help="Only photos below this folder.")] = None
+    folder: Annotated[
+        Path | None,
+        _which("--in", help="Only photos below this folder.", autocompletion=completion.folders),
+    ] = None
     camera: Annotated[str | None, _which(help="Only photos whose camera's name holds this.")] = None
     near: Annotated[
         str | None,
@@ -235,7 +261,11 @@ class FilterOptions:
         str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")
     ] = None
     collection: Annotated[
-        str | None, _which(help="Only photos of this collection, such as favourites.")
+        str | None,
+        _which(
+            help="Only photos of this collection, such as favourites.",
+            autocompletion=completion.collections,
+        ),
     ] = None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.audit import opened
 from kadr.cli.console import hint, load_policy, note, print_json, printable, say, warn
 from kadr.cli.options import LAW, CountryOption, JsonFlag, LibraryOption, inherited
@@ -40,6 +41,7 @@ PolicyOption = Annotated[
         help=f"What the law hides: a preset, or a policy file (TOML). Default: {DEFAULT}.",
         rich_help_panel=LAW,
         callback=inherited,
+        autocompletion=completion.policies,
     ),
 ]
 WhoOption = Annotated[

@@ -131,7 +131,7 @@ def search_command(
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
             return opened.answers(list(zip(asked, pages, strict=True)))
 
-        shown = _turn(paging, len(asked), ask)
+        shown = _turn(paging, len(asked), ask, language)
         if explain or copy_to or open_best or _opens_photos(output, policy):
             shown = [answers.as_indexed(answer) for answer in shown]
         if explain:
@@ -143,9 +143,9 @@ def search_command(
         objects = _as_json(named, policy.name, paging)
         print_json(objects if queries else objects[0])
     else:
-        _print(named, paging, output, titled=queries is not None)
+        _print(named, paging, output, language, titled=queries is not None)
         if queries is None:
-            answers.print_suggestion(shown[0])
+            answers.print_suggestion(shown[0], language)
     _write_sheet(named[0], output.sheet, language)
     matches = [hit.image for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:
@@ -186,14 +186,14 @@ def similar_command(
             similar = partial(opened.similar, photo, filters=filters, language=language)
             return [similar(limit, cursor=cursor) for cursor in cursors]
 
-        (answer,) = _turn(paging, 1, ask)
+        (answer,) = _turn(paging, 1, ask, language)
     if _opens_photos(output, policy):
         answer = answers.as_indexed(answer)
     named = (str(photo), answer)
     if as_json:
         print_json(_as_json([named], policy.name, paging)[0])
     else:
-        _print([named], paging, output)
+        _print([named], paging, output, language)
     _write_sheet(named, output.sheet, language)
     raise typer.Exit(0 if answer.hits else 1)
 
@@ -317,16 +317,20 @@ def _check_typed(library: "Library", asked: "Sequence[Expression]") -> None:
 
 
 def _turn(
-    paging: PageOptions, queries: int, ask: "Callable[[Sequence[int], int], list[Answer]]"
+    paging: PageOptions,
+    queries: int,
+    ask: "Callable[[Sequence[int], int], list[Answer]]",
+    language: str,
 ) -> "list[Answer]":
     """Each query's page of that number; `ask` takes a cursor for each query, and a limit."""
     if paging.page == 1:
         return ask([0] * queries, paging.limit)
+    from kadr.library.notices import notice
     from kadr.types import Answer
 
     before = ask([0] * queries, (paging.page - 1) * paging.limit)
     pages = ask([answer.next or 0 for answer in before], paging.limit)
-    end = Answer((), "No more photos.")
+    end = Answer((), notice("no more", language))
     return [
         page if answer.next is not None else end if answer.hits else answer
         for answer, page in zip(before, pages, strict=True)
@@ -347,6 +351,7 @@ def _print(
     named: Sequence[tuple[str, "Answer"]],
     paging: PageOptions,
     output: OutputOptions,
+    language: str,
     *,
     titled: bool = False,
 ) -> None:
@@ -357,9 +362,12 @@ def _print(
     for number, (query, answer) in enumerate(named):
         if titled:
             say(*([""] if number else []), query)
-        answers.print_answer(answer, _first_rank(paging), preview=output.preview)
+        first = _first_rank(paging)
+        answers.print_answer(answer, first, preview=output.preview, language=language)
     if any(answer.next is not None and answer.matches for _, answer in named):
-        hint(f"More: --page {paging.page + 1}")
+        from kadr.report.wording import Wording
+
+        hint(Wording(language)("answer.more", page=str(paging.page + 1)))
 
 
 def _write_sheet(named: tuple[str, "Answer"], sheet: Path | None, language: str) -> None:

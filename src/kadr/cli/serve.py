@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kadr.cli import completion
 from kadr.cli.console import hint, load_policy, note, tell_unseen, warn
 from kadr.cli.options import (
     LAW,
@@ -50,8 +51,10 @@ def serve_command(
         Path | None,
         typer.Option(
             "--model",
+            envvar="KADR_MODEL",
             help="A matcher's folder, or a name of kadr models. Default: the library's own.",
             callback=model_folder,
+            autocompletion=completion.models,
         ),
     ] = None,
     _device: DeviceOption = None,
@@ -113,6 +116,7 @@ def serve_command(
             help="What the law hides: none, under-16, or a policy file (TOML). Default: on this "
             "machine, where nobody needs a key, the policy that was in force in the library last; "
             f"else {DEFAULT_POLICY}.",
+            autocompletion=completion.policies,
         ),
     ] = None,
     country: CountryOption = None,
@@ -148,10 +152,10 @@ def serve_command(
     once running requests are done. The page works without a network; the API is described at
     /api/v1/openapi.json.
     """
-    from kadr.library.library import Library, default_spec, resolved
+    from kadr.library.library import Library, resolved
     from kadr.service import forwarding, keys
     from kadr.service.config import Service
-    from kadr.stores import exists, named
+    from kadr.stores import default_spec, exists, named
 
     if root_path.strip("/") and not forwarding.prefix(root_path):
         raise KadrError(f"{root_path!r} isn't a path. Write one such as /photos.")

@@ -14,6 +14,7 @@ from kadr.cli.console import (
     load_matcher,
     note,
     open_cache,
+    print_bytes,
     print_json,
     printable,
     progress,
@@ -269,7 +270,12 @@ def compare_command(
 def score_command(
     pairs: Annotated[Path, typer.Argument(help="CSV with the columns image and text.")],
     images: Annotated[Path, typer.Option("--images", help="Folder of photos.")],
-    out: Annotated[Path, typer.Option(help="CSV to write: probability and similarity added.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="CSV to write: probability and similarity added; - writes it to standard output."
+        ),
+    ],
     model: ModelOption = None,
     _device: DeviceOption = None,
     cache: CacheOption = None,
@@ -282,18 +288,27 @@ def score_command(
     from kadr.photos import files
     from kadr.study import score
 
-    check_file(out)
+    is_stdout = str(out) == "-"
+    if is_stdout and as_json:
+        raise KadrError("--json and --out - both say what is printed. Choose one.")
+    check_file(None if is_stdout else out)
     table = score.read_pairs(pairs)
     matcher = load_matcher(model)
     with open_cache(cache) as vectors, progress() as report:
         result = score.score(table, images, matcher, vectors, report)
-    files.save(out, score.to_csv(table, result).encode("utf-8"))
+    content = score.to_csv(table, result).encode("utf-8")
+    if is_stdout:
+        print_bytes(content)
+    else:
+        files.save(out, content)
     problems = [printable(f"{item.path}: {item.reason}") for item in result.skipped]
     for problem in problems:
         warn(problem)
     scored = sum(item is not None for item in result.scores)
     if as_json:
         print_json({"out": str(out), "scored": scored, "unreadable": problems})
+    elif is_stdout:
+        note(f"{scored} of {len(table.rows)} pairs are scored")
     else:
         say(f"{scored} of {len(table.rows)} pairs are scored in {out}")
     raise typer.Exit(1 if scored < len(table.rows) else 0)

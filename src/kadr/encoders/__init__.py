@@ -7,20 +7,22 @@ Specs joined by `+` put their vectors side by side. An argument may hold a `+` t
 only where a known name follows that ends there, or goes on with `:` or another `+`.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kadr.errors import KadrError, MissingExtraError
-from kadr.types import Vectors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
+
+    from kadr.types import Vectors
 
 IMAGE_ENGINES = {
     "mini": "kadr.encoders.mini:MiniImages",
@@ -58,7 +60,7 @@ class ImageEncoder(Protocol):
     size: int
     """The side in pixels below which a photo should not be reduced before `prepare`."""
 
-    def prepare(self, image: "Image.Image") -> NDArray[np.uint8]:
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """One RGB photo as the array that `encode` wants. Runs on decoding threads."""
         ...
 

@@ -1,7 +1,11 @@
 """The models that kadr knows by a short name: where they are, and what is published of them."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+FOLDER = "KADR_MODELS"
+"""Environment variable: where models lie."""
 RECALL_SOURCE = (
     "Immich, docs/features/searching.md: mean of recall@1, @5, @10 on Crossmodal-3600, fp32"
 )
@@ -137,3 +141,13 @@ MENU: tuple[Entry, ...] = (
 def entry(name: str) -> Entry | None:
     """What the menu has under a name."""
     return next((one for one in MENU if one.name == name), None)
+
+
+def folder() -> Path:
+    """Where installed models lie: KADR_MODELS, else models in the user's data folder."""
+    named = os.environ.get(FOLDER)
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("kadr") / "models"

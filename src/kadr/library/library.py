@@ -31,7 +31,7 @@ from kadr.matcher.bundle import Matcher
 from kadr.photos import files, reader
 from kadr.photos.objects import is_object, located
 from kadr.photos.reader import Reader
-from kadr.stores import SWITCHING, Store, Totals, check_whole, open_store
+from kadr.stores import SWITCHING, Store, Totals, check_whole, default_spec, open_store
 from kadr.types import (
     Answer,
     AnyPath,
@@ -807,16 +807,6 @@ class Library:
 
 def _unreadable(_size: int) -> "Image.Image":
     raise ImageError("is gone")
-
-
-def default_spec() -> str:
-    """KADR_LIBRARY, else library.kadr in the user's data folder."""
-    named = os.environ.get("KADR_LIBRARY")
-    if named:
-        return named
-    from platformdirs import user_data_path
-
-    return str(user_data_path("kadr") / "library.kadr")
 
 
 def resolved(folder: AnyPath) -> Path:

@@ -14,6 +14,7 @@ from kadr.law import verdict
 from kadr.law.policy import Policy, refuses
 from kadr.library.embedding import Embedding, PictureSource, embed, embed_pictures, encoded
 from kadr.library.filters import date, spelled, typed
+from kadr.library.notices import notice
 from kadr.library.queries import Expression
 from kadr.library.ranking import PROBABLE, Ranked, Ranker
 from kadr.library.suggestions import suggested
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
-NOT_ON_RECORD = "No photo has these words on record. These are by what they show:"
-"""Of a query in quotes, which asks for such photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ class Searcher:
         only = query.quoted and embedding is not None and self._any(embedding, selection, wanted)
         answer = self._answer(embedding, page, selection, wanted=wanted, recorded_only=only)
         if query.quoted and answer.hits and not only:
-            return replace(answer, notice=NOT_ON_RECORD)
+            return replace(answer, notice=notice("not on record", page.language))
         return replace(answer, suggestion=self._suggestion(query, page))
 
     def _any(self, query: Embedding, selection: Selection, wanted: Wanted) -> bool:
@@ -222,8 +221,7 @@ class Searcher:
         """
         withheld = self._policy.disclaimer(page.language) if self._refresh() else None
         if query is None:
-            notice = "This matcher knows none of these words. Use others."
-            return Answer((), notice, withheld=withheld)
+            return Answer((), notice("unknown words", page.language), withheld=withheld)
         hits: list[Ranked] = []
         following = None
         for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
@@ -237,8 +235,8 @@ class Searcher:
             hits.append(ranked)
         if not hits:
             is_filtered = selection.filters != Filters() or query.without != ()
-            notice = _nothing(page.cursor, filtered=is_filtered)
-            return Answer((), notice, withheld=withheld)
+            why = "no more" if page.cursor else "filtered" if is_filtered else "empty"
+            return Answer((), notice(why, page.language), withheld=withheld)
         return Answer(
             tuple(ranked.hit for ranked in hits),
             matches=query.text is None or _matches(hits[0], page.at_least),
@@ -282,12 +280,6 @@ def is_probable(answer: Answer, hit: Hit) -> bool:
     """Whether a match is a sure one: as probable as PROBABLE, or with its words on record."""
     sure = hit.probability is not None and hit.probability >= PROBABLE
     return is_match(answer, hit) and (sure or bool(hit.on_record))
-
-
-def _nothing(cursor: int, *, filtered: bool) -> str:
-    if cursor:
-        return "No more photos."
-    return "No photo passes these filters." if filtered else "There is no photo to search."
 
 
 @cache

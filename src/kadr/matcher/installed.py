@@ -28,8 +28,6 @@ from kadr.matcher.bundle import Matcher
 from kadr.photos import files
 from kadr.types import AnyPath, Precision
 
-FOLDER = "KADR_MODELS"
-"""Environment variable: where models lie."""
 MEASURED = "measured.json"
 """In a model's folder: what this machine reached."""
 _TRIED = 8
@@ -62,16 +60,6 @@ class _Source:
     folder: Path | None = None
 
 
-def folder() -> Path:
-    """KADR_MODELS, else models in the user's data folder."""
-    named = os.environ.get(FOLDER)
-    if named:
-        return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("kadr") / "models"
-
-
 def resolve(spec: str) -> Path:
     """The bundle that `--model` names: an installed model, a folder, or `folder:` of a raw model.
 
@@ -82,11 +70,11 @@ def resolve(spec: str) -> Path:
     """
     if spec.startswith(RAW):
         source = _source(spec)
-        there = folder() / source.name
+        there = menu.folder() / source.name
         return there if _is_current(source, there) else pull(spec).folder
     known = spec.startswith(HUB) or menu.entry(spec) is not None
     if known or _NAME.fullmatch(spec):
-        there = folder() / (_source(spec).name if known else spec)
+        there = menu.folder() / (_source(spec).name if known else spec)
         if (there / bundle.MANIFEST).is_file():
             return there
     if spec == bundle.MINI.name and not Path(spec).exists():
@@ -111,7 +99,7 @@ def load(spec: AnyPath = bundle.MINI.name) -> Matcher:
 def installed() -> list[Installed]:
     """The models of this machine, by name; what is broken is left out."""
     found = []
-    for place in sorted(folder().glob("*/")):
+    for place in sorted(menu.folder().glob("*/")):
         if not place.name.startswith("."):
             try:
                 found.append(show(place.name))
@@ -126,7 +114,7 @@ def show(name: str) -> Installed:
     Raises:
         KadrError: there is none of this name, or it is broken.
     """
-    place = folder() / _source(name).name
+    place = menu.folder() / _source(name).name
     if not (place / bundle.MANIFEST).is_file():
         raise KadrError(f"{name} isn't installed. kadr models lists what is, and what can be.")
     manifest = bundle.read_manifest(place)
@@ -148,7 +136,7 @@ def show(name: str) -> Installed:
 
 def named(encoder: str) -> str:
     """The model whose photos' vectors are called so; where none is, what they are called."""
-    for place in (bundle.MINI, *sorted(folder().glob("[!.]*/"))):
+    for place in (bundle.MINI, *sorted(menu.folder().glob("[!.]*/"))):
         with suppress(KadrError, KeyError, TypeError):
             if bundle.read_manifest(place)["image_encoder"]["name"] == encoder:
                 return place.name
@@ -163,7 +151,7 @@ def remove(name: str) -> Path:
     """
     if name == bundle.MINI.name:
         raise KadrError("mini ships inside kadr: it can't be removed.")
-    place = folder() / _source(name).name
+    place = menu.folder() / _source(name).name
     with _locked(place):
         there = [
             path
@@ -197,7 +185,7 @@ def pull(
     """
     _check_extra()
     source = _source(spec)
-    place = folder() / (f"{source.name}-{precision}" if precision else source.name)
+    place = menu.folder() / (f"{source.name}-{precision}" if precision else source.name)
     _check_place(source, place)
     best = show(place.name).precision if _is_ours(place) else onnx_session.best_precision()
     report = on_progress or (lambda *_: None)

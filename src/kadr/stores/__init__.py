@@ -6,20 +6,19 @@ another path of a photo that is known already.
 The file is long because `Store` lists all that an engine must do, a docstring for each.
 """
 
+from __future__ import annotations
+
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kadr.errors import LibraryError
 from kadr.stores.chain import Entry
-from kadr.stores.words import Recorded, Wanted
 from kadr.types import (
     Assessment,
     Filters,
@@ -31,8 +30,14 @@ from kadr.types import (
     Vectors,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kadr.stores.words import Recorded, Wanted
+
 ENGINES = {
-    "": "kadr.stores.sqlite:SqliteStore",
+    "": "kadr.stores.sqlite.store:SqliteStore",
     "postgresql": "kadr.stores.postgres:PostgresStore",
     "postgres": "kadr.stores.postgres:PostgresStore",
 }
@@ -165,6 +170,8 @@ def folders_of(filters: Filters) -> tuple[Path, ...]:
 
 def rounded(joint: Vectors) -> tuple[Vectors, NDArray[np.int8]]:
     """Rows [n, dim] as a scale [n] and bytes [n, dim]: each row uses the whole range."""
+    import numpy as np
+
     scales = np.maximum(np.abs(joint).max(axis=1, initial=0), 1e-12) / 127
     return scales.astype(np.float32), np.round(joint / scales[:, None]).astype(np.int8)
 
@@ -716,6 +723,25 @@ def exists(spec: str | Path) -> bool:
         LibraryError: the server can't be reached.
     """
     return bool(_engine(str(spec)).exists(str(spec)))
+
+
+def formats(spec: str | Path) -> tuple[int, int]:
+    """A library's format, and the one that opening it brings it to. It stays as it is.
+
+    Raises:
+        LibraryError: there is no library, or it is newer than this kadr.
+    """
+    return cast(tuple[int, int], _engine(str(spec)).formats(str(spec)))
+
+
+def default_spec() -> str:
+    """KADR_LIBRARY, else library.kadr in the user's data folder."""
+    named = os.environ.get("KADR_LIBRARY")
+    if named:
+        return named
+    from platformdirs import user_data_path
+
+    return str(user_data_path("kadr") / "library.kadr")
 
 
 def named(spec: str | Path) -> str:

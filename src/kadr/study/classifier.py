@@ -147,9 +147,13 @@ class MatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _checked(self, X: Any, *, reset: bool) -> NDArray[np.object_]:  # noqa: N803
+        shape = getattr(X, "shape", None) or np.asarray(X, dtype=object).shape
+        if len(shape) != 2 or shape[1] != 2:
+            raise ValueError(
+                f"X has the shape {tuple(shape)}. Give n pairs in two columns, photo and text: "
+                "(n, 2)."
+            )
         pairs = validate_data(self, X, reset=reset, dtype=object)
-        if pairs.shape[1] != 2:
-            raise ValueError(f"X has {pairs.shape[1]} columns. Give two: photo and text.")
         if not all(isinstance(text, str) for text in pairs[:, 1]):
             raise ValueError("The second column of X must hold texts.")
         return np.asarray(pairs)

@@ -90,6 +90,19 @@ class Connection:
             return seen.made
 
     @staticmethod
+    def formats(spec: str) -> tuple[int, int]:
+        """The library's format, and the one that this kadr brings it to.
+
+        Raises:
+            LibraryError: there is none, it is newer, or the server can't be reached.
+        """
+        with _looking(spec) as (run, seen):
+            opening.check(seen, address.name(spec), create=False)
+            opening.check_creators(run, seen, address.name(spec))
+            opening.set_up(run, seen, timeout=TIMEOUT, idle=IDLE)
+            return opening.format_of(run, address.name(spec)), FORMAT
+
+    @staticmethod
     def named(spec: str) -> str:
         """The address without passwords."""
         return address.name(spec)

@@ -4,27 +4,17 @@ What is written together is written in one transaction, so that a process killed
 leaves a library that can be read.
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from kadr.stores.sqlite.nearest import NearestPhotos
-from kadr.stores.sqlite.preferences import PreferenceTables
-from kadr.stores.sqlite.transfer import Transfer
+if TYPE_CHECKING:
+    from kadr.stores.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]
 
 
-class SqliteStore(Transfer, NearestPhotos, PreferenceTables):
-    """One library file, opened. Not for several threads at once."""
+def __getattr__(name: str) -> Any:
+    if name != "SqliteStore":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kadr.stores.sqlite.store import SqliteStore  # numpy; `glance` has no time for it
 
-    @staticmethod
-    def exists(spec: str) -> bool:
-        """Whether there is such a file."""
-        return Path(spec).exists()
-
-    @staticmethod
-    def named(spec: str) -> str:
-        """The path itself."""
-        return spec
-
-    @staticmethod
-    def beside(spec: str) -> Path:
-        """The file itself: a library's secrets lie next to it."""
-        return Path(spec)
+    return SqliteStore

@@ -51,6 +51,22 @@ def copy(source: Path, target: Path, on_progress: OnProgress) -> int:
     return version
 
 
+def format_of(path: Path) -> int:
+    """The format of a library, which isn't brought up to date by the question.
+
+    Raises:
+        LibraryError: there is none, it is no library, newer than this kadr, or can't be read.
+    """
+    if not path.is_file():
+        raise LibraryError(f"{path}: no library here. Make one: kadr index FOLDER")
+    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)) as base:
+            return _version(base, path)
+    except sqlite3.Error as error:
+        raise LibraryError(f"{path}: can't be read as a library ({error}).") from error
+
+
 def _check_free(target: Path) -> None:
     """Nothing of another library may lie there: SQLite would take its log for the copy's."""
     for suffix in ("", "-wal", "-shm", "-journal"):
