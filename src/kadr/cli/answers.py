@@ -84,7 +84,7 @@ def _line(rank: int, hit: "Hit") -> str:
 
 _STANDS = {
     "text": "tagged", "name": "in the name", "folder": "in the folder", "camera": "camera",
-    "date": "date",
+    "date": "date", "place": "place",
 }  # fmt: skip
 
 

@@ -224,6 +224,9 @@ class FilterOptions:
     )
     folder: Annotated[Path | None, _which("--in", help="Only photos below this folder.")] = None
     camera: Annotated[str | None, _which(help="Only photos whose camera's name holds this.")] = None
+    place: Annotated[
+        str | None, _which(help="Only photos of a town, region or country: berlin, Берлин.")
+    ] = None
     near: Annotated[
         str | None,
         _which(help="Taken near a place: LATITUDE,LONGITUDE,KILOMETRES, such as 55.75,37.62,5."),

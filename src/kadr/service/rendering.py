@@ -20,6 +20,7 @@ from kadr.service.shapes import (
     HitShape,
     ListingShape,
     PhotoShape,
+    PlaceShape,
     ProposalShape,
     RequestShape,
     RulingShape,
@@ -29,7 +30,7 @@ from kadr.service.shapes import (
 )
 from kadr.service.visitors import RequestPolicy
 from kadr.stores import Stored
-from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Place, Score
 
 
 class Renderer:
@@ -63,6 +64,7 @@ class Renderer:
             camera=facts.camera,
             latitude=facts.latitude,
             longitude=facts.longitude,
+            place=_place(facts.place),
             copies=len(paths) - 1,
             uploaded=self._uploads is not None and path.parent == self._uploads,
         )
@@ -137,6 +139,12 @@ class Renderer:
             name=text(proposal.paths[0].name),
             ruling=RulingShape(**asdict(proposal.ruling)),
         )
+
+
+def _place(place: Place | None) -> PlaceShape | None:
+    if place is None or not (place.said or place.names):
+        return None
+    return PlaceShape(said=list(place.said), english=list(place.names), russian=list(place.russian))
 
 
 def _assessment(assessment: Assessment) -> AssessmentShape:

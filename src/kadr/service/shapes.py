@@ -70,6 +70,7 @@ class FilterShape(_Shape):
     kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])
     min_size: str | None = Field(default=None, max_length=21, examples=["1920x1080"])
     collection: str | None = Field(default=None, max_length=MOST_NAME, examples=["favourites"])
+    place: str | None = Field(default=None, max_length=200, examples=["berlin"])
 
 
 class SearchShape(_Shape):
@@ -141,6 +142,14 @@ class AppealShape(_Shape):
 # Answers.
 
 
+class PlaceShape(_Shape):
+    """What a place is called, from the smallest name to the largest."""
+
+    said: list[str] = Field(description="By the photo's own file.")
+    english: list[str] = Field(examples=[["Berlin", "Germany"]])
+    russian: list[str] = Field(examples=[["Берлин", "Германия"]])
+
+
 class PhotoShape(_Shape):
     """A photo of the library."""
 
@@ -155,6 +164,7 @@ class PhotoShape(_Shape):
     camera: str | None
     latitude: float | None = Field(ge=-90, le=90)
     longitude: float | None = Field(ge=-180, le=180)
+    place: PlaceShape | None = Field(description="What the place is called, where that is known.")
     copies: int = Field(ge=0, description="Further files of the same content.")
     uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
 
@@ -193,7 +203,7 @@ class WordOnRecordShape(_Shape):
     word: str = Field(examples=["wedding"])
     source: Source = Field(
         description="In a title, caption or keyword in its file (`text`), in its name, in a "
-        "folder's, in the camera's, or in month and year; the first of these."
+        "folder's, in the camera's, in month and year, or in the place's; the first of these."
     )
 
 

@@ -1,6 +1,6 @@
 // The page's state is its address: what is looked for, through which filters, which photo is open.
 
-/** @typedef {"after" | "before" | "folder" | "camera" | "kind" | "near" | "min_size" | "collection"} Filter */
+/** @typedef {"after" | "before" | "folder" | "camera" | "kind" | "near" | "min_size" | "collection" | "place"} Filter */
 /**
  * @typedef {object} State
  * @property {string} q the query in kadr's notation
@@ -11,7 +11,7 @@
  * @property {"review" | "folders" | "collections" | null} view what is there in place of photos
  */
 
-export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size", "collection"]);
+export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size", "collection", "place"]);
 
 const VIEWS = /** @type {const} */ (["review", "folders", "collections"]);
 

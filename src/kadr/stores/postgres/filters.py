@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kadr.stores import Selection, Shown
-from kadr.stores.columns import below, folded
+from kadr.stores.columns import below, folded, place_begins
 from kadr.stores.postgres.texts import to_text
 from kadr.types import Filters
 
@@ -55,6 +55,9 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
     if filters.camera is not None:
         camera = to_text(folded(filters.camera))
         clauses.append(("strpos(p.camera_folded, %s) > 0", (camera,)))
+    if filters.place is not None:
+        begins = to_text(place_begins(filters.place))
+        clauses.append(("strpos(p.place_folded, %s) > 0", (begins,)))
     if filters.near is not None:
         latitude, longitude, kilometres = filters.near
         degrees = math.degrees(kilometres / EARTH) + 1e-6

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kadr.stores.columns import below, folded
+from kadr.stores.columns import below, folded, place_begins
 from kadr.types import Filters, Floats
 
 EARTH = 6371.0
@@ -28,6 +28,8 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
     clauses += [_lies_below_one(folders) for folders in wanted if folders]
     if filters.camera is not None:
         clauses.append(("instr(folded(p.camera), ?)", (folded(filters.camera),)))
+    if filters.place is not None:
+        clauses.append(("instr(p.place_folded, ?)", (place_begins(filters.place),)))
     if filters.near is not None:
         clauses.append(("p.latitude IS NOT NULL AND p.longitude IS NOT NULL", ()))
     if filters.kind is not None:
