@@ -31,6 +31,9 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""
 
+Box: TypeAlias = tuple[float, float, float, float]
+"""West, south, east, north in degrees; east is less than west where it crosses the date line."""
+
 GRADES = (1, 2, 3, 4)
 """What an expert may say of a pair, from no to yes."""
 
@@ -191,6 +194,7 @@ class Filters:
     folders: the photo is below one of these folders; empty: wherever it is.
     camera: the camera's make and model hold this text, in any case.
     place: a name of the place where it was taken, or a word in one, begins like this, in any case.
+    box: taken inside of it.
     near: latitude and longitude in degrees, distance in km: taken no farther from there.
     kind: the file's format, as `PhotoFacts.kind`.
     min_width, min_height: at least so many pixels, upright as the photo is shown.
@@ -208,6 +212,7 @@ class Filters:
     collection: str | None = None
     folders: tuple[Path, ...] = ()
     place: str | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,9 @@ class TestPlaces:
         found, places = store.located(Selection())
         assert found.tolist() == [numbers[0], numbers[1], numbers[3]]
         np.testing.assert_allclose(places, [SYDNEY, MOSCOW, LONDON])
+        assert store.located(Selection(Filters(box=(-1, 50, 1, 52))))[0].tolist() == numbers[3:]
+        assert matching(store, Filters(box=(140, -40, -170, 0))) == {"/p/1"}
+        assert matching(store, Filters(box=(-170, -40, 140, 0))) == set()
         near = Filters(near=(*LONDON, 10))
         assert store.located(Selection(near))[0].tolist() == numbers[3:]
         assert store.located(Selection(shown=Shown(0.5)))[0].tolist() == [], "not assessed"

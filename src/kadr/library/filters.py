@@ -13,7 +13,7 @@ from kadr.errors import KadrError
 from kadr.library.named_folders import NOWHERE, named
 from kadr.library.queries import Expression
 from kadr.stores import Store
-from kadr.types import Filters
+from kadr.types import Box, Filters
 
 KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw")
 _ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
@@ -36,12 +36,13 @@ def parse(
     min_size: str | None = None,
     collection: str | None = None,
     place: str | None = None,
+    box: str | None = None,
 ) -> Filters:
     """The filters that a person wrote, on the command line or to the service.
 
     A text that is None or empty asks for nothing. `date`, `circle`, `size`, `format_of`,
-    `collection_name` and `place_name` say how each is written; `folder` is one that the library
-    knows by this path.
+    `collection_name`, `place_name` and `box_of` say how each is written; `folder` is one that the
+    library knows by this path.
 
     Raises:
         KadrError: a text can't be understood.
@@ -58,6 +59,7 @@ def parse(
         min_height=height,
         collection=collection_name(collection) if collection else None,
         place=place_name(place) if place else None,
+        box=box_of(box) if box else None,
     )
 
 
@@ -181,6 +183,23 @@ def collection_name(text: str) -> str:
     raise KadrError(
         f"{_shown(text)} is no name of a collection. Write 1 to 100 letters, digits, signs and "
         "spaces, no slash."
+    )
+
+
+def box_of(text: str) -> Box:
+    """West, south, east, north in degrees, east less than west across the date line.
+
+    Raises:
+        KadrError: the text isn't four such numbers with commas between them.
+    """
+    fields = [field.strip() for field in text.split(",", 4)]
+    if len(fields) == 4 and all(_NUMBER.fullmatch(field) for field in fields):
+        west, south, east, north = map(float, fields)
+        if max(abs(west), abs(east)) <= 180 and -90 <= south <= north <= 90:
+            return west, south, east, north
+    raise KadrError(
+        f"{_shown(text)} is no box. Write west, south, east and north in decimal degrees, such as "
+        "13.0,52.3,13.8,52.7"
     )
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from kadr.law.proposals import Proposal
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Album, Facets, Listing
+from kadr.library.mapping import Cluster
 from kadr.library.search import is_match, is_probable
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
@@ -14,11 +17,13 @@ from kadr.service.shapes import (
     AlbumShape,
     AnswerShape,
     AssessmentShape,
+    ClusterShape,
     DoubtShape,
     ExplanationShape,
     FolderShape,
     HitShape,
     ListingShape,
+    MapShape,
     PhotoShape,
     PlaceShape,
     ProposalShape,
@@ -89,6 +94,26 @@ class Renderer:
             hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
         )
 
+    def map(
+        self, photos: int, clusters: Sequence[Cluster], covers: Mapping[int, Stored]
+    ) -> MapShape:
+        """A part of the map, as `Catalogue.map` tells of it."""
+        return MapShape(
+            photos=photos,
+            clusters=[
+                ClusterShape(
+                    photos=one.photos,
+                    latitude=one.latitude,
+                    longitude=one.longitude,
+                    box=",".join(map(_decimal, one.box)),
+                    cover=self._public_id(one.cover),
+                    place=_place(covers[one.cover].facts.place),
+                )
+                for one in clusters
+                if one.cover in covers
+            ],
+        )
+
     def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:
         assert hit.facts is not None
         paths = (hit.image.path, *hit.copies)
@@ -139,6 +164,11 @@ class Renderer:
             name=text(proposal.paths[0].name),
             ruling=RulingShape(**asdict(proposal.ruling)),
         )
+
+
+def _decimal(degrees: float) -> str:
+    """Exactly so many degrees, without an exponent."""
+    return np.format_float_positional(degrees, trim="0")
 
 
 def _place(place: Place | None) -> PlaceShape | None:

@@ -71,6 +71,7 @@ class FilterShape(_Shape):
     min_size: str | None = Field(default=None, max_length=21, examples=["1920x1080"])
     collection: str | None = Field(default=None, max_length=MOST_NAME, examples=["favourites"])
     place: str | None = Field(default=None, max_length=200, examples=["berlin"])
+    box: str | None = Field(default=None, max_length=100, examples=["13.0,52.3,13.8,52.7"])
 
 
 class SearchShape(_Shape):
@@ -258,6 +259,36 @@ class ListingShape(_Shape):
 
     photos: list[PhotoShape]
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
+
+
+class ClusterShape(_Shape):
+    """Photos close together on the map."""
+
+    photos: int = Field(ge=1)
+    latitude: float = Field(ge=-90, le=90, description="Of their middle.")
+    longitude: float = Field(ge=-180, le=180)
+    box: str = Field(
+        description="The filter `box` that brings just these photos.",
+        examples=["13.377,52.515,13.411,52.52"],
+    )
+    cover: int = Field(ge=1, description="The id of one of them.")
+    place: PlaceShape | None = Field(description="What the place of that one is called.")
+
+
+class MapShape(_Shape):
+    """A part of the map."""
+
+    photos: int = Field(ge=0, description="All that tell where they were taken, also elsewhere.")
+    clusters: list[ClusterShape] = Field(description="The largest first.")
+
+
+class LandShape(_Shape):
+    """Where towns are: cells of half a degree, which draw the continents."""
+
+    cells: list[int] = Field(
+        description="Rows from the south pole on, 720 cells a row from the date line to the east; "
+        "each number is how far it is from the last cell. Empty without the extra `places`."
+    )
 
 
 class MonthShape(_Shape):

@@ -55,6 +55,9 @@ export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 /** One that was uploaded. @param {number} id */
 export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });
 export const folders = () => get("/folders", {});
+/** @param {{west: number, south: number, east: number, north: number, zoom: number}} part @param {object} filters */
+export const map = (part, filters) => get("/map", { ...filters, ...part });
+export const land = () => get("/map/land", {});
 /** @param {number[]} ids */
 export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
 /** @param {number} id @param {string} why */

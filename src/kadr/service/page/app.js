@@ -12,6 +12,7 @@ import { Grid } from "./grid.js";
 import { isTyping, letter } from "./keys.js";
 import { maySettle, tellLaw, tellWithheld } from "./law.js";
 import { tell, teller } from "./line.js";
+import { PhotoMap } from "./map.js";
 import { Pictures } from "./pictures.js";
 import { Review } from "./review.js";
 import { Scrubber } from "./scrubber.js";
@@ -53,6 +54,7 @@ const selection = new Selection(grid, $("selection"), $("why-review"), {
 });
 const folders = new Folders($("folders"), teller());
 const collections = new Collections($("collections"), { rename: $("rename"), question: $("question") }, { tell: teller(), onChanged: () => feed.forget() });
+const map = new PhotoMap($("map"), teller());
 const uploadList = new UploadList($("uploading"));
 const scrubber = new Scrubber($("scrubber"), grid);
 const viewer = new Viewer($("viewer"), feed, {
@@ -83,7 +85,7 @@ settings($("language"), $("theme"), () => {
     filters.offer(library);
     tellLaw($("law"), library);
   }
-  for (const part of [review, folders, collections, selection, viewer, deletion]) part.translate();
+  for (const part of [review, folders, collections, map, selection, viewer, deletion]) part.translate();
   feed.forget();
   follow(read());
 });
@@ -111,6 +113,7 @@ async function start() {
   $("add").hidden = !(library.uploads && mayWrite);
   $("to-folders").hidden = library.folders.length < 2;
   $("to-collections").hidden = false;
+  $("to-map").hidden = false;
   $("to-review").hidden = !mayReview;
   selection.allow(mayReview, mayWrite);
   for (const part of [collecting, collections, deletion]) part.allow(mayWrite);
@@ -127,7 +130,7 @@ function follow(state, isBack = false) {
   document.title = state.q ? `${state.q} · kadr` : say("title");
   document.body.dataset.view = state.view ?? "photos";
   $("results").hidden = state.view !== null;
-  for (const [view, part] of Object.entries({ folders, collections })) {
+  for (const [view, part] of Object.entries({ folders, collections, map })) {
     if (state.view === view) part.open();
     else part.close();
   }

@@ -28,6 +28,7 @@ export const TEXTS = {
   anyKind: ["Any", "Любой"],
   chipAfter: ["from {value}", "с {value}"],
   chipBefore: ["to {value}", "по {value}"],
+  chipBox: ["a part of the map", "часть карты"],
   chipPlace: ["place: {value}", "место: {value}"],
   chipNear: ["near {value}", "рядом с {value}"],
   chipSize: ["at least {value} px", "от {value} пикселей"],
@@ -140,6 +141,17 @@ export const TEXTS = {
     { one: "{n} photo", other: "{n} photos" },
     { one: "{n} фотография", few: "{n} фотографии", many: "{n} фотографий", other: "{n} фотографии" },
   ],
+
+  map: ["Map", "Карта"],
+  mapKeys: ["Map of photos: arrows move it, + and − zoom", "Карта фотографий: стрелки двигают, + и − приближают и отдаляют"],
+  mapCount: [
+    { one: "{n} photo tells where it was taken", other: "{n} photos tell where they were taken" },
+    { one: "{n} фотография с местом съёмки", few: "{n} фотографии с местом съёмки", many: "{n} фотографий с местом съёмки", other: "{n} фотографии с местом съёмки" },
+  ],
+  mapEmpty: ["No photo tells where it was taken", "Ни одна фотография не говорит, где она снята"],
+  mapSource: ["Land is drawn by its towns (GeoNames, CC BY 4.0)", "Суша нарисована по её городам (GeoNames, CC BY 4.0)"],
+  closer: ["Zoom in", "Приблизить"],
+  farther: ["Zoom out", "Отдалить"],
 
   viewer: ["Photo", "Фотография"],
   close: ["Close", "Закрыть"],

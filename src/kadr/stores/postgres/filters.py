@@ -55,14 +55,7 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
     if filters.camera is not None:
         camera = to_text(folded(filters.camera))
         clauses.append(("strpos(p.camera_folded, %s) > 0", (camera,)))
-    if filters.place is not None:
-        begins = to_text(place_begins(filters.place))
-        clauses.append(("strpos(p.place_folded, %s) > 0", (begins,)))
-    if filters.near is not None:
-        latitude, longitude, kilometres = filters.near
-        degrees = math.degrees(kilometres / EARTH) + 1e-6
-        clauses.append(("p.latitude BETWEEN %s AND %s", (latitude - degrees, latitude + degrees)))
-        clauses.append((_NEAR, (latitude, latitude, longitude, kilometres)))
+    clauses += _where(filters)
     if filters.kind is not None:
         clauses.append(("p.kind = %s", (to_text(filters.kind),)))
     if filters.min_width:
@@ -74,6 +67,25 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
         inside = f"EXISTS ({held} WHERE h.digest = p.digest AND k.name = %s {fence})"
         clauses.append((inside, (to_text(filters.collection),)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
+
+
+def _where(filters: Filters) -> list[tuple[str, Sequence[Any]]]:
+    """SQL for where photos were taken."""
+    clauses: list[tuple[str, Sequence[Any]]] = []
+    if filters.place is not None:
+        begins = to_text(place_begins(filters.place))
+        clauses.append(("strpos(p.place_folded, %s) > 0", (begins,)))
+    if filters.box is not None:
+        west, south, east, north = filters.box
+        across = "AND" if west <= east else "OR"
+        clauses.append(("p.latitude BETWEEN %s AND %s", (south, north)))
+        clauses.append((f"(p.longitude >= %s {across} p.longitude <= %s)", (west, east)))
+    if filters.near is not None:
+        latitude, longitude, kilometres = filters.near
+        degrees = math.degrees(kilometres / EARTH) + 1e-6
+        clauses.append(("p.latitude BETWEEN %s AND %s", (latitude - degrees, latitude + degrees)))
+        clauses.append((_NEAR, (latitude, latitude, longitude, kilometres)))
+    return clauses
 
 
 def lies_below(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
