@@ -167,7 +167,9 @@ class PhotoShape(_Shape):
     longitude: float | None = Field(ge=-180, le=180)
     place: PlaceShape | None = Field(description="What the place is called, where that is known.")
     copies: int = Field(ge=0, description="Further files of the same content.")
-    uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
+    uploaded: bool = Field(
+        description="Whether it was added by upload; such photos can be deleted."
+    )
 
 
 class FactsShape(PhotoShape):
@@ -380,7 +382,29 @@ class LibraryShape(_Shape):
     scopes: list[Scope]
     keys: bool = Field(description="Whether the service asks for keys.")
     uploads: bool = Field(description="Whether photos can be added.")
+    deletes_originals: bool = Field(
+        description="Whether photos that weren't uploaded can be deleted too."
+    )
     version: str
+
+
+class BinnedShape(_Shape):
+    """A deleted photo that is still there."""
+
+    id: str = Field(pattern="^[0-9a-f]{32}$")
+    name: str
+    folder: str = Field(description="Where it lay, from the indexed folder on.")
+    deleted: str = Field(description="ISO 8601, in UTC.")
+    bytes: int = Field(ge=0)
+    photo: int | None = Field(
+        ge=1, description="The id that it had, and will have; null: the library has forgotten it."
+    )
+
+
+class BinShape(_Shape):
+    """What was deleted and is still there, the latest first."""
+
+    photos: list[BinnedShape]
 
 
 class CollectionShape(_Shape):

@@ -51,6 +51,7 @@ async def library(
                 scopes=sorted(scopes),
                 keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
+                deletes_originals=opened.deletes_originals,
                 version=version("kadr"),
             )
         )

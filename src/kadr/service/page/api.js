@@ -53,6 +53,10 @@ export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 /** One that was uploaded. @param {number} id */
+export const bin = () => get("/bin", {});
+/** @param {string} entry */
+export const restore = (entry) => call(`/bin/${entry}`, { method: "POST" });
+export const emptyBin = () => call("/bin", { method: "DELETE" });
 export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });
 export const folders = () => get("/folders", {});
 /** @param {{west: number, south: number, east: number, north: number, zoom: number}} part @param {object} filters */

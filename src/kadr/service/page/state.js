@@ -8,12 +8,12 @@
  * @property {File | null} picture one from outside; no address can hold it
  * @property {Partial<Record<Filter, string>>} filters
  * @property {number | null} photo the one in full screen
- * @property {"review" | "folders" | "collections" | "map" | null} view what is there in place of photos
+ * @property {"review" | "folders" | "collections" | "map" | "bin" | null} view what is there in place of photos
  */
 
 export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size", "collection", "place", "box"]);
 
-const VIEWS = /** @type {const} */ (["review", "folders", "collections", "map"]);
+const VIEWS = /** @type {const} */ (["review", "folders", "collections", "map", "bin"]);
 
 /** Pictures by their name in history.state. They last as long as the page. @type {Map<string, File>} */
 const pictures = new Map();

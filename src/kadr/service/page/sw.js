@@ -3,7 +3,7 @@
 
 const KEPT = "kadr-page";
 const FILES = [
-  "api", "app", "ask", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
+  "api", "app", "ask", "bin", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
   "deletion", "dictionary", "errors", "facts", "feed", "filters", "folders", "grid", "gridkeys", "heat", "hover",
   "keys", "land", "largepicture", "law", "layout", "line", "map", "membership", "mercator", "pictures", "query", "reasons", "review",
   "reviewgrid", "scrubber", "searchfield", "selection", "session", "settings", "share", "star", "state", "texts",
