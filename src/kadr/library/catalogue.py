@@ -99,6 +99,7 @@ class Catalogue:
         self._facets: tuple[object, Facets] | None = None
         self._collections: tuple[object, Mapping[str, int]] | None = None
         self._located: tuple[object, NDArray[np.int64], Floats] | None = None
+        self._covers: tuple[object, Mapping[str, int]] | None = None
         self._albums: tuple[object, tuple[Album, ...]] | None = None
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
@@ -235,6 +236,23 @@ class Catalogue:
             sizes = partial(self._store.collection_sizes, shown)
             self._collections = self._current(self._collections, sizes)
             return self._collections[1]
+
+    def covers(self) -> Mapping[str, int]:
+        """The newest photo that may be seen of each collection that holds any, by name."""
+        with self._reading():
+            self._covers = self._current(self._covers, self._find_covers)
+            return self._covers[1]
+
+    def _find_covers(self) -> Mapping[str, int]:
+        order = self._timeline(Filters())[1]
+        rank = dict(zip(order.tolist(), range(len(order)), strict=True))
+        covers = dict[str, int]()
+        for name in self._store.collections():
+            digests = map(bytes.fromhex, self._store.collected(name))
+            held = [number for number in self._store.numbers(digests) if number in rank]
+            if held:
+                covers[name] = min(held, key=rank.__getitem__)
+        return covers
 
     def size(self, collection: str) -> int:
         """How many photos that may be seen are in a collection; 0 where it is gone."""

@@ -382,6 +382,7 @@ class LibraryShape(_Shape):
     scopes: list[Scope]
     keys: bool = Field(description="Whether the service asks for keys.")
     uploads: bool = Field(description="Whether photos can be added.")
+    suffixes: list[str] = Field(description="Of files that can be read, but aren't images to most.")
     deletes_originals: bool = Field(
         description="Whether photos that weren't uploaded can be deleted too."
     )
@@ -414,10 +415,18 @@ class CollectionShape(_Shape):
     photos: int = Field(ge=0)
 
 
+class CoveredCollectionShape(CollectionShape):
+    """A collection, and a photo that stands for it."""
+
+    cover: int | None = Field(
+        ge=1, description="The newest of those that may be seen; null: there is none."
+    )
+
+
 class CollectionsShape(_Shape):
     """Collections, by name."""
 
-    collections: list[CollectionShape]
+    collections: list[CoveredCollectionShape]
 
 
 class AssessmentShape(_Shape):
