@@ -33,6 +33,9 @@ else:
 Pair: TypeAlias = tuple[str, str]
 """(query, image)."""
 
+Box: TypeAlias = tuple[float, float, float, float]
+"""West, south, east, north in degrees; east is less than west where it crosses the date line."""
+
 GRADES = (1, 2, 3, 4)
 """What an expert may say of a pair, from no to yes."""
 
@@ -138,6 +141,25 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What a place is called, from the town to the country; all empty in the open sea.
+
+    `names` are in English, `russian` ones in Russian (a town's own name where that isn't known).
+    `said` is what the photo's file calls it. `others` are further spellings of the town, and of the
+    part of it that is nearest.
+    """
+
+    names: tuple[str, ...] = ()
+    russian: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def all(self) -> tuple[str, ...]:
+        """Every name once."""
+        return tuple(dict.fromkeys((*self.said, *self.names, *self.russian, *self.others)))
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoFacts:
     """What a photo's file says of it. None where it says nothing that can be believed.
 
@@ -146,7 +168,8 @@ class PhotoFacts:
     `taken` is ISO 8601 to the second in the camera's local time: when the photo was taken, else
     digitised, else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude`
     in [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
-    where the file holds words about the photo that are broken, or more than are read.
+    where the file holds words about the photo that are broken, or more than are read. `place` is
+    what the file calls the place, and what that at its coordinates is called, where kadr knows.
     """
 
     kind: str
@@ -158,6 +181,7 @@ class PhotoFacts:
     longitude: float | None
     texts: tuple[str, ...] = ()
     texts_complete: bool = True
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +195,8 @@ class Filters:
     folder: the photo is below this folder.
     folders: the photo is below one of these folders; empty: wherever it is.
     camera: the camera's make and model hold this text, in any case.
+    place: a name of the place where it was taken, or a word in one, begins like this, in any case.
+    box: taken inside of it.
     near: latitude and longitude in degrees, distance in km: taken no farther from there.
     kind: the file's format, as `PhotoFacts.kind`.
     min_width, min_height: at least so many pixels, upright as the photo is shown.
@@ -187,6 +213,8 @@ class Filters:
     min_height: int = 0
     collection: str | None = None
     folders: tuple[Path, ...] = ()
+    place: str | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +317,10 @@ class Explanation:
     heat: tuple[tuple[float, ...], ...] | None
 
 
-Source: TypeAlias = Literal["text", "name", "folder", "camera", "date"]
+Source: TypeAlias = Literal["text", "name", "folder", "camera", "date", "place"]
 """Where a word stands on a photo's record: in a title, caption or keyword in its file, in the
-file's name, in a folder's, in the camera's, or in the month and year."""
+file's name, in a folder's, in the camera's, in the month and year, or in what the place is called
+where it was taken."""
 
 
 @dataclass(frozen=True, slots=True)

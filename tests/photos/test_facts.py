@@ -14,6 +14,7 @@ from kadr.law import policy as law
 from kadr.library.library import Library
 from kadr.photos import images
 from kadr.photos import texts as texts_of_file
+from kadr.types import Place
 
 XAP = b"http://ns.adobe.com/xap/1.0/\0"
 XMP = """<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>
@@ -74,6 +75,22 @@ def test_xmp(tmp_path: Path) -> None:
     png = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(png, xmp=XMP.encode("utf-8"))
     assert "дети" in texts(png) or texts(png) == ()  # not every Pillow writes it
+
+
+def test_what_the_file_calls_the_place(tmp_path: Path) -> None:
+    block = record(101, "Deutschland") + record(92, "Museumsinsel") + record(90, "Berlin")
+    facts = images.read(jpeg(tmp_path / "a.jpg", iptc=block), 16)[1]
+    assert facts.place == Place(said=("Museumsinsel", "Berlin", "Deutschland"))
+    assert facts.texts == (), "the law's words are not of places"
+    xmp = XMP.replace(
+        "<dc:title>",
+        "<photoshop:City xmlns:photoshop='http://ns.adobe.com/photoshop/1.0/'>Köln"
+        "</photoshop:City><photoshop:Country xmlns:photoshop='http://ns.adobe.com/photoshop/1.0/'>"
+        f"{'x' * 200}</photoshop:Country><dc:title>",
+    )
+    facts = images.read(jpeg(tmp_path / "b.jpg", xmp=xmp, iptc=block), 16)[1]
+    assert facts.place == Place(said=("Köln", "x" * 100)), "XMP is the newer of both"
+    assert images.read(jpeg(tmp_path / "c.jpg", iptc=record(90, " \0 ")), 16)[1].place is None
 
 
 def test_nothing_is_nothing(tmp_path: Path) -> None:

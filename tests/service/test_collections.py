@@ -67,6 +67,8 @@ def test_favourites_from_the_first_star_to_the_last(client: TestClient) -> None:
     assert put(client, "favourites", add=[one, two, one]) == {"name": "favourites", "photos": 2}
     assert client.put(f"{COLLECTIONS}/favourites").json()["photos"] == 2, "it stays as it is"
     assert set(ids(client, collection="favourites")) == {one, two}
+    (told,) = client.get(COLLECTIONS).json()["collections"]
+    assert told["cover"] == ids(client, collection="favourites")[0], "the newest"
     query = {"q": "a red dog", "collection": "favourites"}
     found = client.get(f"{API}/search", params=query).json()["hits"]
     assert {hit["photo"]["id"] for hit in found} == {one, two}

@@ -554,7 +554,7 @@ class TestUploads:
         assert [path.name for path in (tmp_path / "uploads").iterdir()] == [added["name"]]
         assert len(get(opened, "/search", q=QUERY)["hits"]) == 1
         assert opened.delete(f"/api/v1/photos/{added['id']}").status_code == 204
-        assert list((tmp_path / "uploads").iterdir()) == []
+        assert [path.name for path in (tmp_path / "uploads").iterdir()] == [".kadr-bin"]
         assert get(opened, "/search", q=QUERY)["hits"] == []
         problem(opened.get(f"/api/v1/photos/{added['id']}"), 404)
 
@@ -570,7 +570,7 @@ class TestUploads:
         big = opened.post("/api/v1/photos", files={"photos": b"\0" * 300_000})
         assert "200,000 bytes" in problem(big, 413)
         assert "--max-bytes" in problem(big, 413)
-        assert list((tmp_path / "uploads").iterdir()) == []
+        assert [path.name for path in (tmp_path / "uploads").iterdir()] == [".kadr-bin"]
 
     def test_without_a_folder_none_are_taken(self, client: TestClient) -> None:
         answer = client.post("/api/v1/photos", files={"photos": b"x"})

@@ -37,6 +37,13 @@ def store(path: Path) -> Iterator[SqliteStore]:
     opened.close()
 
 
+def without_places(base: sqlite3.Connection) -> None:
+    """As tables were before photos had places."""
+    base.execute("DROP INDEX photos_place")
+    base.execute("ALTER TABLE photos DROP COLUMN place")
+    base.execute("ALTER TABLE photos DROP COLUMN place_folded")
+
+
 class TestOpening:
     def test_a_missing_library_is_told(self, path: Path) -> None:
         with pytest.raises(LibraryError, match=r"no library here.*kadr index FOLDER"):
@@ -93,6 +100,7 @@ class TestOpening:
             add(store, {"/p/wedding.jpg": 1, "/p/beach.jpg": 2})
         with closing(sqlite3.connect(tmp_path / "l.kadr")) as base:
             base.execute("DROP TABLE words")
+            without_places(base)
             base.execute("DELETE FROM meta WHERE key = 'words'")
             base.execute("CREATE INDEX photos_with_texts ON photos (encoded)")
             base.execute("PRAGMA user_version=7")
@@ -102,6 +110,27 @@ class TestOpening:
             assert store.keep_words() == 2
             assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
             assert store.keep_words() == 0
+
+    def test_words_stay_on_record_where_places_are_new(self, tmp_path: Path) -> None:
+        with closing(open_store(tmp_path / "l.kadr", create=True)) as store:
+            add(store, {"/p/wedding.jpg": 1})
+        with closing(sqlite3.connect(tmp_path / "l.kadr")) as base:
+            (row,) = base.execute("SELECT text, name, folder, camera, date FROM words").fetchall()
+            base.execute("DROP TABLE words")
+            base.execute(
+                "CREATE VIRTUAL TABLE words USING fts5 (text, name, folder, camera, date,"
+                " tokenize = \"ascii tokenchars '_'\", detail = column)"
+            )
+            base.execute("INSERT INTO words (rowid, text, name, folder, camera, date)"
+                         " VALUES (1, ?, ?, ?, ?, ?)", row)  # fmt: skip
+            without_places(base)
+            base.execute("UPDATE meta SET value = '1' WHERE key = 'words'")
+            base.execute("PRAGMA user_version=8")
+            base.commit()
+        with closing(open_store(tmp_path / "l.kadr")) as store:
+            assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
+            assert store.stored({1: ()})[1].facts.place is None
+            assert store.keep_words() == 1
 
     def test_a_folder_is_no_library(self, tmp_path: Path) -> None:
         with pytest.raises(LibraryError, match="can't be opened"):

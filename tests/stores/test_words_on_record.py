@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kadr.stores import words
+from kadr.types import Place
 from libraries import FACTS
 
 
@@ -67,7 +68,7 @@ def test_names_that_say_something_else(query: str, name: str) -> None:
 def test_what_lies_above_the_library_is_no_record() -> None:
     facts, roots = FACTS, [Path("/home/anna/Wedding")]
     path = Path("/home/anna/Wedding/Beach/Day 1/1.jpg")
-    _, name, folder, _, _ = words.columns(facts, [path], roots)
+    _, name, folder, *_ = words.columns(facts, [path], roots)
     assert (name, set(folder.split()) >= {"beach", "day", "1"}) == ("1", True)
     assert not {"wed", "anna", "home"} & set(folder.split())
 
@@ -87,6 +88,15 @@ def test_months_are_said_in_both_languages(month: int) -> None:
         assert meets(query, taken=f"2021-{month:02}-09T10:00:00")
         other = month % 12 + 1
         assert not meets(query, taken=f"2021-{other:02}-09T10:00:00")
+
+
+def test_places_are_said_in_both_languages_and_parts() -> None:
+    place = Place(("New York City", "United States"), ("Нью-Йорк", "США"), ("Times Square",))
+    facts = replace(FACTS, place=place)
+    held = set(words.columns(facts, [Path("/p/1.jpg")], [Path("/p")])[5].split())
+    for query in ("New York", "Нью-Йорке", "square", "США"):
+        assert all(held.intersection(any_of) for any_of in words.wanted(query).keys)
+    assert not held.intersection(words.wanted("London").keys[0])
 
 
 def test_a_thing_that_is_a_maker_too_finds_no_camera() -> None:

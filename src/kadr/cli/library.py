@@ -308,6 +308,60 @@ def _new_store(source: "Library", target: str) -> "Store":
     return open_store(target, create=True, moving=True)
 
 
+@app.command("bin")
+def bin_command(
+    restore: Annotated[
+        list[str] | None, typer.Option("--restore", help="Bring back the photo of this id, or all.")
+    ] = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Delete what is in the bin for good.")
+    ] = False,
+    originals: Annotated[
+        bool | None,
+        typer.Option(
+            "--originals/--uploads-only",
+            help="What may be deleted on the page: all photos, or those that were uploaded.",
+        ),
+    ] = None,
+    library: LibraryOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what was deleted on the page of kadr serve, restore it, or delete it for good.
+
+        kadr library bin --restore all
+
+    Deleted photos lie in .kadr-bin in their folder until the bin is emptied. Only those that were
+    uploaded can be deleted, unless --originals allows it of all.
+    """
+    from kadr.errors import KadrError
+    from kadr.library.library import Library
+
+    if restore and empty:
+        raise KadrError("Choose one of --restore and --empty.")
+    with Library.open(library, create=False) as opened:
+        if originals is not None:
+            opened.allow_deleting(originals=originals)
+        found = opened.binned()
+        wanted = [one for one in found if restore and {one.id, "all"} & set(restore)]
+        if restore and len(wanted) < len(set(restore) - {"all"}):
+            raise KadrError("There is no such photo in the bin. kadr library bin lists the ids.")
+        restored = opened.restore(wanted, partial(_say_waiting, opened.name)) if wanted else ()
+        gone = opened.empty_bin(found, partial(_say_waiting, opened.name)) if empty else 0
+        left, allowed = opened.binned(), opened.deletes_originals
+    if as_json:
+        rows = [asdict(one) for one in left]
+        print_json({"bin": rows, "restored": restored, "emptied": gone, "originals": allowed})
+        return
+    say(*(f"Restored: {path}" for path in restored))
+    if empty:
+        say(f"Deleted for good: {gone:,}")
+    say(*(f"{one.id}  {one.deleted}  {one.origin}" for one in left))
+    if not left:
+        hint("The bin is empty.")
+    which = "all photos" if allowed else "uploaded photos"
+    hint(f"What may be deleted on the page: {which} (--originals, --uploads-only).")
+
+
 def _say_waiting(name: str) -> None:
     warn(f"another process writes to {name}; waiting for it (Ctrl-C gives up)")
 

@@ -238,9 +238,7 @@ class FilterOptions:
 
     after: Annotated[
         str | None,
-        _which(
-            help="Taken on this day or later: 2024, 2024-05-17. No date in a photo: its file's."
-        ),
+        _which(help="Taken on this day or later: 2024, 2024-05-17; not those without a date."),
     ] = None
     before: Annotated[str | None, _which(help="Taken before this day begins: 2025, 2024-06.")] = (
         None
@@ -250,6 +248,9 @@ class FilterOptions:
         _which("--in", help="Only photos below this folder.", autocompletion=completion.folders),
     ] = None
     camera: Annotated[str | None, _which(help="Only photos whose camera's name holds this.")] = None
+    place: Annotated[
+        str | None, _which(help="Only photos of a town, region or country: berlin, Берлин.")
+    ] = None
     near: Annotated[
         str | None,
         _which(help="Taken near a place: LATITUDE,LONGITUDE,KILOMETRES, such as 55.75,37.62,5."),

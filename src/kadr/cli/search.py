@@ -103,6 +103,7 @@ def search_command(
         dog after:2021        taken then or later; before:2024-05
         dog camera:canon      whose camera is called so; kind:jpeg
         dog in:2021/summer    in a folder of these last names; collection:favourites
+        dog place:berlin      taken in a town, region or country of that name
         bus in 2021           offers the year as a filter
         '"grandma birthday"'  only photos with these words on record, if there are any
 
@@ -126,6 +127,7 @@ def search_command(
         tell_unseen(opened, law.policy)
         _check_collection(opened, first.filters)
         _check_typed(opened, asked)
+        _tell_unnamed(opened, first.filters, asked)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             pages = [replace(first, cursor=cursor, limit=limit) for cursor in cursors]
@@ -181,6 +183,7 @@ def similar_command(
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
         _check_collection(opened, filters)
+        _tell_unnamed(opened, filters)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
             similar = partial(opened.similar, photo, filters=filters, language=language)
@@ -290,6 +293,19 @@ def _filters(options: FilterOptions) -> "Filters":
     if folder is not None and not is_object(folder) and not folder.is_dir():
         raise KadrError(f"{options.folder}: no such folder. Name one that holds photos with --in.")
     return filters.parse(**(vars(options) | {"folder": folder}))
+
+
+def _tell_unnamed(
+    library: "Library", filters: "Filters | None", asked: Sequence["Expression"] = ()
+) -> None:
+    """Say so where a place is asked for by its name, and names were never looked up."""
+    from kadr.photos import gazetteer
+    from kadr.stores import GAZETTEER
+
+    typed = any(key == "place" for one in asked for key, _ in one.filters)
+    is_asked = typed or (filters is not None and filters.place is not None)
+    if is_asked and library.store.meta(GAZETTEER) is None:
+        warn(f"Only places that files name are known. {gazetteer.EXTRA}, then kadr index")
 
 
 def _check_collection(library: "Library", filters: "Filters | None") -> None:

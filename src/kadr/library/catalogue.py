@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from kadr.law import verdict
 from kadr.law.policy import Policy
 from kadr.library.filters import spelled
+from kadr.library.mapping import Cluster, clusters
 from kadr.library.named_folders import above
 from kadr.photos import files
 from kadr.photos.objects import ObjectPath, is_object, located
 from kadr.stores import Selection, Store, Stored, check_whole, folders_of
-from kadr.types import Filters
+from kadr.types import Box, Filters, Floats
 
 T = TypeVar("T")
 BATCH = 256
@@ -97,6 +98,8 @@ class Catalogue:
         self._by_month: tuple[object, tuple[Month, ...], NDArray[np.int64]] | None = None
         self._facets: tuple[object, Facets] | None = None
         self._collections: tuple[object, Mapping[str, int]] | None = None
+        self._located: tuple[object, NDArray[np.int64], Floats] | None = None
+        self._covers: tuple[object, Mapping[str, int]] | None = None
         self._albums: tuple[object, tuple[Album, ...]] | None = None
 
     def newest(self, limit: int, cursor: int = 0, filters: Filters | None = None) -> Listing:
@@ -116,6 +119,25 @@ class Catalogue:
             numbers = self._timeline(wanted)[1][start : start + limit].tolist()
             seen = self._seen(numbers, folders_of(wanted))
             return tuple(seen[number] for number in numbers if number in seen)
+
+    def map(
+        self, box: Box, zoom: int, filters: Filters | None = None
+    ) -> tuple[int, tuple[Cluster, ...], Mapping[int, Stored]]:
+        """Photos that pass the filters, on a map.
+
+        How many tell where they were taken; the clusters of a part of the map at a zoom
+        (`kadr.library.mapping`); and the photos that are their covers, by number.
+        """
+        with self._reading():
+            wanted = spelled(self._store, filters)
+            key = self._store.changes(), wanted
+            if self._located is None or self._located[0] != key:
+                shown = verdict.shown(self._policy)
+                self._located = (key, *self._store.located(Selection(wanted, shown)))
+            _, numbers, places = self._located
+            found = clusters(numbers, places, box, zoom)
+            covers = self._store.stored({one.cover: () for one in found})
+        return len(numbers), tuple(found), covers
 
     def _timeline(self, filters: Filters) -> tuple[tuple[Month, ...], NDArray[np.int64]]:
         key = self._store.changes(), filters
@@ -214,6 +236,23 @@ class Catalogue:
             sizes = partial(self._store.collection_sizes, shown)
             self._collections = self._current(self._collections, sizes)
             return self._collections[1]
+
+    def covers(self) -> Mapping[str, int]:
+        """The newest photo that may be seen of each collection that holds any, by name."""
+        with self._reading():
+            self._covers = self._current(self._covers, self._find_covers)
+            return self._covers[1]
+
+    def _find_covers(self) -> Mapping[str, int]:
+        order = self._timeline(Filters())[1]
+        rank = dict(zip(order.tolist(), range(len(order)), strict=True))
+        covers = dict[str, int]()
+        for name in self._store.collections():
+            digests = map(bytes.fromhex, self._store.collected(name))
+            held = [number for number in self._store.numbers(digests) if number in rank]
+            if held:
+                covers[name] = min(held, key=rank.__getitem__)
+        return covers
 
     def size(self, collection: str) -> int:
         """How many photos that may be seen are in a collection; 0 where it is gone."""

@@ -13,7 +13,7 @@ from kadr.errors import KadrError
 from kadr.library.named_folders import NOWHERE, named
 from kadr.library.queries import Expression
 from kadr.stores import Store
-from kadr.types import Filters
+from kadr.types import Box, Filters
 
 KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw")
 _ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
@@ -35,11 +35,14 @@ def parse(
     kind: str | None = None,
     min_size: str | None = None,
     collection: str | None = None,
+    place: str | None = None,
+    box: str | None = None,
 ) -> Filters:
     """The filters that a person wrote, on the command line or to the service.
 
-    A text that is None or empty asks for nothing. `date`, `place`, `size`, `format_of` and
-    `collection_name` say how each is written; `folder` is one that the library knows by this path.
+    A text that is None or empty asks for nothing. `date`, `circle`, `size`, `format_of`,
+    `collection_name`, `place_name` and `box_of` say how each is written; `folder` is one that the
+    library knows by this path.
 
     Raises:
         KadrError: a text can't be understood.
@@ -50,11 +53,13 @@ def parse(
         before=date(before) if before else None,
         folder=folder,
         camera=camera,
-        near=place(near) if near else None,
+        near=circle(near) if near else None,
         kind=format_of(kind) if kind else None,
         min_width=width,
         min_height=height,
         collection=collection_name(collection) if collection else None,
+        place=place_name(place) if place else None,
+        box=box_of(box) if box else None,
     )
 
 
@@ -87,6 +92,7 @@ def said(query: Expression) -> dict[str, Any]:
         camera=texts.get("camera"),
         kind=texts.get("kind"),
         collection=texts.get("collection"),
+        place=texts.get("place"),
     )
     return {key: text if key == "in" else getattr(parsed, key) for key, text in texts.items()}
 
@@ -118,7 +124,7 @@ def date(text: str) -> str:
     )
 
 
-def place(text: str) -> tuple[float, float, float]:
+def circle(text: str) -> tuple[float, float, float]:
     """Latitude in [-90, 90], longitude in [-180, 180], distance in km above 0.
 
     Raises:
@@ -178,6 +184,34 @@ def collection_name(text: str) -> str:
         f"{_shown(text)} is no name of a collection. Write 1 to 100 letters, digits, signs and "
         "spaces, no slash."
     )
+
+
+def box_of(text: str) -> Box:
+    """West, south, east, north in degrees, east less than west across the date line.
+
+    Raises:
+        KadrError: the text isn't four such numbers with commas between them.
+    """
+    fields = [field.strip() for field in text.split(",", 4)]
+    if len(fields) == 4 and all(_NUMBER.fullmatch(field) for field in fields):
+        west, south, east, north = map(float, fields)
+        if max(abs(west), abs(east)) <= 180 and -90 <= south <= north <= 90:
+            return west, south, east, north
+    raise KadrError(
+        f"{_shown(text)} is no box. Write west, south, east and north in decimal degrees, such as "
+        "13.0,52.3,13.8,52.7"
+    )
+
+
+def place_name(text: str) -> str:
+    """The beginning of a place's name, or of a word in one: at least one letter or digit.
+
+    Raises:
+        KadrError: there is none in the text.
+    """
+    if any(sign.isalnum() for sign in text) and len(text) <= 200:
+        return text.strip()
+    raise KadrError(f"{_shown(text)} names no place. Write a town, region or country: place:berlin")
 
 
 def _shown(text: str) -> str:

@@ -30,6 +30,7 @@ from kadr.encoding.steps import (
     recheck,
 )
 from kadr.errors import DataError, LibraryError
+from kadr.library import placing
 from kadr.library.changes import find_changes
 from kadr.matcher.bundle import Matcher
 from kadr.photos import hashes, reader
@@ -206,6 +207,7 @@ def ingest(
     encoders = Encoders(matcher.image_encoder, law)
     result = IndexResult()
     store.keep_words()
+    placing.rename(store)
     for folder in roots:
         try:
             scanned = _bring_in_step(store, matcher, encoders, folder, options, callbacks)
@@ -289,7 +291,7 @@ def _kept(
             seconds = (time.monotonic() - started) / len(decoded) * most
             callbacks.cost(Cost(law.name, most, seconds, law.dim, law=True))
         encoded = encode(matcher.image_encoder, decoded, others)
-        photos = [*joined(matcher, encoded), *_broken(batch)]
+        photos = [*placing.named(joined(matcher, encoded)), *_broken(batch)]
         stored = _store(store, batch, photos)
         callbacks.kept(store.numbers(file.digest for file, _ in stored if file.digest is not None))
         yield stored
@@ -303,7 +305,7 @@ def _store(store: Store, batch: list[_Step], photos: list[NewPhoto]) -> list[_St
         if isinstance(step, _Reread)
     ]
     try:
-        store.update_facts(reread)
+        store.update_facts(placing.named(reread))
         store.keep(photos, [file for file, _ in batch])
     except (ValueError, OverflowError) as error:
         if len(batch) == 1:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.law.review import Doubt
     from kadr.law.review import Outcome as ReviewOutcome
     from kadr.library.catalogue import Catalogue
+    from kadr.library.deletion import Binned
     from kadr.library.duplicates import Group
     from kadr.library.ingest import IndexCallbacks, IndexOptions, IndexResult
     from kadr.library.load import Loaded
@@ -518,6 +519,93 @@ class Library:
         """Forget a photo; the number of files forgotten. They stay where they are."""
         with self._writing(on_wait):
             return self._store.forget(self._store.present([photo]).get(photo, ()))
+
+    def delete(
+        self,
+        photo: int,
+        *,
+        uploads: AnyPath | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> None:
+        """Move a photo's files into the bin, whence they can be restored.
+
+        Args:
+            photo: its number.
+            uploads: the folder whose photos may be deleted though the library's owner hasn't
+                allowed it of others (`allow_deleting`).
+            on_wait: called once where another process is indexing this library.
+
+        Raises:
+            LibraryError: it may not be deleted, or can't be moved.
+        """
+        from kadr.library import deletion
+
+        with self._writing(on_wait):
+            known = self._store.stored(self._store.present([photo])).get(photo)
+            if known is not None:
+                deletion.check(
+                    self._store, known.paths, None if uploads is None else resolved(uploads)
+                )
+                deletion.put(self._store, known.digest, known.paths)
+
+    def binned(self) -> "list[Binned]":
+        """What is in the bin, the latest first, as far as this policy shows it.
+
+        A photo that the library has forgotten is told only where nothing is hidden.
+        """
+        from kadr.library import deletion
+
+        found = deletion.listed(self._store)
+        if not self._policy.hides_children:
+            return found
+        known = sorted({one.photo for one in found if one.photo is not None})
+        withheld = hidden(self._store, self._policy, known)
+        return [one for one in found if one.photo is not None and one.photo not in withheld]
+
+    def restore(
+        self, chosen: "Sequence[Binned]", on_wait: Callable[[], None] | None = None
+    ) -> tuple[Path, ...]:
+        """Move files of the bin back; where they are now. What has to be is indexed.
+
+        Raises:
+            LibraryError: one can't be moved.
+        """
+        from kadr.library import deletion
+
+        with self._writing(on_wait):
+            paths = tuple(deletion.restore(self._store, one) for one in chosen)
+        states = {path: self._store.state(path) for path in paths}
+        folders = {path.parent for path, known in states.items() if known != files.state(path)}
+        if folders:
+            self.index(sorted(folders), retry=True, on_wait=on_wait)
+        return paths
+
+    def empty_bin(
+        self, chosen: "Sequence[Binned]", on_wait: Callable[[], None] | None = None
+    ) -> int:
+        """Delete files of the bin for good; how many.
+
+        Raises:
+            LibraryError: one can't be deleted.
+        """
+        from kadr.library import deletion
+
+        with self._writing(on_wait):
+            return deletion.empty(self._store, chosen)
+
+    @property
+    def deletes_originals(self) -> bool:
+        """Whether photos of all folders may be deleted, not only those that were uploaded."""
+        from kadr.library import deletion
+
+        return self._store.meta(deletion.ORIGINALS) is not None
+
+    def allow_deleting(self, *, originals: bool) -> None:
+        """Let photos of all folders be deleted, or only those that were uploaded."""
+        from kadr.library import deletion
+
+        with self._writing():
+            self._store.note(**{deletion.ORIGINALS: "yes" if originals else None})
 
     def photo_number(self, digest: str) -> int | None:
         """The number of the photo with this SHA-256; None where the library has none."""

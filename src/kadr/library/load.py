@@ -17,6 +17,7 @@ from kadr.errors import DataError, LibraryError
 from kadr.law import scene
 from kadr.library.admission import Admission, are_current, check_root
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
+from kadr.library.placing import named
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files
 from kadr.photos.files import State
@@ -336,7 +337,7 @@ class _Loading:
             for row in rows
             if row.digest is not None and not self._store.settled(row.digest)
         }
-        placed = joined(self._matcher, (row.photo for row in new.values() if row.photo))
+        placed = named(joined(self._matcher, (row.photo for row in new.values() if row.photo)))
         photos = {photo.digest: photo for photo in placed}
         return {
             digest: (photos.get(digest) or NewPhoto(digest, problem=row.problem), row.assessment)

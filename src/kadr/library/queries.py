@@ -15,7 +15,7 @@ from kadr.types import Picture
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
 _APOSTROPHES = r"(?:'(?:[^']|'(?!\s|\Z))*'(?=\s|\Z))"  # 'a dog's ball' is quoted as a whole
 _WEIGHT = r"(?:[+-]?[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9]))"
-FILTERS = ("after", "before", "camera", "kind", "in", "collection")
+FILTERS = ("after", "before", "camera", "kind", "in", "collection", "place")
 """Filters that a query may hold, as `camera:canon`."""
 _KEY = rf"(?:(?:{'|'.join(FILTERS)}):(?=\S))"
 MINUS = "\N{MINUS SIGN}"
@@ -93,9 +93,9 @@ def parse(words: Sequence[str], *, files: bool = True) -> Expression:
       a weight. Quotes around a whole part are dropped, others stay part of the text.
     - A weight is a positive number and a colon at the start of a part: `0.5:leash`, `2:"10 cats"`.
       What follows must be neither a space nor a digit, so "10:30 train" and "16:9" are text.
-    - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"`, `kind:png`, `in:summer`
-      or `collection:favourites` is a filter, wherever it stands. Another key is text, and so is all
-      that is in quotes.
+    - A word such as `after:2021`, `before:2024-05`, `camera:"canon eos"`, `kind:png`, `in:summer`,
+      `place:berlin` or `collection:favourites` is a filter, wherever it stands. Another key
+      is text, and so is all that is in quotes.
     - A word with a minus before it, as `-leash` or `-"red leash"`, names what photos must not show.
       A letter and more must follow: "-5°" and "t-shirt" are text.
     - Where the query is one text without quotes and weights, so does what follows "without", "no"

@@ -12,8 +12,8 @@ from PIL.ExifTags import IFD, Base
 
 from kadr.photos import dates, exif, iptc, places, xmp
 from kadr.photos.metadata import Metadata
-from kadr.photos.texts import Texts, line
-from kadr.types import PhotoFacts
+from kadr.photos.texts import LONGEST_NAME, Texts, line
+from kadr.types import PhotoFacts, Place
 
 
 def read(
@@ -52,7 +52,19 @@ def read(
         longitude=place[1] if place else None,
         texts=words.all(),
         texts_complete=words.complete,
+        place=_named(packet, records),
     )
+
+
+def _named(packet: xmp.Xmp, records: Sequence[iptc.Iptc]) -> Place | None:
+    """What the file calls the place, from the smallest name to the largest."""
+    of_packet = (
+        next((packet.values[key] for key in keys if key in packet.values), "")
+        for keys in xmp.PLACES
+    )
+    said = [text for name in of_packet if (text := line(name, LONGEST_NAME))]
+    said = said or next((list(one.places) for one in records if one.places), [])
+    return Place(said=tuple(dict.fromkeys(said))) if said else None
 
 
 def _texts(

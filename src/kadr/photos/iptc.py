@@ -23,28 +23,35 @@ _CHARSETS = {
 """Escapes of ISO 2022, by which record 1:90 names the charset of the others."""
 _TEXTS = frozenset({5, 20, 25, 105, 118, 120})
 """Object name, supplemental category, keyword, headline, contact, caption."""
+_PLACES = (92, 90, 95, 101)
+"""Sublocation, city, province, country: from the smallest to the largest."""
 _DATE, _TIME = 55, 60
 
 
 @dataclass(frozen=True, slots=True)
 class Iptc:
-    """The words of a block, and when the photo was taken, as `YYYYMMDD HHMMSS`."""
+    """The words of a block, when the photo was taken (`YYYYMMDD HHMMSS`), and what the place is."""
 
     texts: tuple[str, ...]
     created: str
+    places: tuple[str, ...] = ()
 
 
 def parse(block: bytes) -> Iptc:
     """The records of a block; what follows broken ones is left out."""
     charset, words, when = "", [], {_DATE: "", _TIME: ""}
+    places = dict.fromkeys(_PLACES, "")
     for record, number, value in _records(block):
         if (record, number) == (1, 90):
             charset = _CHARSETS.get(value, "")
         elif record == 2 and number in _TEXTS:
             words.append(_decode(value, charset))
+        elif record == 2 and number in places:
+            places[number] = texts.line(_decode(value[:400], charset), texts.LONGEST_NAME)
         elif record == 2 and number in when:
             when[number] = value[:8].decode("ascii", "replace")
-    return Iptc(tuple(words), f"{when[_DATE]} {when[_TIME]}".strip())
+    said = tuple(filter(None, places.values()))
+    return Iptc(tuple(words), f"{when[_DATE]} {when[_TIME]}".strip(), said)
 
 
 def _records(block: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -6,6 +6,8 @@ from contextlib import suppress
 
 LONGEST = 10_000
 """Characters of a text that are kept."""
+LONGEST_NAME = 100
+"""Characters of a place's name that are kept."""
 MOST = 1000
 """Texts of a photo that are kept."""
 TOTAL = 100_000

@@ -30,7 +30,12 @@ _IN_REGIONS = frozenset({"Name", "Description"})
 _REGIONS = frozenset({"Regions", "RegionInfo", "RegionList"})
 DATES = ("DateTimeOriginal", "DateCreated", "DateTimeDigitized", "CreateDate")
 """Local names of dates: the one to be believed most first."""
-_VALUES = frozenset({*DATES, "GPSLatitude", "GPSLongitude", "Make", "Model"})
+PLACES = (
+    ("Sublocation", "Location"), ("City",), ("ProvinceState", "State"), ("CountryName", "Country"),
+)  # fmt: skip
+"""Local names of where a photo shows or was taken (IPTC Extension and Core, Photoshop), from the
+smallest to the largest; of several of one size the first that is there."""
+_VALUES = frozenset({*DATES, "GPSLatitude", "GPSLongitude", "Make", "Model"}).union(*PLACES)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

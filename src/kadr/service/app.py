@@ -8,7 +8,18 @@ from fastapi import FastAPI
 
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
-from kadr.service import collections, photos, problems, review, seals, search, status, uploads
+from kadr.service import (
+    collections,
+    deletion,
+    maps,
+    photos,
+    problems,
+    review,
+    seals,
+    search,
+    status,
+    uploads,
+)
 from kadr.service import pages as page
 from kadr.service.config import Service, networks
 from kadr.service.cursors import Cursors
@@ -70,7 +81,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.cursors = service, Cursors(secret)
     app.state.authenticator, app.state.policy_resolver = authenticator, policy_resolver
-    for routes in (search, photos, collections, uploads, review, status):
+    for routes in (search, photos, maps, deletion, collections, uploads, review, status):
         app.include_router(routes.router, prefix=PREFIX)
     app.include_router(status.health)
     app.include_router(page.router())

@@ -20,6 +20,7 @@ from kadr.service.shapes import (
     CollectionNameShape,
     CollectionShape,
     CollectionsShape,
+    CoveredCollectionShape,
 )
 from kadr.service.visitors import RequestPolicy, needs
 
@@ -61,7 +62,15 @@ async def listed(
         if photo is not None:
             held = library.store.collections(seen(library, photo, law).digest)
             sizes = {name: sizes[name] for name in held if name in sizes}
-        shapes = [CollectionShape(name=name, photos=count) for name, count in sizes.items()]
+        covers = library.catalogue.covers()
+        shapes = [
+            CoveredCollectionShape(
+                name=name,
+                photos=count,
+                cover=library.public_id(covers[name]) if name in covers else None,
+            )
+            for name, count in sizes.items()
+        ]
         return json(CollectionsShape(collections=shapes))
 
     return await resources(request).working.do(law.policy, work)

@@ -77,11 +77,27 @@ async def filters_of(
             examples=["favourites"],
         ),
     ] = None,
+    place: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="A name of the place, or a word in one, begins like this.",
+            examples=["berlin"],
+        ),
+    ] = None,
+    box: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="WEST,SOUTH,EAST,NORTH in degrees; across the date line, east is less.",
+            examples=["13.0,52.3,13.8,52.7"],
+        ),
+    ] = None,
 ) -> FilterShape:
     """A dependency: the filters of a request."""
     return FilterShape(
         after=after, before=before, folder=folder, in_=in_, camera=camera, near=near, kind=kind,
-        min_size=min_size, collection=collection,
+        min_size=min_size, collection=collection, place=place, box=box,
     )  # fmt: skip
 
 
@@ -202,6 +218,8 @@ def _parsed(library: Library, shape: FilterShape) -> Filters:
             kind=shape.kind,
             min_size=shape.min_size,
             collection=shape.collection,
+            place=shape.place,
+            box=shape.box,
         )
         return filters.within(library.store, shape.in_, parsed) if shape.in_ else parsed
 

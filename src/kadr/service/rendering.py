@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from kadr.law.proposals import Proposal
 from kadr.law.review import Doubt
 from kadr.library.catalogue import Album, Facets, Listing
+from kadr.library.mapping import Cluster
 from kadr.library.search import is_match, is_probable
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
@@ -14,12 +17,15 @@ from kadr.service.shapes import (
     AlbumShape,
     AnswerShape,
     AssessmentShape,
+    ClusterShape,
     DoubtShape,
     ExplanationShape,
     FolderShape,
     HitShape,
     ListingShape,
+    MapShape,
     PhotoShape,
+    PlaceShape,
     ProposalShape,
     RequestShape,
     RulingShape,
@@ -29,7 +35,7 @@ from kadr.service.shapes import (
 )
 from kadr.service.visitors import RequestPolicy
 from kadr.stores import Stored
-from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Score
+from kadr.types import Answer, Assessment, Explanation, Hit, PhotoFacts, Place, Score
 
 
 class Renderer:
@@ -63,6 +69,7 @@ class Renderer:
             camera=facts.camera,
             latitude=facts.latitude,
             longitude=facts.longitude,
+            place=_place(facts.place),
             copies=len(paths) - 1,
             uploaded=self._uploads is not None and path.parent == self._uploads,
         )
@@ -85,6 +92,26 @@ class Renderer:
             withheld=answer.withheld,
             suggestion=_suggestion(answer),
             hits=[self._hit(rank, hit, answer) for rank, hit in enumerate(answer.hits, start=1)],
+        )
+
+    def map(
+        self, photos: int, clusters: Sequence[Cluster], covers: Mapping[int, Stored]
+    ) -> MapShape:
+        """A part of the map, as `Catalogue.map` tells of it."""
+        return MapShape(
+            photos=photos,
+            clusters=[
+                ClusterShape(
+                    photos=one.photos,
+                    latitude=one.latitude,
+                    longitude=one.longitude,
+                    box=",".join(map(_decimal, one.box)),
+                    cover=self._public_id(one.cover),
+                    place=_place(covers[one.cover].facts.place),
+                )
+                for one in clusters
+                if one.cover in covers
+            ],
         )
 
     def _hit(self, rank: int, hit: Hit, answer: Answer) -> HitShape:
@@ -137,6 +164,17 @@ class Renderer:
             name=text(proposal.paths[0].name),
             ruling=RulingShape(**asdict(proposal.ruling)),
         )
+
+
+def _decimal(degrees: float) -> str:
+    """Exactly so many degrees, without an exponent."""
+    return np.format_float_positional(degrees, trim="0")
+
+
+def _place(place: Place | None) -> PlaceShape | None:
+    if place is None or not (place.said or place.names):
+        return None
+    return PlaceShape(said=list(place.said), english=list(place.names), russian=list(place.russian))
 
 
 def _assessment(assessment: Assessment) -> AssessmentShape:

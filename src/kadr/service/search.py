@@ -69,8 +69,8 @@ async def search(
             description="What the photo shows, in English or Russian. + and - between spaces add "
             "and subtract, a number and a colon weigh: `dog on grass + 0.5:snow - leash`. "
             "`-leash` leaves out photos that show one. "
-            "Words such as `after:2021`, `before:`, `camera:`, `kind:`, `in:` and `collection:` "
-            "filter, as the parameters do.",
+            "Words such as `after:2021`, `before:`, `camera:`, `kind:`, `in:`, `collection:` and "
+            "`place:` filter, as the parameters do.",
             examples=["a dog runs on the beach"],
         ),
     ],

@@ -70,6 +70,8 @@ class FilterShape(_Shape):
     kind: str | None = Field(default=None, max_length=10, examples=["jpeg"])
     min_size: str | None = Field(default=None, max_length=21, examples=["1920x1080"])
     collection: str | None = Field(default=None, max_length=MOST_NAME, examples=["favourites"])
+    place: str | None = Field(default=None, max_length=200, examples=["berlin"])
+    box: str | None = Field(default=None, max_length=100, examples=["13.0,52.3,13.8,52.7"])
 
 
 class SearchShape(_Shape):
@@ -141,6 +143,14 @@ class AppealShape(_Shape):
 # Answers.
 
 
+class PlaceShape(_Shape):
+    """What a place is called, from the smallest name to the largest."""
+
+    said: list[str] = Field(description="By the photo's own file.")
+    english: list[str] = Field(examples=[["Berlin", "Germany"]])
+    russian: list[str] = Field(examples=[["Берлин", "Германия"]])
+
+
 class PhotoShape(_Shape):
     """A photo of the library."""
 
@@ -155,8 +165,11 @@ class PhotoShape(_Shape):
     camera: str | None
     latitude: float | None = Field(ge=-90, le=90)
     longitude: float | None = Field(ge=-180, le=180)
+    place: PlaceShape | None = Field(description="What the place is called, where that is known.")
     copies: int = Field(ge=0, description="Further files of the same content.")
-    uploaded: bool = Field(description="Whether it was added by upload, so that it can be deleted.")
+    uploaded: bool = Field(
+        description="Whether it was added by upload; such photos can be deleted."
+    )
 
 
 class FactsShape(PhotoShape):
@@ -193,7 +206,7 @@ class WordOnRecordShape(_Shape):
     word: str = Field(examples=["wedding"])
     source: Source = Field(
         description="In a title, caption or keyword in its file (`text`), in its name, in a "
-        "folder's, in the camera's, or in month and year; the first of these."
+        "folder's, in the camera's, in month and year, or in the place's; the first of these."
     )
 
 
@@ -248,6 +261,36 @@ class ListingShape(_Shape):
 
     photos: list[PhotoShape]
     next: str | None = Field(description="The cursor of the next page; null after the last one.")
+
+
+class ClusterShape(_Shape):
+    """Photos close together on the map."""
+
+    photos: int = Field(ge=1)
+    latitude: float = Field(ge=-90, le=90, description="Of their middle.")
+    longitude: float = Field(ge=-180, le=180)
+    box: str = Field(
+        description="The filter `box` that brings just these photos.",
+        examples=["13.377,52.515,13.411,52.52"],
+    )
+    cover: int = Field(ge=1, description="The id of one of them.")
+    place: PlaceShape | None = Field(description="What the place of that one is called.")
+
+
+class MapShape(_Shape):
+    """A part of the map."""
+
+    photos: int = Field(ge=0, description="All that tell where they were taken, also elsewhere.")
+    clusters: list[ClusterShape] = Field(description="The largest first.")
+
+
+class LandShape(_Shape):
+    """Where towns are: cells of half a degree, which draw the continents."""
+
+    cells: list[int] = Field(
+        description="Rows from the south pole on, 720 cells a row from the date line to the east; "
+        "each number is how far it is from the last cell. Empty without the extra `places`."
+    )
 
 
 class MonthShape(_Shape):
@@ -339,7 +382,30 @@ class LibraryShape(_Shape):
     scopes: list[Scope]
     keys: bool = Field(description="Whether the service asks for keys.")
     uploads: bool = Field(description="Whether photos can be added.")
+    suffixes: list[str] = Field(description="Of files that can be read, but aren't images to most.")
+    deletes_originals: bool = Field(
+        description="Whether photos that weren't uploaded can be deleted too."
+    )
     version: str
+
+
+class BinnedShape(_Shape):
+    """A deleted photo that is still there."""
+
+    id: str = Field(pattern="^[0-9a-f]{32}$")
+    name: str
+    folder: str = Field(description="Where it lay, from the indexed folder on.")
+    deleted: str = Field(description="ISO 8601, in UTC.")
+    bytes: int = Field(ge=0)
+    photo: int | None = Field(
+        ge=1, description="The id that it had, and will have; null: the library has forgotten it."
+    )
+
+
+class BinShape(_Shape):
+    """What was deleted and is still there, the latest first."""
+
+    photos: list[BinnedShape]
 
 
 class CollectionShape(_Shape):
@@ -349,10 +415,18 @@ class CollectionShape(_Shape):
     photos: int = Field(ge=0)
 
 
+class CoveredCollectionShape(CollectionShape):
+    """A collection, and a photo that stands for it."""
+
+    cover: int | None = Field(
+        ge=1, description="The newest of those that may be seen; null: there is none."
+    )
+
+
 class CollectionsShape(_Shape):
     """Collections, by name."""
 
-    collections: list[CollectionShape]
+    collections: list[CoveredCollectionShape]
 
 
 class AssessmentShape(_Shape):

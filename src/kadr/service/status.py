@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 
 from kadr.library.library import Library
+from kadr.photos.kinds import RAW_SUFFIXES, reads_raw
 from kadr.service import metrics, problems
 from kadr.service.config import Scope
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
@@ -51,6 +52,8 @@ async def library(
                 scopes=sorted(scopes),
                 keys=authenticator.needs_key,
                 uploads=service.uploads is not None,
+                suffixes=[".heic", ".heif", ".avif", *(RAW_SUFFIXES if reads_raw() else ())],
+                deletes_originals=opened.deletes_originals,
                 version=version("kadr"),
             )
         )

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Request, Response, UploadFile
 
 from kadr.errors import ImageError
+from kadr.library.deletion import NotAllowedError
 from kadr.library.library import Library
 from kadr.photos import files
 from kadr.service import problems
@@ -154,22 +155,21 @@ def _nothing_added(
 
 @router.delete(
     "/photos/{photo}",
-    summary="Delete a photo that was added by upload",
+    summary="Move a photo into the bin",
     status_code=204,
     response_class=Response,
     responses=problems.documented(404, 409, 451),
 )
 async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
-    """Photos in the library's own folders are never touched: delete them there."""
+    """One that was uploaded; others only if the library's owner allows it. `/bin` restores it."""
     folder: Path | None = request.app.state.service.uploads
 
     def work(library: Library) -> Response:
         row = seen(library, photo, law)
-        if folder is None or any(path.parent != folder for path in row.paths):
-            raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
-        for path in row.paths:
-            path.unlink(missing_ok=True)
-        library.forget(row.id, _another)
+        try:
+            library.delete(row.id, uploads=folder, on_wait=_another)
+        except NotAllowedError as error:
+            raise ProblemError(409, str(error)) from error
         return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)

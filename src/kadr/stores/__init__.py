@@ -22,7 +22,9 @@ from kadr.stores.chain import Entry
 from kadr.types import (
     Assessment,
     Filters,
+    Floats,
     PhotoFacts,
+    Place,
     Request,
     Ruling,
     Skipped,
@@ -62,6 +64,8 @@ MOVING = "moving"
 """Key of the note that names the library whose content is on its way into this one."""
 IDS = "ids"
 """Key of the note that holds the secret of the ids that are told outside, in hex."""
+GAZETTEER = "gazetteer"
+"""Key of the note that says by which names all photos' places are called."""
 POLICY = "audit.policy"
 """Key of the note that names the policy in force, by its fingerprint."""
 
@@ -372,6 +376,20 @@ class Store(Protocol):
 
         Months as YYYY-MM with their photos int64 [n]; those without a date come last, under None,
         by when their file was changed.
+        """
+        ...
+
+    def located(self, selection: Selection) -> tuple[NDArray[np.int64], Floats]:
+        """The selected photos that lie somewhere and tell where they were taken, by number.
+
+        Numbers int64 [n], and latitude and longitude in degrees [n, 2].
+        """
+        ...
+
+    def keep_places(self, places: Mapping[int, Place]) -> None:
+        """Keep what the places are called where photos were taken, by number, in place of before.
+
+        Words on record go with it.
         """
         ...
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
 from kadr.photos.objects import located
-from kadr.types import Assessment, PhotoFacts, Vectors
+from kadr.types import Assessment, PhotoFacts, Place, Vectors
 
 
 def path_of(raw: bytes) -> Path:
@@ -122,14 +124,37 @@ def by_month(
     return [(month, np.array([row[1] for row in of], np.int64)) for month, of in months]
 
 
-FACTS = "kind, width, height, taken, camera, latitude, longitude, texts"
+FACTS = "kind, width, height, taken, camera, latitude, longitude, texts, place"
 
 
 def facts_of(row: Sequence[Any]) -> PhotoFacts:
     """What the columns FACTS of a photo say."""
-    kind, width, height, taken, camera, latitude, longitude, column = row
+    kind, width, height, taken, camera, latitude, longitude, column, said = row
     texts, complete = texts_from_json(column)
-    return PhotoFacts(kind, width, height, taken, camera, latitude, longitude, texts, complete)
+    return PhotoFacts(
+        kind, width, height, taken, camera, latitude, longitude, texts, complete,
+        place_from_json(said),
+    )  # fmt: skip
+
+
+def place_to_json(place: Place | None) -> str | None:
+    """A place's names as lists in JSON; None where nothing is known."""
+    return json.dumps(astuple(place)) if place else None
+
+
+def place_from_json(column: str | None) -> Place | None:
+    """The names of such a column."""
+    return Place(*map(tuple, json.loads(column))) if column else None
+
+
+def place_folded(place: Place | None) -> str | None:
+    """All words of a place's names with a space before each, as `place_begins` looks for them."""
+    return "".join(map(place_begins, place.all())) if place else None
+
+
+def place_begins(text: str) -> str:
+    """What stands in such a column where a name, or a word in one, begins with a text."""
+    return " " + " ".join(re.findall(r"[^\W_]+", folded(text) or "")).replace("ё", "е")
 
 
 def assessment_columns(assessment: Assessment) -> tuple[str | float | None, ...]:

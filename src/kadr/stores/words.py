@@ -1,4 +1,4 @@
-"""Words on record: what a photo's file, its names and its date say, as keys that a query meets.
+"""Words on record: what a photo's file, its names, date and place say, as keys that a query meets.
 
 Both engines keep the same keys, made here, so that both find the same photos. A key is a word's
 stem (Porter, "An algorithm for suffix stripping", 1980, and Snowball's Russian): dictionaries of
@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.photos.folders import SUFFIXES
-from kadr.types import PhotoFacts, Source
+from kadr.photos.sounds import in_cyrillic
+from kadr.types import PhotoFacts, Place, Source
 
-VERSION = "1"
+VERSION = "2"
 """Of the keys: a library that holds others makes them anew at the next `index`."""
 NOTE = "words"
 """Key of the note that holds the version of all of a library's keys."""
@@ -54,17 +55,6 @@ _MONTHS = (
     ("september", "сентябрь"), ("october", "октябрь"), ("november", "ноябрь"),
     ("december", "декабрь"),
 )  # fmt: skip
-_LETTERS = (
-    ("shch", "щ"), ("sch", "щ"), ("zh", "ж"), ("kh", "х"), ("ts", "ц"), ("ch", "ч"), ("sh", "ш"),
-    ("yo", "е"), ("jo", "е"), ("yu", "ю"), ("ju", "ю"), ("iu", "ю"), ("ya", "я"), ("ja", "я"),
-    ("ia", "ия"), ("ye", "е"), ("je", "е"), ("a", "а"), ("b", "б"), ("c", "ц"), ("d", "д"),
-    ("e", "е"), ("f", "ф"), ("g", "г"), ("h", "х"), ("i", "и"), ("j", "й"), ("k", "к"), ("l", "л"),
-    ("m", "м"), ("n", "н"), ("o", "о"), ("p", "п"), ("q", "к"), ("r", "р"), ("s", "с"), ("t", "т"),
-    ("u", "у"), ("v", "в"), ("w", "в"), ("x", "кс"), ("y", "ы"), ("z", "з"),
-)  # fmt: skip
-"""Latin spellings of Russian sounds as people type them, longer ones first."""
-_LATIN = re.compile("|".join(latin for latin, _ in _LETTERS))
-_CYRILLIC_OF = dict(_LETTERS)
 STOP = frozenset(
     re.findall(
         r"\S+",
@@ -145,6 +135,7 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
         _joined(folders, named=True),
         _joined((word for word in camera if word not in _NOT_SAID), named=True),
         _joined(_date_words(facts.taken if facts else None)),
+        _joined(_place_words(facts.place if facts else None), named=True),
     ]
 
 
@@ -173,7 +164,7 @@ def _keys(word: str, *, named: bool) -> Iterator[str]:
     if 0 < len(word) <= LONGEST:
         yield _stem(word)
         if named and _is_latin(word):
-            yield f"_{_stem(_in_cyrillic(word))}"
+            yield f"_{_stem(in_cyrillic(word))}"
 
 
 def _query_keys(word: str) -> tuple[str, ...]:
@@ -182,7 +173,7 @@ def _query_keys(word: str) -> tuple[str, ...]:
     stem = _stem(word)
     if _CYRILLIC.search(word):
         return stem, f"_{stem}"
-    return (stem, _stem(_in_cyrillic(word))) if _is_latin(word) else (stem,)
+    return (stem, _stem(in_cyrillic(word))) if _is_latin(word) else (stem,)
 
 
 def _is_latin(word: str) -> bool:
@@ -222,11 +213,9 @@ def _date_words(taken: str | None) -> Iterator[str]:
         yield from _MONTHS[int(taken[5:7]) - 1]
 
 
-def _in_cyrillic(word: str) -> str:
-    """A Latin word as the Russian one that it may spell: babushka is бабушка."""
-    written = _LATIN.sub(lambda match: _CYRILLIC_OF[match[0]], word)
-    written = re.sub("([аеиоуыюя])ы", r"\1й", written)
-    return re.sub("иы$", "ий", written)
+def _place_words(place: Place | None) -> Iterator[str]:
+    for name in place.all() if place else ():
+        yield from _tokens(name)
 
 
 class _Stemmers(threading.local):

@@ -2,7 +2,8 @@
 
 import { language } from "./texts.js";
 
-/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, copies: number, uploaded: boolean, path?: string | null}} Photo */
+/** @typedef {{said: string[], english: string[], russian: string[]}} Place */
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, place: Place | null, copies: number, uploaded: boolean, path?: string | null}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
 const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page
@@ -52,8 +53,15 @@ export const facts = (id) => get(`/photos/${id}/facts`, {});
 /** @param {number} id @param {string} q @returns {Promise<Explanation>} */
 export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 /** One that was uploaded. @param {number} id */
+export const bin = () => get("/bin", {});
+/** @param {string} entry */
+export const restore = (entry) => call(`/bin/${entry}`, { method: "POST" });
+export const emptyBin = () => call("/bin", { method: "DELETE" });
 export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });
 export const folders = () => get("/folders", {});
+/** @param {{west: number, south: number, east: number, north: number, zoom: number}} part @param {object} filters */
+export const map = (part, filters) => get("/map", { ...filters, ...part });
+export const land = () => get("/map/land", {});
 /** @param {number[]} ids */
 export const archive = (ids) => `${BASE}/archive?${ids.map((id) => `photos=${id}`).join("&")}`;
 /** @param {number} id @param {string} why */

@@ -1,6 +1,7 @@
 // The page: joins the parts, each of which follows the address.
 
 import * as api from "./api.js";
+import { Bin } from "./bin.js";
 import { Collecting } from "./collecting.js";
 import { Collections } from "./collections.js";
 import { Deletion } from "./deletion.js";
@@ -12,6 +13,7 @@ import { Grid } from "./grid.js";
 import { isTyping, letter } from "./keys.js";
 import { maySettle, tellLaw, tellWithheld } from "./law.js";
 import { tell, teller } from "./line.js";
+import { PhotoMap } from "./map.js";
 import { Pictures } from "./pictures.js";
 import { Review } from "./review.js";
 import { Scrubber } from "./scrubber.js";
@@ -53,6 +55,8 @@ const selection = new Selection(grid, $("selection"), $("why-review"), {
 });
 const folders = new Folders($("folders"), teller());
 const collections = new Collections($("collections"), { rename: $("rename"), question: $("question") }, { tell: teller(), onChanged: () => feed.forget() });
+const map = new PhotoMap($("map"), teller());
+const bin = new Bin($("bin"), $("empty-bin"), { tell: teller(), onRestored: () => feed.forget() });
 const uploadList = new UploadList($("uploading"));
 const scrubber = new Scrubber($("scrubber"), grid);
 const viewer = new Viewer($("viewer"), feed, {
@@ -83,7 +87,7 @@ settings($("language"), $("theme"), () => {
     filters.offer(library);
     tellLaw($("law"), library);
   }
-  for (const part of [review, folders, collections, selection, viewer, deletion]) part.translate();
+  for (const part of [review, folders, collections, map, bin, selection, viewer, deletion]) part.translate();
   feed.forget();
   follow(read());
 });
@@ -111,9 +115,13 @@ async function start() {
   $("add").hidden = !(library.uploads && mayWrite);
   $("to-folders").hidden = library.folders.length < 2;
   $("to-collections").hidden = false;
+  $("to-map").hidden = false;
+  for (const chooser of [$("chooser"), $("uploads")]) chooser.accept = ["image/*", ...library.suffixes].join(",");
   $("to-review").hidden = !mayReview;
   selection.allow(mayReview, mayWrite);
-  for (const part of [collecting, collections, deletion]) part.allow(mayWrite);
+  for (const part of [collecting, collections]) part.allow(mayWrite);
+  deletion.allow(mayWrite, library.deletes_originals);
+  $("to-bin").hidden = !(mayWrite && (library.uploads || library.deletes_originals));
   tellWithheld($("withheld"), feed.shown.withheld, library);
   tellLaw($("law"), library);
 }
@@ -127,7 +135,7 @@ function follow(state, isBack = false) {
   document.title = state.q ? `${state.q} · kadr` : say("title");
   document.body.dataset.view = state.view ?? "photos";
   $("results").hidden = state.view !== null;
-  for (const [view, part] of Object.entries({ folders, collections })) {
+  for (const [view, part] of Object.entries({ folders, collections, map, bin })) {
     if (state.view === view) part.open();
     else part.close();
   }

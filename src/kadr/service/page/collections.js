@@ -24,9 +24,6 @@ export class Collections {
     this.mayWrite = false;
     /** @type {Collection[]} */
     this.collections = [];
-    this.covers = new IntersectionObserver((seen) => {
-      for (const { target, isIntersecting } of seen) if (isIntersecting) this.#cover(target);
-    }, { rootMargin: "300px" });
     this.list.addEventListener("click", (event) => this.#click(event));
   }
 
@@ -67,28 +64,9 @@ export class Collections {
   }
 
   #show() {
-    this.covers.disconnect();
     this.list.replaceChildren(...ordered(this.collections).map((one) => album(one, this.mayWrite)));
-    for (const place of this.list.querySelectorAll(".cover")) this.covers.observe(place);
     const { length: n } = this.collections;
     this.section.querySelector(".count").textContent = n ? say("collectionCount", { n }) : say(this.mayWrite ? "noCollections" : "noCollectionsYet");
-  }
-
-  /** A collection's newest photo. @param {HTMLElement} place where it will be */
-  async #cover(place) {
-    this.covers.unobserve(place);
-    const { name } = place.closest("li").dataset;
-    try {
-      const { photos } = await api.stretch({ collection: name, start: 0, n: 1 });
-      if (!photos.length) return;
-      const image = document.createElement("img");
-      image.alt = "";
-      image.onload = () => image.classList.add("loaded");
-      image.src = api.thumbnail(photos[0].id, 320);
-      place.replaceWith(image);
-    } catch {
-      // It stays without a cover; what it holds is asked for when it is opened.
-    }
   }
 
   #click(event) {
@@ -131,13 +109,21 @@ function stateOf(collection) {
   return { q: "", like: null, picture: null, filters: { collection }, photo: null, view: null };
 }
 
-/** @param {Collection} collection @param {boolean} mayWrite */
-function album({ name, photos }, mayWrite) {
+function picture(cover) {
+  const image = document.createElement("img");
+  image.alt = "";
+  image.loading = "lazy";
+  image.onload = () => image.classList.add("loaded");
+  image.src = api.thumbnail(cover, 320);
+  return image;
+}
+
+function album({ name, photos, cover }, mayWrite) {
   const made = element("li", "");
   made.dataset.name = name;
   const link = element("a", "album");
   link.href = address(stateOf(name));
-  link.append(element("span", "cover"), element("span", "album-name", titled(name)), element("span", "album-count", say("photoCount", { n: photos })));
+  link.append(cover === null ? element("span", "cover") : picture(cover), element("span", "album-name", titled(name)), element("span", "album-count", say("photoCount", { n: photos })));
   made.append(link);
   if (mayWrite) made.append(tools(name));
   return made;

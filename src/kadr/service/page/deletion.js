@@ -1,4 +1,4 @@
-// Deleting a photo that was uploaded, and taking that back as long as the page still has its file.
+// Deleting a photo, which goes into the bin, and taking that back.
 
 import * as api from "./api.js";
 import { ask } from "./ask.js";
@@ -17,37 +17,39 @@ export class Deletion {
     this.mayWrite = false;
     /** @type {api.Photo | null} */
     this.photo = null;
-    /** The deleted photo's file. @type {File | null} */
-    this.file = null;
+    /** Whether photos that weren't uploaded may be deleted too. */
+    this.mayOriginals = false;
+    /** The one that was deleted last. @type {api.Photo | null} */
+    this.deleted = null;
     button.addEventListener("click", () => this.#delete());
     offer.querySelector(".undo-delete").addEventListener("click", () => this.#undo());
     offer.querySelector(".plain").addEventListener("click", () => this.#keep(null));
   }
 
-  /** @param {boolean} mayWrite */
-  allow(mayWrite) {
+  /** @param {boolean} mayWrite @param {boolean} mayOriginals */
+  allow(mayWrite, mayOriginals) {
     this.mayWrite = mayWrite;
+    this.mayOriginals = mayOriginals;
     this.follow(this.photo);
   }
 
   /** @param {api.Photo | null} photo that is open */
   follow(photo) {
     this.photo = photo;
-    this.button.hidden = !this.mayWrite || !photo?.uploaded;
+    this.button.hidden = !this.mayWrite || !(photo?.uploaded || (photo && this.mayOriginals));
   }
 
   /** In another language. */
   translate() {
-    this.#keep(this.file);
+    this.#keep(this.deleted);
   }
 
   async #delete() {
     const { photo } = this;
     if (!photo || (await ask(this.dialog, say("deletePhoto", { name: photo.name }))) === null) return;
     try {
-      const content = await api.file(photo.id); // without it nothing could be undone
       await api.deletePhoto(photo.id);
-      this.#keep(new File([content], photo.name, { type: content.type }));
+      this.#keep(photo);
       this.listener.onDeleted();
     } catch (error) {
       this.listener.note(messageOf(error));
@@ -55,22 +57,23 @@ export class Deletion {
   }
 
   async #undo() {
-    const { file } = this;
+    const { deleted } = this;
     this.#keep(null);
     try {
-      const { withheld } = await api.upload([file], () => {});
-      this.listener.note(say(withheld ? "withheldOne" : "photoBack", { name: file.name }));
+      const { photos } = await api.bin();
+      for (const one of photos.filter(({ photo }) => photo === deleted.id)) await api.restore(one.id);
+      this.listener.note(say("photoBack", { name: deleted.name }));
       this.listener.onRestored();
     } catch (error) {
-      this.#keep(file); // it may be tried again
+      this.#keep(deleted); // it may be tried again
       this.listener.note(messageOf(error));
     }
   }
 
-  /** Offer to undo, or no longer. @param {File | null} file */
-  #keep(file) {
-    this.file = file;
-    this.offer.hidden = !file;
-    this.offer.querySelector(".said").textContent = file ? say("photoDeleted", { name: file.name }) : "";
+  /** Offer to undo, or no longer. @param {api.Photo | null} photo */
+  #keep(photo) {
+    this.deleted = photo;
+    this.offer.hidden = !photo;
+    this.offer.querySelector(".said").textContent = photo ? say("photoDeleted", { name: photo.name }) : "";
   }
 }

@@ -13,7 +13,7 @@ export function factList(photo) {
   const copies = photo.copies ? ` ${say("copies", { n: photo.copies })}` : "";
   const facts = [
     ["taken", photo.taken && moment(photo.taken)],
-    ["place", photo.latitude !== null && photo.longitude !== null && place(photo)],
+    ["place", place(photo)],
     ["camera", photo.camera],
     ["folder", photo.folder + copies],
     ["size", say("pixels", size)],
@@ -26,10 +26,26 @@ export function factList(photo) {
   });
 }
 
-/** Where it was taken, with a link to what else was taken there. */
-function place({ latitude, longitude }) {
-  const link = element("a", "near", coordinates(latitude, longitude));
-  link.href = address({ q: "", like: null, picture: null, filters: { near: `${latitude},${longitude},${NEAR}` }, photo: null, view: null });
-  link.title = say("nearby", { n: NEAR });
+/** Where it was taken, with links to what else was taken there. */
+function place({ place: names, latitude, longitude }) {
+  const told = element("span", "");
+  placeNames(names).forEach((name, at) => told.append(at ? ", " : "", linked(name, { place: name })));
+  if (latitude !== null && longitude !== null) {
+    const link = linked(coordinates(latitude, longitude), { near: `${latitude},${longitude},${NEAR}` });
+    link.title = say("nearby", { n: NEAR });
+    told.append(told.firstChild ? element("br", "") : "", link);
+  }
+  return told.firstChild && told;
+}
+
+/** What a place is called: by the photo's file, else in the page's language. @param {import("./api.js").Place | null} place */
+export function placeNames(place) {
+  if (!place) return [];
+  return place.said.length ? place.said : document.documentElement.lang === "ru" ? place.russian : place.english;
+}
+
+function linked(text, filters) {
+  const link = element("a", "near", text);
+  link.href = address({ q: "", like: null, picture: null, filters, photo: null, view: null });
   return link;
 }

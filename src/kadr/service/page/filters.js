@@ -6,7 +6,7 @@ import { titled } from "./membership.js";
 import { FILTERS, go, read } from "./state.js";
 import { day, say } from "./texts.js";
 
-const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize", collection: "chipCollection" };
+const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize", collection: "chipCollection", place: "chipPlace", box: "chipBox" };
 
 export class Filters {
   /** @param {HTMLFieldSetElement} form @param {HTMLButtonElement} toggle @param {HTMLElement} chips */

@@ -6,11 +6,11 @@
 const QUOTES = /"[^"]*"|«[^»]*»|“[^”]*”/.source;
 const APOSTROPHES = /'(?:[^']|'(?!\s|$))*'(?=\s|$)/.source;
 const WEIGHT = /[0-9]{1,9}(?:[.,][0-9]{0,9})?:(?=[^\s0-9])/.source;
-const KEY = "(?:(?:after|before|camera|kind|in|collection):(?=\\S))";
+const KEY = "(?:(?:after|before|camera|kind|in|collection|place):(?=\\S))";
 const NOT = "[-\u2212]";
 const WORD = new RegExp(`(?:${KEY}|${NOT})?(?:${QUOTES})\\S*|\\S+`, "y");
 const FIRST_WORD = new RegExp(`(?:${WEIGHT})?(?:(?:${APOSTROPHES})|(?:${QUOTES})\\S*)|(?:${KEY}|${NOT})(?:${QUOTES})\\S*|\\S+`, "y");
-const FILTER = /^(after|before|camera|kind|in|collection):(\S[^]*)$/;
+const FILTER = /^(after|before|camera|kind|in|collection|place):(\S[^]*)$/;
 const NEGATED = new RegExp(`^${NOT}(?:(${QUOTES})|(\\p{L}\\S.*))$`, "su");
 const WHOLE = new RegExp(`^(?:${QUOTES}|${APOSTROPHES})$`);
 const CLOSING = { '"': '"', "«": "»", "“": "”" };

@@ -1,6 +1,6 @@
 // The page's state is its address: what is looked for, through which filters, which photo is open.
 
-/** @typedef {"after" | "before" | "folder" | "camera" | "kind" | "near" | "min_size" | "collection"} Filter */
+/** @typedef {"after" | "before" | "folder" | "camera" | "kind" | "near" | "min_size" | "collection" | "place" | "box"} Filter */
 /**
  * @typedef {object} State
  * @property {string} q the query in kadr's notation
@@ -8,12 +8,12 @@
  * @property {File | null} picture one from outside; no address can hold it
  * @property {Partial<Record<Filter, string>>} filters
  * @property {number | null} photo the one in full screen
- * @property {"review" | "folders" | "collections" | null} view what is there in place of photos
+ * @property {"review" | "folders" | "collections" | "map" | "bin" | null} view what is there in place of photos
  */
 
-export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size", "collection"]);
+export const FILTERS = /** @type {Filter[]} */ (["after", "before", "folder", "camera", "kind", "near", "min_size", "collection", "place", "box"]);
 
-const VIEWS = /** @type {const} */ (["review", "folders", "collections"]);
+const VIEWS = /** @type {const} */ (["review", "folders", "collections", "map", "bin"]);
 
 /** Pictures by their name in history.state. They last as long as the page. @type {Map<string, File>} */
 const pictures = new Map();

@@ -3,9 +3,9 @@
 
 const KEPT = "kadr-page";
 const FILES = [
-  "api", "app", "ask", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
+  "api", "app", "ask", "bin", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
   "deletion", "dictionary", "errors", "facts", "feed", "filters", "folders", "grid", "gridkeys", "heat", "hover",
-  "keys", "largepicture", "law", "layout", "line", "membership", "pictures", "query", "reasons", "review",
+  "keys", "land", "largepicture", "law", "layout", "line", "map", "membership", "mercator", "pictures", "query", "reasons", "review",
   "reviewgrid", "scrubber", "searchfield", "selection", "session", "settings", "share", "star", "state", "texts",
   "theme", "timeline", "uploadlist", "uploads", "viewer", "why", "words", "zoom",
 ].map((name) => `web/${name}.js`).concat("./", "web/style.css", "web/icon.svg");

@@ -12,7 +12,15 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.photos.objects import located
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
-from kadr.stores.columns import below, folded, path_of, signed, texts_to_json
+from kadr.stores.columns import (
+    below,
+    folded,
+    path_of,
+    place_folded,
+    place_to_json,
+    signed,
+    texts_to_json,
+)
 from kadr.stores.postgres.filters import lies_below
 from kadr.stores.postgres.log import LogTable
 from kadr.stores.postgres.statements import MARK
@@ -22,7 +30,7 @@ from kadr.stores.postgres.words import WordTables
 from kadr.types import Skipped
 
 _FACTS = ("kind", "width", "height", "taken", "camera", "camera_folded", "latitude", "longitude",
-          "hash", "texts")  # fmt: skip
+          "hash", "texts", "place", "place_folded")  # fmt: skip
 _OTHERS = ("encoded", "problem", *_FACTS)
 _KEEP = (
     f"INSERT INTO photos (id, digest, {', '.join(_OTHERS)}) VALUES (%s, %s{', %s' * len(_OTHERS)})"
@@ -324,4 +332,8 @@ def _said(photo: NewPhoto) -> tuple[object, ...]:
             to_text(facts.kind), facts.width, facts.height, to_text(facts.taken),
             to_text(facts.camera), to_text(folded(facts.camera)), facts.latitude, facts.longitude,
         )  # fmt: skip
-    return (*said, None if photo.hash is None else signed(photo.hash), texts_to_json(facts))
+    place = facts.place if facts else None
+    return (
+        *said, None if photo.hash is None else signed(photo.hash), texts_to_json(facts),
+        place_to_json(place), to_text(place_folded(place)),
+    )  # fmt: skip

@@ -3,12 +3,11 @@
 import math
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kadr.stores import Selection, Shown
-from kadr.stores.columns import below, folded
+from kadr.stores.columns import below, folded, place_begins
 from kadr.stores.postgres.texts import to_text
 from kadr.types import Filters
 
@@ -48,18 +47,13 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
     clauses: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     for bound, operator in ((filters.after, ">="), (filters.before, "<")):
         if bound is not None:
-            when = f"(p.taken {operator} %s OR p.taken IS NULL AND {MODIFIED} {operator} %s)"
-            clauses.append((when, (bound, nanoseconds(bound))))
+            clauses.append((f"p.taken {operator} %s", (bound,)))
     wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
     clauses += [_lies_below_one(folders, fence) for folders in wanted if folders]
     if filters.camera is not None:
         camera = to_text(folded(filters.camera))
         clauses.append(("strpos(p.camera_folded, %s) > 0", (camera,)))
-    if filters.near is not None:
-        latitude, longitude, kilometres = filters.near
-        degrees = math.degrees(kilometres / EARTH) + 1e-6
-        clauses.append(("p.latitude BETWEEN %s AND %s", (latitude - degrees, latitude + degrees)))
-        clauses.append((_NEAR, (latitude, latitude, longitude, kilometres)))
+    clauses += _where(filters)
     if filters.kind is not None:
         clauses.append(("p.kind = %s", (to_text(filters.kind),)))
     if filters.min_width:
@@ -71,6 +65,25 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
         inside = f"EXISTS ({held} WHERE h.digest = p.digest AND k.name = %s {fence})"
         clauses.append((inside, (to_text(filters.collection),)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
+
+
+def _where(filters: Filters) -> list[tuple[str, Sequence[Any]]]:
+    """SQL for where photos were taken."""
+    clauses: list[tuple[str, Sequence[Any]]] = []
+    if filters.place is not None:
+        begins = to_text(place_begins(filters.place))
+        clauses.append(("strpos(p.place_folded, %s) > 0", (begins,)))
+    if filters.box is not None:
+        west, south, east, north = filters.box
+        across = "AND" if west <= east else "OR"
+        clauses.append(("p.latitude BETWEEN %s AND %s", (south, north)))
+        clauses.append((f"(p.longitude >= %s {across} p.longitude <= %s)", (west, east)))
+    if filters.near is not None:
+        latitude, longitude, kilometres = filters.near
+        degrees = math.degrees(kilometres / EARTH) + 1e-6
+        clauses.append(("p.latitude BETWEEN %s AND %s", (latitude - degrees, latitude + degrees)))
+        clauses.append((_NEAR, (latitude, latitude, longitude, kilometres)))
+    return clauses
 
 
 def lies_below(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
@@ -129,17 +142,8 @@ def shown_of_all(shown: Shown) -> str:
     )
 
 
-def nanoseconds(when: str) -> int:
-    """A moment of this process's time zone, `YYYY-MM-DDTHH:MM:SS`, in ns since 1970."""
-    try:
-        seconds = int(datetime.fromisoformat(when).timestamp())
-    except (ValueError, OverflowError, OSError):  # years that no file has
-        return (1 << 63) - 1 if when > "2000" else -(1 << 63)
-    return max(min(seconds * 10**9, (1 << 63) - 1), -(1 << 63))
-
-
 def local(modified: int | None) -> str:
-    """The other way round; empty where there is no file."""
+    """A time of change in ns, of this process's time zone, as YYYY-MM-DDTHH:MM:SS; "" for None."""
     if modified is None:
         return ""
     seconds = abs(modified) // 10**9 * (1 if modified >= 0 else -1)

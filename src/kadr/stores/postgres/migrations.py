@@ -90,7 +90,7 @@ def _collections(run: Run) -> None:
 
 def _words(run: Run) -> None:
     """Words of photos that are there already are made by the next `index`: it may take minutes."""
-    said = ", ".join(f'{source} text COLLATE "C" NOT NULL' for source in SOURCES)
+    said = ", ".join(f'{source} text COLLATE "C" NOT NULL' for source in SOURCES[:5])
     run("DROP INDEX photos_with_texts")
     run(f"CREATE TABLE words (photo bigint PRIMARY KEY REFERENCES photos (id), {said},"
         " keys tsvector NOT NULL)")  # fmt: skip
@@ -99,7 +99,13 @@ def _words(run: Run) -> None:
         put_note(run, NOTE, VERSION)
 
 
-STEPS = (_tables, _writers, _collections, _words)
+def _places(run: Run) -> None:
+    """A photo's place and its words, which the next `index` makes."""
+    run('ALTER TABLE photos ADD place text, ADD place_folded text COLLATE "C"')
+    run("ALTER TABLE words ADD place text COLLATE \"C\" NOT NULL DEFAULT ''")
+
+
+STEPS = (_tables, _writers, _collections, _words, _places)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

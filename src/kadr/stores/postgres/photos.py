@@ -15,6 +15,8 @@ from kadr.stores.columns import (
     any_below,
     by_month,
     path_of,
+    place_folded,
+    place_to_json,
     unequal,
     unsigned,
 )
@@ -22,11 +24,11 @@ from kadr.stores.ids import IdCipher
 from kadr.stores.postgres.filters import MODIFIED, conditions, local, selected, shown_of_all
 from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
-from kadr.stores.postgres.texts import from_text
+from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.postgres.vector_sets import VectorSets
 from kadr.stores.postgres.words import WordTables, from_row, tsquery
 from kadr.stores.words import TIERS, Recorded, Wanted
-from kadr.types import Filters
+from kadr.types import Filters, Floats, Place
 
 _MEMORY = 100
 """Selections whose size or sample is remembered."""
@@ -143,6 +145,29 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
             (local(changed) if taken is None else taken, taken, number)
             for taken, changed, number in rows
         ]
+
+    def located(self, selection: Selection) -> tuple[NDArray[np.int64], Floats]:
+        """The selected photos that lie somewhere and tell where they were taken, by number."""
+        where, values = conditions(selection.filters)
+        if selection.shown is not None:
+            where += f" AND {shown_of_all(selection.shown)}"
+        where += " AND p.latitude IS NOT NULL AND p.longitude IS NOT NULL"
+        where += " AND EXISTS (SELECT 1 FROM files f WHERE f.photo = p.id AND NOT f.missing)"
+        with self.roomy():
+            rows = self.read(
+                f"SELECT p.id, p.latitude, p.longitude FROM photos p WHERE {where} ORDER BY p.id",
+                values,
+            )
+        numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return numbers, np.array([row[1:] for row in rows], np.float64).reshape(-1, 2)
+
+    def keep_places(self, places: Mapping[int, Place]) -> None:
+        """Keep what the places are called where photos were taken, by number."""
+        rows = [(place_to_json(place), to_text(place_folded(place)), number)
+                for number, place in sorted(places.items())]  # fmt: skip
+        with self.transaction():
+            self.run_all("UPDATE photos SET place = %s, place_folded = %s WHERE id = %s", rows)
+            self._keep_words(places)
 
     def count(self, selection: Selection) -> int:
         """How many photos are selected."""

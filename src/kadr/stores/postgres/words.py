@@ -23,7 +23,8 @@ _LYING = (
     f" LIMIT {MOST_PATHS}) f"
 )
 _KEEP = (
-    f"INSERT INTO words VALUES (%s{', %s' * len(SOURCES)}, %s::tsvector) ON CONFLICT (photo)"
+    f"INSERT INTO words (photo, {', '.join(SOURCES)}, keys)"
+    f" VALUES (%s{', %s' * len(SOURCES)}, %s::tsvector) ON CONFLICT (photo)"
     f" DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in (*SOURCES, 'keys'))}"
 )
 

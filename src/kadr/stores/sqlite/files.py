@@ -10,7 +10,14 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.photos.objects import located
 from kadr.stores import POLICY, FileState, NewFile, NewPhoto
-from kadr.stores.columns import below, path_of, signed, texts_to_json
+from kadr.stores.columns import (
+    below,
+    path_of,
+    place_folded,
+    place_to_json,
+    signed,
+    texts_to_json,
+)
 from kadr.stores.sqlite.log import LogTable
 from kadr.stores.sqlite.statements import MARK
 from kadr.stores.sqlite.vector_sets import VectorSets
@@ -139,7 +146,8 @@ class FileTables(VectorSets, LogTable, WordTables):
             for photo in photos:
                 run(
                     "UPDATE photos SET kind = ?, width = ?, height = ?, taken = ?, camera = ?,"
-                    " latitude = ?, longitude = ?, hash = ?, texts = ? WHERE digest = ?",
+                    " latitude = ?, longitude = ?, hash = ?, texts = ?, place = ?, place_folded = ?"
+                    " WHERE digest = ?",
                     (*_said(photo), photo.digest),
                 )
             known = [run("SELECT id FROM photos WHERE digest = ?", (p.digest,)) for p in photos]
@@ -156,12 +164,14 @@ class FileTables(VectorSets, LogTable, WordTables):
     def _keep_photo(self, photo: NewPhoto) -> int:
         row = self._base.execute(
             "INSERT INTO photos (digest, encoded, problem, kind, width, height, taken, camera,"
-            " latitude, longitude, hash, texts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " latitude, longitude, hash, texts, place, place_folded)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (digest) DO UPDATE SET encoded = excluded.encoded,"
             " problem = excluded.problem, kind = excluded.kind, width = excluded.width,"
             " height = excluded.height, taken = excluded.taken, camera = excluded.camera,"
             " latitude = excluded.latitude, longitude = excluded.longitude, hash = excluded.hash,"
-            " texts = excluded.texts RETURNING id",
+            " texts = excluded.texts, place = excluded.place, place_folded = excluded.place_folded"
+            " RETURNING id",
             (
                 photo.digest,
                 photo.vector is not None,
@@ -276,4 +286,6 @@ def _said(photo: NewPhoto) -> tuple[object, ...]:
         ),
         None if photo.hash is None else signed(photo.hash),
         texts_to_json(facts),
+        place_to_json(facts.place if facts else None),
+        place_folded(facts.place if facts else None),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kadr.stores.columns import below, folded
+from kadr.stores.columns import below, folded, place_begins
 from kadr.types import Filters, Floats
 
 EARTH = 6371.0
@@ -21,15 +21,14 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
     """SQL for what photos `p` must be."""
     clauses: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     if filters.after is not None:
-        clauses.append((f"{WHEN} >= ?", (filters.after,)))
+        clauses.append(("p.taken >= ?", (filters.after,)))
     if filters.before is not None:
-        clauses.append((f"{WHEN} < ?", (filters.before,)))
+        clauses.append(("p.taken < ?", (filters.before,)))
     wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
     clauses += [_lies_below_one(folders) for folders in wanted if folders]
     if filters.camera is not None:
         clauses.append(("instr(folded(p.camera), ?)", (folded(filters.camera),)))
-    if filters.near is not None:
-        clauses.append(("p.latitude IS NOT NULL AND p.longitude IS NOT NULL", ()))
+    clauses += _where(filters)
     if filters.kind is not None:
         clauses.append(("p.kind = ?", (filters.kind,)))
     if filters.min_width:
@@ -41,6 +40,21 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
         named = "(SELECT id FROM collections WHERE name = ?)"
         clauses.append((f"p.digest IN ({held} {named})", (filters.collection,)))
     return " AND ".join(text for text, _ in clauses), [v for _, vs in clauses for v in vs]
+
+
+def _where(filters: Filters) -> list[tuple[str, Sequence[Any]]]:
+    """SQL for where photos were taken, but for distances."""
+    clauses: list[tuple[str, Sequence[Any]]] = []
+    if filters.place is not None:
+        clauses.append(("instr(p.place_folded, ?)", (place_begins(filters.place),)))
+    if filters.box is not None:
+        west, south, east, north = filters.box
+        across = "AND" if west <= east else "OR"
+        clauses.append(("p.latitude BETWEEN ? AND ?", (south, north)))
+        clauses.append((f"(p.longitude >= ? {across} p.longitude <= ?)", (west, east)))
+    if filters.near is not None:
+        clauses.append(("p.latitude IS NOT NULL AND p.longitude IS NOT NULL", ()))
+    return clauses
 
 
 def _lies_below_one(folders: Sequence[Path]) -> tuple[str, list[bytes]]:

@@ -87,9 +87,10 @@ CREATE INDEX collected_digests ON collected (digest)
 """
 # Contents, not photos: what was collected is so again when its file comes back.
 
+_WORD_SOURCES = SOURCES[:5]
+"""Those of the format that first had words."""
 _WORDS = (
-    f"CREATE VIRTUAL TABLE words USING fts5 ({', '.join(SOURCES)},"
-    " tokenize = \"ascii tokenchars '_'\", detail = column)"
+    "CREATE VIRTUAL TABLE {} USING fts5 ({}, tokenize = \"ascii tokenchars '_'\", detail = column)"
 )
 # Its texts are keys that are made already: the tokenizer only parts them at spaces.
 
@@ -129,12 +130,35 @@ def _collections(run: Run, _path: Path, _sealer: Sealer) -> None:
 def _words(run: Run, _path: Path, _sealer: Sealer) -> None:
     """Words of photos that are there already are made by the next `index`: it may take minutes."""
     run("DROP INDEX photos_with_texts")
-    _script(run, _WORDS)
+    run(_WORDS.format("words", ", ".join(_WORD_SOURCES)))
     if run("SELECT 1 FROM photos LIMIT 1").fetchone() is None:
         put_note(run, NOTE, VERSION)
 
 
-STEPS = (_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections, _words)
+def _places(run: Run, _path: Path, _sealer: Sealer) -> None:
+    """A photo's place and its words; a full-text table takes no further column, so it is copied."""
+    run("ALTER TABLE photos ADD place TEXT")
+    run("ALTER TABLE photos ADD place_folded TEXT")
+    run("CREATE INDEX photos_place ON photos (latitude, longitude) WHERE latitude IS NOT NULL")
+    sources = ", ".join(_WORD_SOURCES)
+    run(_WORDS.format("words_of_places", f"{sources}, place"))
+    run(f"INSERT INTO words_of_places (rowid, {sources}, place)"
+        f" SELECT rowid, {sources}, '' FROM words")  # fmt: skip
+    run("DROP TABLE words")
+    run("ALTER TABLE words_of_places RENAME TO words")
+
+
+STEPS = (
+    _photos,
+    _record,
+    _copies,
+    _preferences,
+    _texts,
+    _vector_sets,
+    _collections,
+    _words,
+    _places,
+)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

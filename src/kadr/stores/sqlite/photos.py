@@ -15,6 +15,8 @@ from kadr.stores.columns import (
     by_month,
     facts_of,
     path_of,
+    place_folded,
+    place_to_json,
     unequal,
     unsigned,
 )
@@ -23,7 +25,7 @@ from kadr.stores.sqlite.filters import WHEN, conditions, distance
 from kadr.stores.sqlite.records import RecordTables, allowed
 from kadr.stores.sqlite.vector_sets import VectorSets
 from kadr.stores.sqlite.words import WordTables
-from kadr.types import Filters
+from kadr.types import Filters, Floats, Place
 
 
 class PhotoTables(VectorSets, WordTables, RecordTables):
@@ -124,6 +126,34 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
             near = set(self.matching(filters).tolist())
             rows = [row for row in rows if row[1] in near]
         return by_month(rows)
+
+    def located(self, selection: Selection) -> tuple[NDArray[np.int64], Floats]:
+        """The selected photos that lie somewhere and tell where they were taken, by number."""
+        filters = selection.filters
+        where, values = conditions(filters)
+        where += " AND p.latitude IS NOT NULL AND p.longitude IS NOT NULL"
+        where += " AND EXISTS (SELECT 1 FROM files WHERE photo = p.id AND NOT missing)"
+        if selection.shown is not None:
+            where += f" AND p.id IN ({allowed(selection.shown)})"
+        rows = self.read(
+            f"SELECT p.id, p.latitude, p.longitude FROM photos p WHERE {where} ORDER BY p.id",
+            values,
+        )
+        numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        places = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2)
+        if filters.near is not None:
+            latitude, longitude, kilometres = filters.near
+            near = distance(places, latitude, longitude) <= kilometres
+            numbers, places = numbers[near], places[near]
+        return numbers, places
+
+    def keep_places(self, places: Mapping[int, Place]) -> None:
+        """Keep what the places are called where photos were taken, by number."""
+        with self.transaction() as run:
+            for number, place in places.items():
+                run("UPDATE photos SET place = ?, place_folded = ? WHERE id = ?",
+                    (place_to_json(place), place_folded(place), number))  # fmt: skip
+            self._keep_words(places)
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""

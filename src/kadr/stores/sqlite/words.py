@@ -54,7 +54,8 @@ class WordTables(Connection):
         )
         self._base.executemany("DELETE FROM words WHERE rowid = ?", ((one,) for one in numbers))
         self._base.executemany(
-            f"INSERT INTO words (rowid, {', '.join(SOURCES)}) VALUES (?, ?, ?, ?, ?, ?)", rows
+            f"INSERT INTO words (rowid, {', '.join(SOURCES)}) VALUES (?{', ?' * len(SOURCES)})",
+            rows,
         )
 
     def _lying(self, photo: int) -> Iterator[bytes]:

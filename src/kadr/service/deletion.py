@@ -1,0 +1,117 @@
+"""Routes over the bin: what was deleted, back again or for good."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from kadr.library.deletion import Binned
+from kadr.library.library import Library
+from kadr.service import problems
+from kadr.service.dependencies import ThePolicy, json, renderer, resources
+from kadr.service.folder_names import text
+from kadr.service.problems import ProblemError
+from kadr.service.shapes import BinnedShape, BinShape
+from kadr.service.visitors import needs
+from kadr.service.worker_pool import BusyError
+
+router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("write")])
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="As `GET /bin` names it.")]
+
+
+@router.get(
+    "",
+    summary="Photos in the bin, the latest first",
+    responses=problems.documented(),
+    response_model=BinShape,
+)
+async def listed(request: Request, law: ThePolicy) -> Response:
+    """What the law hides is left out, and under such a law what the library has forgotten."""
+
+    def work(library: Library) -> Response:
+        return json(_shape(request, library))
+
+    return await resources(request).working.do(law.policy, work)
+
+
+@router.post(
+    "/{entry}",
+    summary="Restore a photo from the bin",
+    responses=problems.documented(404),
+    response_model=BinShape,
+)
+async def restore(request: Request, law: ThePolicy, entry: Id) -> Response:
+    """It lies where it lay, with a number if its name is taken. Answered is what is left."""
+
+    def work(library: Library) -> Response:
+        library.restore(_chosen(library, entry), _another)
+        return json(_shape(request, library))
+
+    return await resources(request).working.do(law.policy, work)
+
+
+@router.delete(
+    "/{entry}",
+    summary="Delete a photo of the bin for good",
+    status_code=204,
+    response_class=Response,
+    responses=problems.documented(404),
+)
+async def delete(request: Request, law: ThePolicy, entry: Id) -> Response:
+    """Nothing brings it back."""
+
+    def work(library: Library) -> Response:
+        library.empty_bin(_chosen(library, entry), _another)
+        return Response(status_code=204)
+
+    return await resources(request).working.do(law.policy, work)
+
+
+@router.delete(
+    "",
+    summary="Empty the bin",
+    status_code=204,
+    response_class=Response,
+    responses=problems.documented(),
+)
+async def empty(request: Request, law: ThePolicy) -> Response:
+    """All that `GET /bin` lists is deleted for good."""
+
+    def work(library: Library) -> Response:
+        library.empty_bin(library.binned(), _another)
+        return Response(status_code=204)
+
+    return await resources(request).working.do(law.policy, work)
+
+
+def _chosen(library: Library, entry: str) -> Sequence[Binned]:
+    found = [one for one in library.binned() if one.id == entry]
+    if not found:
+        raise ProblemError(404, "There is no such photo in the bin.")
+    return found
+
+
+def _shape(request: Request, library: Library) -> BinShape:
+    names = renderer(request, library).names
+    return BinShape(
+        photos=[
+            BinnedShape(
+                id=one.id,
+                name=text(one.origin.name),
+                folder=names.name(one.origin.parent),
+                deleted=one.deleted,
+                bytes=one.bytes,
+                photo=None if one.photo is None else library.public_id(one.photo),
+            )
+            for one in library.binned()
+        ]
+    )
+
+
+def _another() -> None:
+    """Nobody waits here for another process's run, which may take an hour.
+
+    Raises:
+        BusyError: always.
+    """
+    raise BusyError("Another process is indexing the library. Send it again later.")

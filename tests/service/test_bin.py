@@ -1,0 +1,104 @@
+"""The bin over REST: who may look into it, restore and empty it; the law holds there too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from kadr.library.library import Library
+from kadr.matcher import bundle as matcher
+from kadr.service.app import create_app
+from kadr.service.config import SCOPES, Scope, Service
+from libraries import colour_matcher, paint
+
+API = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return matcher.save(colour_matcher(), tmp_path_factory.mktemp("model") / "model")
+
+
+def served(
+    model: Path, home: Path, scopes: frozenset[Scope] = frozenset(SCOPES), policy: str = "none"
+) -> TestClient:
+    (home / "uploads").mkdir(exist_ok=True)
+    service = Service(
+        home / "l.kadr", model=model, policy=policy, anonymous=scopes, rate=None,
+        uploads=home / "uploads",
+    )  # fmt: skip
+    return TestClient(create_app(service))
+
+
+@pytest.fixture
+def client(model: Path, tmp_path: Path) -> Iterator[TestClient]:
+    with served(model, tmp_path) as opened:
+        yield opened
+
+
+def add(client: TestClient, home: Path, name: str, seed: int) -> int:
+    content = paint(home / "painted" / f"{seed}.png", seed).read_bytes()
+    (photo,) = client.post(f"{API}/photos", files=[("photos", (name, content))]).json()["added"]
+    return int(photo["id"])
+
+
+def test_what_is_deleted_is_restored_or_gone(client: TestClient, tmp_path: Path) -> None:
+    one, two = add(client, tmp_path, "one.png", 1), add(client, tmp_path, "two.png", 2)
+    for photo in (one, two):
+        assert client.delete(f"{API}/photos/{photo}").status_code == 204
+    assert client.get(f"{API}/photos").json()["photos"] == []
+    assert client.get(f"{API}/photos/{one}").status_code == 404
+    rows = client.get(f"{API}/bin").json()["photos"]
+    assert {(row["photo"], row["name"]) for row in rows} == {(one, "one.png"), (two, "two.png")}
+    entry = next(row["id"] for row in rows if row["photo"] == one)
+    left = client.post(f"{API}/bin/{entry}").json()["photos"]
+    assert [row["photo"] for row in left] == [two]
+    assert [photo["id"] for photo in client.get(f"{API}/photos").json()["photos"]] == [one]
+    assert client.get(f"{API}/photos/{one}").status_code == 200
+    assert client.post(f"{API}/bin/{entry}").status_code == 404
+    assert client.delete(f"{API}/bin").status_code == 204
+    assert client.get(f"{API}/bin").json()["photos"] == []
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["one.png"]
+
+
+def test_one_alone_is_deleted_for_good(client: TestClient, tmp_path: Path) -> None:
+    client.delete(f"{API}/photos/{add(client, tmp_path, 'one.png', 1)}")
+    (row,) = client.get(f"{API}/bin").json()["photos"]
+    assert client.delete(f"{API}/bin/{row['id']}").status_code == 204
+    assert client.delete(f"{API}/bin/{row['id']}").status_code == 404
+    assert client.delete(f"{API}/bin/..%2F..").status_code in {404, 422}
+
+
+def test_only_who_may_write_looks_into_it(model: Path, tmp_path: Path) -> None:
+    with served(model, tmp_path, frozenset({"read"})) as reader:
+        for method, path in (("GET", ""), ("DELETE", ""), ("POST", f"/{'a' * 32}")):
+            assert reader.request(method, f"{API}/bin{path}").status_code in {401, 403}
+
+
+def test_originals_take_the_owner_s_leave(model: Path, tmp_path: Path) -> None:
+    paint(tmp_path / "photos/mine.png", 5)
+    with Library.open(tmp_path / "l.kadr", model=model) as library:
+        library.index(tmp_path / "photos")
+    with served(model, tmp_path) as client:
+        (photo,) = client.get(f"{API}/photos").json()["photos"]
+        refused = client.delete(f"{API}/photos/{photo['id']}")
+        assert refused.status_code == 409
+        assert "kadr library bin --originals" in refused.json()["detail"]
+        assert not client.get(f"{API}/library").json()["deletes_originals"]
+        with Library.open(tmp_path / "l.kadr", model=model) as library:
+            library.allow_deleting(originals=True)
+        assert client.get(f"{API}/library").json()["deletes_originals"]
+        assert client.delete(f"{API}/photos/{photo['id']}").status_code == 204
+        assert not (tmp_path / "photos/mine.png").exists()
+
+
+def test_what_the_law_hides_isn_t_told_from_the_bin(model: Path, tmp_path: Path) -> None:
+    with served(model, tmp_path) as client:
+        photo = add(client, tmp_path, "a little boy.png", 3)
+        client.delete(f"{API}/photos/{photo}")
+        assert len(client.get(f"{API}/bin").json()["photos"]) == 1
+    with served(model, tmp_path, policy="under-16") as client:
+        assert client.get(f"{API}/bin").json()["photos"] == []
+        assert client.delete(f"{API}/bin").status_code == 204
+    assert len(list((tmp_path / "uploads/.kadr-bin").rglob("*.png"))) == 1
