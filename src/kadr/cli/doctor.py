@@ -26,6 +26,7 @@ _FOR = {
     "objects": "photos in S3 and other object storage",
     "cluster": "encoding on many machines (kadr encode --ray)",
     "raw": "RAW files of cameras",
+    "video": "films: their frames are found as photos are",
     "notebook": "the notebooks",
 }
 """What each extra is for."""

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
 from kadr.library.catalogue import OpenedPhoto, PhotoObject
-from kadr.photos import files, reader
+from kadr.photos import files
 from kadr.service.folder_names import text
 from kadr.service.objects import changed
 from kadr.service.problems import ProblemError
@@ -28,9 +28,6 @@ MEDIA_TYPES = {
 }  # fmt: skip
 PART = 2**18
 """Bytes of a file that are read at a time."""
-SETTLED = 2.0
-"""Seconds after a file's last change from which a digest of it may be remembered: until then it may
-change once more at what the file system takes for the same moment."""
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 """One range; others are passed over, as RFC 9110 allows."""
 PICTURE: dict[str, Any] = {
@@ -119,14 +116,14 @@ async def _object(
 
 async def holds(held: Resources, file: BinaryIO, digest: str) -> bool:
     """Whether an open file has this digest. Each state of a file is hashed once."""
-    identity = reader.identity(file.fileno())
+    identity = files.identity(file.fileno())
     if held.digests.get(identity) == digest:
         return True
     actual = await run_in_threadpool(files.digest, file)
-    if reader.identity(file.fileno()) != identity:
+    if files.identity(file.fileno()) != identity:
         return False
     *_, changed = identity
-    if time.time() - changed / 1e9 > SETTLED:
+    if time.time() - changed / 1e9 > files.SETTLED:
         held.digests[identity] = actual
     return actual == digest
 
