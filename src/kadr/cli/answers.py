@@ -177,7 +177,11 @@ def matched(
     kept, told = [], set[Path]()
     for photo in (hit.image for answer in answers for hit in matching(answer)):
         frame = films.frame_named(photo.path)
-        if frame is None or not are_given or not library.catalogue.withholds(photo.path, photo.digest):
+        if (
+            frame is None
+            or not are_given
+            or not library.catalogue.withholds(photo.path, photo.digest)
+        ):
             kept.append(photo)
         elif frame.film not in told:
             told.add(frame.film)

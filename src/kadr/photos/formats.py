@@ -91,15 +91,9 @@ def _open_other(file: IO[bytes], head: bytes, brands: set[bytes]) -> Image.Image
             _silence_libtiff()
             return opener(file)
     if (kind := kinds.by_content(head[: kinds.HEAD])) is not None:
-        hint = _HINTS.get(kind.group, "")
+        hint = "; pip install 'kadr[raw]' reads it" if kind.group == "RAW" else ""
         raise ImageError(f"not a readable photo (a {kind.group}: {kind.format}{hint})")
     raise UnidentifiedImageError
-
-
-_HINTS = {
-    "RAW": "; pip install 'kadr[raw]' reads it",
-    "video": "; with 'kadr[video]', name a moment: FILM.mp4#t=12.5",
-}
 
 
 def _metadata(image: Image.Image) -> Metadata:

@@ -4,6 +4,7 @@ FFmpeg is given bytes, never a name: it opens no other file and no address. Cont
 are those of a list; dimensions and duration are limited before anything is decoded.
 """
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ CODECS = (
     *("mpeg4", "mpeg2video", "mpeg1video", "msmpeg4v2", "msmpeg4v3", "h263", "h263i", "flv"),
     *("mjpeg", "prores", "dvvideo", "wmv1", "wmv2", "wmv3", "vc1"),
 )
+THREADS = 4
+"""Of a film that is decoded, at most: each holds pictures."""
 CHUNK = 2**17
 """Bytes that FFmpeg gets at a time."""
 _EXACT = 0.0006
@@ -189,6 +192,7 @@ class _Film:
         self._base = float(stream.time_base or 0) or 1e-3
         self._start = container.start_time / 1e6 if container.start_time is not None else 0.0
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = min(THREADS, os.cpu_count() or 1)
         self._facts: PhotoFacts | None = None
         self.seconds = self._duration()
         if self.seconds > MAX_SECONDS:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 
 from kadr.errors import ImageError
 from kadr.library.library import Library
-from kadr.photos import files
+from kadr.photos import files, films
 from kadr.service import problems
 from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, seen
 from kadr.service.file_names import keep, safe_name
@@ -165,7 +165,8 @@ async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
 
     def work(library: Library) -> Response:
         row = seen(library, photo, law)
-        if folder is None or any(path.parent != folder for path in row.paths):
+        is_frame = films.frame_named(row.paths[0]) is not None
+        if folder is None or is_frame or any(path.parent != folder for path in row.paths):
             raise ProblemError(409, "This photo wasn't uploaded. Delete it in its folder.")
         for path in row.paths:
             path.unlink(missing_ok=True)
