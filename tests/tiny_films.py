@@ -37,7 +37,9 @@ def make_film(
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix[1:].lower()
     kind = {"m2ts": "mpegts", "mkv": "matroska", "mpg": "mpeg", "m4v": "mp4"}
-    flags = "+".join([*(["faststart"] if faststart else []), *(["use_metadata_tags"] if tags else [])])
+    flags = "+".join(
+        [*(["faststart"] if faststart else []), *(["use_metadata_tags"] if tags else [])]
+    )
     settings = {"movflags": flags} if flags else {}
     rate = 25 if suffix == "mpg" else RATE  # MPEG-2 knows few
     with av.open(

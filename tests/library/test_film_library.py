@@ -126,7 +126,11 @@ class TestInStep:
         assert sorted(line.partition(":")[0] for line in skipped) == [
             "cut.mp4", "empty.mov", "sound.mp4",
         ]  # fmt: skip
-        assert [one.path.name for one in library.problems()] == ["cut.mp4", "empty.mov", "sound.mp4"]
+        assert [one.path.name for one in library.problems()] == [
+            "cut.mp4",
+            "empty.mov",
+            "sound.mp4",
+        ]
         request.getfixturevalue("undecoded")
         result, skipped = index(library, folder)
         assert (result.skipped, result.unchanged, skipped) == (3, SCENES + 2, [])
@@ -264,9 +268,7 @@ class TestAnswers:
 
 class TestLaw:
     def test_a_film_is_withheld_where_one_frame_is(self, tmp_path: Path, folder: Path) -> None:
-        with Library.open(
-            tmp_path / "l.kadr", model=colour_matcher(), policy="under-16"
-        ) as opened:
+        with Library.open(tmp_path / "l.kadr", model=colour_matcher(), policy="under-16") as opened:
             opened.index(folder)
             digests = [str(opened.store.digest_at(films.named(folder / "holiday.mp4", 3.0 * n)))
                        for n in range(SCENES)]  # fmt: skip
@@ -284,9 +286,7 @@ class TestLaw:
         self, tmp_path: Path, folder: Path
     ) -> None:
         (folder / "holiday.mp4").rename(folder / "our kids.mp4")
-        with Library.open(
-            tmp_path / "l.kadr", model=colour_matcher(), policy="under-16"
-        ) as opened:
+        with Library.open(tmp_path / "l.kadr", model=colour_matcher(), policy="under-16") as opened:
             opened.index(folder)
             numbers = [n for n, path in opened.store.paths() if b"our kids" in path and n]
             assert len(numbers) == SCENES
@@ -306,6 +306,11 @@ def test_frames_move_with_their_library(tmp_path: Path, folder: Path) -> None:
     with Library.open(tmp_path / "l.kadr", model=colour_matcher()) as opened:
         opened.index(folder)
         target = open_store(tmp_path / "other.kadr", create=True, moving=True)
-        move(opened.store, target, lambda v: opened.matcher.alignment.images(v).vectors, lambda *_: None)  # noqa: E501
+        move(
+            opened.store,
+            target,
+            lambda v: opened.matcher.alignment.images(v).vectors,
+            lambda *_: None,
+        )
         assert len(list(target.all_files())) == SCENES + 2
         target.close()

@@ -247,9 +247,7 @@ class TestStrangersBytes:
 
 class TestWalk:
     def entries(self, folder: Path) -> dict[str, tuple[str, str]]:
-        return {
-            one.path.name: (one.met, one.reason) for one in folders.walk(folder, Rules(folder))
-        }
+        return {one.path.name: (one.met, one.reason) for one in folders.walk(folder, Rules(folder))}
 
     def test_films_are_met_and_a_live_photo_is_one_photo(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -65,14 +65,17 @@ def size(library: Library, photos: Sequence[int], law: RequestPolicy) -> int:
         ProblemError: 404, none of them is there; 413, they are too large together; 451, all are
             hidden.
     """
-    total, refused = 0, list[ProblemError]()
+    total, refused, films_in = 0, list[ProblemError](), set[str]()
     for photo in photos:
         try:
-            opened = library.catalogue.open(whole(library, photo, law))
+            one = whole(library, photo, law)
         except ProblemError as error:
             refused.append(error)
             continue
-        total += _close(opened)
+        film = one.digest[: films.PREFIX] if films.frame_named(one.paths[0]) else None
+        if film is None or film not in films_in:
+            total += _close(library.catalogue.open(one))
+            films_in.add(film or "")
     if len(refused) == len(photos):
         raise refused[0]
     if total > MOST_BYTES:
