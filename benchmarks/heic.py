@@ -66,7 +66,7 @@ def thumbnail(content: bytes, size: int) -> Image.Image:
 
 def ffmpeg(content: bytes, _size: int) -> None:
     """Every tile by ffmpeg, to a quarter of its side."""
-    import av  # type: ignore[import-not-found]
+    import av
 
     decoder = None
     for packet in av.open(io.BytesIO(content)).demux():

@@ -164,7 +164,8 @@ class PhotoFacts:
     """What a photo's file says of it. None where it says nothing that can be believed.
 
     `kind` is what the file is, whatever its name: "jpeg", "png", "webp", "gif", "tiff", "bmp",
-    "avif", "heic" or "raw". `width` and `height` are pixels of the upright photo as it is stored.
+    "avif", "heic", "raw", or "film" for a frame of one. `width` and `height` are pixels of the
+    upright photo as it is stored.
     `taken` is ISO 8601 to the second in the camera's local time: when the photo was taken, else
     digitised, else changed, else what the file's name says. `latitude` in [-90, 90] and `longitude`
     in [-180, 180] are degrees north and east (WGS 84), both or neither. `texts_complete` is False
@@ -333,12 +334,16 @@ class WordOnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A found photo.
+    """A found photo, or a frame of a film.
 
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
     further files of the same content. `on_record`: the query's words, where all that tell something
     stand on the photo's record; it then matches whatever its probability.
+
+    `at` is the second at which a film shows the frame, None for a photo; the image's path ends in
+    it (`holiday.mp4#t=754.5`). `moments` are seconds of further frames of the film that match too,
+    best first, which the answer leaves out.
     """
 
     image: ImageFile
@@ -348,6 +353,8 @@ class Hit:
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
     on_record: tuple[WordOnRecord, ...] = ()
+    at: float | None = None
+    moments: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +440,7 @@ class Answer:
 
 COLUMNS = (
     *("path", "probability", "similarity", "taken", "camera", "kind", "width", "height"),
-    *("latitude", "longitude", "copies", "on_record"),
+    *("latitude", "longitude", "copies", "on_record", "at"),
 )
 """Of an answer's frame."""
 
@@ -443,4 +450,4 @@ def _row(hit: Hit) -> dict[str, object]:
     known = {} if facts is None else {name: getattr(facts, name) for name in COLUMNS[3:10]}
     own = {"path": str(hit.image.path), "probability": hit.probability}
     own |= {"similarity": hit.similarity, "copies": len(hit.copies)}
-    return {**own, **known, "on_record": ", ".join(one.word for one in hit.on_record)}
+    return {**own, **known, "at": hit.at, "on_record": ", ".join(one.word for one in hit.on_record)}

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadr.errors import LibraryError
+from kadr.photos import films
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.words import wanted
@@ -96,6 +97,22 @@ class TestFiles:
         totals = store.totals()
         assert (totals.photos, totals.files, totals.copies) == (2, 3, 1)
         assert len(everything(store)) == 2
+
+    def test_frames_are_known_by_their_film(self, store: Store) -> None:
+        film, other = digest("film").hex(), digest("other").hex()
+        wanted = [films.digest(film, at) for at in (0.0, 2.5, 43_000.0)]
+        keys = [*wanted, films.digest(other, 0.0), digest("photo").hex()]
+        photos = [replace(new_photo(key), digest=bytes.fromhex(key)) for key in keys]
+        unread = NewPhoto(bytes.fromhex(film), problem="not a film")
+        files = [NewFile(Path(f"/p/{key}"), 1, 0, bytes.fromhex(key)) for key in keys]
+        gone = files[1]
+        store.keep([*photos, unread], [*files, new_file(Path("/p/film"), "film")])
+        store.mark([os.fsencode(gone.path)], missing=True)
+        found = store.frames(film)
+        assert list(found) == wanted
+        assert [store.number(key) for key in wanted] == list(found.values())
+        assert store.frames(wanted[1]) == found
+        assert store.frames(digest("none").hex()) == {}
 
     @pytest.mark.parametrize("name", ODD_NAMES)
     def test_any_name_comes_back(self, store: Store, name: str) -> None:

@@ -25,7 +25,7 @@ REFUSALS = {
     "before": DATE,
     "near": "such as 55.75,37.62,5",
     "min_size": "is no size. Write pixels: 1024",
-    "kind": "Choose from: jpeg, png, webp, gif, tiff, bmp, avif, heic, raw.",
+    "kind": "Choose from: jpeg, png, webp, gif, tiff, bmp, avif, heic, raw, film.",
     "collection": "is no name of a collection. Write 1 to 100",
 }
 MOMENTS = st.datetimes().map(lambda moment: moment.replace(microsecond=0))

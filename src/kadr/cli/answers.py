@@ -17,6 +17,7 @@ from kadr.errors import KadrError
 
 if TYPE_CHECKING:
     from kadr.library.duplicates import Group
+    from kadr.library.library import Library
     from kadr.photos.objects import ObjectPath
     from kadr.report.wording import Wording
     from kadr.types import Answer, Explanation, Hit, ImageFile
@@ -80,13 +81,32 @@ def _less_sure(answer: "Answer", wording: "Wording") -> str:
     return wording("answer.below", least=f"{100 * (answer.at_least or 0):.3g}%")
 
 
+TOLD = 5
+"""Further moments of a film that a line tells."""
+
+
 def _line(rank: int, hit: "Hit", wording: "Wording") -> str:
+    from kadr.photos import films
+
     figure = f"{hit.similarity:7.3f}" if hit.probability is None else f"{hit.probability:7.1%}"
     more = len(hit.copies)
     key = "answer.copy" if more == 1 else "answer.copies"
     copies = f"  ({wording(key, count=str(more))})" if more else ""
     told = f"  [{on_record(hit, wording)}]" if hit.on_record else ""
-    return f"{rank:3} {figure}  {hit.image.path}{copies}{told}"
+    where = films.shown(hit.image.path)
+    return f"{rank:3} {figure}  {where}{_moments(hit, wording)}{copies}{told}"
+
+
+def _moments(hit: "Hit", wording: "Wording") -> str:
+    """The film's further moments, in their order: " (also at 3:10, 45:02)"."""
+    from kadr.photos import films
+
+    if not hit.moments:
+        return ""
+    told = ", ".join(films.clock(at) for at in sorted(hit.moments[:TOLD]))
+    more = len(hit.moments) - TOLD
+    key = "answer.more_moments" if more > 0 else "answer.moments"
+    return f"  ({wording(key, moments=told, count=str(more))})"
 
 
 def on_record(hit: "Hit", wording: "Wording") -> str:
@@ -124,6 +144,7 @@ def as_json(query: str, answer: "Answer", policy: str, first: int = 1) -> dict[s
 
 def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
     from kadr.library.search import is_match
+    from kadr.photos import films
 
     return {
         "rank": rank,
@@ -131,8 +152,9 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
         "similarity": hit.similarity,
         "matches": is_match(answer, hit),
         "on_record": [asdict(one) for one in hit.on_record],
-        "path": hit.image.path,
-        "copies": hit.copies,
+        "path": films.file_of(hit.image.path),
+        "copies": [films.file_of(path) for path in hit.copies],
+        **({} if hit.at is None else {"at": hit.at, "moments": hit.moments}),
         "digest": hit.image.digest,
         **(asdict(hit.facts) if hit.facts else {}),
         **({"explanation": hit.explanation} if hit.explanation else {}),
@@ -140,8 +162,35 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
 
 
 def print_raw(paths: Iterable[Path]) -> None:
-    """Print paths as the file system has them, each ended by a NUL."""
-    print_bytes(b"".join(os.fsencode(path) + b"\0" for path in paths))
+    """Print paths as the file system has them, of frames the films', each ended by a NUL."""
+    from kadr.photos import films
+
+    wanted = dict.fromkeys(map(films.file_of, paths))
+    print_bytes(b"".join(os.fsencode(path) + b"\0" for path in wanted))
+
+
+def matched(
+    library: "Library", answers: "Iterable[Answer]", *, are_given: bool
+) -> "list[ImageFile]":
+    """Photos that match.
+
+    Where their files `are_given`, films any frame of which the law hides are left out, and named.
+    """
+    from kadr.photos import films
+
+    kept, told = [], set[Path]()
+    for photo in (hit.image for answer in answers for hit in matching(answer)):
+        frame = films.frame_named(photo.path)
+        if (
+            frame is None
+            or not are_given
+            or not library.catalogue.withholds(photo.path, photo.digest)
+        ):
+            kept.append(photo)
+        elif frame.film not in told:
+            told.add(frame.film)
+            warn(f"{frame.film} shows what the law hides too, so the film itself isn't given")
+    return kept
 
 
 # What is done with the photos besides printing them.
@@ -190,29 +239,34 @@ def write_sheet(query: str, answer: "Answer", sheet: Path, language: str) -> Non
 
 
 def copy(photos: "Iterable[ImageFile]", folder: Path) -> None:
-    """Copy photos. A name that is taken there gets a number; nothing is overwritten.
+    """Copy photos, and of frames the films. A name that is taken there gets a number.
 
     What is copied is what was indexed: a copy with another digest is taken away again.
     """
-    wanted = list(dict.fromkeys(photos))
+    from kadr.photos import films
+
+    wanted = {films.file_of(photo.path): photo for photo in photos}
     folder.mkdir(parents=True, exist_ok=True)
-    count = sum(_copy(photo, folder) for photo in wanted)
+    count = sum(_copy(photo, folder) for photo in wanted.values())
     note(f"{'1 photo was' if count == 1 else f'{count:,} photos were'} copied to {folder}")
 
 
 def _copy(photo: "ImageFile", folder: Path) -> bool:
-    from kadr.photos import files
+    from kadr.photos import files, films
     from kadr.photos.objects import is_object
 
     draft = folder / f".kadr-{uuid4().hex}.part"
+    frame = films.frame(photo.path)
+    source = photo.path if frame is None else frame.film
     try:
-        if is_object(photo.path):
-            draft.write_bytes(_fetched(photo.path))
+        if is_object(source):
+            draft.write_bytes(_fetched(source))
         else:
-            shutil.copy2(photo.path, draft)
-        if files.digest(draft) != photo.digest:
+            shutil.copy2(source, draft)
+        digest = files.digest(draft)
+        if (digest if frame is None else films.digest(digest, frame.at)) != photo.digest:
             return False
-        draft.rename(_free(folder, photo.path.name))
+        draft.rename(_free(folder, source.name))
     finally:
         draft.unlink(missing_ok=True)
     return True
@@ -232,8 +286,13 @@ def show(photo: Path) -> None:
     Raises:
         KadrError: there is none, or the photo isn't on this machine.
     """
+    from kadr.photos import films
     from kadr.photos.objects import is_object
 
+    frame = films.frame(photo)
+    if frame is not None:
+        note(f"It is at {films.clock(frame.at)} in the film")
+        photo = frame.film
     if is_object(photo):
         raise KadrError(f"--open shows files. Bring the photo here by --copy-to FOLDER: {photo}")
     if typer.launch(os.fspath(photo)) != 0:
@@ -246,10 +305,12 @@ def show(photo: Path) -> None:
 
 def print_groups(groups: Sequence["Group"]) -> None:
     """Print each group, an empty line after it."""
+    from kadr.photos import films
+
     for group in groups:
         for photo in group.photos:
             size = f"{photo.facts.width}x{photo.facts.height}"
-            say(*(f"{size:>11}  {path}" for path in photo.paths))
+            say(*(f"{size:>11}  {films.shown(path)}" for path in photo.paths))
         say("")
     if not groups:
         say("No duplicates")
@@ -260,9 +321,12 @@ def print_groups(groups: Sequence["Group"]) -> None:
 
 def group_as_json(group: "Group") -> list[dict[str, Any]]:
     """A group as --json prints it."""
+    from kadr.photos import films
+
     return [
         {
-            "path": path,
+            "path": films.file_of(path),
+            **({} if (frame := films.frame_named(path)) is None else {"at": frame.at}),
             "width": photo.facts.width,
             "height": photo.facts.height,
             "digest": photo.digest,

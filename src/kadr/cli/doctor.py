@@ -27,6 +27,7 @@ _FOR = {
     "cluster": "encoding on many machines (kadr encode --ray)",
     "raw": "RAW files of cameras",
     "places": "names of the places where photos were taken",
+    "video": "films: their frames are found as photos are",
     "notebook": "the notebooks",
 }
 """What each extra is for."""

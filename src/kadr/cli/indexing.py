@@ -350,10 +350,15 @@ def _print_counts(library: str, result: "IndexResult", seconds: float) -> None:
     summary = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     rate = f" ({result.encoded / seconds:.0f} photos/s)" if result.encoded else ""
     say(f"{library}: {summary or 'no photo found'}; {seconds:.1f} s{rate}")
+    if result.films:
+        say(f"Films, whose frames are counted among them: {result.films:,}")
     if result.unsupported:
         say(f"Can't be read, so left out: {_by_group(result.unsupported)}")
-        if _has_raw(result.unsupported):
+        if _has(result.unsupported, "RAW"):
             say("To read RAW files too: pip install 'kadr[raw]', then run kadr index again")
+        if count := _films_left_out(result.unsupported):
+            what = "1 film isn't" if count == 1 else f"{count:,} films aren't"
+            say(f"{what} read: pip install 'kadr[video]', then run kadr index again")
     if result.ignored:
         reasons = (f"{count:,} ({reason})" for reason, count in sorted(result.ignored.items()))
         say(f"Ignored: {', '.join(reasons)}. kadr library ignored lists them.")
@@ -370,12 +375,22 @@ def _print_counts(library: str, result: "IndexResult", seconds: float) -> None:
         hint("Now search: kadr search what you look for")
 
 
-def _has_raw(unsupported: Mapping[str, int]) -> bool:
-    """Whether RAW files were left out, which happens where their extra isn't installed."""
+def _has(unsupported: Mapping[str, int], group: str) -> bool:
+    """Whether files of a group were left out."""
     from kadr.photos import kinds
 
     said = (kinds.by_name(f"x.{format_}") for format_ in unsupported)
-    return any(kind is not None and kind.group == "RAW" for kind in said)
+    return any(kind is not None and kind.group == group for kind in said)
+
+
+def _films_left_out(unsupported: Mapping[str, int]) -> int:
+    """How many films would be read with their extra."""
+    from kadr.photos import kinds
+
+    if kinds.reads_films():
+        return 0
+    formats = (suffix[1:].upper() for suffix in kinds.FILM_SUFFIXES)
+    return sum(unsupported.get(format_, 0) for format_ in formats)
 
 
 def _unreadable_raws(library: "Library") -> Mapping[str, int]:

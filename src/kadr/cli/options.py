@@ -230,6 +230,10 @@ class PageOptions:
 
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Photos on a page.")] = 10
     page: Annotated[int, typer.Option("--page", min=1, help="Which page.")] = 1
+    frames: Annotated[
+        bool,
+        typer.Option("--frames", help="Every frame of a film, not only its best one on a page."),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ class FilterOptions:
         _which(help="Taken near a place: LATITUDE,LONGITUDE,KILOMETRES, such as 55.75,37.62,5."),
     ] = None
     kind: Annotated[
-        str | None, _which(help="jpeg, png, webp, gif, tiff, bmp, avif, heic or raw.")
+        str | None, _which(help="jpeg, png, webp, gif, tiff, bmp, avif, heic, raw or film.")
     ] = None
     min_size: Annotated[
         str | None, _which(help="At least so many pixels: 1024 (both sides), 1920x1080.")

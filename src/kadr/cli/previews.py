@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 from PIL import ImageOps
 
 from kadr.errors import ImageError
-from kadr.photos import reader
+from kadr.photos import films, reader
 from kadr.photos.objects import is_object
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def show(
     protocol = protocol or detect(stream, os.environ)
     if protocol is None:
         return False
-    if not is_object(path) and not os.path.isfile(path):  # noqa: PTH113 - opening a pipe would wait
+    file = films.file_of(path)
+    if not is_object(path) and not os.path.isfile(file):  # noqa: PTH113 - opening a pipe would wait
         return False
     columns = max(4, min(columns, _width(stream)))
     try:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kadr.law.policy import Policy
     from kadr.library.library import Library
     from kadr.library.queries import Expression
-    from kadr.types import Answer, Filters
+    from kadr.types import Answer, Filters, ImageFile
 
 
 @grouped
@@ -96,6 +96,7 @@ def search_command(
         kadr search ./beach.jpg
         kadr search "dog on grass" + 0.5:./mydog.jpg - leash
         kadr search sunset --paths0 -n 100 | xargs -0 cp -t sunsets
+        kadr search "candles on a cake" --kind film --open
 
     What else a query may hold:
 
@@ -121,7 +122,8 @@ def search_command(
     asked = _asked(query or [], queries)
     if output.sheet is not None and len(asked) > 1:
         raise KadrError("A contact sheet shows one query's photos. Ask one query.")
-    first = Page(paging.limit, _filters(filtering), at_least=at_least, language=language)
+    wanted = _filters(filtering)
+    first = Page(paging.limit, wanted, 0, at_least, language, paging.frames)
     policy = load_policy(law.policy, law.country)
     with Library.open(library, model=model, policy=policy, create=False) as opened:
         tell_unseen(opened, law.policy)
@@ -136,6 +138,8 @@ def search_command(
         shown = _turn(paging, len(asked), ask, language)
         if explain or copy_to or open_best or _opens_photos(output, policy):
             shown = [answers.as_indexed(answer) for answer in shown]
+        are_given = copy_to is not None or open_best or output.paths0
+        matches = answers.matched(opened, shown, are_given=are_given)
         if explain:
             shown = [opened.explained(*pair) for pair in zip(asked, shown, strict=True)]
     if explain and any(one.text is None for one in asked):
@@ -145,16 +149,15 @@ def search_command(
         objects = _as_json(named, policy.name, paging)
         print_json(objects if queries else objects[0])
     else:
-        _print(named, paging, output, language, titled=queries is not None)
+        _print(named, paging, output, matches, language, titled=queries is not None)
         if queries is None:
             answers.print_suggestion(shown[0], language)
     _write_sheet(named[0], output.sheet, language)
-    matches = [hit.image for answer in shown for hit in answers.matching(answer)]
     if copy_to is not None:
         answers.copy(matches, copy_to)
     if open_best and matches:
         answers.show(matches[0].path)
-    raise typer.Exit(0 if matches else 1)
+    raise typer.Exit(0 if any(map(answers.matching, shown)) else 1)
 
 
 @grouped
@@ -186,17 +189,20 @@ def similar_command(
         _tell_unnamed(opened, filters)
 
         def ask(cursors: Sequence[int], limit: int) -> "list[Answer]":
-            similar = partial(opened.similar, photo, filters=filters, language=language)
+            similar = partial(
+                opened.similar, photo, filters=filters, language=language, frames=paging.frames
+            )
             return [similar(limit, cursor=cursor) for cursor in cursors]
 
         (answer,) = _turn(paging, 1, ask, language)
-    if _opens_photos(output, policy):
-        answer = answers.as_indexed(answer)
+        if _opens_photos(output, policy):
+            answer = answers.as_indexed(answer)
+        matches = answers.matched(opened, [answer], are_given=output.paths0)
     named = (str(photo), answer)
     if as_json:
         print_json(_as_json([named], policy.name, paging)[0])
     else:
-        _print([named], paging, output, language)
+        _print([named], paging, output, matches, language)
     _write_sheet(named, output.sheet, language)
     raise typer.Exit(0 if answer.hits else 1)
 
@@ -367,13 +373,14 @@ def _print(
     named: Sequence[tuple[str, "Answer"]],
     paging: PageOptions,
     output: OutputOptions,
+    matches: "Sequence[ImageFile]",
     language: str,
     *,
     titled: bool = False,
 ) -> None:
     """Print queries' answers, each below its query where they are `titled`."""
     if output.paths0:
-        answers.print_raw(hit.image.path for _, one in named for hit in answers.matching(one))
+        answers.print_raw(photo.path for photo in matches)
         return
     for number, (query, answer) in enumerate(named):
         if titled:

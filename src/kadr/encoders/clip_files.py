@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from kadr.encoders import onnx_graph
 from kadr.errors import KadrError
-from kadr.photos import files, reader
+from kadr.photos import files
 from kadr.types import Precision
 
 Side: TypeAlias = Literal["image", "text"]
@@ -274,7 +274,7 @@ def _examined(path: Path, folder: Path) -> _Examined:
 
     try:
         with path.open("rb") as file:
-            identity = reader.identity(file.fileno())
+            identity = files.identity(file.fileno())
             key = hashlib.sha256(repr(identity).encode()).hexdigest()
             cached = user_cache_path("kadr") / "digests" / f"{key}.json"
             known = _remembered(cached)
@@ -283,7 +283,7 @@ def _examined(path: Path, folder: Path) -> _Examined:
             is_graph = path.suffix == ".onnx"
             beside = tuple(sorted(onnx_graph.read(path, folder).external)) if is_graph else ()
             found = _Examined(files.digest(file), beside)
-            states = {identity, reader.identity(file.fileno()), reader.identity(path)}
+            states = {identity, files.identity(file.fileno()), files.identity(path)}
     except OSError as error:
         raise KadrError(f"{path}: can't be read ({error.strerror or error}).") from error
     if len(states) > 1:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 COLUMNS = ("path", "url")
+FILM = "film, which kadr index reads"
 """Of a list, the first of these that is there names the photos."""
 LONGEST = 4096
 """Bytes of a path; no system opens more."""
@@ -96,6 +97,8 @@ def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
     for entry in folders.walk(root, rules):
         if entry.met == "photo":
             manifest.entries.append(_entry(entry.path))
+        elif entry.met == "film":
+            manifest.left_out[FILM] += 1
         elif entry.met == "unreadable":
             manifest.unreadable.append((os.fspath(entry.path), entry.reason))
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.law.assessor import Assessor
 from kadr.law.copies import CopyFinder
-from kadr.photos import reader
+from kadr.photos import films, reader
 from kadr.photos.reader import Reader
 from kadr.stores import Store, Stored
 from kadr.types import Assessment, PhotoFacts, Vectors
@@ -133,7 +133,7 @@ def written(paths: Sequence[PurePath], facts: PhotoFacts, roots: Sequence[PurePa
     names = [
         name
         for path in paths
-        for name in (path.stem, *(folder.name for folder in _folders(path, roots)))
+        for name in (films.stem(path), *(folder.name for folder in _folders(path, roots)))
     ]
     return list(dict.fromkeys([*names, *facts.texts]))
 

@@ -17,7 +17,7 @@ from kadr.law.policy import Policy
 from kadr.library.filters import spelled
 from kadr.library.mapping import Cluster, clusters
 from kadr.library.named_folders import above
-from kadr.photos import files
+from kadr.photos import files, films
 from kadr.photos.objects import ObjectPath, is_object, located
 from kadr.stores import Selection, Store, Stored, check_whole, folders_of
 from kadr.types import Box, Filters, Floats
@@ -199,6 +199,17 @@ class Catalogue:
         with self._reading():
             return bool(verdict.hidden(self._store, self._policy, [number]))
 
+    def withholds(self, path: Path, digest: str) -> bool:
+        """Whether the policy hides any frame of the film that a photo is a frame of.
+
+        Then the film isn't played, though its other frames are shown.
+        """
+        if films.frame_named(path) is None:
+            return False
+        with self._reading():
+            frames = self._store.frames(digest)
+            return bool(verdict.hidden(self._store, self._policy, list(frames.values())))
+
     def open(self, photo: Stored) -> OpenedPhoto | PhotoObject | None:
         """Open a file of the photo, in a folder of the library, as it was when indexed.
 
@@ -215,7 +226,7 @@ class Catalogue:
             if files.state(path) != state:
                 continue
             try:
-                file = path.open("rb")
+                file = films.file_of(path).open("rb")
             except OSError:
                 continue
             if files.state(file.fileno()) == state:
@@ -321,7 +332,7 @@ class Catalogue:
 def _is_inside(path: Path, folders: Sequence[Path]) -> bool:
     """Whether a file really lies in one of these folders, wherever links lead."""
     try:
-        real = path.resolve(strict=True)
+        real = films.file_of(path).resolve(strict=True)
     except (OSError, RuntimeError):
         return False
     return any(real.is_relative_to(folder) for folder in folders)

@@ -2,18 +2,19 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kadr.encoding.steps import stated
 from kadr.errors import DataError
-from kadr.photos import folders
+from kadr.photos import films, folders
 from kadr.photos.folders import Entry
 from kadr.photos.ignore import Rules
 from kadr.photos.objects import is_object
 from kadr.stores import FileState, NewFile, Store
+from kadr.stores.columns import path_of
 from kadr.types import Skipped
 
 
@@ -21,6 +22,14 @@ def rules_for(store: Store, folder: Path) -> Rules:
     """What is left out below a folder: by the library's folder that holds it, else by itself."""
     roots = [root for root in store.folders() if folder.is_relative_to(root)]
     return Rules(roots[0] if roots else folder, store.excluded())
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFilm:
+    """A film that is new or changed, and the paths that the library knows of it and its frames."""
+
+    file: NewFile
+    known: tuple[bytes, ...]
 
 
 @dataclass
@@ -37,6 +46,10 @@ class Changes:
     """Folders that can't be listed: nothing is concluded about the files in them."""
     skipped: list[Skipped] = field(default_factory=list)
     """Those folders, and files of patterns that can't be understood."""
+    films: list[ChangedFilm] = field(default_factory=list)
+    known_films: int = 0
+    replaced: set[bytes] = field(default_factory=set)
+    """Paths of the changed films, and of the frames that they had; `seen` holds them too."""
     ignored: Counter[str] = field(default_factory=Counter)
     unsupported: Counter[str] = field(default_factory=Counter)
 
@@ -66,8 +79,13 @@ def find_changes(
         DataError: the folder isn't there or can't be read.
     """
     rules, changes = rules_for(store, folder), Changes()
+    frames = _frames(states)
     for entry in _walk(folder, rules):
-        if entry.met == "photo":
+        if entry.met == "film":
+            film = stated(entry.path)
+            own = frames.get(os.fsencode(entry.path), [])
+            _compare_film(changes, film, own, states, again=reread, retry=retry)
+        elif entry.met == "photo":
             _compare(changes, stated(entry.path), states, retry=retry, reread=reread)
         elif entry.met == "unreadable":
             changes.closed.append(os.fsencode(entry.path) + os.sep.encode())
@@ -85,7 +103,9 @@ def left_out(store: Store) -> Iterator[Entry]:
             continue
         with suppress(DataError):
             rules = rules_for(store, folder)
-            yield from (entry for entry in _walk(folder, rules) if entry.met != "photo")
+            yield from (
+                entry for entry in _walk(folder, rules) if entry.met not in {"photo", "film"}
+            )
             yield from (Entry(path, "unreadable", reason) for path, reason in rules.problems)
 
 
@@ -122,6 +142,38 @@ def _compare(
         changes.changed.append(file)
     else:
         changes.broken += state.broken
+
+
+def _frames(states: Mapping[bytes, FileState]) -> dict[bytes, list[bytes]]:
+    """The frames that are known, by the paths of their films."""
+    mark, found = films.MARK.encode(), dict[bytes, list[bytes]]()
+    for path in states:
+        if mark in path and (frame := films.frame_named(path_of(path))) is not None:
+            found.setdefault(os.fsencode(frame.film), []).append(path)
+    return found
+
+
+def _compare_film(
+    changes: Changes,
+    film: NewFile,
+    frames: Sequence[bytes],
+    states: Mapping[bytes, FileState],
+    *,
+    again: bool,
+    retry: bool,
+) -> None:
+    """A film is as it was where all its frames are, or where it itself is known as unreadable."""
+    path = os.fsencode(film.path)
+    own = [*frames, *([path] if path in states else [])]
+    changes.seen.update(own)
+    if again or not own or not all(_same(states[one], film, retry=retry) for one in own):
+        changes.seen.add(path)
+        changes.replaced.update([path, *own])
+        changes.films.append(ChangedFilm(film, tuple(own)))
+        return
+    changes.known_films += 1
+    changes.back += [one for one in own if states[one].missing]
+    changes.broken += sum(states[one].broken for one in own)
 
 
 def _same(state: FileState, file: NewFile, *, retry: bool) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from kadr.errors import LibraryError
+from kadr.photos import films
 from kadr.photos.objects import is_object
 from kadr.stores import POLICY, Store
 
@@ -50,8 +51,10 @@ def check(store: Store, paths: Sequence[Path], uploads: Path | None) -> None:
 
     Raises:
         NotAllowedError: one is no upload, and the library's owner hasn't allowed more; or it is in
-            an object store.
+            an object store, or a frame of a film.
     """
+    if any(films.frame_named(path) for path in paths):
+        raise NotAllowedError("This is a frame of a film. Delete the film in its folder.")
     if any(map(is_object, paths)):
         raise NotAllowedError("This photo is in an object store. Delete it there.")
     if store.meta(ORIGINALS) is None and any(path.parent != uploads for path in paths):

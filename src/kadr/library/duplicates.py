@@ -23,7 +23,7 @@ from kadr.law.policy import Policy
 from kadr.library import likeness
 from kadr.library.keeping import Companions, Version, keeps_all, rank, version
 from kadr.library.likeness import Appearance, Appearances
-from kadr.photos import files, images, reader
+from kadr.photos import files, films, images, reader
 from kadr.photos.objects import is_object
 from kadr.stores import Store, Stored, check_whole, rounded
 
@@ -116,7 +116,7 @@ def _apart(store: Store, paths: Iterable[Path]) -> tuple[Path, ...]:
             by_inode[path] = path
             continue
         try:
-            status = path.stat()
+            status = films.file_of(path).stat()
         except OSError:
             continue
         if files.stamp(status) == store.state(path):
@@ -136,7 +136,10 @@ def _group(photos: Sequence[Stored], companions: Companions) -> Group:
     ordered.sort(key=lambda one: (one[0], -len(one[1]), str(one[1][0])))
     kept, *others = (path for _, best, _ in ordered for path in best)
     spare = tuple(
-        path for path in others if not is_object(path) and keeps_all(versions[kept], versions[path])
+        path
+        for path in others
+        if not (is_object(path) or films.frame_named(path))
+        and keeps_all(versions[kept], versions[path])
     )
     whole = tuple(replace(photo, paths=tuple(best)) for _, best, photo in ordered)
     return Group(whole, spare)
@@ -206,15 +209,18 @@ def _copies(
 
 
 def _shots(photos: Mapping[int, Stored], pairs: Pairs) -> NDArray[np.bool_]:
-    """Which pairs one camera took at different moments: two shots, no copies."""
+    """Which pairs one camera took at different moments: two shots, no copies; or one film."""
     numbers, places = np.unique(pairs[:, :2], return_inverse=True)
+    film = [photos[n].digest[: films.PREFIX] for n in numbers.tolist()]
+    _, sources = np.unique(film, return_inverse=True)
     facts = [photos[number].facts for number in numbers.tolist()]
     known = np.array([one.camera is not None and one.taken is not None for one in facts], np.bool_)
     _, cameras = np.unique([one.camera or "" for one in facts], return_inverse=True)
     _, moments = np.unique([one.taken or "" for one in facts], return_inverse=True)
     left, right = places.reshape(-1, 2).T
     same_camera = known[left] & known[right] & (cameras[left] == cameras[right])
-    return np.asarray(same_camera & (moments[left] != moments[right]))
+    shots = same_camera & (moments[left] != moments[right])
+    return np.asarray(shots | (sources[left] == sources[right]))
 
 
 def _appearance(path: Path) -> Appearance | None:

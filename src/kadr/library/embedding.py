@@ -13,7 +13,7 @@ from kadr.errors import ImageError, LibraryError
 from kadr.library.queries import Expression, Part
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
-from kadr.photos import reader
+from kadr.photos import films, kinds, reader
 from kadr.photos.objects import is_object
 from kadr.stores import Store
 from kadr.types import Picture, Vectors
@@ -129,9 +129,13 @@ def opened(source: Path | Picture, size: int) -> "Image.Image":
     from kadr.photos import images  # searching by text alone needs no decoders
 
     try:
-        return reader.read(source, size)[0] if is_object(source) else images.decode(source, size)
+        if is_object(source) or films.frame(source) is not None:
+            return reader.read(source, size)[0]
+        return images.decode(source, size)
     except ImageError as error:
-        raise ImageError(f"{source}: {error}. Name another photo.") from error
+        is_film = source.suffix.lower() in kinds.FILM_SUFFIXES
+        hint = f"Name a moment of it: {source}{films.MARK}12.5" if is_film else "Name another photo"
+        raise ImageError(f"{source}: {error}. {hint}.") from error
 
 
 def _sum(

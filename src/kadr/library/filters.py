@@ -15,8 +15,10 @@ from kadr.library.queries import Expression
 from kadr.stores import Store
 from kadr.types import Box, Filters
 
-KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw")
-_ALIASES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic"}
+KINDS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic", "raw", "film")
+_ALIASES = {
+    "jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "heif": "heic", "video": "film",
+}  # fmt: skip
 _DATE = re.compile(
     r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)?)?)?"
 )
@@ -158,7 +160,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def format_of(text: str) -> str:
-    """The format's name in KINDS; jpg, tif and heif are other names of jpeg, tiff and heic.
+    """The format's name in KINDS; jpg, tif, heif and video are jpeg, tiff, heic and film.
 
     Raises:
         KadrError: no such format.

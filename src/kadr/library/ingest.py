@@ -30,8 +30,8 @@ from kadr.encoding.steps import (
     recheck,
 )
 from kadr.errors import DataError, LibraryError
-from kadr.library import placing
-from kadr.library.changes import find_changes
+from kadr.library import films, placing
+from kadr.library.changes import Changes, find_changes
 from kadr.matcher.bundle import Matcher
 from kadr.photos import hashes, reader
 from kadr.photos.reader import Reader
@@ -68,7 +68,8 @@ class IndexResult:
     for they are gone: they are encoded once they are back; `skipped` files can't be read or are no
     photos; `absent` folders weren't there at all, so nothing was concluded about their files.
     `ignored` counts files and folders that were left out, by the reason; `unsupported` counts files
-    by their format, such as "CR2".
+    by their format, such as "CR2". `films` are those whose frames are known by now; each of these
+    is counted as a file.
     """
 
     files: int = 0
@@ -81,6 +82,7 @@ class IndexResult:
     pruned: int = 0
     reencoded: int = 0
     waiting: int = 0
+    films: int = 0
     absent: tuple[Path, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     unsupported: Mapping[str, int] = field(default_factory=dict)
@@ -238,20 +240,53 @@ def _bring_in_step(
     gone = changes.gone(states)
     store.mark(gone, missing=True)
     store.mark(changes.back, missing=False)
-    unchanged = len(changes.seen) - len(changes.changed)
+    unchanged = len(changes.seen) - len(changes.replaced) - len(changes.changed)
     steps = _decoded(store, changes.changed, partial(_decode, encoders, callbacks.read), options)
     batches = _kept(store, matcher, encoders.law, _batches(steps), callbacks, len(changes.changed))
     total = unchanged + len(changes.changed)
-    added = _count(store, batches, (unchanged, total), callbacks, changes.same)
+    added = _count(store, batches, (unchanged, total + len(changes.films)), callbacks, changes.same)
+    film_reader = films.FilmReader(store, encoders, partial(joined, matcher))
+    added = added.plus(_films(film_reader, changes, options, callbacks, total))
     return replace(
         added,
-        files=len(changes.seen),
+        files=len(changes.seen) - len(changes.replaced) + added.files,
+        films=added.films + changes.known_films,
         unchanged=unchanged - changes.broken,
         skipped=added.skipped + changes.broken,
         gone=len(gone),
         ignored=dict(changes.ignored),
         unsupported=dict(changes.unsupported),
     )
+
+
+def _films(
+    reader: films.FilmReader,
+    changes: Changes,
+    options: IndexOptions,
+    callbacks: IndexCallbacks,
+    done: int,
+) -> IndexResult:
+    """Bring films in step, one after the other; `done` are the files before them."""
+    result = IndexResult()
+    for left, film in zip(reversed(range(len(changes.films))), changes.films, strict=True):
+        brought = reader.bring(film, retry=options.retry, again=options.reread)
+        callbacks.kept(brought.kept)
+        if brought.problem is not None:
+            callbacks.skip(film.file.path, brought.problem)
+        result = result.plus(_counted(brought, options))
+        now = done + result.files
+        callbacks.progress(now, result.skipped, now + left)
+    return result
+
+
+def _counted(brought: films.Brought, options: IndexOptions) -> IndexResult:
+    """A film's frames as files, or the film that has none as one that is skipped."""
+    if brought.problem is not None:
+        return IndexResult(files=1, skipped=1)
+    count, read = len(brought.kept), brought.encoded
+    if options.reread:
+        return IndexResult(files=count, reread=read, known=count - read, films=1)
+    return IndexResult(files=count, encoded=read, known=count - read, films=1)
 
 
 @dataclass(frozen=True, slots=True)

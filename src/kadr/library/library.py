@@ -28,7 +28,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, reader
+from kadr.photos import files, films, reader
 from kadr.photos.objects import is_object, located
 from kadr.photos.reader import Reader
 from kadr.stores import SWITCHING, Store, Totals, check_whole, default_spec, open_store
@@ -516,9 +516,19 @@ class Library:
             return self._store.remove(resolved(folder))
 
     def forget(self, photo: int, on_wait: Callable[[], None] | None = None) -> int:
-        """Forget a photo; the number of files forgotten. They stay where they are."""
+        """Forget a photo; the number of files forgotten. They stay where they are.
+
+        With a frame its film goes: what is left of that would no longer say what it shows.
+        """
         with self._writing(on_wait):
-            return self._store.forget(self._store.present([photo]).get(photo, ()))
+            known = self._store.stored(self._store.present([photo])).get(photo)
+            if known is None:
+                return 0
+            same = [photo]
+            if films.frame_named(known.paths[0]) is not None:
+                same = list(self._store.frames(known.digest).values())
+            places = self._store.present(same).values()
+            return self._store.forget(path for paths in places for path in paths)
 
     def delete(
         self,
@@ -659,7 +669,7 @@ class Library:
 
     # Answers.
 
-    def search(
+    def search(  # noqa: PLR0913 - options by name
         self,
         query: str | Expression,
         limit: int = 10,
@@ -668,6 +678,7 @@ class Library:
         cursor: int = 0,
         at_least: float | None = None,
         language: str = "en",
+        frames: bool = False,
     ) -> Answer:
         """Photos that a query describes, best first.
 
@@ -682,13 +693,14 @@ class Library:
             cursor: 0, or `next` of the page before.
             at_least: the probability from which a photo counts as a match.
             language: of notices.
+            frames: each frame of a film is a hit; else those on a page are one, the best.
 
         Raises:
             KadrError: a query can't be understood.
             ImageError: its picture can't be read.
             LibraryError: the vectors are another encoder's, or it names a photo that isn't there.
         """
-        page = Page(limit, filters, cursor, at_least, language)
+        page = Page(limit, filters, cursor, at_least, language, frames)
         (answer,) = self.answers([(queries.expression(query), page)])
         return answer
 
@@ -708,13 +720,14 @@ class Library:
         filters: Filters | None = None,
         cursor: int = 0,
         language: str = "en",
+        frames: bool = False,
     ) -> Answer:
         """Photos like a file anywhere, or like a photo of the library, which is left out.
 
         Photos that the policy hides are left out without a word; of one of them nothing is told.
         Raises as `search` does.
         """
-        page = Page(limit, filters, cursor, language=language)
+        page = Page(limit, filters, cursor, language=language, frames=frames)
         with self._searching() as searcher:
             answer = searcher.similar(photo if isinstance(photo, int) else located(photo), page)
         self._log_refused(answer, "a photo that is hidden")
@@ -745,7 +758,7 @@ class Library:
         from kadr.law.assess import FACE_SIDE
         from kadr.library.embedding import encoded, opened
 
-        texts = query.texts if isinstance(query, Picture) else (query.stem,)
+        texts = query.texts if isinstance(query, Picture) else (films.stem(query),)
         encoder = self._scene_encoder() or self.matcher.image_encoder
         vectors = encoded(encoder, self._store, [query])
         (assessment,) = self._assessor.assess([texts], vectors, [lambda: opened(query, FACE_SIDE)])

@@ -4,8 +4,10 @@ import base64
 import io
 from collections.abc import Callable
 from html import escape
+from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from kadr.photos import films
 from kadr.types import Answer, Hit
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ def html(answer: Answer, open_photo: Open) -> str:
 
 def _figure(hit: Hit, open_photo: Open) -> str:
     picture = open_photo(hit, SIDE)
-    shown = _GONE.format(side=SIDE) if picture is None else _picture(picture, hit.image.path.name)
+    name = PurePath(films.shown(hit.image.path)).name
+    shown = _GONE.format(side=SIDE) if picture is None else _picture(picture, name)
     sure = f"{hit.similarity:.2f}" if hit.probability is None else f"{hit.probability:.0%}"
-    caption = f"{sure} {escape(_text(hit.image.path.name))}"
+    caption = f"{sure} {escape(_text(name))}"
     return _FIGURE.format(side=SIDE, picture=shown, caption=caption)
 
 

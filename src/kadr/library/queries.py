@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kadr.errors import KadrError
-from kadr.photos import folders
+from kadr.photos import films, folders
 from kadr.types import Picture
 
 _QUOTES = r"""(?:"[^"]*"|«[^»]*»|“[^”]*”)"""
@@ -257,7 +257,7 @@ def _picture(text: str) -> Path | None:
     if not named and not _ends_like_a_photo(text):
         return None
     path = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser() raises without a home
-    if os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
+    if os.path.isfile(films.file_of(Path(path))):  # noqa: PTH113 - Path.is_file() raises where a parent is shut
         return Path(path)
     if named:
         raise KadrError(f"{_shown(text)} is no file. Name a photo, or write a text without a path.")

@@ -15,6 +15,7 @@ from kadr.library.embedding import Embedding
 from kadr.matcher.alignment import NEAREST, standing_out
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.relevance import Embeddings
+from kadr.photos import films
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, Stored, folders_of
 from kadr.stores.words import NOTHING, TIERS, Recorded, Wanted
@@ -218,7 +219,7 @@ def standing_limit(photos: int, text: str) -> float:
 def _may_exist(path: Path) -> bool:
     """Whether a file is there. Whether an object is, is found out when it is opened."""
     # Path.exists() raises where a folder is shut.
-    return is_object(path) or os.path.exists(path)  # noqa: PTH110
+    return is_object(path) or os.path.exists(films.file_of(path))  # noqa: PTH110
 
 
 def _hit(photo: Stored, similarity: float) -> Hit | None:
@@ -227,4 +228,6 @@ def _hit(photo: Stored, similarity: float) -> Hit | None:
     if not paths:
         return None
     file = ImageFile(str(photo.id), photo.digest, paths[0])
-    return Hit(file, None, float(similarity), tuple(paths[1:]), photo.facts)
+    frame = films.frame_named(paths[0])
+    at = None if frame is None else frame.at
+    return Hit(file, None, float(similarity), tuple(paths[1:]), photo.facts, at=at)

@@ -20,7 +20,7 @@ from kadr.library.ranking import PROBABLE, Ranked, Ranker
 from kadr.library.suggestions import suggested
 from kadr.matcher.bundle import Matcher
 from kadr.matcher.null_scores import PHOTOS
-from kadr.photos import files, reader
+from kadr.photos import files, films, reader
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, words
 from kadr.stores.words import NOTHING, Wanted
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 AT_LEAST = 0.02
 """A photo less probable than this is no match. The photo that is meant stays above it in 98.7 % of
 sentence queries (docs/results.md)."""
+MOMENTS = 20
+"""Further moments of a film that are told with its best one."""
+LEFT_OUT = 5000
+"""Frames that are passed over on a page, for it shows a better one of their film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Page:
     at_least: the probability from which a hit is a match, in [0, 1]; None: AT_LEAST, and nothing
         matches either where the best photo doesn't stand out among such photos.
     language: of notices.
+    frames: each frame of a film is a hit; else those on a page are one, the best.
     """
 
     limit: int = 10
@@ -51,6 +56,7 @@ class Page:
     cursor: int = 0
     at_least: float | None = None
     language: str = "en"
+    frames: bool = False
 
 
 class Searcher:
@@ -222,28 +228,68 @@ class Searcher:
         withheld = self._policy.disclaimer(page.language) if self._refresh() else None
         if query is None:
             return Answer((), notice("unknown words", page.language), withheld=withheld)
-        hits: list[Ranked] = []
-        following = None
+        found = _PageOfHits(page)
         for ranked in self._ranker.rank(query, selection, page.cursor, wanted):
             if recorded_only and not ranked.hit.on_record:
                 break
-            if int(ranked.hit.image.id) in without:
-                continue
-            if len(hits) == page.limit:
-                following = ranked.place
+            if int(ranked.hit.image.id) not in without and not found.add(ranked):
                 break
-            hits.append(ranked)
+        hits = found.ranked
         if not hits:
             is_filtered = selection.filters != Filters() or query.without != ()
             why = "no more" if page.cursor else "filtered" if is_filtered else "empty"
             return Answer((), notice(why, page.language), withheld=withheld)
         return Answer(
-            tuple(ranked.hit for ranked in hits),
+            found.hits(),
             matches=query.text is None or _matches(hits[0], page.at_least),
             at_least=None if query.text is None else _least(page.at_least),
-            next=following,
+            next=found.following,
             withheld=withheld,
         )
+
+
+class _PageOfHits:
+    """Hits of a page as they come, best first; of a film's frames the first stands for all."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.ranked: list[Ranked] = []
+        self.following: int | None = None
+        self._films: dict[str, list[float]] = {}
+        self._left_out = 0
+
+    def add(self, ranked: Ranked) -> bool:
+        """Take the next one; False where the page is full: the next page begins with it."""
+        hit, at = ranked.hit, ranked.hit.at
+        film = None if at is None or self._page.frames else _film(hit)
+        is_known = at is not None and film in self._films and self._left_out < LEFT_OUT
+        if is_known and at is not None and film is not None:
+            self._left_out += 1
+            if self._is_match(hit) and len(self._films[film]) < MOMENTS:
+                self._films[film].append(at)
+            return True
+        if len(self.ranked) == self._page.limit:
+            self.following = ranked.place
+            return False
+        if film is not None:
+            self._films.setdefault(film, [])
+        self.ranked.append(ranked)
+        return True
+
+    def hits(self) -> tuple[Hit, ...]:
+        """The hits, with the moments of their films."""
+        left = dict(self._films)
+        told = ((one.hit, left.pop(_film(one.hit), ())) for one in self.ranked)
+        return tuple(replace(hit, moments=tuple(also)) if also else hit for hit, also in told)
+
+    def _is_match(self, hit: Hit) -> bool:
+        sure = hit.probability is None or hit.probability >= _least(self._page.at_least)
+        return sure or bool(hit.on_record)
+
+
+def _film(hit: Hit) -> str:
+    """What the digests of a film's frames have in common."""
+    return hit.image.digest[: films.PREFIX]
 
 
 def _matches(best: Ranked, at_least: float | None) -> bool:

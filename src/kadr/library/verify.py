@@ -1,11 +1,12 @@
 """Flow: library -> what is wrong in its file, and which photos aren't what they were."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kadr.law import proof
-from kadr.photos import files, object_store
+from kadr.photos import files, films, object_store
 from kadr.photos.images import MAX_BYTES
 from kadr.photos.objects import ObjectPath, is_object
 from kadr.stores import Store
@@ -35,6 +36,11 @@ def verify(store: Store, on_progress: Callable[[int, int], None] | None = None) 
 
 def _file(path: Path) -> tuple[str, files.State]:
     """Digest and state of a file."""
+    if films.frame(path) is not None:
+        state = files.state(path)
+        if state is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return files.digest(path), state
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         return files.digest(file), files.stamp(status)

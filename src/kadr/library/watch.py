@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from kadr.photos.folders import is_photo
+from kadr.photos.folders import is_film, is_photo
 from kadr.photos.ignore import FILE, MARK, Rules
 
 QUIET = 500
@@ -128,7 +128,7 @@ def _counts(path: Path, rules: Rules) -> bool:
     """Whether a change at a path may change what the library should hold."""
     if path.name in {FILE, MARK}:
         return True
-    if not is_photo(path.name) and path.is_file():
+    if not (is_photo(path.name) or is_film(path.name)) and path.is_file():
         return False
     return not _left_out(path, rules)
 

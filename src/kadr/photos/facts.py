@@ -44,7 +44,7 @@ def read(
         kind,
         *size,
         taken=_taken(tags, packet, records, name, now),
-        camera=_camera(
+        camera=camera(
             exif.text(exif.tag(tags, Base.Make)) or line(packet.values.get("Make", ""), 100),
             exif.text(exif.tag(tags, Base.Model)) or line(packet.values.get("Model", ""), 100),
         ),
@@ -104,7 +104,7 @@ def _taken(
     return next(filter(None, moments), None) or dates.from_name(name, now)
 
 
-def _camera(make: str, model: str) -> str | None:
+def camera(make: str, model: str) -> str | None:
     """Make and model; of "NIKON CORPORATION" and "NIKON D90" the model says all."""
     first = model.casefold().split(maxsplit=1)[:1]
     named = first and first[0] in make.casefold().split()

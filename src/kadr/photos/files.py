@@ -3,29 +3,48 @@
 import hashlib
 import os
 import stat
+import time
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TypeAlias
 from uuid import uuid4
 
 from kadr.errors import KadrError
+from kadr.photos import films
 from kadr.types import ImageFile, Skipped
 
 State: TypeAlias = tuple[int, int]
 """Size in bytes and time of change in ns."""
+SETTLED = 2.0
+"""Seconds after a file's last change from which a digest of it may be remembered: until then it may
+change once more at what the file system takes for the same moment."""
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def state(file: Path | int) -> State | None:
     """Size in bytes and time of change in ns of a file, by its path or descriptor.
 
-    None where there is none, and for what is no file: to open a pipe would wait for ever.
+    A frame's are its film's. None where there is none, and for what is no file: to open a pipe
+    would wait for ever.
     """
     try:
-        status = os.stat(file)  # noqa: PTH116 - of a descriptor too
+        status = os.stat(films.file_of(file) if isinstance(file, Path) else file)  # noqa: PTH116
     except OSError:
         return None
     return stamp(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def identity(file: Path | int) -> tuple[int, ...]:
+    """What differs once a file was replaced or written to; nobody can set the time of that.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    status = os.stat(file)  # noqa: PTH116 - of a descriptor too
+    return (
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )  # fmt: skip
 
 
 def stamp(status: os.stat_result) -> State:
@@ -56,21 +75,43 @@ def spelled(path: Path) -> Path:
 def digest(source: Path | IO[bytes] | bytes) -> str:
     """SHA-256 of a file, named or open, or of what one holds: 64 hexadecimal digits.
 
+    Of a frame's path: the frame's digest, which its film has to be read for.
+
     Raises:
         OSError: the file can't be read.
     """
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     if isinstance(source, Path):
+        frame = films.frame(source)
+        if frame is not None:
+            return films.digest(film_digest(frame.film), frame.at)
         with source.open("rb") as file:
             return digest(file)
     return hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
+def film_digest(film: Path) -> str:
+    """SHA-256 of a film; each state of one is read once, for it is large and has many frames.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    state = identity(film)
+    if time.time() - state[-1] / 1e9 < SETTLED:
+        return digest(film)
+    return _film_digest(film, state)
+
+
+@lru_cache(maxsize=256)
+def _film_digest(film: Path, _state: tuple[int, ...]) -> str:
+    return digest(film)
+
+
 def identify(path: Path, root: Path) -> ImageFile | Skipped:
     """The file's id (its path below `root`) and SHA-256 digest, or why it can't be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(films.file_of(path).stat().st_mode):  # a pipe would wait for ever
             return Skipped(path, "not a file")
         return ImageFile(path.relative_to(root).as_posix(), digest(path), path)
     except OSError as error:

@@ -16,13 +16,15 @@ SUFFIXES = frozenset(
     | {".bmp", ".avif", ".heic", ".heif", ".hif"}
 )
 
-Met: TypeAlias = Literal["photo", "ignored", "unsupported", "unreadable"]
+Met: TypeAlias = Literal["photo", "film", "ignored", "unsupported", "unreadable"]
 
 
 _SHOTS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif", ".hif"})
 """What cameras and phones write beside a RAW of the same shot."""
 PAIRED = "RAW beside its JPEG"
 """Why a RAW is ignored whose shot is there as a JPEG or HEIC of the same name."""
+LIVE = "MOV beside its photo"
+"""Why the seconds around a phone's photo (Live Photo) are ignored: they show what it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,31 @@ def is_photo(name: str) -> bool:
     return suffix in SUFFIXES or (suffix in kinds.RAW_SUFFIXES and kinds.reads_raw())
 
 
+def is_film(name: str) -> bool:
+    """Whether a file is by its name a film whose frames can be read here."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - names come by the million
+    return suffix in kinds.FILM_SUFFIXES and kinds.reads_films()
+
+
 def _paired(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """A folder's files, but of each shot one: the JPEG, not the RAW beside it."""
-    raws = [one for one in entries if one.met == "photo" and _split(one)[1] in kinds.RAW_SUFFIXES]
-    if not raws:
+    """A folder's files, but of each shot one: the JPEG, not the RAW or the MOV beside it."""
+    seconds = {id(one): why for one in entries if (why := _why_second(one))}
+    if not seconds:
         yield from entries
         return
     parts = [_split(one) for one in entries if one.met == "photo"]
     shots = {stem for stem, suffix in parts if suffix in _SHOTS}
     for one in entries:
-        stem, suffix = _split(one)
-        paired = one.met == "photo" and suffix in kinds.RAW_SUFFIXES and stem in shots
-        yield Entry(one.path, "ignored", PAIRED) if paired else one
+        paired = id(one) in seconds and _split(one)[0] in shots
+        yield Entry(one.path, "ignored", seconds[id(one)]) if paired else one
+
+
+def _why_second(entry: Entry) -> str | None:
+    """Why a file would be ignored beside a JPEG or HEIC of the same name; None: it wouldn't."""
+    suffix = _split(entry)[1]
+    if entry.met == "film":
+        return LIVE if suffix == ".mov" else None
+    return PAIRED if entry.met == "photo" and suffix in kinds.RAW_SUFFIXES else None
 
 
 def _split(entry: Entry) -> tuple[str, str]:
@@ -137,7 +152,8 @@ def _judge(
     entry: os.DirEntry[str], rules: Rules, levels: Levels, *, is_folder: bool
 ) -> Entry | None:
     """What a walk says of an entry; None for folders to walk into, and what is of no interest."""
-    photo = is_photo(entry.name)
+    film = is_film(entry.name)
+    photo = film or is_photo(entry.name)
     linked = not is_folder and _is_link(entry) and os.path.isdir(entry.path)  # noqa: PTH112
     if not is_folder and not photo and not linked:
         kind = kinds.by_name(entry.name)
@@ -147,7 +163,9 @@ def _judge(
     reason = rules.reason(entry.path, levels, is_folder=is_folder or linked)
     if reason or linked:
         return Entry(Path(entry.path), "ignored", reason or LINK)
-    return Entry(Path(entry.path), "photo") if photo and not is_folder else None
+    if is_folder or not photo:
+        return None
+    return Entry(Path(entry.path), "film" if film else "photo")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

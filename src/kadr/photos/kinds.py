@@ -13,7 +13,7 @@ Group: TypeAlias = Literal["RAW", "video", "document"]
 class Unsupported:
     """What a file is that kadr doesn't read: its group, and its format, such as "CR2".
 
-    A RAW is read where the extra `raw` is installed.
+    A RAW is read where the extra `raw` is installed, and most videos where `video` is.
     """
 
     group: Group
@@ -38,6 +38,11 @@ _GROUPS: dict[str, Group] = {
 }
 
 RAW_SUFFIXES = tuple(f".{suffix}" for suffix in _SUFFIXES["RAW"].split())
+_NO_FILMS = frozenset({"lrv", "mxf", "ts"})
+"""Small copies of films that cameras write beside them; what people rarely have; TypeScript."""
+FILM_SUFFIXES = tuple(
+    f".{suffix}" for suffix in _SUFFIXES["video"].split() if suffix not in _NO_FILMS
+)
 
 _SIGNATURES: tuple[tuple[int, bytes, Unsupported], ...] = (
     (8, b"CR\x02\0", Unsupported("RAW", "CR2")),
@@ -75,11 +80,38 @@ _SIGNATURES: tuple[tuple[int, bytes, Unsupported], ...] = (
 HEAD = 32
 """Bytes at the start of a file that `by_content` looks at."""
 
+_DEMUXERS: tuple[tuple[int, bytes, str], ...] = (
+    *((4, box, "mov") for box in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (8, b"AVI ", "avi"),
+    (0, b"\0\0\x01\xba", "mpeg"),
+    (0, b"FLV\x01", "flv"),
+    (0, b"OggS", "ogg"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (4, b"G", "mpegts"),
+    (0, b"G", "mpegts"),
+)
+"""FFmpeg's readers by the first bytes; no other is tried: some open further files."""
+
 
 @cache
 def reads_raw() -> bool:
     """Whether the extra `raw` is installed."""
     return find_spec("rawpy") is not None
+
+
+@cache
+def reads_films() -> bool:
+    """Whether the extra `video` is installed."""
+    return find_spec("av") is not None
+
+
+def demuxer(head: bytes) -> str | None:
+    """FFmpeg's name of the container that a film's first `HEAD` bytes begin; None: of no film."""
+    kind = by_content(head)
+    if kind is not None and kind.group != "video":
+        return None
+    return next((name for at, mark, name in _DEMUXERS if head.startswith(mark, at)), None)
 
 
 def by_name(name: str) -> Unsupported | None:

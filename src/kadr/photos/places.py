@@ -13,6 +13,10 @@ _WRITTEN = re.compile(
     re.ASCII,
 )
 """`55,45.1N` and `55,45,6N`, as XMP writes them."""
+_ISO6709 = re.compile(
+    r"([+-]\d{1,2}(?:\.\d{1,12})?)([+-]\d{1,3}(?:\.\d{1,12})?)(?:[+-/].{0,60})?", re.ASCII
+)
+"""`+55.7500+037.6200+144.2/`, as films write them: degrees."""
 NOWHERE = 1e-4
 """So many degrees around 0, 0 are no place: cameras without a fix write that."""
 
@@ -28,6 +32,12 @@ def from_exif(gps: Mapping[int, Any]) -> tuple[float, float] | None:
 def from_xmp(latitude: str, longitude: str) -> tuple[float, float] | None:
     """As `from_exif`."""
     return _place(_of_text(latitude, "NS"), _of_text(longitude, "EW"))
+
+
+def from_iso6709(text: str) -> tuple[float, float] | None:
+    """As `from_exif`, of degrees with signs (ISO 6709), as films write them."""
+    match = _ISO6709.fullmatch(text[:100].strip())
+    return _place(float(match[1]), float(match[2])) if match else None
 
 
 def _place(latitude: float | None, longitude: float | None) -> tuple[float, float] | None:

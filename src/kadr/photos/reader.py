@@ -1,11 +1,10 @@
 """How a photo's file becomes pixels: in this process, or where memory and time are limited."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kadr.errors import ImageError
-from kadr.photos import files, object_store
+from kadr.photos import files, films, object_store
 from kadr.photos.objects import ObjectPath, is_object
 from kadr.types import PhotoFacts
 
@@ -22,7 +21,7 @@ class Reader(Protocol):
         """The photo and its facts, as `kadr.photos.images.read` gives them.
 
         Args:
-            path: its file, or an object.
+            path: its file, a frame of a film (`kadr.photos.films`), or an object.
             size: see `kadr.photos.images.decode`.
             digest: SHA-256 that the file must have; None: any.
 
@@ -38,16 +37,24 @@ def read(path: Path, size: int, digest: str | None = None) -> "tuple[Image.Image
 
     if is_object(path):
         return decoded(fetched(path), path.name, size, digest)
+    frame = films.frame(path)
+    file = path if frame is None else frame.film
     try:
-        before = identity(path)
+        before = files.identity(file)
         if digest is not None and files.digest(path) != digest:
             raise ImageError("changed since it was indexed")
-        photo = images.read(path, size)
-        if identity(path) != before:
+        photo = images.read(path, size) if frame is None else _shown(frame, size)
+        if files.identity(file) != before:
             raise ImageError("changed while it was read")
     except OSError as error:
         raise ImageError(f"can't be read ({error.strerror or error})") from error
     return photo
+
+
+def _shown(frame: films.FramePath, size: int) -> "tuple[Image.Image, PhotoFacts]":
+    from kadr.photos import video
+
+    return video.frame(frame.film, frame.at, size)
 
 
 def fetched(
@@ -76,15 +83,3 @@ def decoded(
     if digest is not None and files.digest(content) != digest:
         raise ImageError("changed since it was indexed")
     return images.read(content, size, name=name)
-
-
-def identity(file: Path | int) -> tuple[int, ...]:
-    """What differs once a file was replaced or written to; nobody can set the time of that.
-
-    Raises:
-        OSError: there is no such file.
-    """
-    status = os.stat(file)  # noqa: PTH116 - of a descriptor too
-    return (
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    )  # fmt: skip

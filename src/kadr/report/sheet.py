@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kadr.errors import ImageError, KadrError
 from kadr.library.search import is_match
-from kadr.photos import files, reader
+from kadr.photos import files, films, reader
 from kadr.report import output
 from kadr.report.frames import Frame, Framer
 from kadr.report.heatmap import overlay
@@ -97,7 +97,13 @@ def _seen(framer: Framer, rank: int, hit: Hit, say: Wording) -> _Place:
     frame = framer.frame(rank, hit.image, probability, heat=why.heat if why else None)
     likeness = "" if hit.probability is not None else _likeness(hit, say)
     words = tuple(_word(effect, say) for effect in why.words) if why else ()
-    return _Place(frame, str(hit.image.path), likeness, words)
+    return _Place(frame, _named(hit.image.path), likeness, words)
+
+
+def _named(path: Path) -> str:
+    """A path; of a frame its film's, and the moment, in no language."""
+    frame = films.frame_named(path)
+    return str(path) if frame is None else f"{frame.film} · {films.clock(frame.at)}"
 
 
 def _word(word: WordEffect, say: Wording) -> tuple[str, str, str]:
@@ -204,7 +210,7 @@ def _place(sheet: Image.Image, hit: Hit, rank: int, corner: tuple[int, int], say
     below = y + CELL + 15
     draw.text((x, below), str(rank), MUTED, _font(TEXT))
     draw.text((x + CELL, below), percent, INK, _font(TEXT), anchor="ra")
-    name = _wrapped(hit.image.path.name, _font(SMALL), CELL, 1)
+    name = _wrapped(_named(Path(hit.image.path.name)), _font(SMALL), CELL, 1)
     _write(draw, (x, below + 23), name, SMALL, MUTED)
 
 

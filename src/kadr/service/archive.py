@@ -12,7 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from kadr.library.catalogue import OpenedPhoto, PhotoObject
 from kadr.library.library import Library
-from kadr.service.dependencies import seen
+from kadr.photos import films
+from kadr.service.dependencies import whole
 from kadr.service.downloads import PART, holds
 from kadr.service.file_names import safe_name
 from kadr.service.folder_names import text
@@ -48,6 +49,15 @@ class _Pipe:
         return taken
 
 
+@dataclass(frozen=True)
+class _Archive:
+    """An archive being written, its names, and its films by what their digests begin with."""
+
+    file: zipfile.ZipFile
+    names: set[str]
+    films: set[str]
+
+
 def size(library: Library, photos: Sequence[int], law: RequestPolicy) -> int:
     """Bytes of those of these photos that may be seen.
 
@@ -55,14 +65,17 @@ def size(library: Library, photos: Sequence[int], law: RequestPolicy) -> int:
         ProblemError: 404, none of them is there; 413, they are too large together; 451, all are
             hidden.
     """
-    total, refused = 0, list[ProblemError]()
+    total, refused, films_in = 0, list[ProblemError](), set[str]()
     for photo in photos:
         try:
-            opened = library.catalogue.open(seen(library, photo, law))
+            one = whole(library, photo, law)
         except ProblemError as error:
             refused.append(error)
             continue
-        total += _close(opened)
+        film = one.digest[: films.PREFIX] if films.frame_named(one.paths[0]) else None
+        if film is None or film not in films_in:
+            total += _close(library.catalogue.open(one))
+            films_in.add(film or "")
     if len(refused) == len(photos):
         raise refused[0]
     if total > MOST_BYTES:
@@ -79,11 +92,11 @@ async def stream(
 
     What can't be sent any more is told in a file at the end, without its name.
     """
-    pipe, names, left_out = _Pipe(), set[str](), list[str]()
+    pipe, names, sent, left_out = _Pipe(), set[str](), set[str](), list[str]()
     with zipfile.ZipFile(cast(BinaryIO, pipe), "w", zipfile.ZIP_STORED) as archive:
         for photo in photos:
             try:
-                async for part in _photo(held, law, photo, archive, names):
+                async for part in _photo(held, law, photo, _Archive(archive, names, sent)):
                     del part
                     yield pipe.take()
             except ProblemError as error:
@@ -94,21 +107,26 @@ async def stream(
 
 
 async def _photo(
-    held: Resources, law: RequestPolicy, photo: int, archive: zipfile.ZipFile, names: set[str]
+    held: Resources, law: RequestPolicy, photo: int, archive: _Archive
 ) -> AsyncIterator[None]:
-    """Write a photo part by part."""
+    """Write a photo part by part, or the film of a frame, once."""
 
     def work(library: Library) -> tuple[Stored, OpenedPhoto | PhotoObject | None]:
-        one = seen(library, photo, law)
+        one = whole(library, photo, law)
         return one, library.catalogue.open(one)
 
     stored, opened = await held.looking.do(law.policy, work)
     if opened is None:
         raise changed()
+    if films.frame_named(opened.path) is not None:
+        if stored.digest[: films.PREFIX] in archive.films:
+            _close(opened)
+            return
+        archive.films.add(stored.digest[: films.PREFIX])
     content = await _content(held, stored, opened)  # before anything is said of it
-    info = zipfile.ZipInfo(_unused(opened, stored, names), _time(stored))
+    info = zipfile.ZipInfo(_unused(opened, stored, archive.names), _time(stored))
     info.file_size = opened.state[0]
-    with archive.open(info, "w") as entry:
+    with archive.file.open(info, "w") as entry:
         async for part in content:
             entry.write(part)
             yield
@@ -124,7 +142,7 @@ async def _content(
     """
     if isinstance(opened, PhotoObject):
         return await held.objects.parts(opened, 0, opened.state[0])
-    if not await holds(held, opened.file, stored.digest):
+    if not await holds(held, opened, stored.digest):
         opened.file.close()
         raise changed()
     opened.file.seek(0)
@@ -146,7 +164,7 @@ def _close(opened: OpenedPhoto | PhotoObject | None) -> int:
 
 def _unused(opened: OpenedPhoto | PhotoObject, stored: Stored, names: set[str]) -> str:
     """The photo's name, safe on every file system, with a number where another photo has it."""
-    name = safe_name(text(opened.path.name), stored.facts.kind)
+    name = safe_name(text(films.file_of(opened.path).name), stored.facts.kind)
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
     number = 1
     while name.casefold() in names:

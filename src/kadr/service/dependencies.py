@@ -190,6 +190,18 @@ def seen(library: Library, photo: int, applied: RequestPolicy) -> Stored:
     return row
 
 
+def whole(library: Library, photo: int, applied: RequestPolicy) -> Stored:
+    """A photo whose file may be sent: of a frame, every frame of its film may be seen.
+
+    Raises:
+        ProblemError: as `seen`; 451 also where the policy hides another frame.
+    """
+    row = seen(library, photo, applied)
+    if library.catalogue.withholds(row.paths[0], row.digest):
+        raise applied.blocked()
+    return row
+
+
 def chosen(library: Library, shape: FilterShape, query: Expression | None = None) -> Filters | None:
     """The filters of a request and of its query, parsed; None: all photos.
 

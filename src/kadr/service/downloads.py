@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from kadr.errors import ImageError
 from kadr.library.catalogue import OpenedPhoto, PhotoObject
-from kadr.photos import files, reader
+from kadr.photos import files, films
 from kadr.service.folder_names import text
 from kadr.service.objects import changed
 from kadr.service.problems import ProblemError
@@ -26,17 +26,22 @@ MEDIA_TYPES = {
     "tiff": "image/tiff", "bmp": "image/bmp", "avif": "image/avif", "heic": "image/heic",
     "raw": "image/x-dcraw",
 }  # fmt: skip
+FILM_TYPES = {
+    ".webm": "video/webm", ".mkv": "video/x-matroska", ".avi": "video/x-msvideo",
+    ".mpg": "video/mpeg", ".mpeg": "video/mpeg", ".vob": "video/mpeg", ".m2v": "video/mpeg",
+    ".mts": "video/mp2t", ".m2ts": "video/mp2t", ".ogv": "video/ogg", ".flv": "video/x-flv",
+    ".wmv": "video/x-ms-wmv", ".asf": "video/x-ms-asf",
+}  # fmt: skip
+"""By a film's ending; all others are MP4, MOV too: browsers play that by this name only."""
+MP4 = "video/mp4"
 PART = 2**18
 """Bytes of a file that are read at a time."""
-SETTLED = 2.0
-"""Seconds after a file's last change from which a digest of it may be remembered: until then it may
-change once more at what the file system takes for the same moment."""
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 """One range; others are passed over, as RFC 9110 allows."""
 PICTURE: dict[str, Any] = {
     "content": {
         media: {"schema": {"type": "string", "format": "binary"}}
-        for media in sorted(MEDIA_TYPES.values())
+        for media in sorted({*MEDIA_TYPES.values(), *FILM_TYPES.values(), MP4})
     }
 }
 
@@ -91,7 +96,7 @@ async def _picture(
             return Response(status_code=304, headers=headers)
         content = await _thumbnail(held, digest, opened, int(size))
         return Response(content, headers=headers, media_type="image/jpeg")
-    if not await holds(held, opened.file, digest):
+    if not await holds(held, opened, digest):
         opened.file.close()
         raise changed()
     if is_cached(request, tag):
@@ -117,18 +122,22 @@ async def _object(
     return part.response(await held.objects.parts(opened, part.start, part.length))
 
 
-async def holds(held: Resources, file: BinaryIO, digest: str) -> bool:
-    """Whether an open file has this digest. Each state of a file is hashed once."""
-    identity = reader.identity(file.fileno())
-    if held.digests.get(identity) == digest:
-        return True
-    actual = await run_in_threadpool(files.digest, file)
-    if reader.identity(file.fileno()) != identity:
-        return False
-    *_, changed = identity
-    if time.time() - changed / 1e9 > SETTLED:
-        held.digests[identity] = actual
-    return actual == digest
+async def holds(held: Resources, opened: OpenedPhoto, digest: str) -> bool:
+    """Whether an open photo has this digest, or an open film this frame.
+
+    Each state of a file is hashed once.
+    """
+    file, frame = opened.file, films.frame_named(opened.path)
+    identity = files.identity(file.fileno())
+    actual = held.digests.get(identity)
+    if actual is None:
+        actual = await run_in_threadpool(files.digest, file)
+        if files.identity(file.fileno()) != identity:
+            return False
+        *_, changed = identity
+        if time.time() - changed / 1e9 > files.SETTLED:
+            held.digests[identity] = actual
+    return (actual if frame is None else films.digest(actual, frame.at)) == digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +159,19 @@ def _asked(
     request: Request, photo: Stored, opened: OpenedPhoto | PhotoObject, headers: dict[str, str]
 ) -> _Part:
     """The part of a photo's file that is asked for. Raises as `_range` does."""
-    whole = opened.state[0]
+    whole, file = opened.state[0], films.file_of(opened.path)
     start, length = _range(request, whole, headers["ETag"])
     headers |= {
         "Accept-Ranges": "bytes",
         "Content-Length": str(length),
-        "Content-Disposition": f"inline; filename*=utf-8''{quote(text(opened.path.name))}",
+        "Content-Disposition": f"inline; filename*=utf-8''{quote(text(file.name))}",
     }
     status = 200
     if length < whole:
         status = 206
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{whole}"
-    return _Part(start, length, status, headers, MEDIA_TYPES[photo.facts.kind])
+    media = MEDIA_TYPES.get(photo.facts.kind) or FILM_TYPES.get(file.suffix.lower(), MP4)
+    return _Part(start, length, status, headers, media)
 
 
 def _range(request: Request, whole: int, tag: str) -> tuple[int, int]:

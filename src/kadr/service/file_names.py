@@ -21,8 +21,9 @@ SUFFIXES = {
     "avif": (".avif",),
     "heic": (".heic", ".heif", ".hif"),
     "raw": (".dng", *kinds.RAW_SUFFIXES),
+    "film": (".mp4", *kinds.FILM_SUFFIXES),
 }
-"""Suffixes of each kind of photo, the usual one first."""
+"""Suffixes of each kind of photo, and of films, the usual one first."""
 LONGEST = 180
 """Bytes of a name without its suffix; file systems take 255, some of them fewer characters."""
 UNNAMED = "photo"

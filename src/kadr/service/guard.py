@@ -31,8 +31,9 @@ LOG = logging.getLogger("kadr.access")
 POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self'",
-        "img-src 'self' blob: data:", "connect-src 'self'", "manifest-src 'self'",
-        "worker-src 'self'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'none'",
+        "img-src 'self' blob: data:", "media-src 'self'", "connect-src 'self'",
+        "manifest-src 'self'", "worker-src 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+        "form-action 'none'",
     )
 )  # fmt: skip
 HEADERS = {

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from kadr.library.library import Library
+from kadr.photos import films
 from kadr.service import archive, problems
 from kadr.service.archive import MOST_PHOTOS
 from kadr.service.dependencies import (
@@ -19,6 +20,7 @@ from kadr.service.dependencies import (
     renderer,
     resources,
     seen,
+    whole,
 )
 from kadr.service.downloads import PICTURE, Download, picture
 from kadr.service.folder_names import text
@@ -166,12 +168,14 @@ async def several(
 async def photo(request: Request, law: ThePolicy, photo: PhotoId, size: Side = None) -> Response:
     """A smaller copy is a JPEG, upright, without what the file says of place and camera.
 
+    Of a frame of a film the copy is the frame, and the file is the film. Where the law hides any
+    frame of it, the film isn't sent.
     The ETag is the content's; Range works on the file as it is. No cache may keep a photo without
     asking again: it may have been hidden since.
     """
 
     def work(library: Library) -> Download:
-        one = seen(library, photo, law)
+        one = seen(library, photo, law) if size else whole(library, photo, law)
         return Download(one, library.catalogue.open(one))
 
     held = resources(request)
@@ -191,7 +195,7 @@ async def facts(
 
     def work(library: Library) -> Response:
         one = seen(library, photo, law)
-        path = text(str(one.paths[0])) if visitor.is_at_home else None
+        path = text(str(films.file_of(one.paths[0]))) if visitor.is_at_home else None
         return json(FactsShape(**renderer(request, library).photo(one).model_dump(), path=path))
 
     return await resources(request).looking.do(law.policy, work)

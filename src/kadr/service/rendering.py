@@ -11,6 +11,7 @@ from kadr.law.review import Doubt
 from kadr.library.catalogue import Album, Facets, Listing
 from kadr.library.mapping import Cluster
 from kadr.library.search import is_match, is_probable
+from kadr.photos import films
 from kadr.service.cursors import ListingCursors
 from kadr.service.folder_names import FolderNames, text
 from kadr.service.shapes import (
@@ -56,7 +57,8 @@ class Renderer:
     def _photo(
         self, number: int, digest: str, paths: Sequence[Path], facts: PhotoFacts
     ) -> PhotoShape:
-        path = paths[0]
+        path, frame = films.file_of(paths[0]), films.frame_named(paths[0])
+        uploaded = frame is None and self._uploads is not None and path.parent == self._uploads
         return PhotoShape(
             id=self._public_id(number),
             digest=digest,
@@ -71,7 +73,8 @@ class Renderer:
             longitude=facts.longitude,
             place=_place(facts.place),
             copies=len(paths) - 1,
-            uploaded=self._uploads is not None and path.parent == self._uploads,
+            uploaded=uploaded,
+            at=None if frame is None else frame.at,
         )
 
     def listing(self, listing: Listing, cursors: ListingCursors) -> ListingShape:
@@ -126,6 +129,7 @@ class Renderer:
             on_record=[
                 WordOnRecordShape(word=one.word, source=one.source) for one in hit.on_record
             ],
+            moments=list(hit.moments),
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 
@@ -161,7 +165,7 @@ class Renderer:
     def _proposal(self, proposal: Proposal) -> ProposalShape:
         return ProposalShape(
             photo=self._public_id(proposal.number),
-            name=text(proposal.paths[0].name),
+            name=text(films.file_of(proposal.paths[0]).name),
             ruling=RulingShape(**asdict(proposal.ruling)),
         )
 

@@ -80,14 +80,17 @@ async def search(
         float | None,
         Query(ge=0, le=1, description="The probability from which a hit counts as a match."),
     ] = None,
+    frames: Annotated[
+        bool, Query(description="Each frame of a film is a hit, not only the best on a page.")
+    ] = False,
 ) -> Response:
     """What the law hides is in no answer; `withheld` says that the library holds such photos."""
-    expression, cursors = understood(q), cursors_of(request, law, "search", q, which)
+    expression, cursors = understood(q), cursors_of(request, law, "search", q, which, frames)
     start = cursors.open(cursor)
 
     def ask(library: Library) -> tuple[Expression, Page]:
         wanted = chosen(library, which, expression)
-        return expression, Page(n, wanted, start, at_least, law.language)
+        return expression, Page(n, wanted, start, at_least, law.language, frames)
 
     searching = resources(request).searching
     answer = searching.search(law.policy, ask, _render(request, law, cursors))

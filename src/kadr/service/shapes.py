@@ -155,7 +155,10 @@ class PhotoShape(_Shape):
     """A photo of the library."""
 
     id: int = Field(ge=1)
-    digest: str = Field(description="SHA-256 of its content.", pattern="^[0-9a-f]{64}$")
+    digest: str = Field(
+        description="SHA-256 of its content; a frame's begins with its film's.",
+        pattern="^[0-9a-f]{64}$",
+    )
     name: str = Field(description="Its file's name.", examples=["beach.jpg"])
     folder: str = Field(description="Its folder, from the indexed one on.")
     kind: str = Field(examples=["jpeg"])
@@ -169,6 +172,9 @@ class PhotoShape(_Shape):
     copies: int = Field(ge=0, description="Further files of the same content.")
     uploaded: bool = Field(
         description="Whether it was added by upload; such photos can be deleted."
+    )
+    at: float | None = Field(
+        ge=0, description="Of a frame of a film: the second that it is shown at; else null."
     )
 
 
@@ -224,6 +230,9 @@ class HitShape(_Shape):
     on_record: list[WordOnRecordShape] = Field(
         description="The query's words, where all that tell something stand on the photo's record: "
         "such photos come first, whatever their probability. Else empty."
+    )
+    moments: list[float] = Field(
+        description="Seconds of further frames of the film that match, best first."
     )
     photo: PhotoShape
 

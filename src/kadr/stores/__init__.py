@@ -349,6 +349,13 @@ class Store(Protocol):
         """The photos of these digests that were encoded."""
         ...
 
+    def frames(self, film: str) -> dict[str, int]:
+        """The frames of a film (its hex digest): their digests in order, and their numbers.
+
+        Those too that wait for being encoded after a switch, or whose film is gone.
+        """
+        ...
+
     def public_id(self, number: int) -> int:
         """The id by which a photo is named outside: below 2^53, and it says nothing of the number.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadr.errors import LibraryError
+from kadr.photos import films
 from kadr.photos.objects import located
 from kadr.types import Assessment, PhotoFacts, Place, Vectors
 
@@ -28,6 +29,13 @@ def below(folder: Path) -> tuple[bytes, bytes]:
     """All paths below a folder are >= the first and < the second."""
     start = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
     return start, start[:-1] + bytes([start[-1] + 1])
+
+
+def frames_between(film: str) -> tuple[bytes, bytes]:
+    """The digests of a film's frames are >= the first and <= the second; see `films.digest`."""
+    start = bytes.fromhex(film[: films.PREFIX])
+    rest = 32 - len(start)
+    return start + b"\0" * rest, start + b"\xff" * rest
 
 
 def any_below(folders: Sequence[Path]) -> Callable[[bytes], bool]:

@@ -18,7 +18,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from kadr.photos import films
 from kadr.photos.folders import SUFFIXES
+from kadr.photos.kinds import FILM_SUFFIXES
 from kadr.photos.sounds import in_cyrillic
 from kadr.types import PhotoFacts, Place, Source
 
@@ -105,7 +107,8 @@ def wanted(text: str) -> Wanted:
     A file's name is looked for without its ending, which is on no record.
     """
     name, suffix = os.path.splitext(text.strip())  # noqa: PTH122 - Path drops what isn't a name
-    words = list(dict.fromkeys(_tokens(name if suffix.lower() in SUFFIXES else text)))
+    is_name = suffix.lower() in SUFFIXES or suffix.lower() in FILM_SUFFIXES
+    words = list(dict.fromkeys(_tokens(name if is_name else text)))
     content = [word for word in words if word not in STOP] or words
     keys = [_query_keys(word) for word in content[: MOST_WANTED + 1]]
     if len(content) > MOST_WANTED or not all(keys):
@@ -123,7 +126,7 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
     """
     names, folders = list[str](), list[str]()
     for path in paths:
-        names += _name_words(path.stem)
+        names += _name_words(films.stem(path))
         root = next((root for root in roots if path.is_relative_to(root)), path.parent)
         for part in path.parent.relative_to(root).parts:
             folders += _name_words(part)

@@ -3,7 +3,7 @@
 import { language } from "./texts.js";
 
 /** @typedef {{said: string[], english: string[], russian: string[]}} Place */
-/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, place: Place | null, copies: number, uploaded: boolean, path?: string | null}} Photo */
+/** @typedef {{id: number, name: string, folder: string, kind: string, width: number, height: number, taken: string | null, camera: string | null, latitude: number | null, longitude: number | null, place: Place | null, copies: number, uploaded: boolean, at: number | null, path?: string | null}} Photo */
 /** @typedef {{words: {word: string, effect: number | null}[], heat: number[][] | null}} Explanation */
 
 const BASE = new URL("../api/v1", import.meta.url).pathname; // below whatever path a proxy serves the page

@@ -1,7 +1,7 @@
 // One place of the grid: a photo with its probability, or a line between photos.
 
 import { address, read } from "./state.js";
-import { describe, number, percent, say } from "./texts.js";
+import { clock, describe, number, percent, say } from "./texts.js";
 import { thumbnail } from "./api.js";
 
 /** @param {string} tag @param {string} className @param {string} [text] */
@@ -99,16 +99,26 @@ function photo(item, width, height) {
   link.href = address({ ...read(), photo: item.photo.id });
   link.tabIndex = -1;
   link.style.height = `${height}px`;
-  const label = [describe(item.photo), onRecord(item), fit(item)];
+  const time = item.photo.at === null ? "" : clock(item.photo.at);
+  const label = [time && say("film", { time }), describe(item.photo), onRecord(item), fit(item)];
   link.setAttribute("aria-label", label.filter(Boolean).join(", "));
   link.title = item.photo.name;
   link.append(image(item, Math.max(width, height)));
+  if (time) link.append(moment(time));
   made.append(link, check(), actions(item));
   if (item.similarity !== null) {
     const below = caption(item);
     below.setAttribute("aria-hidden", "true"); // the link's label says it
     made.append(below);
   }
+  return made;
+}
+
+/** That this is a frame of a film, and of which moment. @param {string} time */
+function moment(time) {
+  const made = element("span", "moment");
+  made.setAttribute("aria-hidden", "true"); // the link's label says it
+  made.append(icon("play"), time);
   return made;
 }
 

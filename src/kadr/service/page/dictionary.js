@@ -103,6 +103,17 @@ export const TEXTS = {
   sure: ["{percent} sure", "уверенность {percent}"],
   likeness: ["likeness {value}", "сходство {value}"],
   unreadable: ["Can't be shown", "Не открывается"],
+  film: ["film at {time}", "фильм, {time}"],
+  moment: ["In the film at", "Время в фильме"],
+  play: ["Play from {time}", "Смотреть с {time}"],
+  notPlayable: [
+    "This browser can't play the film's format, so here is the frame",
+    "Этот браузер не воспроизводит формат фильма, поэтому показан кадр",
+  ],
+  filmWithheld: [
+    "The film shows what the law hides too, so it isn't played",
+    "В фильме есть и то, что скрыто по закону, поэтому он не воспроизводится",
+  ],
   moreLikeThis: ["More like this", "Похожие"],
   why: ["Why?", "Почему?"],
   whyWords: ["What each word adds: {words}", "Что добавляет каждое слово: {words}"],

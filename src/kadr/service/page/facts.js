@@ -2,7 +2,7 @@
 
 import { element } from "./cell.js";
 import { address } from "./state.js";
-import { coordinates, moment, number, say } from "./texts.js";
+import { clock, coordinates, moment, number, say } from "./texts.js";
 
 /** Kilometres around a photo that are its neighbourhood. */
 const NEAR = 5;
@@ -16,6 +16,7 @@ export function factList(photo) {
     ["place", place(photo)],
     ["camera", photo.camera],
     ["folder", photo.folder + copies],
+    ["moment", photo.at !== null && clock(photo.at)],
     ["size", say("pixels", size)],
     ["path", photo.path],
   ];

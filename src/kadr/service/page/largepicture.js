@@ -28,6 +28,7 @@ export function fillFrame(frame, photo, onFailed) {
  */
 export function sharpen(frame, photo, scale, shown) {
   const image = frame.querySelector("img");
+  if (photo.at !== null) return; // the file is the film
   if (!image || scale === 1 || image.dataset.sharp || Math.max(photo.width, photo.height) <= COPY) return;
   image.dataset.sharp = "yes";
   const sharp = new Image();

@@ -4,7 +4,7 @@
 const KEPT = "kadr-page";
 const FILES = [
   "api", "app", "ask", "bin", "cell", "cells", "collect", "collecting", "collections", "collectiontexts", "dates",
-  "deletion", "dictionary", "errors", "facts", "feed", "filters", "folders", "grid", "gridkeys", "heat", "hover",
+  "deletion", "dictionary", "errors", "facts", "feed", "film", "filters", "folders", "grid", "gridkeys", "heat", "hover",
   "keys", "land", "largepicture", "law", "layout", "line", "map", "membership", "mercator", "pictures", "query", "reasons", "review",
   "reviewgrid", "scrubber", "searchfield", "selection", "session", "settings", "share", "star", "state", "texts",
   "theme", "timeline", "uploadlist", "uploads", "viewer", "why", "words", "zoom",

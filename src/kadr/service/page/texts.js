@@ -91,6 +91,13 @@ export function coordinates(latitude, longitude) {
   return `${one(latitude, north, south)}, ${one(longitude, east, west)}`;
 }
 
+/** A moment of a film: 12:34, 1:02:03. @param {number} seconds */
+export function clock(seconds) {
+  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+  const two = (value) => String(value).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
 /** A photo in words, for those who hear the page. @param {import("./api.js").Photo} photo */
 export function describe({ taken, folder }) {
   return taken ? say("described", { day: day(new Date(`${taken}Z`)), folder }) : say("describedUndated", { folder });

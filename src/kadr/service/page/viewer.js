@@ -6,6 +6,7 @@ import { factList } from "./facts.js";
 import { messageOf } from "./errors.js";
 import { beside } from "./gridkeys.js";
 import { letter } from "./keys.js";
+import { layPlay } from "./film.js";
 import { fillFrame, sharpen } from "./largepicture.js";
 import { cameFromInside, go, read } from "./state.js";
 import { describe, say } from "./texts.js";
@@ -156,6 +157,7 @@ export class Viewer {
     this.part("notice").hidden = true;
     this.part("panel").hidden = false;
     fillFrame(frame, photo, () => this.#showNotice(say("unreadable"), photo));
+    layPlay(frame, photo, (text) => this.note(text));
     this.part("caption-place").replaceChildren();
     this.part("like").href = `?like=${photo.id}`;
     this.part("original").href = this.part("download").href = api.original(photo.id);

@@ -14,6 +14,7 @@ from kadr.stores.columns import (
     FACTS,
     any_below,
     by_month,
+    frames_between,
     path_of,
     place_folded,
     place_to_json,
@@ -79,6 +80,15 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
             self.read("SELECT digest, id FROM photos WHERE digest = ANY(%s) AND encoded", (wanted,))
         )
         return [known[digest] for digest in wanted if digest in known]
+
+    def frames(self, film: str) -> dict[str, int]:
+        """The frames of a film (its hex digest): their digests in order, and their numbers."""
+        rows = self.read(
+            "SELECT digest, id FROM photos WHERE digest >= %s AND digest <= %s"
+            " AND problem IS NULL ORDER BY digest",
+            frames_between(film),
+        )
+        return {digest.hex(): number for digest, number in rows}
 
     def public_id(self, number: int) -> int:
         """The id by which a photo is named outside: it says nothing, and stays the same."""

@@ -14,6 +14,7 @@ from kadr.stores.columns import (
     any_below,
     by_month,
     facts_of,
+    frames_between,
     path_of,
     place_folded,
     place_to_json,
@@ -66,6 +67,15 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
         """The photos of these digests that were encoded."""
         statement = "SELECT id FROM photos WHERE digest = ? AND encoded"
         return [row[0] for digest in digests for row in self.read(statement, (digest,))]
+
+    def frames(self, film: str) -> dict[str, int]:
+        """The frames of a film (its hex digest): their digests in order, and their numbers."""
+        rows = self.read(
+            "SELECT digest, id FROM photos WHERE digest >= ? AND digest <= ? AND problem IS NULL"
+            " ORDER BY digest",
+            frames_between(film),
+        )
+        return {digest.hex(): number for digest, number in rows}
 
     def public_id(self, number: int) -> int:
         """The id by which a photo is named outside: it says nothing, and stays the same."""
