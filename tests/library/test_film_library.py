@@ -204,6 +204,7 @@ class TestAnswers:
         index(library, folder)
         films_found = [hit for hit in self.hits(library) if hit.at is not None]
         (hit,) = films_found
+        assert hit.at is not None
         assert films.frame_named(hit.image.path) == films.FramePath(folder / "holiday.mp4", hit.at)
         assert {hit.at, *hit.moments} == {0.0, 3.0, 6.0, 9.0}
         each = self.hits(library, frames=True)

@@ -23,7 +23,7 @@ def surveyed(path: Path, size: int = 64) -> list[Shot]:
     return [one for one in video.survey(path, size) if isinstance(one, Shot)]
 
 
-def nearest(shot: Shot, pictures: list[np.ndarray] | None = None) -> int:  # type: ignore[type-arg]
+def nearest(shot: Shot, pictures: list[np.ndarray] | None = None) -> int:
     """Which picture a frame shows."""
     seen = np.asarray(shot.image.resize(SIDES), np.int16)
     far = [np.abs(seen - one.astype(np.int16)).mean() for one in pictures or PICTURES]

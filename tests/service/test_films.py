@@ -131,7 +131,7 @@ def test_an_archive_holds_a_film_once(client: TestClient, home: Path) -> None:
 
 
 def test_a_search_folds_frames(client: TestClient) -> None:
-    asked = {"q": "a red dog kind:film", "at_least": 0.0}
+    asked: dict[str, Any] = {"q": "a red dog kind:film", "at_least": 0.0}
     hits = client.get(f"{API}/search", params=asked).json()["hits"]
     assert sorted(hit["photo"]["name"] for hit in hits) == ["open.webm", "partly.mp4"]
     for hit in hits:
