@@ -159,6 +159,22 @@ class PhotoFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What XMP files beside a photo's file say of the photo; as `PhotoFacts` where it says so.
+
+    `state` is a list in JSON of their names, sizes in bytes and times of change in ns, in ASCII.
+    `complete` is False where one is broken, can't be read, or holds more than is read.
+    """
+
+    state: str
+    texts: tuple[str, ...] = ()
+    complete: bool = True
+    taken: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What a photo must fulfil, all at once; a default asks for nothing.
 

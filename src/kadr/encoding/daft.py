@@ -162,6 +162,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "modified": entry.modified,
         "problem": entry.problem,
+        "sidecar": entry.sidecar,
     }
 
 

@@ -26,6 +26,7 @@ from kadr.types import (
     PhotoFacts,
     Request,
     Ruling,
+    Sidecar,
     Skipped,
     Source,
     Vectors,
@@ -70,6 +71,8 @@ class FileState(NamedTuple):
     """Its content was encoded, or found to be no readable photo."""
     broken: bool
     missing: bool
+    sidecar: str
+    """`Sidecar.state` of what was read beside it; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,17 @@ class NewPhoto:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A path to keep: the digest of its content, or the problem that kept it from being read."""
+    """A path to keep: the digest of its content, or the problem that kept it from being read.
+
+    `sidecar` is what is said beside it.
+    """
 
     path: Path
     size: int
     modified: int
     digest: bytes | None = None
     problem: str | None = None
+    sidecar: Sidecar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +287,7 @@ class Store(Protocol):
         """Add photos, then files. A file whose content isn't known by then is left out.
 
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
+        What is said beside files that aren't missing is a part of their photos' facts.
 
         Raises:
             LibraryError: a vector is of another length than its encoder's others; none is kept.
@@ -287,7 +295,10 @@ class Store(Protocol):
         ...
 
     def update_facts(self, photos: Sequence[NewPhoto]) -> None:
-        """Keep other facts and perceptual hashes of contents that are known; all else stays."""
+        """Keep other facts and perceptual hashes of contents that are known; all else stays.
+
+        Facts are those of the content alone, without what is said beside its files.
+        """
         ...
 
     def prune(self, folder: Path | None = None) -> int:
@@ -650,7 +661,10 @@ class Store(Protocol):
     # All that there is, for a move to another engine.
 
     def all_photos(self, after: bytes = b"") -> Iterator[NewPhoto]:
-        """Every content of a greater digest, by digest, with all that is kept of it but `joint`."""
+        """Every content of a greater digest, by digest, with all that is kept of it but `joint`.
+
+        Its facts are its own, without what is said beside its files.
+        """
         ...
 
     def all_files(self) -> Iterator[tuple[NewFile, bool]]:

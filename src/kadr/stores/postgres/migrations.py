@@ -99,7 +99,15 @@ def _words(run: Run) -> None:
         put_note(run, NOTE, VERSION)
 
 
-STEPS = (_tables, _writers, _collections, _words)
+def _sidecars(run: Run) -> None:
+    # A photo's columns hold its facts with what is said beside its files; `own` what differs of its
+    # own. All three columns are JSON in ASCII.
+    run("ALTER TABLE files ADD sidecar text, ADD sidecar_said text")
+    run("ALTER TABLE photos ADD own text")
+    run("CREATE INDEX files_with_sidecars ON files (photo) WHERE sidecar IS NOT NULL")
+
+
+STEPS = (_tables, _writers, _collections, _words, _sidecars)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

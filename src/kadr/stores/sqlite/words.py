@@ -4,10 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from kadr.stores import words
-from kadr.stores.columns import FACTS, facts_of, path_of
+from kadr.stores.columns import (
+    FACTS,
+    MOST_SIDECARS,
+    facts_of,
+    own_facts,
+    own_to_json,
+    path_of,
+    texts_to_json,
+    with_sidecars,
+)
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.words import MOST_PATHS, NOTE, SOURCES, TIERS, VERSION, Wanted
-from kadr.types import Source
+from kadr.types import PhotoFacts, Source
 
 BATCH = 500
 """Photos whose words are made anew at once."""
@@ -45,8 +54,7 @@ class WordTables(Connection):
         """Write what is on record of photos now, within a transaction."""
         numbers = sorted(set(photos))
         roots = [path_of(path) for (path,) in self._base.execute("SELECT path FROM folders")]
-        known = self.among(f"SELECT id, {FACTS} FROM photos WHERE id IN ({{}})", numbers)
-        facts = {number: facts_of(row) if row[0] else None for number, *row in known}
+        facts = self._join_sidecars(numbers)
         rows = (
             (number, *words.columns(facts[number], map(path_of, self._lying(number)), roots))
             for number in numbers
@@ -56,6 +64,32 @@ class WordTables(Connection):
         self._base.executemany(
             f"INSERT INTO words (rowid, {', '.join(SOURCES)}) VALUES (?, ?, ?, ?, ?, ?)", rows
         )
+
+    def _join_sidecars(self, numbers: Sequence[int]) -> dict[int, PhotoFacts | None]:
+        """Bring the facts of photos in step with what is said beside their files; all facts."""
+        known = self.among(f"SELECT id, own, {FACTS} FROM photos WHERE id IN ({{}})", numbers)
+        facts = dict[int, PhotoFacts | None]()
+        for number, own, *row in known:
+            before = facts_of(row) if row[0] else None
+            facts[number] = now = before and self._with_sidecars(number, before, own)
+            if before is None or now is None or now == before:
+                continue
+            content = own_facts(before, own)
+            self._base.execute(
+                "UPDATE photos SET taken = ?, latitude = ?, longitude = ?, texts = ?, own = ?"
+                " WHERE id = ?",
+                (now.taken, now.latitude, now.longitude, texts_to_json(now),
+                 None if now == content else own_to_json(content), number),
+            )  # fmt: skip
+        return facts
+
+    def _with_sidecars(self, photo: int, facts: PhotoFacts, own: str | None) -> PhotoFacts:
+        said = self._base.execute(
+            "SELECT sidecar_said FROM files WHERE photo = ? AND sidecar IS NOT NULL"
+            f" AND NOT missing ORDER BY path LIMIT {MOST_SIDECARS + 1}",
+            (photo,),
+        )
+        return with_sidecars(own_facts(facts, own), [one for (one,) in said])
 
     def _lying(self, photo: int) -> Iterator[bytes]:
         for (path,) in self._base.execute(
