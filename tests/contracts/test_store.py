@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from kadr.errors import LibraryError
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
+from kadr.stores.columns import MOST_SIDECARS
 from kadr.stores.words import wanted
-from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Skipped
+from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Sidecar, Skipped
 from libraries import FACTS, add, digest, matching, new_file, new_photo, number
 from postgres_servers import server
 
@@ -833,3 +834,67 @@ class TestWordsOnRecord:
         for query in (name, "' OR 1", "b:*", '"', "NOT", "a & !b", "NEAR(b or)", "{text}: b"):
             store.recorded(wanted(query), Selection())
         assert store.keep_words() == 0
+
+
+class TestSidecars:
+    SAID = Sidecar(
+        '[["a.xmp", 3, 4]]', ("granite",), taken="2019-07-01T00:00:00", latitude=1.5, longitude=2.5
+    )
+
+    def file(self, path: str, said: Sidecar | None, modified: int = 0) -> NewFile:
+        return replace(new_file(Path(path), 1, modified), sidecar=said)
+
+    def facts(self, store: Store) -> PhotoFacts:
+        photo = number(store, 1)
+        return store.stored({photo: ()})[photo].facts
+
+    def found(self, store: Store) -> list[int]:
+        return list(store.recorded(wanted("granite"), Selection()).photos.tolist())
+
+    def test_what_they_say_is_a_part_of_the_facts(self, store: Store) -> None:
+        own = replace(FACTS, texts=("own",), taken="2001-01-01T00:00:00")
+        store.keep([new_photo(1, facts=own)], [self.file("/p/a.jpg", self.SAID)])
+        whole = replace(
+            own, taken="2019-07-01T00:00:00", latitude=1.5, longitude=2.5, texts=("own", "granite")
+        )
+        assert self.facts(store) == whole
+        assert self.found(store) == [number(store, 1)]
+        assert store.states(Path("/p"))[b"/p/a.jpg"].sidecar == self.SAID.state
+        assert [photo.facts for photo in store.all_photos()] == [own]
+        assert [file.sidecar for file, _ in store.all_files()] == [self.SAID]
+        other = replace(own, texts=("other",))
+        store.update_facts([new_photo(1, facts=other)])
+        assert self.facts(store) == replace(whole, texts=("other", "granite"))
+        store.keep([], [self.file("/p/a.jpg", None)])
+        assert self.facts(store) == other
+        assert self.found(store) == []
+        assert store.states(Path("/p"))[b"/p/a.jpg"].sidecar == ""
+        assert store.check() == []
+
+    def test_beside_every_file_that_is_there(self, store: Store) -> None:
+        store.keep([new_photo(1)], [self.file("/p/a.jpg", None), self.file("/q/b.jpg", self.SAID)])
+        assert self.facts(store).texts == ("granite",)
+        store.mark([b"/q/b.jpg"], missing=True)
+        assert self.facts(store) == FACTS
+        store.mark([b"/q/b.jpg"], missing=False)
+        assert self.facts(store).texts == ("granite",)
+        store.forget([Path("/q/b.jpg")])
+        assert self.facts(store) == FACTS
+
+    def test_a_file_that_comes_back_has_its_photo_assessed_anew(self, store: Store) -> None:
+        store.keep([new_photo(1)], [self.file("/p/a.jpg", None), self.file("/q/b.jpg", self.SAID)])
+        store.mark([b"/q/b.jpg"], missing=True)
+        store.keep_assessments({number(store, 1): Assessment((), None, None, (), 0.0, "v")})
+        assert store.unassessed("v") == []
+        store.mark([b"/q/b.jpg"], missing=False)
+        assert store.unassessed("v") == [number(store, 1)]
+
+    def test_of_too_many_words_lack(self, store: Store) -> None:
+        files = [
+            self.file(f"/p/{place:04}.jpg", replace(self.SAID, texts=(f"w{place % 7}",)))
+            for place in range(MOST_SIDECARS + 1)
+        ]
+        store.keep([new_photo(1)], files[:-1])
+        assert self.facts(store).texts_complete
+        store.keep([], files[-1:])
+        assert not self.facts(store).texts_complete
