@@ -92,8 +92,10 @@ def are_current(files: Sequence[NewFile]) -> list[bool]:
 def _is_current(file: NewFile) -> bool:
     if is_object(file.path):  # to hash it is to fetch it; its size and time were listed just now
         return True
+    if file.digest is None:
+        return True
     found = identify(NewFile(file.path, file.size, file.modified))
-    return file.digest is None or found == replace(file, sidecar=None)
+    return found == replace(file, sidecar=None)
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:
