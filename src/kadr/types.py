@@ -323,7 +323,8 @@ class Hit:
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
     further files of the same content. `on_record`: the query's words, where all that tell something
-    stand on the photo's record; it then matches whatever its probability.
+    stand on the photo's record; it then matches whatever its probability. `in_part`: only most of
+    them do, and `on_record` holds these.
     """
 
     image: ImageFile
@@ -333,6 +334,7 @@ class Hit:
     facts: PhotoFacts | None = None
     explanation: Explanation | None = None
     on_record: tuple[WordOnRecord, ...] = ()
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

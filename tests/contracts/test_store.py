@@ -19,9 +19,9 @@ from kadr.errors import LibraryError
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.columns import MOST_SIDECARS
-from kadr.stores.words import wanted
+from kadr.stores.words import IN_PART, MOST_IN_PART, wanted
 from kadr.types import Assessment, Filters, PhotoFacts, Ruling, Sidecar, Skipped
-from libraries import FACTS, add, digest, matching, new_file, new_photo, number
+from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import server
 
 MAKERS: dict[str, Callable[[Path], Store]] = {
@@ -898,3 +898,50 @@ class TestSidecars:
         assert self.facts(store).texts_complete
         store.keep([], files[-1:])
         assert not self.facts(store).texts_complete
+
+
+class TestMostWords:
+    NAMES = ("/p/grandma-birthday.jpg", "/p/birthday.jpg", "/grandma/cake.jpg", "/p/1.jpg")
+
+    def recorded(self, store: Store, text: str, *, whole: bool = False) -> dict[str, int]:
+        found = store.recorded(wanted(text, whole=whole), Selection())
+        assert found.photos.tolist() == sorted(found.photos.tolist())
+        there = store.present(found.photos.tolist())
+        pairs = zip(found.photos.tolist(), found.tiers.tolist(), strict=True)
+        return {str(there[number][0]): tier for number, tier in pairs}
+
+    def test_of_three_two_will_do(self, store: Store) -> None:
+        store.add_folder(Path("/"))
+        add(store, dict(zip(self.NAMES, range(4), strict=True)))
+        assert self.recorded(store, "grandma birthday cake") == {
+            "/p/grandma-birthday.jpg": IN_PART, "/grandma/cake.jpg": IN_PART,
+        }  # fmt: skip
+        assert self.recorded(store, "grandma birthday cake", whole=True) == {}
+        assert self.recorded(store, "grandma birthday") == {"/p/grandma-birthday.jpg": 1}
+        both = store.sources(wanted("grandma birthday cake"), [number(store, 0), number(store, 2)])
+        assert both == {
+            number(store, 0): ("name", "name", None), number(store, 2): ("folder", None, "name"),
+        }  # fmt: skip
+
+    def test_those_with_all_words_keep_their_tiers(self, store: Store) -> None:
+        add(store, {"/p/a-b-cc.jpg": 1, "/p/a-b.jpg": 2})
+        assert self.recorded(store, "cc b a-b")["/p/a-b-cc.jpg"] == 1
+
+    def test_of_many_they_tell_nothing(self, store: Store) -> None:
+        for count, found in ((MOST_IN_PART, MOST_IN_PART), (MOST_IN_PART + 1, 0)):
+            add(store, {f"/p/red-dog {place:03}.jpg": place for place in range(count)})
+            assert len(self.recorded(store, "red dog ball")) == found
+
+    def test_a_sentence_is_of_what_is_seen(self, store: Store) -> None:
+        add(store, {"/p/black-dog-runs-over-green.jpg": 1})
+        assert len(self.recorded(store, "black dog runs over green grass")) == 1
+        assert self.recorded(store, "black dog runs over green grass fast today") == {}
+
+    def test_hidden_ones_count_for_nothing(self, store: Store) -> None:
+        numbers = add(
+            store, {f"/p/red-dog {place:03}.jpg": place for place in range(MOST_IN_PART + 1)}
+        )
+        low = dict.fromkeys(numbers.values(), 0.0) | {numbers["/p/red-dog 000.jpg"]: 0.9}
+        assess(store, low)
+        shown = Selection(shown=Shown(0.5))
+        assert len(store.recorded(wanted("red dog ball"), shown).photos) == MOST_IN_PART

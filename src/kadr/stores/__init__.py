@@ -410,11 +410,16 @@ class Store(Protocol):
         ...
 
     def recorded(self, wanted: Wanted, selection: Selection) -> Recorded:
-        """Selected photos on whose record all these words stand, with their tiers."""
+        """Selected photos on whose record all these words stand, with their tiers.
+
+        Also those on whose record most of them stand, if that may do, and they are few.
+        """
         ...
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         ...
 
     def keep_words(self) -> int:

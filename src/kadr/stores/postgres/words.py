@@ -54,8 +54,10 @@ class WordTables(Connection):
         """Photos whose words the transaction makes at its end."""
         super().__init__(spec, create=create)
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         rows = self.read(
             f"SELECT photo, {', '.join(SOURCES)} FROM words WHERE photo = ANY(%s)", (list(photos),)
         )
@@ -126,10 +128,18 @@ class WordTables(Connection):
 
 def tsquery(wanted: Wanted, tier: int) -> str:
     """The query for photos of a tier or a better one."""
-    weights = _WEIGHTS[: tier + 1]
+    return _all(wanted.keys, _WEIGHTS[: tier + 1])
+
+
+def most_tsquery(wanted: Wanted) -> str:
+    """The query for photos on whose record most of the words stand."""
+    return " | ".join(f"({_all(keys, _WEIGHTS)})" for keys in wanted.most)
+
+
+def _all(keys: Sequence[Sequence[str]], weights: str) -> str:
+    """The query for any key of each word, of such weights."""
     return " & ".join(
-        f"({' | '.join(f'{chr(39)}{key}{chr(39)}:{weights}' for key in any_of)})"
-        for any_of in wanted.keys
+        f"({' | '.join(f'{chr(39)}{key}{chr(39)}:{weights}' for key in any_of)})" for any_of in keys
     )
 
 

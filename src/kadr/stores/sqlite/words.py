@@ -25,8 +25,10 @@ BATCH = 500
 class WordTables(Connection):
     """The table `words`."""
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         statement = f"SELECT rowid, {', '.join(SOURCES)} FROM words WHERE rowid IN ({{}})"
         return {photo: words.sources(wanted, row) for photo, *row in self.among(statement, photos)}
 
@@ -45,10 +47,11 @@ class WordTables(Connection):
     def _tier(self, wanted: Wanted, tier: int) -> str:
         """The query for photos of a tier or a better one."""
         among = "{" + " ".join(SOURCES[: TIERS[tier]]) + "}"
-        return " AND ".join(
-            f"{among} : ({' OR '.join(f'{chr(34)}{key}{chr(34)}' for key in any_of)})"
-            for any_of in wanted.keys
-        )
+        return _all(wanted.keys, f"{among} : ")
+
+    def _most(self, wanted: Wanted) -> str:
+        """The query for photos on whose record most of the words stand."""
+        return " OR ".join(f"({_all(keys)})" for keys in wanted.most)
 
     def _keep_words(self, photos: Iterable[int]) -> None:
         """Write what is on record of photos now, within a transaction."""
@@ -98,3 +101,10 @@ class WordTables(Connection):
             (photo,),
         ):
             yield path
+
+
+def _all(keys: Sequence[Sequence[str]], among: str = "") -> str:
+    """The query for any key of each word, `among` some columns."""
+    return " AND ".join(
+        f"{among}({' OR '.join(f'{chr(34)}{key}{chr(34)}' for key in any_of)})" for any_of in keys
+    )
