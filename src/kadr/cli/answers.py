@@ -129,6 +129,7 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
         "similarity": hit.similarity,
         "matches": is_match(answer, hit),
         "on_record": [asdict(one) for one in hit.on_record],
+        "in_part": hit.in_part,
         "path": hit.image.path,
         "copies": hit.copies,
         "digest": hit.image.digest,

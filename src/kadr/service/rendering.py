@@ -99,6 +99,7 @@ class Renderer:
             on_record=[
                 WordOnRecordShape(word=one.word, source=one.source) for one in hit.on_record
             ],
+            in_part=hit.in_part,
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 
