@@ -186,6 +186,22 @@ class PhotoFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What XMP files beside a photo's file say of the photo; as `PhotoFacts` where it says so.
+
+    `state` is a list in JSON of their names, sizes in bytes and times of change in ns, in ASCII.
+    `complete` is False where one is broken, can't be read, or holds more than is read.
+    """
+
+    state: str
+    texts: tuple[str, ...] = ()
+    complete: bool = True
+    taken: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What a photo must fulfil, all at once; a default asks for nothing.
 
@@ -339,7 +355,8 @@ class Hit:
     `probability` of a match is in [0, 1], or None where the query is no single text, so that only
     likeness can be told. `similarity` is the cosine in the joint space, in [-1, 1]. `copies` are
     further files of the same content. `on_record`: the query's words, where all that tell something
-    stand on the photo's record; it then matches whatever its probability.
+    stand on the photo's record; it then matches whatever its probability. `in_part`: only most of
+    them do, and `on_record` holds these.
 
     `at` is the second at which a film shows the frame, None for a photo; the image's path ends in
     it (`holiday.mp4#t=754.5`). `moments` are seconds of further frames of the film that match too,
@@ -355,6 +372,7 @@ class Hit:
     on_record: tuple[WordOnRecord, ...] = ()
     at: float | None = None
     moments: tuple[float, ...] = ()
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from kadr.errors import LibraryError
 from kadr.photos import films
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
-from kadr.stores.words import wanted
-from kadr.types import Assessment, Filters, PhotoFacts, Place, Ruling, Skipped
+from kadr.stores.columns import MOST_SIDECARS
+from kadr.stores.words import IN_PART, MOST_IN_PART, wanted
+from kadr.types import Assessment, Filters, PhotoFacts, Place, Ruling, Sidecar, Skipped
 from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import server
 
@@ -893,3 +894,114 @@ class TestWordsOnRecord:
         for query in (name, "' OR 1", "b:*", '"', "NOT", "a & !b", "NEAR(b or)", "{text}: b"):
             store.recorded(wanted(query), Selection())
         assert store.keep_words() == 0
+
+
+class TestSidecars:
+    SAID = Sidecar(
+        '[["a.xmp", 3, 4]]', ("granite",), taken="2019-07-01T00:00:00", latitude=1.5, longitude=2.5
+    )
+
+    def file(self, path: str, said: Sidecar | None, modified: int = 0) -> NewFile:
+        return replace(new_file(Path(path), 1, modified), sidecar=said)
+
+    def facts(self, store: Store) -> PhotoFacts:
+        photo = number(store, 1)
+        return store.stored({photo: ()})[photo].facts
+
+    def found(self, store: Store) -> list[int]:
+        return list(store.recorded(wanted("granite"), Selection()).photos.tolist())
+
+    def test_what_they_say_is_a_part_of_the_facts(self, store: Store) -> None:
+        own = replace(FACTS, texts=("own",), taken="2001-01-01T00:00:00")
+        store.keep([new_photo(1, facts=own)], [self.file("/p/a.jpg", self.SAID)])
+        whole = replace(
+            own, taken="2019-07-01T00:00:00", latitude=1.5, longitude=2.5, texts=("own", "granite")
+        )
+        assert self.facts(store) == whole
+        assert self.found(store) == [number(store, 1)]
+        assert store.states(Path("/p"))[b"/p/a.jpg"].sidecar == self.SAID.state
+        assert [photo.facts for photo in store.all_photos()] == [own]
+        assert [file.sidecar for file, _ in store.all_files()] == [self.SAID]
+        other = replace(own, texts=("other",))
+        store.update_facts([new_photo(1, facts=other)])
+        assert self.facts(store) == replace(whole, texts=("other", "granite"))
+        store.keep([], [self.file("/p/a.jpg", None)])
+        assert self.facts(store) == other
+        assert self.found(store) == []
+        assert store.states(Path("/p"))[b"/p/a.jpg"].sidecar == ""
+        assert store.check() == []
+
+    def test_beside_every_file_that_is_there(self, store: Store) -> None:
+        store.keep([new_photo(1)], [self.file("/p/a.jpg", None), self.file("/q/b.jpg", self.SAID)])
+        assert self.facts(store).texts == ("granite",)
+        store.mark([b"/q/b.jpg"], missing=True)
+        assert self.facts(store) == FACTS
+        store.mark([b"/q/b.jpg"], missing=False)
+        assert self.facts(store).texts == ("granite",)
+        store.forget([Path("/q/b.jpg")])
+        assert self.facts(store) == FACTS
+
+    def test_a_file_that_comes_back_has_its_photo_assessed_anew(self, store: Store) -> None:
+        store.keep([new_photo(1)], [self.file("/p/a.jpg", None), self.file("/q/b.jpg", self.SAID)])
+        store.mark([b"/q/b.jpg"], missing=True)
+        store.keep_assessments({number(store, 1): Assessment((), None, None, (), 0.0, "v")})
+        assert store.unassessed("v") == []
+        store.mark([b"/q/b.jpg"], missing=False)
+        assert store.unassessed("v") == [number(store, 1)]
+
+    def test_of_too_many_words_lack(self, store: Store) -> None:
+        files = [
+            self.file(f"/p/{place:04}.jpg", replace(self.SAID, texts=(f"w{place % 7}",)))
+            for place in range(MOST_SIDECARS + 1)
+        ]
+        store.keep([new_photo(1)], files[:-1])
+        assert self.facts(store).texts_complete
+        store.keep([], files[-1:])
+        assert not self.facts(store).texts_complete
+
+
+class TestMostWords:
+    NAMES = ("/p/grandma-birthday.jpg", "/p/birthday.jpg", "/grandma/cake.jpg", "/p/1.jpg")
+
+    def recorded(self, store: Store, text: str, *, whole: bool = False) -> dict[str, int]:
+        found = store.recorded(wanted(text, whole=whole), Selection())
+        assert found.photos.tolist() == sorted(found.photos.tolist())
+        there = store.present(found.photos.tolist())
+        pairs = zip(found.photos.tolist(), found.tiers.tolist(), strict=True)
+        return {str(there[number][0]): tier for number, tier in pairs}
+
+    def test_of_three_two_will_do(self, store: Store) -> None:
+        store.add_folder(Path("/"))
+        add(store, dict(zip(self.NAMES, range(4), strict=True)))
+        assert self.recorded(store, "grandma birthday cake") == {
+            "/p/grandma-birthday.jpg": IN_PART, "/grandma/cake.jpg": IN_PART,
+        }  # fmt: skip
+        assert self.recorded(store, "grandma birthday cake", whole=True) == {}
+        assert self.recorded(store, "grandma birthday") == {"/p/grandma-birthday.jpg": 1}
+        both = store.sources(wanted("grandma birthday cake"), [number(store, 0), number(store, 2)])
+        assert both == {
+            number(store, 0): ("name", "name", None), number(store, 2): ("folder", None, "name"),
+        }  # fmt: skip
+
+    def test_those_with_all_words_keep_their_tiers(self, store: Store) -> None:
+        add(store, {"/p/a-b-cc.jpg": 1, "/p/a-b.jpg": 2})
+        assert self.recorded(store, "cc b a-b")["/p/a-b-cc.jpg"] == 1
+
+    def test_of_many_they_tell_nothing(self, store: Store) -> None:
+        for count, found in ((MOST_IN_PART, MOST_IN_PART), (MOST_IN_PART + 1, 0)):
+            add(store, {f"/p/red-dog {place:03}.jpg": place for place in range(count)})
+            assert len(self.recorded(store, "red dog ball")) == found
+
+    def test_a_sentence_is_of_what_is_seen(self, store: Store) -> None:
+        add(store, {"/p/black-dog-runs-over-green.jpg": 1})
+        assert len(self.recorded(store, "black dog runs over green grass")) == 1
+        assert self.recorded(store, "black dog runs over green grass fast today") == {}
+
+    def test_hidden_ones_count_for_nothing(self, store: Store) -> None:
+        numbers = add(
+            store, {f"/p/red-dog {place:03}.jpg": place for place in range(MOST_IN_PART + 1)}
+        )
+        low = dict.fromkeys(numbers.values(), 0.0) | {numbers["/p/red-dog 000.jpg"]: 0.9}
+        assess(store, low)
+        shown = Selection(shown=Shown(0.5))
+        assert len(store.recorded(wanted("red dog ball"), shown).photos) == MOST_IN_PART

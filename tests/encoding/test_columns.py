@@ -25,7 +25,8 @@ def part(folder: Path, count: int, **given: Any) -> Output:
     schema = rows.schema(ABOUT)
     filled: dict[str, Any] = {"path": repeated(b"/p/a.png", count)}
     filled |= dict.fromkeys(("size", "modified"), pa.array([1] * count, pa.int64()))
-    filled |= {"problem": pa.array(["no photo"] * count)} | given
+    filled |= {"problem": pa.array(["no photo"] * count), "sidecar_state": pa.array([""] * count)}
+    filled |= given
     table = pa.table({f.name: filled.get(f.name, pa.nulls(count, f.type)) for f in schema})
     folder.mkdir()
     name = folder / "part-1.parquet"
@@ -56,9 +57,9 @@ def test_a_long_text_in_a_list(tmp_path: Path) -> None:
         list(output.rows(output.names()[0]))
 
 
-@pytest.mark.parametrize("name", ["path", "size", "modified"])
+@pytest.mark.parametrize("name", ["path", "size", "modified", "sidecar_state"])
 def test_a_row_without_its_key(tmp_path: Path, name: str) -> None:
-    kind = pa.binary() if name == "path" else pa.int64()
+    kind = {"path": pa.binary(), "sidecar_state": pa.string()}.get(name, pa.int64())
     output = part(tmp_path / "out", 2, **{name: pa.nulls(2, kind)})
     with pytest.raises(DataError, match="a row lacks its path"):
         output.survey()

@@ -18,7 +18,7 @@ from kadr.encoding.rows import About, Row
 from kadr.errors import DataError
 from kadr.photos.texts import line
 from kadr.stores import PARTS, NewPhoto
-from kadr.types import Assessment, PhotoFacts
+from kadr.types import Assessment, PhotoFacts, Sidecar
 
 DIM = 3
 ABOUT = About("fake", DIM, "/photos", law_encoder="law", law_dim=2, layers="1")
@@ -53,6 +53,17 @@ assessments = st.builds(
 )
 
 
+sidecars = st.builds(
+    Sidecar,
+    st.text(st.characters(codec="ascii"), min_size=1, max_size=9),
+    st.lists(WORDS, max_size=3).map(tuple),
+    st.booleans(),
+    st.none() | st.just("2019-07-01T10:11:12"),
+    st.just(-60.5),
+    st.just(5.25),
+)
+
+
 @st.composite
 def photo_rows(draw: st.DrawFn) -> Row:
     digest = draw(st.binary(min_size=32, max_size=32))
@@ -67,7 +78,8 @@ def photo_rows(draw: st.DrawFn) -> Row:
     path = f"/photos/x{draw(NAMES).replace('/', '_')}.png"
     size, modified = draw(st.integers(0, 2**63 - 1)), draw(st.integers(-(2**63), 2**63 - 1))
     assessment = draw(st.none() | assessments)
-    return Row(path, size, modified, digest, photo=photo, assessment=assessment)
+    said = draw(st.none() | sidecars)
+    return Row(path, size, modified, digest, photo=photo, assessment=assessment, sidecar=said)
 
 
 def plain(row: Row) -> tuple[object, ...]:
@@ -111,9 +123,9 @@ def good() -> pa.Table:
         others={"law": np.ones(2, np.float32)},
     )
     seen = Assessment((), 0.5, None, (), 0.5, "1")
-    return rows.to_table(
-        [Row("/photos/a.png", 1, 1, bytes(32), photo=photo, assessment=seen)], ABOUT
-    )
+    said = Sidecar("[]", ("by the sea",))
+    row = Row("/photos/a.png", 1, 1, bytes(32), photo=photo, assessment=seen, sidecar=said)
+    return rows.to_table([row], ABOUT)
 
 
 def noting(**changes: Any) -> Callable[[pa.Table], pa.Table]:
@@ -137,12 +149,13 @@ def typed(name: str, column: pa.Array) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.set_column(table.schema.get_field_index(name), name, column)
 
 
+BESIDE = {"texts": [], "complete": True, "taken": None, "latitude": None, "longitude": None}
 NAN, ENDLESS = float("nan"), float("inf")
 SEEN = {"words": [], "scene": 0.5, "faces": None, "failed": [], "probability": 0.5, "version": "1"}
 DAMAGES: dict[str, Callable[[pa.Table], pa.Table]] = {
     "no note": lambda table: table.replace_schema_metadata(None),
     "a note that is no JSON": lambda table: table.replace_schema_metadata({b"kadr": b"{"}),
-    "a note of another version": noting(format=2),
+    "a note of another version": noting(format=1),
     "a note of other fields": noting(more=1),
     "no dimensions": noting(dim=0),
     "dimensions that are a text": noting(dim="3"),
@@ -196,6 +209,15 @@ DAMAGES: dict[str, Callable[[pa.Table], pa.Table]] = {
     "a probability above 1": having("assessment", SEEN | {"probability": 2.0}),
     "a probability that isn't a number": having("assessment", SEEN | {"probability": NAN}),
     "no probability": having("assessment", SEEN | {"probability": None}),
+    "a sidecar without a state": having("sidecar_state", ""),
+    "a state without a sidecar": having("sidecar", None),
+    "a state in no ASCII": having("sidecar_state", "é"),
+    "a state without end": having("sidecar_state", "x" * 200_000),
+    "a sidecar's text that is missing": having("sidecar", BESIDE | {"texts": [None]}),
+    "a sidecar's texts without end": having("sidecar", BESIDE | {"texts": ["x" * 9_000] * 20}),
+    "a sidecar's date that is none": having("sidecar", BESIDE | {"taken": "2024-99-99T99:99:99"}),
+    "half a place beside it": having("sidecar", BESIDE | {"latitude": 5.0}),
+    "a place that isn't on Earth": having("sidecar", BESIDE | {"latitude": NAN, "longitude": 1.0}),
     "an age below 0": having("assessment", SEEN | {"faces": [-1.0]}),
     "a layer that there isn't": having("assessment", SEEN | {"failed": ["mind"]}),
 }

@@ -23,8 +23,8 @@ from kadr.library.queries import Expression, Part, parse
 from kadr.library.ranking import CANDIDATES
 from kadr.library.search import Page, Searcher, check_encoder, is_match
 from kadr.matcher.bundle import Matcher
-from kadr.stores import MEMORY, NewPhoto, Store, open_store
-from kadr.stores.words import TIERS
+from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Store, open_store, words
+from kadr.stores.words import IN_PART
 from kadr.types import Answer, Filters, Suggestion, Vectors
 from libraries import (
     FACTS,
@@ -593,10 +593,61 @@ class TestWrittenTexts:
 
 class TestGroups:
     def test_what_is_probably_seen_goes_before_the_words_of_a_folder(self) -> None:
-        tiers = np.array([0, 1, 2, 2, 3, len(TIERS), len(TIERS)])
-        probabilities = np.array([0.1, 0.9, 0.1, 0.7, 0.2, 0.9, 0.3])
+        none = ranking._NONE
+        tiers = np.array([0, 1, 2, 2, 3, none, none, IN_PART, IN_PART])
+        probabilities = np.array([0.1, 0.9, 0.1, 0.7, 0.2, 0.9, 0.3, 0.0, 0.8])
         groups = ranking._groups(tiers, probabilities)
-        assert groups.tolist() == [0, 1, 3, 2, 4, 2, 5]
+        assert groups.tolist() == [0, 1, 5, 3, 6, 3, 8, 4, 2]
+
+
+class TestMostWords:
+    """A photo on whose record most of the words stand comes before what is seen less probably."""
+
+    @pytest.fixture
+    def named(self, scorer: Matcher, store: Store, tmp_path: Path) -> Store:
+        """Thirty photos, one of them of grandma's birthday."""
+        paths = fill(store, random_vectors(30), scorer, tmp_path)
+        target = tmp_path / "grandma-birthday.jpg"
+        paths[20].rename(target)
+        store.keep([], [NewFile(target, 1, 0, bytes.fromhex(store.digest_at(paths[20]) or ""))])
+        store.forget([paths[20]])
+        return store
+
+    def test_it_comes_first_and_says_why(self, scorer: Matcher, named: Store) -> None:
+        with patch.object(ranking, "PLAUSIBLE", 0.0):
+            answer = ask(searcher(scorer, named), "grandma's birthday, red", 30)
+            best = answer.hits[0]
+            assert best.image.path.name == "grandma-birthday.jpg"
+            told = [(one.word, one.source) for one in best.on_record]
+            assert told == [("grandma", "name"), ("birthday", "name")]
+            assert best.in_part
+            assert not any(hit.in_part or hit.on_record for hit in answer.hits[1:])
+            paged_ = paged(searcher(scorer, named), "grandma's birthday, red", 7)
+            assert paged_ == names(answer)
+
+    def test_it_is_no_match_for_that(self, scorer: Matcher, named: Store) -> None:
+        with patch.object(ranking, "PLAUSIBLE", 0.0):
+            found = searcher(scorer, named)
+            answer = ask(found, "grandma birthday red", 3, at_least=0.999)
+        assert not answer.matches
+        assert not is_match(answer, answer.hits[0])
+
+    def test_what_is_probably_seen_goes_before(self, scorer: Matcher, named: Store) -> None:
+        with patch.object(ranking, "PROBABLE", 0.0), patch.object(ranking, "PLAUSIBLE", 1.1):
+            found = searcher(scorer, named)
+            hits = ask(found, "grandma birthday red", 30).hits
+        assert [hit.in_part for hit in hits] == [False] * 29 + [True]
+
+    def test_quotes_ask_for_all_words(self, scorer: Matcher, named: Store) -> None:
+        answer = ask(searcher(scorer, named), '"grandma birthday red"', 30)
+        assert answer.notice == NOT_ON_RECORD
+        assert not any(hit.on_record for hit in answer.hits)
+
+    def test_a_hidden_one_is_found_by_none(self, scorer: Matcher, named: Store) -> None:
+        (hidden,) = named.recorded(words.wanted("grandma birthday"), Selection()).photos.tolist()
+        assess(named, {hidden: 1.0})
+        answer = ask(searcher(scorer, named, LAW), "grandma birthday red", 30)
+        assert "grandma-birthday.jpg" not in names(answer)
 
 
 class TestWithout:

@@ -152,6 +152,7 @@ def _hit_as_json(rank: int, hit: "Hit", answer: "Answer") -> dict[str, Any]:
         "similarity": hit.similarity,
         "matches": is_match(answer, hit),
         "on_record": [asdict(one) for one in hit.on_record],
+        "in_part": hit.in_part,
         "path": films.file_of(hit.image.path),
         "copies": [films.file_of(path) for path in hit.copies],
         **({} if hit.at is None else {"at": hit.at, "moments": hit.moments}),

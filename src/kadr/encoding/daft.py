@@ -88,7 +88,7 @@ class DaftEngine:
 
         entry = pa.struct(
             [("path", pa.binary()), ("size", pa.int64()), ("modified", pa.int64()),
-             ("problem", pa.string())]
+             ("problem", pa.string()), ("sidecar", pa.string())]
         )  # fmt: skip
         column = [[_values(one) for one in part.entries] for part in parts]
         table = pa.table({"part": pa.array(column, pa.list_(entry))})
@@ -162,6 +162,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "modified": entry.modified,
         "problem": entry.problem,
+        "sidecar": entry.sidecar,
     }
 
 

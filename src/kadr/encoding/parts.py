@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 SIZE = 1000
 """Photos in a part, unless asked otherwise: what a killed worker has to do again."""
-_KEY = ("path", "size", "modified", "digest")
+_KEY = ("path", "size", "modified", "sidecar_state", "digest")
 _PREFIX, _SUFFIX = "part-", ".parquet"
 
-Key: TypeAlias = tuple[str, int, int]
-"""Path or URL, size and time of change of a photo."""
+Key: TypeAlias = tuple[str, int, int, str]
+"""Path or URL, size and time of change of a photo, and the state of its sidecars."""
 
 
 @dataclass(frozen=True)
@@ -151,14 +151,14 @@ def _keys(batch: "RecordBatch") -> Iterator[Key]:
     """Of the photos whose content was read: what couldn't be is tried again.
 
     Raises:
-        ValueError: a path, a size or a time is missing.
+        ValueError: a path, a size, a time or a state is missing.
     """
-    if any(batch.column(name).null_count for name in _KEY[:3]):
-        raise ValueError("a row lacks its path, its size or its time")
+    if any(batch.column(name).null_count for name in _KEY[:4]):
+        raise ValueError("a row lacks its path, its size, its time or its sidecars' state")
     values = (batch.column(name).to_pylist() for name in _KEY)
-    for path, size, modified, digest in zip(*values, strict=True):
+    for path, size, modified, beside, digest in zip(*values, strict=True):
         if digest is not None:
-            yield os.fsdecode(path), size, modified
+            yield os.fsdecode(path), size, modified, beside
 
 
 @contextmanager

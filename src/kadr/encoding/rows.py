@@ -18,14 +18,14 @@ from kadr.errors import DataError
 from kadr.photos import texts
 from kadr.photos.objects import SCHEMES
 from kadr.stores import PARTS, NewPhoto
-from kadr.types import Assessment, PhotoFacts, Vectors
+from kadr.types import Assessment, PhotoFacts, Sidecar, Vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     Table: TypeAlias = pa.Table
 
-FORMAT = 1
+FORMAT = 2
 MOST_WRITTEN = {"path": LONGEST, "": 4 * texts.TOTAL}
 """Bytes that a row of a column holds at most."""
 _NOTE = b"kadr"
@@ -58,7 +58,8 @@ class Row:
     """A file: path or URL, size in bytes, time of change in ns, and what is known of its content.
 
     `photo` has no place in a joint space. Without a digest, `problem` says why the file couldn't be
-    read; with one, why its content is no photo. `assessment` is of the texts of this path alone.
+    read; with one, why its content is no photo. `assessment` is of the texts of this path alone,
+    with those of `sidecar`, which the photo's facts don't hold.
     """
 
     path: str
@@ -68,6 +69,7 @@ class Row:
     problem: str | None = None
     photo: NewPhoto | None = None
     assessment: Assessment | None = None
+    sidecar: Sidecar | None = None
 
 
 def to_table(rows: Sequence[Row], about: About) -> "Table":
@@ -84,7 +86,12 @@ def schema(about: About) -> "pa.Schema":
     # pyarrow reads no file with lists of a fixed length where one is missing.
     vector = pa.list_(pa.float32())
     text, real, texts_ = pa.string(), pa.float64(), pa.list_(pa.string())
-    needed = {"path": pa.binary(), "size": pa.int64(), "modified": pa.int64()}
+    needed = {
+        "path": pa.binary(), "size": pa.int64(), "modified": pa.int64(), "sidecar_state": text,
+    }  # fmt: skip
+    sidecar = {
+        "texts": texts_, "complete": pa.bool_(), "taken": text, "latitude": real, "longitude": real,
+    }  # fmt: skip
     assessment = {
         "words": texts_, "scene": real, "faces": pa.list_(real), "failed": texts_,
         "probability": real, "version": text,
@@ -95,6 +102,7 @@ def schema(about: About) -> "pa.Schema":
         "texts": texts_, "texts_complete": pa.bool_(), "hash": pa.uint64(),
         "parts": pa.list_(pa.uint64()), "vector": vector,
         "assessment": pa.struct(list(assessment.items())),
+        "sidecar": pa.struct(list(sidecar.items())),
     }  # fmt: skip
     if about.law_encoder is not None:
         optional["law_vector"] = vector
@@ -110,6 +118,8 @@ def _values(row: Row, about: About) -> dict[str, Any]:
         "modified": row.modified,
         "digest": row.digest,
         "problem": row.problem,
+        "sidecar_state": "" if row.sidecar is None else row.sidecar.state,
+        "sidecar": None if row.sidecar is None else asdict(row.sidecar),
     }
     if (photo := row.photo) is None or photo.facts is None:
         return said
@@ -202,7 +212,7 @@ def _row(values: Mapping[str, Any], vectors: Mapping[str, Vectors | None], noted
     digest, problem = values["digest"], values["problem"]
     size, modified = int(values["size"]), int(values["modified"])
     _check(size >= 0 or (size == -1 and digest is None), "its size is wrong")
-    row = Row(path, size, modified, digest, _line(problem))
+    row = Row(path, size, modified, digest, _line(problem), sidecar=_sidecar(values))
     if problem is not None:
         return row
     _check(digest is not None, "neither a digest nor a problem")
@@ -238,19 +248,39 @@ def _is_vector(vector: Vectors | None, dim: int) -> bool:
 def _facts(values: Mapping[str, Any]) -> PhotoFacts:
     width, height, taken = values["width"], values["height"], values["taken"]
     place = values["latitude"], values["longitude"]
-    _check(sum(map(len, values["texts"])) <= texts.TOTAL, "its texts are too long")
+    _check_said(taken, place, values["texts"])
     said = tuple(texts.line(text, texts.LONGEST) for text in values["texts"])
     _check(values["kind"] in _KINDS, "no such format")
     _check(0 < width < 2**31 and 0 < height < 2**31, "a size in pixels is wrong")
-    _check(taken is None or _is_date(taken), "a date is wrong")
-    _check(
-        place == (None, None) or (abs(place[0]) <= 90 and abs(place[1]) <= 180), "a place is wrong"
-    )
-    _check(len(said) <= texts.MOST and sum(map(len, said)) <= texts.TOTAL, "its texts are too long")
     return PhotoFacts(
         values["kind"], width, height, taken, _line(values["camera"]), *place, said,
         bool(values["texts_complete"]),
     )  # fmt: skip
+
+
+def _sidecar(values: Mapping[str, Any]) -> Sidecar | None:
+    state, said = values["sidecar_state"], values["sidecar"]
+    _check((said is None) == (state == ""), "its sidecar is missing")
+    if said is None:
+        return None
+    _check(state.isascii() and len(state) <= texts.TOTAL, "the state of its sidecars is wrong")
+    place = said["latitude"], said["longitude"]
+    _check_said(said["taken"], place, said["texts"])
+    lines = tuple(texts.line(text, texts.LONGEST) for text in said["texts"])
+    return Sidecar(state, lines, bool(said["complete"]), said["taken"], *place)
+
+
+def _check_said(
+    taken: str | None, place: tuple[float | None, float | None], said: Sequence[str]
+) -> None:
+    """Raise ValueError where a date, a place or texts are none that a file says."""
+    latitude, longitude = place
+    _check(taken is None or _is_date(taken), "a date is wrong")
+    if latitude is None or longitude is None:
+        _check(place == (None, None), "a place is wrong")
+    else:
+        _check(abs(latitude) <= 90 and abs(longitude) <= 180, "a place is wrong")
+    _check(len(said) <= texts.MOST and sum(map(len, said)) <= texts.TOTAL, "its texts are too long")
 
 
 def _assessment(values: Mapping[str, Any] | None) -> Assessment | None:

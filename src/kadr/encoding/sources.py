@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kadr.encoding import columns, storage
 from kadr.encoding.steps import stated
 from kadr.errors import DataError
-from kadr.photos import files, folders, object_store
+from kadr.photos import files, folders, object_store, sidecars
+from kadr.photos.files import State
 from kadr.photos.ignore import Rules
 from kadr.photos.objects import NO_PATH, is_spelled
 
@@ -30,17 +31,19 @@ class Entry:
     """A photo to encode: its path or URL, its size in bytes and time of change in ns.
 
     `problem` is why it can't be read, where that is known already; size and time are then -1.
+    `sidecar` is `Sidecar.state` of what lies beside it; empty: nothing.
     """
 
     path: str
     size: int
     modified: int
     problem: str | None = None
+    sidecar: str = ""
 
     @property
-    def key(self) -> tuple[str, int, int]:
-        """What differs once the photo has changed."""
-        return self.path, self.size, self.modified
+    def key(self) -> tuple[str, int, int, str]:
+        """What differs once the photo, or what is said beside it, has changed."""
+        return self.path, self.size, self.modified, self.sidecar
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
     manifest = Manifest(Source(os.fspath(root)))
     for entry in folders.walk(root, rules):
         if entry.met == "photo":
-            manifest.entries.append(_entry(entry.path))
+            beside = sidecars.state_beside(entry.path.parent, entry.sidecars)
+            manifest.entries.append(_entry(entry.path, beside))
         elif entry.met == "film":
             manifest.left_out[FILM] += 1
         elif entry.met == "unreadable":
@@ -109,22 +113,41 @@ def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
     return manifest
 
 
-def _entry(path: Path) -> Entry:
+def _entry(path: Path, sidecar: str) -> Entry:
     file = stated(path)
-    return Entry(os.fspath(path), file.size, file.modified, file.problem)
+    return Entry(os.fspath(path), file.size, file.modified, file.problem, sidecar)
+
+
+def sidecars_below(listed: Mapping[str, State]) -> Callable[[str], str]:
+    """Gives `Sidecar.state` of a photo by its URL; of objects with their states, by their URLs."""
+    below: dict[str, list[str]] = {}
+    for url in filter(sidecars.is_sidecar, listed):
+        folder, _, name = url.rpartition("/")
+        below.setdefault(folder, []).append(name)
+    found = {folder: sidecars.by_photo(names) for folder, names in below.items()}
+
+    def state(url: str) -> str:
+        folder, _, name = url.rpartition("/")
+        names = sidecars.of_photo(name, found.get(folder, {}))
+        return sidecars.state(names, lambda name: listed.get(f"{folder}/{name}"))
+
+    return state
 
 
 def _bucket(url: str) -> Manifest:
     bucket = storage.Bucket(url)
     manifest = Manifest(Source(bucket.url))
-    for one in bucket.found():
+    objects = list(bucket.found())
+    beside = sidecars_below({one.url: (one.size, one.modified) for one in objects})
+    for one in objects:
         below = one.url.removeprefix(bucket.url).split("/")
         if any(name.startswith(".") for name in below):
             manifest.left_out["hidden"] += 1
         elif not is_spelled(one.url):
             manifest.left_out[NO_PATH] += 1
         elif is_photo(one.url):
-            manifest.entries.append(Entry(one.url, one.size, one.modified))
+            said = beside(one.url)
+            manifest.entries.append(Entry(one.url, one.size, one.modified, sidecar=said))
     if not manifest.entries and not manifest.left_out:
         raise DataError(f"{url}: no photo below it. Name a bucket or folder that holds some.")
     return manifest
@@ -141,8 +164,9 @@ def _listed(place: str) -> Manifest:
         raise DataError(f"{place}: names {', '.join(sorted(roots)[:3])}. Make one list for each.")
     manifest = Manifest(Source(roots.pop() if roots else os.sep, listed=True))
     photos = [name for name in names if is_photo(name)]
-    manifest.left_out["not a photo by its name"] += len(names) - len(photos)
-    manifest.entries = list(_states(manifest.source.root, photos))
+    named = [name for name in names if sidecars.is_sidecar(name)]
+    manifest.left_out["not a photo by its name"] += len(names) - len(photos) - len(named)
+    manifest.entries = list(_states(manifest.source.root, photos, named))
     manifest.left_out += Counter()  # drops what is zero
     return manifest
 
@@ -152,17 +176,22 @@ def _top(name: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}" if mark else os.sep
 
 
-def _states(root: str, names: Sequence[str]) -> Iterator[Entry]:
+def _states(root: str, names: Sequence[str], named: Sequence[str]) -> Iterator[Entry]:
+    """The photos of a list. Their sidecars are looked for here; in a store the list names them."""
     if not storage.is_url(root):
-        yield from (_entry(Path(os.path.normpath(name))) for name in names)
+        beside, paths = sidecars.Folders(), (Path(os.path.normpath(name)) for name in names)
+        yield from (_entry(path, beside.state(path)) for path in paths)
         return
+    bucket = storage.Bucket(root)
+    states = zip(named, bucket.states(named), strict=True)
+    said = sidecars_below({url: (one.size, one.modified) for url, one in states if one})
     names, odd = [n for n in names if is_spelled(n)], [n for n in names if not is_spelled(n)]
     yield from (Entry(name, -1, -1, f"can't be read: {NO_PATH}") for name in odd)
-    for name, found in zip(names, storage.Bucket(root).states(names), strict=True):
+    for name, found in zip(names, bucket.states(names), strict=True):
         if found is None:
             yield Entry(name, -1, -1, "can't be read: there is no such object")
         else:
-            yield Entry(found.url, found.size, found.modified)
+            yield Entry(found.url, found.size, found.modified, sidecar=said(found.url))
 
 
 def _names(place: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from kadr.encoders import ImageEncoder
 from kadr.errors import ImageError
-from kadr.photos import files, hashes
+from kadr.photos import files, hashes, sidecar_facts
 from kadr.stores import NewFile, NewPhoto
 from kadr.types import PhotoFacts, Pixels, Vectors
 
@@ -60,7 +60,7 @@ def stated(path: Path) -> NewFile:
 
 
 def identify(file: NewFile) -> NewFile:
-    """The file with the digest of its content, and with the size and time it had then."""
+    """The file with its content's digest, its size and time then, and what is said beside it."""
     if file.problem is not None:
         return file
     try:
@@ -69,7 +69,8 @@ def identify(file: NewFile) -> NewFile:
             digest = bytes.fromhex(files.digest(stream))
     except OSError as error:
         return replace(file, problem=f"can't be read: {error.strerror or error}")
-    return NewFile(file.path, size, modified, digest)
+    said = file.sidecar and sidecar_facts.read_beside(file.path, file.sidecar.state)
+    return NewFile(file.path, size, modified, digest, sidecar=said)
 
 
 def recheck(file: NewFile) -> NewFile:

@@ -32,9 +32,9 @@ from kadr.law.assess import FACE_SIDE, written
 from kadr.law.assessor import Assessor
 from kadr.law.policy import Faces
 from kadr.matcher import bundle
-from kadr.photos import files, images, object_store, reader
+from kadr.photos import files, images, object_store, reader, sidecar_facts
 from kadr.stores import NewFile, NewPhoto
-from kadr.types import PhotoFacts, Vectors
+from kadr.types import PhotoFacts, Sidecar, Vectors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -140,13 +140,16 @@ class Worker:
 
     def _file(self, entry: Entry) -> _Step:
         path = Path(entry.path)
-        file = identify(NewFile(path, entry.size, entry.modified, problem=entry.problem))
+        beside = Sidecar(entry.sidecar) if entry.sidecar else None
+        file = NewFile(path, entry.size, entry.modified, None, entry.problem, beside)
+        file = identify(file)
         if file.digest is None:
-            return Row(entry.path, file.size, file.modified, problem=file.problem), None
+            why = file.problem
+            return Row(entry.path, file.size, file.modified, None, why, sidecar=beside), None
         decoded = decode(self._encoders, file.digest, partial(reader.read, path))
         file = recheck(file)
         row = Row(entry.path, file.size, file.modified, file.digest, file.problem)
-        return _step(row, decoded)
+        return _step(replace(row, sidecar=file.sidecar), decoded)
 
     def _object(self, bucket: storage.Bucket, entry: Entry) -> _Step:
         row = Row(entry.path, entry.size, entry.modified, problem=entry.problem)
@@ -161,6 +164,9 @@ class Worker:
             return replace(row, problem=f"can't be read: {object_store.line(error)}"), None
         if len(content) != entry.size:
             return replace(row, problem="changed while it was being read"), None
+        folder = entry.path.rpartition("/")[0]
+        said = sidecar_facts.parsed(entry.sidecar, lambda name: bucket.read(f"{folder}/{name}"))
+        row = replace(row, sidecar=said)
         digest = bytes.fromhex(files.digest(content))
         read = partial(_read, content, storage.pure(entry.path).name)
         return _step(replace(row, digest=digest), decode(self._encoders, digest, read))
@@ -181,7 +187,15 @@ class Worker:
     def _assessed(self, rows: Sequence[Row]) -> list[Row]:
         if self._assessor is None:
             return list(rows)
-        there = [(row, row.photo, row.photo.facts) for row in rows if row.photo and row.photo.facts]
+        there = [
+            (
+                row,
+                row.photo,
+                sidecar_facts.joined(row.photo.facts, [row.sidecar] if row.sidecar else []),
+            )
+            for row in rows
+            if row.photo and row.photo.facts
+        ]
         if not there:
             return list(rows)
         made = self._assessor.assess(

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from kadr.encoding.rows import About
@@ -91,7 +92,10 @@ def are_current(files: Sequence[NewFile]) -> list[bool]:
 def _is_current(file: NewFile) -> bool:
     if is_object(file.path):  # to hash it is to fetch it; its size and time were listed just now
         return True
-    return file.digest is None or identify(NewFile(file.path, file.size, file.modified)) == file
+    if file.digest is None:
+        return True
+    found = identify(NewFile(file.path, file.size, file.modified))
+    return found == replace(file, sidecar=None)
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:

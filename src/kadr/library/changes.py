@@ -4,18 +4,18 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kadr.encoding.steps import stated
 from kadr.errors import DataError
-from kadr.photos import films, folders
+from kadr.photos import films, folders, sidecars
 from kadr.photos.folders import Entry
 from kadr.photos.ignore import Rules
 from kadr.photos.objects import is_object
 from kadr.stores import FileState, NewFile, Store
 from kadr.stores.columns import path_of
-from kadr.types import Skipped
+from kadr.types import Sidecar, Skipped
 
 
 def rules_for(store: Store, folder: Path) -> Rules:
@@ -39,7 +39,7 @@ class Changes:
     seen: set[bytes] = field(default_factory=set)
     changed: list[NewFile] = field(default_factory=list)
     same: set[bytes] = field(default_factory=set)
-    """Paths that didn't change, though they may be read again."""
+    """Paths that didn't change, though they may be read again, or what lies beside them."""
     back: list[bytes] = field(default_factory=list)
     broken: int = 0
     closed: list[bytes] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Changes:
 def find_changes(
     store: Store, folder: Path, states: Mapping[bytes, FileState], *, retry: bool, reread: bool
 ) -> Changes:
-    """Compare what is below a folder with what the library knows of it.
+    """Compare what is below a folder with what the library knows of it; sidecars are unread.
 
     Args:
         store: the library.
@@ -86,7 +86,9 @@ def find_changes(
             own = frames.get(os.fsencode(entry.path), [])
             _compare_film(changes, film, own, states, again=reread, retry=retry)
         elif entry.met == "photo":
-            _compare(changes, stated(entry.path), states, retry=retry, reread=reread)
+            beside = sidecars.state_beside(entry.path.parent, entry.sidecars)
+            file = replace(stated(entry.path), sidecar=Sidecar(beside) if beside else None)
+            _compare(changes, file, states, retry=retry, reread=reread)
         elif entry.met == "unreadable":
             changes.closed.append(os.fsencode(entry.path) + os.sep.encode())
             changes.skipped.append(Skipped(entry.path, entry.reason))
@@ -133,6 +135,10 @@ def _compare(
     changes.seen.add(path)
     state = states.get(path)
     if state is None or not _same(state, file, retry=retry):
+        changes.changed.append(file)
+        return
+    if state.sidecar != (file.sidecar.state if file.sidecar else ""):
+        changes.same.add(path)
         changes.changed.append(file)
         return
     if state.missing:

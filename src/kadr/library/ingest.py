@@ -209,7 +209,6 @@ def ingest(
     encoders = Encoders(matcher.image_encoder, law)
     result = IndexResult()
     store.keep_words()
-    placing.rename(store)
     for folder in roots:
         try:
             scanned = _bring_in_step(store, matcher, encoders, folder, options, callbacks)
@@ -221,6 +220,7 @@ def ingest(
             result = result.plus(IndexResult(absent=(folder,)))
         elif options.prune:
             result = result.plus(IndexResult(pruned=store.prune(folder)))
+    placing.rename(store)
     store.sweep()
     return result
 

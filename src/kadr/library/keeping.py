@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kadr.photos import kinds
+from kadr.photos import kinds, sidecars
 from kadr.stores import Stored
 from kadr.types import PhotoFacts
 
@@ -23,7 +23,8 @@ _COPY = re.compile(
 class Version:
     """A file of a photo, as it is weighed against its copies.
 
-    `companion`: a RAW or a video of the same name lies beside it, as cameras and phones write them.
+    `companion`: a RAW or a video of the same name lies beside it, as cameras and phones write them,
+    or a sidecar.
     """
 
     path: Path
@@ -33,16 +34,17 @@ class Version:
 
 
 class Companions:
-    """Which photos have a RAW or a video of the same name beside them; lists each folder once."""
+    """Which photos have a RAW, a video or a sidecar beside them; lists each folder once."""
 
     def __init__(self) -> None:
         self._stems: dict[Path, set[str]] = {}
+        self._sidecars = sidecars.Folders()
 
     def has(self, path: Path) -> bool:
         """Whether a file has one."""
         if path.parent not in self._stems:
             self._stems[path.parent] = set(_stems(path.parent))
-        return path.stem in self._stems[path.parent]
+        return path.stem in self._stems[path.parent] or self._sidecars.state(path) != ""
 
 
 def _stems(folder: Path) -> Iterator[str]:

@@ -13,18 +13,19 @@ from pathlib import Path
 from kadr.encoding import storage
 from kadr.encoding.parts import Output, Survey
 from kadr.encoding.rows import About, Row
+from kadr.encoding.sources import sidecars_below
 from kadr.errors import DataError, LibraryError
 from kadr.law import scene
 from kadr.library.admission import Admission, are_current, check_root
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
 from kadr.library.placing import named
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files
+from kadr.photos import files, sidecar_facts, sidecars
 from kadr.photos.files import State
 from kadr.photos.folders import check as check_folder
 from kadr.photos.objects import NO_PATH, is_object, is_spelled, located
 from kadr.stores import FileState, NewFile, NewPhoto, Store
-from kadr.types import Assessment
+from kadr.types import Assessment, Sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def found(encoded: str, at: Path | None, folders: Sequence[Path]) -> Source:
         raise DataError(f"{encoded}: no encoded photos here. Make some: kadr encode SOURCE")
     where = place(survey.about, at)
     if at is None:
-        check_root(survey.about, (path for path, _, _ in survey.done), folders, encoded)
+        check_root(survey.about, (path for path, *_ in survey.done), folders, encoded)
     if not is_object(where.folder):
         check_folder(where.folder)
         if not _is_there(survey, where):  # another folder: the library needn't know it
@@ -150,7 +151,7 @@ def found(encoded: str, at: Path | None, folders: Sequence[Path]) -> Source:
 def _is_there(survey: Survey, at: Place) -> bool:
     """Whether any of the photos lies where they are said to, or none could be read anywhere."""
     root = at.root.rstrip("/") + "/"
-    paths = [path for path, size, _ in survey.done if size >= 0]
+    paths = [path for path, size, _, _ in survey.done if size >= 0]
     return not paths or any(os.path.lexists(at.folder / path.removeprefix(root)) for path in paths)
 
 
@@ -215,9 +216,16 @@ class _Files:
 
     listed: Mapping[str, State] | None = None
 
+    def __init__(self) -> None:
+        self._folders = sidecars.Folders()
+
     def states(self, paths: Sequence[Path]) -> Iterable[State | None]:
         """Their states; None where there is none."""
         return map(files.state, paths)
+
+    def sidecar(self, _row: Row, path: Path) -> Sidecar | None:
+        """What is said beside a file: what lies there now."""
+        return sidecar_facts.read_beside(path, self._folders.state(path))
 
 
 class _Objects:
@@ -228,6 +236,7 @@ class _Objects:
         self.listed: Mapping[str, State] | None = None
         if not listed:
             self.listed = {one.url: (one.size, one.modified) for one in self._bucket.found()}
+            self._beside = sidecars_below(self.listed)
 
     def states(self, paths: Sequence[Path]) -> Iterable[State | None]:
         """Their states; None where there is none."""
@@ -236,6 +245,18 @@ class _Objects:
             return map(self.listed.get, urls)
         found = self._bucket.states(urls)
         return (None if one is None else (one.size, one.modified) for one in found)
+
+    def sidecar(self, row: Row, path: Path) -> Sidecar | None:
+        """What was said beside an object when it was encoded.
+
+        Raises:
+            ValueError: by now something else lies there.
+        """
+        if self.listed is not None:
+            now = self._beside(os.fspath(path))
+            if now != (row.sidecar.state if row.sidecar else ""):
+                raise ValueError(f"{path}: its sidecar has changed")
+        return row.sidecar
 
 
 def _stated(at: Place, survey: Survey) -> _Files | _Objects:
@@ -247,7 +268,7 @@ def _stated(at: Place, survey: Survey) -> _Files | _Objects:
 def _latest(survey: Survey) -> dict[str, int]:
     """When each photo changed last that was encoded: an object store lists one version only."""
     latest: dict[str, int] = {}
-    for path, _, modified in survey.done:
+    for path, _, modified, _ in survey.done:
         latest[path] = max(modified, latest.get(path, modified))
     return latest
 
@@ -319,7 +340,12 @@ class _Loading:
         if state is not None and not self._is_current(row, state):
             return "changed"
         size, modified = state or (row.size, row.modified)
-        file = NewFile(path, size, modified, row.digest, None if row.digest else row.problem)
+        problem = None if row.digest else row.problem
+        try:
+            said = self._now.sidecar(row, path)
+        except ValueError:
+            return "changed"
+        file = NewFile(path, size, modified, row.digest, problem, said)
         if row.digest is None:
             self._unread.add(row.path)
         return "unchanged" if _same(self._states.get(os.fsencode(path)), file) else file
@@ -385,4 +411,5 @@ def _same(state: FileState | None, file: NewFile) -> bool:
         and (state.size, state.modified) == (file.size, file.modified)
         and state.settled
         and not state.missing
+        and state.sidecar == (file.sidecar.state if file.sidecar else "")
     )

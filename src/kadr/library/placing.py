@@ -29,20 +29,20 @@ def named(photos: Iterable[NewPhoto]) -> list[NewPhoto]:
 
 
 def rename(store: Store) -> None:
-    """Name the places of all photos, unless that was done by the same names.
+    """Name the places of all photos that these names didn't name, or that lie elsewhere since.
 
     Without the extra nothing is taken back; what comes meanwhile is named once it is there.
     """
     version = gazetteer.version()
-    if version == store.meta(GAZETTEER):
-        return
     if version is not None:
-        numbers = store.located(Selection())[0].tolist()
+        named_before = version == store.meta(GAZETTEER)
+        numbers = store.unplaced() if named_before else store.located(Selection())[0].tolist()
         for start in range(0, len(numbers), BATCH):
             part = store.stored(dict.fromkeys(numbers[start : start + BATCH], ()))
             found = _names(photo.facts for photo in part.values())
             store.keep_places(dict(zip(part, found, strict=True)))
-    store.note(**{GAZETTEER: version})
+    if version != store.meta(GAZETTEER):
+        store.note(**{GAZETTEER: version})
 
 
 def _names(facts: Iterable[PhotoFacts]) -> list[Place]:

@@ -5,7 +5,6 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from kadr.matcher.relevance import Embeddings
 from kadr.photos import films
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, Stored, folders_of
-from kadr.stores.words import NOTHING, TIERS, Recorded, Wanted
+from kadr.stores.words import IN_PART, NOTHING, Recorded, Wanted
 from kadr.types import Floats, Hit, ImageFile, Vectors, WordOnRecord
 
 CANDIDATES = 250
@@ -38,6 +37,11 @@ PROBABLE = 0.65
 NAMED = 2
 """Tiers of photos that somebody tagged or named. Words of further tiers stand on every photo of a
 folder, or of a month: there what is probably seen goes before."""
+PLAUSIBLE = 0.005
+"""A photo with most of the words on record goes before those that are probable if it is as probable
+as this, else after them: its name may mean another thing (decision 24)."""
+_NONE = IN_PART + 1
+"""The tier of a photo on whose record the words aren't."""
 DEEPEST = 8
 """Times CANDIDATES that are ranked for a query that is without something: where nearly all photos
 show that, a page would else never be full."""
@@ -84,7 +88,7 @@ class Ranker:
     ) -> Iterator[Ranked]:
         """Photos that lie somewhere, best first, from a place in the order on.
 
-        Before all others come those on whose record all the `wanted` words stand.
+        Before all others come those on whose record all the `wanted` words stand, or most of them.
         """
         recorded = self._recorded(query.vector, selection, wanted)
         least = standing_limit(self._store.count(selection), wanted.text)
@@ -114,8 +118,13 @@ class Ranker:
                     continue
                 if chunk.probabilities is not None:
                     hit = replace(hit, probability=float(chunk.probabilities[place]))
-                found = zip(wanted.words, sources.get(number, ()), strict=False)
-                yield place, replace(hit, on_record=tuple(starmap(WordOnRecord, found)))
+                found = sources.get(number, ())
+                told = (
+                    WordOnRecord(word, source)
+                    for word, source in zip(wanted.words, found, strict=False)
+                    if source is not None
+                )
+                yield place, replace(hit, on_record=tuple(told), in_part=None in found)
 
     def _recorded(self, vector: Vectors, selection: Selection, wanted: Wanted) -> Recorded:
         """Photos on whose record all the words stand, by tier, then by similarity."""
@@ -161,7 +170,7 @@ class Ranker:
             pair = query.text.take(np.zeros(len(known), dtype=np.intp))
             probabilities, cosines = self.matcher.pairs(side, pair)
             tier_of = dict(zip(recorded.photos.tolist(), recorded.tiers.tolist(), strict=True))
-            tiers = np.array([tier_of.get(number, len(TIERS)) for number in known.tolist()])
+            tiers = np.array([tier_of.get(number, _NONE) for number in known.tolist()])
             best = np.lexsort((-probabilities, _groups(tiers, probabilities)))
             probabilities = probabilities[best]
             standing = self._standing(side.joint.vectors[best[:LIKELIEST]], query.text)
@@ -205,8 +214,10 @@ class Ranker:
 
 def _groups(tiers: NDArray[np.int64], probabilities: Floats) -> NDArray[np.int64]:
     """What comes first, second and so on, by tiers [n] and probabilities [n]."""
-    groups = np.where(tiers < NAMED, tiers, tiers + 1)
-    groups[(tiers >= NAMED) & (probabilities >= PROBABLE)] = NAMED
+    groups = np.where(tiers < NAMED, tiers, tiers + 3)
+    groups[(tiers >= NAMED) & (probabilities >= PROBABLE)] = NAMED + 1
+    in_part = tiers == IN_PART
+    groups[in_part] = np.where(probabilities[in_part] >= PLAUSIBLE, NAMED, NAMED + 2)
     return groups
 
 

@@ -134,7 +134,7 @@ class Searcher:
     def _found(
         self, query: Expression, page: Page, embedding: Embedding | None, selection: Selection
     ) -> Answer:
-        wanted = words.wanted(query.text or "")
+        wanted = words.wanted(query.text or "", whole=query.quoted)
         only = query.quoted and embedding is not None and self._any(embedding, selection, wanted)
         answer = self._answer(embedding, page, selection, wanted=wanted, recorded_only=only)
         if query.quoted and answer.hits and not only:
@@ -295,7 +295,7 @@ def _film(hit: Hit) -> str:
 def _matches(best: Ranked, at_least: float | None) -> bool:
     probability = best.hit.probability or 0.0
     stands_out = best.stands_out or at_least is not None or probability >= PROBABLE
-    return bool(best.hit.on_record) or (probability >= _least(at_least) and stands_out)
+    return _is_on_record(best.hit) or (probability >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:
@@ -319,13 +319,18 @@ def is_match(answer: Answer, hit: Hit) -> bool:
     """Whether a hit of the answer counts as a match; likeness alone always does."""
     least = answer.at_least
     sure = hit.probability is None or least is None or hit.probability >= least
-    return answer.matches and (sure or bool(hit.on_record))
+    return answer.matches and (sure or _is_on_record(hit))
 
 
 def is_probable(answer: Answer, hit: Hit) -> bool:
     """Whether a match is a sure one: as probable as PROBABLE, or with its words on record."""
     sure = hit.probability is not None and hit.probability >= PROBABLE
-    return is_match(answer, hit) and (sure or bool(hit.on_record))
+    return is_match(answer, hit) and (sure or _is_on_record(hit))
+
+
+def _is_on_record(hit: Hit) -> bool:
+    """Whether all words of the query that tell something are on the photo's record."""
+    return bool(hit.on_record) and not hit.in_part
 
 
 @cache

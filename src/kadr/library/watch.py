@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from kadr.photos.folders import is_film, is_photo
 from kadr.photos.ignore import FILE, MARK, Rules
+from kadr.photos.sidecars import is_sidecar
 
 QUIET = 500
 """Milliseconds without a change before a watched folder is indexed again."""
@@ -128,7 +129,9 @@ def _counts(path: Path, rules: Rules) -> bool:
     """Whether a change at a path may change what the library should hold."""
     if path.name in {FILE, MARK}:
         return True
-    if not (is_photo(path.name) or is_film(path.name)) and path.is_file():
+    if is_sidecar(path.name):  # it goes with its photo
+        path = path.with_suffix("")
+    elif not (is_photo(path.name) or is_film(path.name)) and path.is_file():
         return False
     return not _left_out(path, rules)
 

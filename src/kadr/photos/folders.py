@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from kadr.errors import DataError
-from kadr.photos import kinds
+from kadr.photos import kinds, sidecars
 from kadr.photos.ignore import FILE, LINK, MARK, Levels, Rules
 from kadr.photos.objects import is_object
 
@@ -33,11 +33,13 @@ class Entry:
 
     `reason` is the rule by which it is ignored, the format that isn't supported (such as "CR2"), or
     what the system says of a folder that can't be listed. Ignored folders stand for all in them.
+    `sidecars` are the names of those of a photo.
     """
 
     path: Path
     met: Met
     reason: str = ""
+    sidecars: tuple[str, ...] = ()
 
 
 def scan(folder: Path, on_unreadable: Callable[[Path, str], None] | None = None) -> Iterator[Path]:
@@ -88,12 +90,15 @@ def walk(folder: Path, rules: Rules) -> Iterator[Entry]:
         met = []
         for entry in entries:
             is_folder = _is_folder(entry)
-            found = _judge(entry, rules, levels, is_folder=is_folder)
-            if found is not None:
-                met.append(found)
+            judged = _judge(entry, rules, levels, is_folder=is_folder)
+            if judged is not None:
+                met.append(judged)
             elif is_folder:
                 subfolders.append((entry.path, levels))
-        yield from _paired(met)
+        found = sidecars.by_photo(sidecars.names_of(entries))
+        for one in _paired(met):
+            beside = sidecars.of_photo(one.path.name, found) if one.met == "photo" else ()
+            yield replace(one, sidecars=beside) if beside else one
         waiting += reversed(subfolders)
 
 

@@ -21,8 +21,9 @@ _CHARSETS = {
     b"\x1b$B": "iso2022_jp",
 }
 """Escapes of ISO 2022, by which record 1:90 names the charset of the others."""
-_TEXTS = frozenset({5, 20, 25, 105, 118, 120})
-"""Object name, supplemental category, keyword, headline, contact, caption."""
+_TEXTS = frozenset({5, 20, 25, 90, 92, 95, 101, 105, 118, 120})
+"""Object name, supplemental category, keyword, city, sublocation, province, country, headline,
+contact, caption."""
 _PLACES = (92, 90, 95, 101)
 """Sublocation, city, province, country: from the smallest to the largest."""
 _DATE, _TIME = 55, 60

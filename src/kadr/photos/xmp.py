@@ -22,9 +22,11 @@ TEXTS = frozenset(
     | {"PersonName", "PersonDisplayName", "PersonDescription", "People", "Event"}
     | {"Caption", "caption", "Notes", "notes", "Instructions", "UserComment"}
     | {"ImageDescription", "logComment", "AltTextAccessibility", "ExtDescrAccessibility"}
+    | {"Location", "Sublocation", "LocationName", "City", "State", "ProvinceState"}
+    | {"Country", "CountryName", "WorldRegion"}
 )
 """Local names whose values are words about the photo: Dublin Core, Photoshop, Lightroom, IPTC Core
-and Extension, EXIF, TIFF, and the vendors' own."""
+and Extension with their names of places, EXIF, TIFF, and the vendors' own."""
 _IN_REGIONS = frozenset({"Name", "Description"})
 """Words about the photo too, within a list of regions (Metadata Working Group)."""
 _REGIONS = frozenset({"Regions", "RegionInfo", "RegionList"})

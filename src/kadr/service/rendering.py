@@ -130,6 +130,7 @@ class Renderer:
                 WordOnRecordShape(word=one.word, source=one.source) for one in hit.on_record
             ],
             moments=list(hit.moments),
+            in_part=hit.in_part,
             photo=self._photo(int(hit.image.id), hit.image.digest, paths, hit.facts),
         )
 

@@ -229,11 +229,12 @@ class HitShape(_Shape):
     probable: bool = Field(description="A match whatever else the photo might show; else a maybe.")
     on_record: list[WordOnRecordShape] = Field(
         description="The query's words, where all that tell something stand on the photo's record: "
-        "such photos come first, whatever their probability. Else empty."
+        "such photos come first, whatever their probability. Else empty, or see `in_part`."
     )
     moments: list[float] = Field(
         description="Seconds of further frames of the film that match, best first."
     )
+    in_part: bool = Field(description="Only most of the words, those in `on_record`, stand there.")
     photo: PhotoShape
 
 

@@ -27,6 +27,7 @@ from kadr.types import (
     Place,
     Request,
     Ruling,
+    Sidecar,
     Skipped,
     Source,
     Vectors,
@@ -79,6 +80,8 @@ class FileState(NamedTuple):
     """Its content was encoded, or found to be no readable photo."""
     broken: bool
     missing: bool
+    sidecar: str
+    """`Sidecar.state` of what was read beside it; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,17 @@ class NewPhoto:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A path to keep: the digest of its content, or the problem that kept it from being read."""
+    """A path to keep: the digest of its content, or the problem that kept it from being read.
+
+    `sidecar` is what is said beside it.
+    """
 
     path: Path
     size: int
     modified: int
     digest: bytes | None = None
     problem: str | None = None
+    sidecar: Sidecar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +298,7 @@ class Store(Protocol):
         """Add photos, then files. A file whose content isn't known by then is left out.
 
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
+        What is said beside files that aren't missing is a part of their photos' facts.
 
         Raises:
             LibraryError: a vector is of another length than its encoder's others; none is kept.
@@ -298,7 +306,10 @@ class Store(Protocol):
         ...
 
     def update_facts(self, photos: Sequence[NewPhoto]) -> None:
-        """Keep other facts and perceptual hashes of contents that are known; all else stays."""
+        """Keep other facts and perceptual hashes of contents that are known; all else stays.
+
+        Facts are those of the content alone, without what is said beside its files.
+        """
         ...
 
     def prune(self, folder: Path | None = None) -> int:
@@ -393,6 +404,13 @@ class Store(Protocol):
         """
         ...
 
+    def unplaced(self) -> list[int]:
+        """Photos that tell where they were taken, and whose place nobody has named, in their order.
+
+        Such are those that a sidecar has moved.
+        """
+        ...
+
     def keep_places(self, places: Mapping[int, Place]) -> None:
         """Keep what the places are called where photos were taken, by number, in place of before.
 
@@ -431,11 +449,16 @@ class Store(Protocol):
         ...
 
     def recorded(self, wanted: Wanted, selection: Selection) -> Recorded:
-        """Selected photos on whose record all these words stand, with their tiers."""
+        """Selected photos on whose record all these words stand, with their tiers.
+
+        Also those on whose record most of them stand, if that may do, and they are few.
+        """
         ...
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         ...
 
     def keep_words(self) -> int:
@@ -682,7 +705,10 @@ class Store(Protocol):
     # All that there is, for a move to another engine.
 
     def all_photos(self, after: bytes = b"") -> Iterator[NewPhoto]:
-        """Every content of a greater digest, by digest, with all that is kept of it but `joint`."""
+        """Every content of a greater digest, by digest, with all that is kept of it but `joint`.
+
+        Its facts are its own, without what is said beside its files.
+        """
         ...
 
     def all_files(self) -> Iterator[tuple[NewFile, bool]]:

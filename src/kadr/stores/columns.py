@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import asdict, astuple, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kadr.errors import LibraryError
 from kadr.photos import films
 from kadr.photos.objects import located
-from kadr.types import Assessment, PhotoFacts, Place, Vectors
+from kadr.types import Assessment, PhotoFacts, Place, Sidecar, Vectors
 
 
 def path_of(raw: bytes) -> Path:
@@ -163,6 +163,66 @@ def place_folded(place: Place | None) -> str | None:
 def place_begins(text: str) -> str:
     """What stands in such a column where a name, or a word in one, begins with a text."""
     return " " + " ".join(re.findall(r"[^\W_]+", folded(text) or "")).replace("ё", "е")
+
+
+MOST_SIDECARS = 1000
+"""Files of one photo whose sidecars are joined; of more, its words are incomplete."""
+
+
+def own_facts(facts: PhotoFacts, own: str | None) -> PhotoFacts:
+    """What a content says of itself, by its columns' facts and by `own_to_json`."""
+    if own is None:
+        return facts
+    *said, column = json.loads(own)
+    texts, complete = texts_from_json(column)
+    taken, latitude, longitude = said
+    return replace(
+        facts,
+        taken=taken,
+        latitude=latitude,
+        longitude=longitude,
+        texts=texts,
+        texts_complete=complete,
+    )
+
+
+def own_to_json(facts: PhotoFacts) -> str:
+    """What a content says of itself, where sidecars say more; in ASCII."""
+    return json.dumps([facts.taken, facts.latitude, facts.longitude, texts_to_json(facts)])
+
+
+def with_sidecars(facts: PhotoFacts, columns: Sequence[str]) -> PhotoFacts:
+    """A content's own facts with what is said beside its files, `MOST_SIDECARS` and one at most."""
+    from kadr.photos.sidecar_facts import joined  # no search pays for it
+
+    if not columns:
+        return facts
+    beside = [_sidecar(column) for column in columns[:MOST_SIDECARS]]
+    whole = joined(facts, beside)
+    return whole if len(columns) <= MOST_SIDECARS else replace(whole, texts_complete=False)
+
+
+def placed(now: PhotoFacts, before: PhotoFacts) -> PhotoFacts:
+    """Joined facts with the place that they had, unless they lie elsewhere now: it needs a name."""
+    moved = (now.latitude, now.longitude) != (before.latitude, before.longitude)
+    return replace(now, place=None if moved else before.place)
+
+
+def sidecar_columns(sidecar: Sidecar | None) -> tuple[str | None, str | None]:
+    """Its state, and what it says, in ASCII; None both where there is none."""
+    if sidecar is None:
+        return None, None
+    return sidecar.state, json.dumps(asdict(sidecar))
+
+
+def sidecar_of(said: str | None) -> Sidecar | None:
+    """The sidecar of the second of such columns."""
+    return None if said is None else _sidecar(said)
+
+
+def _sidecar(said: str) -> Sidecar:
+    values = json.loads(said)
+    return Sidecar(**{**values, "texts": tuple(values["texts"])})
 
 
 def assessment_columns(assessment: Assessment) -> tuple[str | float | None, ...]:

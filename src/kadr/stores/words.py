@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,6 +33,12 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 """Where words stand, the best first; each is a column of both engines."""
 TIERS = (1, 2, 3, len(SOURCES))
 """A photo is of the first tier whose so many sources hold all the words."""
+IN_PART = len(TIERS)
+"""The tier of a photo on whose record most of the words stand, but not all."""
+LONGEST_IN_PART = 6
+"""Words of a query of which most may do; a longer one is a sentence of what is seen."""
+MOST_IN_PART = 250
+"""Photos on whose record most of the words stand; of more these tell nothing apart."""
 MOST = 2000
 """Words of one source of a photo that are kept."""
 MOST_PATHS = 64
@@ -79,12 +86,23 @@ STOP = frozenset(
 class Wanted:
     """What a query looks for on record: its text, its words in one case, and each one's keys.
 
-    Of a word's keys any will do. Without words nothing is looked for.
+    Of a word's keys any will do. Without words nothing is looked for. `whole`: most of the words
+    don't do.
     """
 
     text: str = ""
     words: tuple[str, ...] = ()
     keys: tuple[tuple[str, ...], ...] = ()
+    whole: bool = False
+
+    @property
+    def most(self) -> list[tuple[tuple[str, ...], ...]]:
+        """Each choice of just more than half of the words, by their keys; none where all must."""
+        count = len(self.keys)
+        least = count // 2 + 1
+        if self.whole or least == count or count > LONGEST_IN_PART:
+            return []
+        return list(combinations(self.keys, least))
 
 
 NOTHING = Wanted()
@@ -92,19 +110,39 @@ NOTHING = Wanted()
 
 @dataclass(frozen=True)
 class Recorded:
-    """Photos int64 [n] on whose record all words stand, by number, and their tiers int64 [n].
+    """Photos int64 [n] on whose record all words stand, or most, by number; their tiers int64 [n].
 
-    A tier is a place in `TIERS`, so 0 where all of them stand in texts that somebody wrote.
+    A tier is a place in `TIERS`, so 0 where all of them stand in texts that somebody wrote; or
+    `IN_PART`.
     """
 
     photos: NDArray[np.int64]
     tiers: NDArray[np.int64]
 
 
-def wanted(text: str) -> Wanted:
+def with_part(
+    found: NDArray[np.int64], tiers: NDArray[np.int64], part: NDArray[np.int64]
+) -> Recorded:
+    """Photos on whose record all words stand, with those that hold most, if these are few.
+
+    Args:
+        found: they hold all, sorted [n].
+        tiers: theirs [n].
+        part: they hold most or all, sorted [m].
+    """
+    more = np.setdiff1d(part, found)
+    if not 0 < len(more) <= MOST_IN_PART:
+        return Recorded(found, tiers)
+    photos = np.concatenate([found, more])
+    order = np.argsort(photos)
+    return Recorded(photos[order], np.concatenate([tiers, np.full(len(more), IN_PART)])[order])
+
+
+def wanted(text: str, *, whole: bool = False) -> Wanted:
     """The words of a query that tell something; all of them where none does.
 
-    A file's name is looked for without its ending, which is on no record.
+    A file's name is looked for without its ending, which is on no record. `whole`: most of the
+    words don't do.
     """
     name, suffix = os.path.splitext(text.strip())  # noqa: PTH122 - Path drops what isn't a name
     is_name = suffix.lower() in SUFFIXES or suffix.lower() in FILM_SUFFIXES
@@ -113,7 +151,7 @@ def wanted(text: str) -> Wanted:
     keys = [_query_keys(word) for word in content[: MOST_WANTED + 1]]
     if len(content) > MOST_WANTED or not all(keys):
         return Wanted(text)
-    return Wanted(text, tuple(content), tuple(keys))
+    return Wanted(text, tuple(content), tuple(keys), whole)
 
 
 def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Path]) -> list[str]:
@@ -130,7 +168,11 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
         root = next((root for root in roots if path.is_relative_to(root)), path.parent)
         for part in path.parent.relative_to(root).parts:
             folders += _name_words(part)
-    said = (word for text in (facts.texts if facts else ()) for word in _tokens(text))
+    of_place = (
+        facts.place.said if facts and facts.place else ()
+    )  # these stand in a column of theirs
+    texts = (text for text in (facts.texts if facts else ()) if text not in of_place)
+    said = (word for text in texts for word in _tokens(text))
     camera = _name_words(facts.camera or "") if facts else ()
     return [
         _joined(said),
@@ -142,13 +184,11 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
     ]
 
 
-def sources(wanted: Wanted, row: Sequence[str]) -> tuple[Source, ...]:
-    """Where each word stands first, by the columns of a photo that holds them all."""
-    held = [set(column.split()) for column in row]
+def sources(wanted: Wanted, row: Sequence[str]) -> tuple[Source | None, ...]:
+    """Where each word stands first, by the columns of a photo; None where it isn't on record."""
+    held = list(zip(SOURCES, (set(column.split()) for column in row), strict=True))
     return tuple(
-        next(
-            source for source, keys in zip(SOURCES, held, strict=True) if keys.intersection(any_of)
-        )
+        next((source for source, keys in held if keys.intersection(any_of)), None)
         for any_of in wanted.keys
     )
 

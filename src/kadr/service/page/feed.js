@@ -6,7 +6,7 @@ import { filtersOf, finished, leftOut, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 import { fetchGap, timeline } from "./timeline.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, on_record: {word: string, source: string}[], explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
+/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, on_record: {word: string, source: string}[], in_part?: boolean, explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
 /** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
 /** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */
@@ -209,8 +209,9 @@ export class Feed {
     if (notice) return say("notRecorded");
     if (!matches) return say("nothingMatches");
     if (hits[0].probability === null) return say("alike");
-    const n = hits.filter((hit) => hit.probable || hit.on_record.length).length;
-    if (hits[0].on_record.length) return say(next !== null && n === hits.length ? "recordedMore" : "recorded", { n });
+    const isOnRecord = (/** @type {Hit} */ hit) => hit.on_record.length > 0 && !hit.in_part;
+    const n = hits.filter((hit) => hit.probable || isOnRecord(hit)).length;
+    if (isOnRecord(hits[0])) return say(next !== null && n === hits.length ? "recordedMore" : "recorded", { n });
     if (next !== null && n === hits.length) return say("probableMore", { n });
     return n ? say("probable", { n }) : say("noneProbable");
   }

@@ -18,6 +18,7 @@ from kadr.stores.columns import (
     path_of,
     place_folded,
     place_to_json,
+    sidecar_columns,
     signed,
     texts_to_json,
 )
@@ -34,15 +35,18 @@ _FACTS = ("kind", "width", "height", "taken", "camera", "camera_folded", "latitu
 _OTHERS = ("encoded", "problem", *_FACTS)
 _KEEP = (
     f"INSERT INTO photos (id, digest, {', '.join(_OTHERS)}) VALUES (%s, %s{', %s' * len(_OTHERS)})"
-    f" ON CONFLICT (digest) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _OTHERS)}"
-    " RETURNING id"
+    f" ON CONFLICT (digest) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _OTHERS)},"
+    " own = NULL RETURNING id"
 )
 _KEEP_FILE = (
-    "INSERT INTO files VALUES (%s, %s, %s, %s, %s, false) ON CONFLICT (sha256(path)) DO UPDATE SET"
+    "INSERT INTO files (path, size, modified, photo, problem, missing, sidecar, sidecar_said)"
+    " VALUES (%s, %s, %s, %s, %s, false, %s, %s) ON CONFLICT (sha256(path)) DO UPDATE SET"
     " size = excluded.size, modified = excluded.modified, photo = excluded.photo,"
-    " problem = excluded.problem, missing = false"
+    " problem = excluded.problem, missing = false, sidecar = excluded.sidecar,"
+    " sidecar_said = excluded.sidecar_said"
 )
 _NO_VERSION = MARK.replace("(version <> '')::int", "0")
+_RENAMED = f"UPDATE assessments SET version = '', mark = {_NO_VERSION} WHERE photo = ANY(%s)"
 _NOWHERE = (
     "NOT EXISTS (SELECT 1 FROM files f WHERE f.photo = p.id) AND NOT EXISTS"
     " (SELECT 1 FROM decisions r WHERE r.digest = p.digest AND r.verdict = 'hide')"
@@ -79,7 +83,7 @@ class FileTables(VectorSets, LogTable, WordTables):
         inside, values = lies_below(folder)
         rows = self.read(
             "SELECT path, size, modified, photo IS NOT NULL AND (encoded OR p.problem IS NOT NULL),"
-            " photo IS NULL OR p.problem IS NOT NULL, missing"
+            " photo IS NULL OR p.problem IS NOT NULL, missing, coalesce(sidecar, '')"
             f" FROM files f LEFT JOIN photos p ON p.id = f.photo WHERE {inside}",
             values,
         )
@@ -130,16 +134,19 @@ class FileTables(VectorSets, LogTable, WordTables):
     def mark(self, paths: Iterable[bytes], *, missing: bool) -> None:
         """Note that files are gone, or are there again. Those gone leave the answers."""
         keys = sorted(map(_key, paths))
-        with self.transaction() as run:
+        with self.transaction(alone=self._any_sidecar()) as run:
             run("UPDATE files SET missing = %s WHERE sha256(path) = ANY(%s)", (missing, keys))
-            self._keep_words(self._photos_at(_AMONG, (keys,)))
+            photos = self._photos_at(_AMONG, (keys,))
+            self._keep_words(photos)
+            if not missing:  # an assessment may know the other files alone
+                run(_RENAMED, (self._with_others(photos),))
 
     def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
         """Add photos, then files. A file whose content isn't known by then is left out.
 
         Contents that lie nowhere then stay until `sweep`: files that swap their names need them.
         """
-        with self.transaction():
+        with self.transaction(alone=self._any_sidecar(files)):
             numbered = self._keep_photos(photos)
             self._keep_vectors(numbered)
             keys = [_key(os.fsencode(file.path)) for file in files]
@@ -199,21 +206,19 @@ class FileTables(VectorSets, LogTable, WordTables):
                     min(file.modified, _WHOLE),
                     file.digest and known[file.digest],
                     to_text(file.problem),
+                    *sidecar_columns(file.sidecar),
                 )
                 for file in there
             ],
         )
         named = sorted({known[file.digest] for file in there if file.digest is not None})
-        self.run(  # a new name may tell more
-            f"UPDATE assessments SET version = '', mark = {_NO_VERSION} WHERE photo = ANY(%s)",
-            (named,),
-        )
+        self.run(_RENAMED, (named,))  # a new name, or a sidecar, may tell more
 
     def update_facts(self, photos: Sequence[NewPhoto]) -> None:
         """Keep other facts and perceptual hashes of contents that are known; all else stays."""
-        with self.transaction():
+        with self.transaction(alone=self._any_sidecar()):
             self.run_all(
-                f"UPDATE photos SET {', '.join(f'{column} = %s' for column in _FACTS)}"
+                f"UPDATE photos SET {', '.join(f'{column} = %s' for column in _FACTS)}, own = NULL"
                 " WHERE digest = %s",
                 [
                     (*_said(photo), photo.digest)
@@ -223,6 +228,15 @@ class FileTables(VectorSets, LogTable, WordTables):
             digests = [photo.digest for photo in photos]
             rows = self.read("SELECT id FROM photos WHERE digest = ANY(%s)", (digests,))
             self._keep_words(number for (number,) in rows)
+
+    def _with_others(self, photos: Iterable[int]) -> list[int]:
+        """Those of these photos that have several files, sorted."""
+        rows = self.read(
+            "SELECT photo FROM files WHERE photo = ANY(%s) GROUP BY photo HAVING count(*) > 1"
+            " ORDER BY photo",
+            (list(photos),),
+        )
+        return [photo for (photo,) in rows]
 
     def _photos_at(self, which: str, values: Sequence[Any]) -> set[int]:
         """The photos of files `f`."""

@@ -105,7 +105,15 @@ def _places(run: Run) -> None:
     run("ALTER TABLE words ADD place text COLLATE \"C\" NOT NULL DEFAULT ''")
 
 
-STEPS = (_tables, _writers, _collections, _words, _places)
+def _sidecars(run: Run) -> None:
+    # A photo's columns hold its facts with what is said beside its files; `own` what differs of its
+    # own. All three columns are JSON in ASCII.
+    run("ALTER TABLE files ADD sidecar text, ADD sidecar_said text")
+    run("ALTER TABLE photos ADD own text")
+    run("CREATE INDEX files_with_sidecars ON files (photo) WHERE sidecar IS NOT NULL")
+
+
+STEPS = (_tables, _writers, _collections, _words, _places, _sidecars)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

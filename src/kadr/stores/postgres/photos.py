@@ -27,8 +27,8 @@ from kadr.stores.postgres.filters import shown as condition_of
 from kadr.stores.postgres.records import RecordTables
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.postgres.vector_sets import VectorSets
-from kadr.stores.postgres.words import WordTables, from_row, tsquery
-from kadr.stores.words import TIERS, Recorded, Wanted
+from kadr.stores.postgres.words import WordTables, from_row, most_tsquery, tsquery
+from kadr.stores.words import TIERS, Recorded, Wanted, with_part
 from kadr.types import Filters, Floats, Place
 
 _MEMORY = 100
@@ -171,6 +171,13 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
         numbers = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         return numbers, np.array([row[1:] for row in rows], np.float64).reshape(-1, 2)
 
+    def unplaced(self) -> list[int]:
+        """Photos that tell where they were taken, and whose place nobody has named, in order."""
+        rows = self.read(
+            "SELECT id FROM photos WHERE latitude IS NOT NULL AND place IS NULL ORDER BY id"
+        )
+        return [number for (number,) in rows]
+
     def keep_places(self, places: Mapping[int, Place]) -> None:
         """Keep what the places are called where photos were taken, by number."""
         rows = [(place_to_json(place), to_text(place_folded(place)), number)
@@ -257,7 +264,18 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
             (*queries, *values),
         )
         found = np.array(rows, np.int64).reshape(len(rows), 2)
-        return Recorded(found[:, 0], found[:, 1])
+        return with_part(found[:, 0], found[:, 1], self._in_part(wanted, where, values))
+
+    def _in_part(self, wanted: Wanted, where: str, values: Sequence[Any]) -> NDArray[np.int64]:
+        """Selected photos on whose record most of the words stand, or all; or more than few."""
+        if not wanted.most:
+            return np.empty(0, np.int64)
+        rows = self.read(
+            "SELECT photo FROM words JOIN photos p ON p.id = photo"
+            f" WHERE keys @@ %s::tsquery AND {where} ORDER BY photo",
+            (most_tsquery(wanted), *values),
+        )
+        return np.array(rows, np.int64).reshape(len(rows))
 
     def choices(self) -> list[tuple[int, str, str | None, str | None]]:
         """Number, kind, camera and date of every photo that was encoded."""

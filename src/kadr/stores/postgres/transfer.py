@@ -9,7 +9,7 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.stores import NewFile, NewPhoto
 from kadr.stores.chain import Entry
-from kadr.stores.columns import FACTS, path_of, unsigned
+from kadr.stores.columns import FACTS, own_facts, path_of, sidecar_of, unsigned
 from kadr.stores.postgres.files import FileTables
 from kadr.stores.postgres.filters import START
 from kadr.stores.postgres.photos import PhotoTables
@@ -20,8 +20,9 @@ from kadr.types import Vectors
 PAGE = 500
 """Photos that are read at once; vectors and all."""
 _FILES = (
-    "SELECT path, size, modified, digest, f.problem, missing FROM files f LEFT JOIN photos p"
-    f" ON p.id = f.photo WHERE (substr(path, 1, {START}), path) > (substr(%s, 1, {START}), %s)"
+    "SELECT path, size, modified, digest, f.problem, missing, sidecar_said FROM files f"
+    " LEFT JOIN photos p ON p.id = f.photo"
+    f" WHERE (substr(path, 1, {START}), path) > (substr(%s, 1, {START}), %s)"
     f" ORDER BY substr(path, 1, {START}), path LIMIT 4096"
 )
 
@@ -32,7 +33,7 @@ class Transfer(FileTables, PhotoTables):
     def all_photos(self, after: bytes = b"") -> Iterator[NewPhoto]:
         """Every content of a greater digest, by digest, with all that is kept of it but `joint`."""
         statement = (
-            f"SELECT id, digest, problem, encoded, hash, hashes, {FACTS} FROM photos"
+            f"SELECT id, digest, problem, encoded, hash, hashes, own, {FACTS} FROM photos"
             f" LEFT JOIN parts p ON p.photo = id WHERE digest > %s ORDER BY digest LIMIT {PAGE}"
         )
         while rows := self.read(statement, (after,)):
@@ -43,11 +44,11 @@ class Transfer(FileTables, PhotoTables):
         numbers = [row[0] for row in rows]
         own = self._by_number(numbers)
         sets = {encoder: self._by_number(numbers, encoder) for encoder in self.vector_sets()}
-        for number, digest, problem, encoded, mark, parts, *facts in rows:
+        for number, digest, problem, encoded, mark, parts, said, *facts in rows:
             yield NewPhoto(
                 digest,
                 from_text(problem),
-                None if facts[0] is None else from_row(facts),
+                None if facts[0] is None else own_facts(from_row(facts), said),
                 None if mark is None else unsigned(mark),
                 own.get(number) if encoded else None,
                 parts=() if parts is None else tuple(np.frombuffer(parts, np.uint64).tolist()),
@@ -62,9 +63,9 @@ class Transfer(FileTables, PhotoTables):
         """Every file, by path in the file system's bytes, and whether it is missing."""
         after = b""
         while rows := self.read(_FILES, (after, after)):
-            for path, size, modified, digest, problem, missing in rows:
-                file = NewFile(path_of(path), size, modified, digest, from_text(problem))
-                yield file, missing
+            for path, size, modified, digest, problem, missing, said in rows:
+                why, beside = from_text(problem), sidecar_of(said)
+                yield NewFile(path_of(path), size, modified, digest, why, beside), missing
             after = rows[-1][0]
 
     def copies(self) -> Iterator[tuple[str, str, float]]:

@@ -6,10 +6,22 @@ changes a key.
 
 from collections.abc import Iterable, Sequence
 
-from kadr.stores import words
-from kadr.stores.columns import FACTS, facts_of, path_of
+from kadr.stores import NewFile, words
+from kadr.stores.columns import (
+    FACTS,
+    MOST_SIDECARS,
+    facts_of,
+    own_facts,
+    own_to_json,
+    path_of,
+    place_folded,
+    place_to_json,
+    placed,
+    texts_to_json,
+    with_sidecars,
+)
 from kadr.stores.postgres.connection import Connection
-from kadr.stores.postgres.texts import from_text
+from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.words import MOST_PATHS, NOTE, SOURCES, TIERS, VERSION, Wanted
 from kadr.types import PhotoFacts, Source
 
@@ -21,6 +33,15 @@ _LYING = (
     "SELECT w.photo, f.path FROM unnest(%s::bigint[]) w (photo) CROSS JOIN LATERAL"
     " (SELECT path FROM files WHERE photo = w.photo AND NOT missing ORDER BY path"
     f" LIMIT {MOST_PATHS}) f"
+)
+_SAID = (
+    "SELECT w.photo, f.sidecar_said FROM unnest(%s::bigint[]) w (photo) CROSS JOIN LATERAL"
+    " (SELECT path, sidecar_said FROM files WHERE photo = w.photo AND sidecar IS NOT NULL"
+    f" AND NOT missing ORDER BY path LIMIT {MOST_SIDECARS + 1}) f ORDER BY w.photo, f.path"
+)
+_JOIN = (
+    "UPDATE photos SET taken = %s, latitude = %s, longitude = %s, texts = %s, place = %s,"
+    " place_folded = %s, own = %s WHERE id = %s"
 )
 _KEEP = (
     f"INSERT INTO words (photo, {', '.join(SOURCES)}, keys)"
@@ -37,8 +58,10 @@ class WordTables(Connection):
         """Photos whose words the transaction makes at its end."""
         super().__init__(spec, create=create)
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         rows = self.read(
             f"SELECT photo, {', '.join(SOURCES)} FROM words WHERE photo = ANY(%s)", (list(photos),)
         )
@@ -50,7 +73,7 @@ class WordTables(Connection):
             return 0
         numbers = [number for (number,) in self.read("SELECT id FROM photos ORDER BY id")]
         for first in range(0, len(numbers), BATCH):
-            with self.transaction():
+            with self.transaction(alone=self._any_sidecar()):
                 self._keep_words(numbers[first : first + BATCH])
         self.note(**{NOTE: VERSION})
         return len(numbers)
@@ -69,23 +92,62 @@ class WordTables(Connection):
         lying: dict[int, list[bytes]] = {}
         for photo, path in self.read(_LYING, (numbers,)):
             lying.setdefault(photo, []).append(path)
-        known = self.read(
-            f"SELECT id, {FACTS} FROM photos WHERE id = ANY(%s) ORDER BY id", (numbers,)
-        )
         rows = []
-        for number, *row in known:
-            facts = from_row(row) if row[0] else None
+        for number, facts in self._join_sidecars(numbers).items():
             columns = words.columns(facts, map(path_of, lying.get(number, ())), roots)
             rows.append((number, *columns, _tsvector(columns)))
         self.run_all(_KEEP, rows)
 
+    def _any_sidecar(self, files: Sequence[NewFile] = ()) -> bool:
+        """Whether there are any, or come with these files.
+
+        Facts are then written last of all, so that two writers could wait for each other's photos:
+        each must write alone.
+        """
+        if any(file.sidecar is not None for file in files):
+            return True
+        return bool(self.read("SELECT 1 FROM files WHERE sidecar IS NOT NULL LIMIT 1"))
+
+    def _join_sidecars(self, numbers: Sequence[int]) -> dict[int, PhotoFacts | None]:
+        """Bring the facts of photos in step with what is said beside their files; all facts."""
+        said: dict[int, list[str]] = {}
+        for photo, one in self.read(_SAID, (list(numbers),)):
+            said.setdefault(photo, []).append(one)
+        known = self.read(
+            f"SELECT id, own, {FACTS} FROM photos WHERE id = ANY(%s) ORDER BY id", (list(numbers),)
+        )
+        facts = dict[int, PhotoFacts | None]()
+        changed = []
+        for number, own, *row in known:
+            before = from_row(row) if row[0] else None
+            content = before and own_facts(before, own)
+            if before is None or content is None:
+                facts[number] = None
+                continue
+            now = facts[number] = placed(with_sidecars(content, said.get(number, ())), before)
+            if now != before:
+                kept = None if now == placed(content, now) else own_to_json(content)
+                where = to_text(now.taken), now.latitude, now.longitude
+                place = place_to_json(now.place), to_text(place_folded(now.place))
+                changed.append((*where, texts_to_json(now), *place, kept, number))
+        self.run_all(_JOIN, changed)
+        return facts
+
 
 def tsquery(wanted: Wanted, tier: int) -> str:
     """The query for photos of a tier or a better one."""
-    weights = _WEIGHTS[: tier + 1]
+    return _all(wanted.keys, _WEIGHTS[: tier + 1])
+
+
+def most_tsquery(wanted: Wanted) -> str:
+    """The query for photos on whose record most of the words stand."""
+    return " | ".join(f"({_all(keys, _WEIGHTS)})" for keys in wanted.most)
+
+
+def _all(keys: Sequence[Sequence[str]], weights: str) -> str:
+    """The query for any key of each word, of such weights."""
     return " & ".join(
-        f"({' | '.join(f'{chr(39)}{key}{chr(39)}:{weights}' for key in any_of)})"
-        for any_of in wanted.keys
+        f"({' | '.join(f'{chr(39)}{key}{chr(39)}:{weights}' for key in any_of)})" for any_of in keys
     )
 
 

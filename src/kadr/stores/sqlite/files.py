@@ -15,6 +15,7 @@ from kadr.stores.columns import (
     path_of,
     place_folded,
     place_to_json,
+    sidecar_columns,
     signed,
     texts_to_json,
 )
@@ -57,13 +58,13 @@ class FileTables(VectorSets, LogTable, WordTables):
         """What is known of the paths below a folder, by path in the file system's bytes."""
         rows = self.read(
             "SELECT path, size, modified, photo IS NOT NULL AND (encoded OR p.problem IS NOT NULL),"
-            " photo IS NULL OR p.problem IS NOT NULL, missing"
+            " photo IS NULL OR p.problem IS NOT NULL, missing, coalesce(sidecar, '')"
             " FROM files f LEFT JOIN photos p ON p.id = f.photo WHERE path >= ? AND path < ?",
             below(folder),
         )
         return {
-            path: FileState(size, modified, bool(settled), bool(broken), bool(missing))
-            for path, size, modified, settled, broken, missing in rows
+            path: FileState(size, modified, bool(settled), bool(broken), bool(missing), sidecar)
+            for path, size, modified, settled, broken, missing, sidecar in rows
         }
 
     def state(self, path: Path) -> tuple[int, int] | None:
@@ -108,7 +109,11 @@ class FileTables(VectorSets, LogTable, WordTables):
         with self.transaction() as run:
             for path in marked:
                 run("UPDATE files SET missing = ? WHERE path = ?", (missing, path))
-            self._keep_words(self._photos_of(marked))
+            photos = self._photos_of(marked)
+            self._keep_words(photos)
+            if not missing:  # an assessment may know the other files alone
+                for photo in self._with_others(photos):
+                    run(_RENAMED, (photo,))
 
     def keep(self, photos: Sequence[NewPhoto], files: Sequence[NewFile]) -> None:
         """Add photos, then files. A file whose content isn't known by then is left out.
@@ -146,12 +151,17 @@ class FileTables(VectorSets, LogTable, WordTables):
             for photo in photos:
                 run(
                     "UPDATE photos SET kind = ?, width = ?, height = ?, taken = ?, camera = ?,"
-                    " latitude = ?, longitude = ?, hash = ?, texts = ?, place = ?, place_folded = ?"
+                    " latitude = ?, longitude = ?, hash = ?, texts = ?, place = ?, place_folded = ?, own = NULL"
                     " WHERE digest = ?",
                     (*_said(photo), photo.digest),
                 )
             known = [run("SELECT id FROM photos WHERE digest = ?", (p.digest,)) for p in photos]
             self._keep_words(number for rows in known for (number,) in rows)
+
+    def _with_others(self, photos: Iterable[int]) -> list[int]:
+        """Those of these photos that have several files."""
+        count = "SELECT count(*) FROM files WHERE photo = ?"
+        return [one for one in photos if self._base.execute(count, (one,)).fetchone()[0] > 1]
 
     def _photos_of(self, paths: Iterable[bytes]) -> set[int]:
         """The photos of files."""
@@ -170,8 +180,8 @@ class FileTables(VectorSets, LogTable, WordTables):
             " problem = excluded.problem, kind = excluded.kind, width = excluded.width,"
             " height = excluded.height, taken = excluded.taken, camera = excluded.camera,"
             " latitude = excluded.latitude, longitude = excluded.longitude, hash = excluded.hash,"
-            " texts = excluded.texts, place = excluded.place, place_folded = excluded.place_folded"
-            " RETURNING id",
+            " texts = excluded.texts, place = excluded.place, place_folded = excluded.place_folded,"
+            " own = NULL RETURNING id",
             (
                 photo.digest,
                 photo.vector is not None,
@@ -189,10 +199,11 @@ class FileTables(VectorSets, LogTable, WordTables):
                 return
             photo = row[0]
         run(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, 0)",
-            (path, file.size, file.modified, photo, file.problem),
+            "INSERT OR REPLACE INTO files (path, size, modified, photo, problem, missing, sidecar,"
+            " sidecar_said) VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+            (path, file.size, file.modified, photo, file.problem, *sidecar_columns(file.sidecar)),
         )
-        if photo is not None:  # a new name may tell more
+        if photo is not None:  # a new name, or a sidecar, may tell more
             run(_RENAMED, (photo,))
 
     def prune(self, folder: Path | None = None) -> int:

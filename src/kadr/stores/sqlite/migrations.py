@@ -94,6 +94,15 @@ _WORDS = (
 )
 # Its texts are keys that are made already: the tokenizer only parts them at spaces.
 
+_SIDECARS = """
+ALTER TABLE files ADD sidecar TEXT;
+ALTER TABLE files ADD sidecar_said TEXT;
+ALTER TABLE photos ADD own TEXT;
+CREATE INDEX files_with_sidecars ON files (photo) WHERE sidecar IS NOT NULL
+"""
+# The columns of a photo hold its facts with what is said beside its files; `own` holds what differs
+# of its own.
+
 
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
@@ -148,16 +157,13 @@ def _places(run: Run, _path: Path, _sealer: Sealer) -> None:
     run("ALTER TABLE words_of_places RENAME TO words")
 
 
+def _sidecars(run: Run, _path: Path, _sealer: Sealer) -> None:
+    _script(run, _SIDECARS)
+
+
 STEPS = (
-    _photos,
-    _record,
-    _copies,
-    _preferences,
-    _texts,
-    _vector_sets,
-    _collections,
-    _words,
-    _places,
+    *(_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections, _words),
+    *(_places, _sidecars),
 )
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)

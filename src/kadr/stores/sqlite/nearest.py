@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kadr.stores import Nearest, Selection, Shown
 from kadr.stores.sqlite.photos import PhotoTables
 from kadr.stores.sqlite.scan import Scan
-from kadr.stores.words import TIERS, Recorded, Wanted
+from kadr.stores.words import TIERS, Recorded, Wanted, with_part
 from kadr.types import Vectors
 
 HELD = 8
@@ -75,10 +75,19 @@ class NearestPhotos(PhotoTables):
         tiers = np.zeros(len(found), np.int64)
         for tier in range(len(TIERS) - 1) if len(found) else ():
             tiers += ~np.isin(found, self._holding(wanted, tier))
-        return Recorded(found, tiers)
+        return with_part(found, tiers, self._in_part(wanted, selection))
+
+    def _in_part(self, wanted: Wanted, selection: Selection) -> NDArray[np.int64]:
+        """Selected photos on whose record most of the words stand, or all."""
+        if not wanted.most:
+            return np.empty(0, np.int64)
+        found = self._matched(self._most(wanted))
+        return np.asarray(found[np.isin(found, self._photos(selection))])
 
     def _holding(self, wanted: Wanted, tier: int) -> NDArray[np.int64]:
-        query = self._tier(wanted, tier)
+        return self._matched(self._tier(wanted, tier))
+
+    def _matched(self, query: str) -> NDArray[np.int64]:
         return self.numbered("SELECT rowid AS photo FROM words WHERE words MATCH ?", (query,))
 
     def _photos(self, selection: Selection) -> NDArray[np.int64]:

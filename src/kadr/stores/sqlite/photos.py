@@ -157,6 +157,13 @@ class PhotoTables(VectorSets, WordTables, RecordTables):
             numbers, places = numbers[near], places[near]
         return numbers, places
 
+    def unplaced(self) -> list[int]:
+        """Photos that tell where they were taken, and whose place nobody has named, in order."""
+        rows = self.read(
+            "SELECT id FROM photos WHERE latitude IS NOT NULL AND place IS NULL ORDER BY id"
+        )
+        return [number for (number,) in rows]
+
     def keep_places(self, places: Mapping[int, Place]) -> None:
         """Keep what the places are called where photos were taken, by number."""
         with self.transaction() as run:

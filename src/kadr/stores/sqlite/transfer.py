@@ -9,7 +9,7 @@ import numpy as np
 from kadr.errors import LibraryError
 from kadr.stores import NewFile, NewPhoto
 from kadr.stores.chain import Entry
-from kadr.stores.columns import FACTS, facts_of, path_of, unsigned
+from kadr.stores.columns import FACTS, facts_of, own_facts, path_of, sidecar_of, unsigned
 from kadr.stores.sqlite.files import FileTables
 from kadr.stores.sqlite.photos import PhotoTables
 from kadr.stores.sqlite.statements import insert
@@ -25,7 +25,7 @@ class Transfer(FileTables, PhotoTables):
     def all_photos(self, after: bytes = b"") -> Iterator[NewPhoto]:
         """Every content of a greater digest, by digest, with all that is kept of it but `joint`."""
         statement = (
-            f"SELECT id, digest, problem, encoded, hash, hashes, {FACTS} FROM photos"
+            f"SELECT id, digest, problem, encoded, hash, hashes, own, {FACTS} FROM photos"
             f" LEFT JOIN parts p ON p.photo = id WHERE digest > ? ORDER BY digest LIMIT {BATCH}"
         )
         while rows := self.read(statement, (after,)):
@@ -36,11 +36,11 @@ class Transfer(FileTables, PhotoTables):
         numbers = [row[0] for row in rows]
         own = self._by_number(numbers)
         sets = {encoder: self._by_number(numbers, encoder) for encoder in self.vector_sets()}
-        for number, digest, problem, encoded, mark, parts, *facts in rows:
+        for number, digest, problem, encoded, mark, parts, said, *facts in rows:
             yield NewPhoto(
                 digest,
                 problem,
-                None if facts[0] is None else facts_of(facts),
+                None if facts[0] is None else own_facts(facts_of(facts), said),
                 None if mark is None else unsigned(mark),
                 own.get(number) if encoded else None,
                 parts=() if parts is None else tuple(np.frombuffer(parts, np.uint64).tolist()),
@@ -54,13 +54,14 @@ class Transfer(FileTables, PhotoTables):
     def all_files(self) -> Iterator[tuple[NewFile, bool]]:
         """Every file, by path in the file system's bytes, and whether it is missing."""
         statement = (
-            "SELECT path, size, modified, digest, f.problem, missing FROM files f"
+            "SELECT path, size, modified, digest, f.problem, missing, sidecar_said FROM files f"
             " LEFT JOIN photos p ON p.id = f.photo WHERE path > ? ORDER BY path LIMIT 4096"
         )
         after = b""
         while rows := self.read(statement, (after,)):
-            for path, size, modified, digest, problem, missing in rows:
-                yield NewFile(path_of(path), size, modified, digest, problem), bool(missing)
+            for path, size, modified, digest, problem, missing, said in rows:
+                file = NewFile(path_of(path), size, modified, digest, problem, sidecar_of(said))
+                yield file, bool(missing)
             after = rows[-1][0]
 
     def copies(self) -> Iterator[tuple[str, str, float]]:

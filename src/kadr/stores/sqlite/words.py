@@ -4,10 +4,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from kadr.stores import words
-from kadr.stores.columns import FACTS, facts_of, path_of
+from kadr.stores.columns import (
+    FACTS,
+    MOST_SIDECARS,
+    facts_of,
+    own_facts,
+    own_to_json,
+    path_of,
+    place_folded,
+    place_to_json,
+    placed,
+    texts_to_json,
+    with_sidecars,
+)
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.words import MOST_PATHS, NOTE, SOURCES, TIERS, VERSION, Wanted
-from kadr.types import Source
+from kadr.types import PhotoFacts, Source
 
 BATCH = 500
 """Photos whose words are made anew at once."""
@@ -16,8 +28,10 @@ BATCH = 500
 class WordTables(Connection):
     """The table `words`."""
 
-    def sources(self, wanted: Wanted, photos: Sequence[int]) -> dict[int, tuple[Source, ...]]:
-        """Where each of the words stands first, of photos on whose record they all are."""
+    def sources(
+        self, wanted: Wanted, photos: Sequence[int]
+    ) -> dict[int, tuple[Source | None, ...]]:
+        """Where each of the words stands first on the record of photos; None: nowhere."""
         statement = f"SELECT rowid, {', '.join(SOURCES)} FROM words WHERE rowid IN ({{}})"
         return {photo: words.sources(wanted, row) for photo, *row in self.among(statement, photos)}
 
@@ -36,17 +50,17 @@ class WordTables(Connection):
     def _tier(self, wanted: Wanted, tier: int) -> str:
         """The query for photos of a tier or a better one."""
         among = "{" + " ".join(SOURCES[: TIERS[tier]]) + "}"
-        return " AND ".join(
-            f"{among} : ({' OR '.join(f'{chr(34)}{key}{chr(34)}' for key in any_of)})"
-            for any_of in wanted.keys
-        )
+        return _all(wanted.keys, f"{among} : ")
+
+    def _most(self, wanted: Wanted) -> str:
+        """The query for photos on whose record most of the words stand."""
+        return " OR ".join(f"({_all(keys)})" for keys in wanted.most)
 
     def _keep_words(self, photos: Iterable[int]) -> None:
         """Write what is on record of photos now, within a transaction."""
         numbers = sorted(set(photos))
         roots = [path_of(path) for (path,) in self._base.execute("SELECT path FROM folders")]
-        known = self.among(f"SELECT id, {FACTS} FROM photos WHERE id IN ({{}})", numbers)
-        facts = {number: facts_of(row) if row[0] else None for number, *row in known}
+        facts = self._join_sidecars(numbers)
         rows = (
             (number, *words.columns(facts[number], map(path_of, self._lying(number)), roots))
             for number in numbers
@@ -58,6 +72,34 @@ class WordTables(Connection):
             rows,
         )
 
+    def _join_sidecars(self, numbers: Sequence[int]) -> dict[int, PhotoFacts | None]:
+        """Bring the facts of photos in step with what is said beside their files; all facts."""
+        known = self.among(f"SELECT id, own, {FACTS} FROM photos WHERE id IN ({{}})", numbers)
+        facts = dict[int, PhotoFacts | None]()
+        for number, own, *row in known:
+            before = facts_of(row) if row[0] else None
+            facts[number] = now = before and self._with_sidecars(number, before, own)
+            if before is None or now is None or now == before:
+                continue
+            content = own_facts(before, own)
+            self._base.execute(
+                "UPDATE photos SET taken = ?, latitude = ?, longitude = ?, texts = ?, place = ?,"
+                " place_folded = ?, own = ? WHERE id = ?",
+                (now.taken, now.latitude, now.longitude, texts_to_json(now),
+                 place_to_json(now.place), place_folded(now.place),
+                 None if now == placed(content, now) else own_to_json(content), number),
+            )  # fmt: skip
+        return facts
+
+    def _with_sidecars(self, photo: int, facts: PhotoFacts, own: str | None) -> PhotoFacts:
+        said = self._base.execute(
+            "SELECT sidecar_said FROM files WHERE photo = ? AND sidecar IS NOT NULL"
+            f" AND NOT missing ORDER BY path LIMIT {MOST_SIDECARS + 1}",
+            (photo,),
+        )
+        now = with_sidecars(own_facts(facts, own), [one for (one,) in said])
+        return placed(now, facts)
+
     def _lying(self, photo: int) -> Iterator[bytes]:
         for (path,) in self._base.execute(
             f"SELECT path FROM files WHERE photo = ? AND NOT missing ORDER BY path"
@@ -65,3 +107,10 @@ class WordTables(Connection):
             (photo,),
         ):
             yield path
+
+
+def _all(keys: Sequence[Sequence[str]], among: str = "") -> str:
+    """The query for any key of each word, `among` some columns."""
+    return " AND ".join(
+        f"{among}({' OR '.join(f'{chr(34)}{key}{chr(34)}' for key in any_of)})" for any_of in keys
+    )
