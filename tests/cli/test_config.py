@@ -101,6 +101,13 @@ def test_every_variable_of_a_setting_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert {found[key]["where"] for key in SHARED} == {variable(key) for key in SHARED}
 
 
+def test_empty_values_count_as_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('language = ""\npolicy = ""\n', encoding="utf-8")
+    monkeypatch.setenv("KADR_COUNTRY", "")
+    assert {one["origin"] for one in shown(file=file).values()} == {"default"}
+
+
 def test_file_of_the_user_is_found_without_being_named(tmp_path: Path) -> None:
     place = tmp_path / "config" / "kadr" / "config.toml"
     done = CliRunner().invoke(app, ["config", "init"])

@@ -224,7 +224,8 @@ def take_effect(context: typer.Context, command: Any, named: Path | None) -> Non
     # `kadr config init` makes it.
     may_lack = named is None or command.name == "config"
     file = SettingsFile(path) if may_lack and not path.exists() else read(path)
-    spoken = {k: v for k, v in file.shared().items() if not os.environ.get(variable(k))}
+    given = {key: value for key, value in file.shared().items() if value}
+    spoken = {k: v for k, v in given.items() if not os.environ.get(variable(k))}
     is_named = spoken.get("language") or os.environ.get(variable("language"))
     locale = None if is_named else _russian()
     for key, value in (spoken | ({"language": "ru"} if locale else {})).items():
@@ -236,8 +237,8 @@ def take_effect(context: typer.Context, command: Any, named: Path | None) -> Non
     context.obj = InForce(file, frozenset(spoken), locale)
     if command.name in TABLES:
         options = table_options(command)
-        given = file.table(command.name, options, context)
-        context.default_map = {command.name: {options[k].name: v for k, v in given.items()}}
+        table = file.table(command.name, options, context)
+        context.default_map = {command.name: {options[k].name: v for k, v in table.items()}}
 
 
 def table_options(command: Any) -> dict[str, Any]:
