@@ -640,7 +640,7 @@ class TestMostWords:
 
     def test_quotes_ask_for_all_words(self, scorer: Matcher, named: Store) -> None:
         answer = ask(searcher(scorer, named), '"grandma birthday red"', 30)
-        assert answer.notice == NOT_ON_RECORD
+        assert answer.notice == notice("not on record", "en")
         assert not any(hit.on_record for hit in answer.hits)
 
     def test_a_hidden_one_is_found_by_none(self, scorer: Matcher, named: Store) -> None:

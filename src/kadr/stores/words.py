@@ -168,9 +168,7 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
         root = next((root for root in roots if path.is_relative_to(root)), path.parent)
         for part in path.parent.relative_to(root).parts:
             folders += _name_words(part)
-    of_place = (
-        facts.place.said if facts and facts.place else ()
-    )  # these stand in a column of theirs
+    of_place = facts.place.said if facts and facts.place else ()  # they have a column
     texts = (text for text in (facts.texts if facts else ()) if text not in of_place)
     said = (word for text in texts for word in _tokens(text))
     camera = _name_words(facts.camera or "") if facts else ()
