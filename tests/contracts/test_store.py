@@ -330,6 +330,7 @@ class TestFilters:
         assert matching(store, Filters(after="0001-01-01T00:00:00")) == set()
         assert matching(store, Filters(before="9999-01-01T00:00:00")) == set()
 
+    @pytest.mark.parametrize("asked", ["zenit", "ZENIT E", "t e"])
     def test_camera_is_part_of_the_name_in_any_case(self, store: Store, asked: str) -> None:
         path = self.keep(store, "1.jpg", camera="KMZ Zenit E")
         self.keep(store, "2.jpg", camera="KMZ Zorki")

@@ -151,8 +151,8 @@ class FileTables(VectorSets, LogTable, WordTables):
             for photo in photos:
                 run(
                     "UPDATE photos SET kind = ?, width = ?, height = ?, taken = ?, camera = ?,"
-                    " latitude = ?, longitude = ?, hash = ?, texts = ?, place = ?, place_folded = ?,"
-                    " own = NULL WHERE digest = ?",
+                    " latitude = ?, longitude = ?, hash = ?, texts = ?, place = ?,"
+                    " place_folded = ?, own = NULL WHERE digest = ?",
                     (*_said(photo), photo.digest),
                 )
             known = [run("SELECT id FROM photos WHERE digest = ?", (p.digest,)) for p in photos]
