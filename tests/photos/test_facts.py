@@ -81,7 +81,7 @@ def test_what_the_file_calls_the_place(tmp_path: Path) -> None:
     block = record(101, "Deutschland") + record(92, "Museumsinsel") + record(90, "Berlin")
     facts = images.read(jpeg(tmp_path / "a.jpg", iptc=block), 16)[1]
     assert facts.place == Place(said=("Museumsinsel", "Berlin", "Deutschland"))
-    assert facts.texts == (), "the law's words are not of places"
+    assert facts.texts == ("Deutschland", "Museumsinsel", "Berlin"), "for the law"
     xmp = XMP.replace(
         "<dc:title>",
         "<photoshop:City xmlns:photoshop='http://ns.adobe.com/photoshop/1.0/'>Köln"
