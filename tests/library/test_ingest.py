@@ -841,15 +841,15 @@ class TestLeftOut:
     def test_it_is_counted_and_leaves_the_answers(self, run: Run) -> None:
         photos(run.folder, 2)
         photos(run.folder / "drafts", 2, start=5)
-        (run.folder / "a.MOV").touch()
-        assert run() == IndexResult(files=4, encoded=4, unsupported={"MOV": 1})
+        (run.folder / "a.MXF").touch()
+        assert run() == IndexResult(files=4, encoded=4, unsupported={"MXF": 1})
         with run.library() as library:
             library.exclude(run.folder, ["drafts/"])
             assert library.index() == IndexResult(
-                files=2, unchanged=2, gone=2, ignored={"--exclude": 1}, unsupported={"MOV": 1}
+                files=2, unchanged=2, gone=2, ignored={"--exclude": 1}, unsupported={"MXF": 1}
             )
             left_out = {entry.path.name: entry.reason for entry in library.ignored()}
-            assert left_out == {"drafts": "--exclude", "a.MOV": "MOV"}
+            assert left_out == {"drafts": "--exclude", "a.MXF": "MXF"}
             assert library.index([run.folder / "drafts"]).files == 0
             library.exclude(run.folder, [])
             assert library.index().unchanged == 4

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 COLUMNS = ("path", "url")
-FILM = "film, which kadr index reads"
 """Of a list, the first of these that is there names the photos."""
 LONGEST = 4096
 """Bytes of a path; no system opens more."""
@@ -102,7 +101,7 @@ def _folder(path: Path, exclude: Sequence[str]) -> Manifest:
             beside = sidecars.state_beside(entry.path.parent, entry.sidecars)
             manifest.entries.append(_entry(entry.path, beside))
         elif entry.met == "film":
-            manifest.left_out[FILM] += 1
+            manifest.left_out[entry.path.suffix[1:].upper()] += 1
         elif entry.met == "unreadable":
             manifest.unreadable.append((os.fspath(entry.path), entry.reason))
         else:
