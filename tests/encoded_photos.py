@@ -46,7 +46,7 @@ def shelf(folder: Path) -> Path:
     (folder / "broken.jpg").write_bytes(b"no photo")
     shutil.copy(folder / "broken.jpg", folder / "broken too.jpg")
     (folder / "empty.png").touch()
-    (folder / "film.mov").write_bytes(b"x")
+    (folder / "film.mxf").write_bytes(b"x")
     paint(folder / ".hidden" / "0.png", 22)
     os.mkfifo(folder / "pipe.png")
     return folder

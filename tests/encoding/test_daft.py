@@ -112,7 +112,7 @@ def test_encoded_and_loaded(
     assert {name: said[name] for name in ("files", "encoded", "problems", "done", "parts")} == {
         "files": 15, "encoded": 15, "problems": 4, "done": 0, "parts": 4,
     }  # fmt: skip
-    assert said["left_out"] == {"hidden": 1, "MOV": 1}
+    assert said["left_out"] == {"hidden": 1, "MXF": 1}
     said = found(kadr, "index", "--from", out, "--at", photos, "--model", model)
     assert (said["files"], said["loaded"], said["known"], said["skipped"]) == (15, 10, 1, 4)
     assert kadr("search", "red car").stdout
@@ -123,7 +123,7 @@ def test_what_is_said_to_a_person(kadr: Shell, photos: Path, model: Path, tmp_pa
     command = ("encode", photos, "--to", "out", "--model", model)
     result = kadr(*command)
     assert result.stdout.startswith("out: 11 encoded, 4 with problems; ")
-    assert "Left out: 1 (MOV), 1 (hidden)" in result.stdout
+    assert "Left out: 1 (MXF), 1 (hidden)" in result.stdout
     assert len(result.stderr.splitlines()) == 4
     assert all(
         "not a readable photo" in line or "pipe" in line for line in result.stderr.splitlines()

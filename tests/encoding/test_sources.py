@@ -31,7 +31,7 @@ class TestFolder:
             "pipe.png", "red.jpg", "our kids/IMG_20190503_101112.png", "our kids/again.png",
             "ünï/café.png",
         ]  # fmt: skip
-        assert manifest.left_out == {"hidden": 1, "MOV": 1}
+        assert manifest.left_out == {"hidden": 1, "MXF": 1}
         status = (photos / "0.png").stat()
         assert manifest.entries[0] == Entry(
             str(photos / "0.png"), status.st_size, status.st_mtime_ns

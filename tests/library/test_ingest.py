@@ -571,7 +571,7 @@ class TestInterruption:
     ) -> None:
         photos(run.folder, BATCH * 6)
         monkeypatch.setattr(
-            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 33;\n" + _schema()
+            "kadr.stores.sqlite.migrations._SCHEMA", "PRAGMA max_page_count = 37;\n" + _schema()
         )
         with pytest.raises(LibraryError, match="disk is full"):
             run()

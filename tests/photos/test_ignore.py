@@ -81,8 +81,8 @@ def test_a_link_to_a_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_not_supported_is_told_by_format(tmp_path: Path) -> None:
-    touch(tmp_path, "a.psd", "b.mov", "c.txt", ".d.mov")
-    assert walked(tmp_path) == {"a.psd": ("unsupported", "PSD"), "b.mov": ("unsupported", "MOV")}
+    touch(tmp_path, "a.psd", "b.mxf", "c.txt", ".d.mxf")
+    assert walked(tmp_path) == {"a.psd": ("unsupported", "PSD"), "b.mxf": ("unsupported", "MXF")}
 
 
 @pytest.mark.parametrize("pattern", ["!", "a*b*c*d*e*f*g", "**/a/**/b/**/c/**/d/**/e/**"])

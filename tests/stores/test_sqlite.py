@@ -38,7 +38,11 @@ def store(path: Path) -> Iterator[SqliteStore]:
 
 
 def without_places(base: sqlite3.Connection) -> None:
-    """As tables were before photos had places."""
+    """As tables were before photos had places, and sidecars."""
+    base.execute("DROP INDEX files_with_sidecars")
+    base.execute("ALTER TABLE photos DROP COLUMN own")
+    base.execute("ALTER TABLE files DROP COLUMN sidecar")
+    base.execute("ALTER TABLE files DROP COLUMN sidecar_said")
     base.execute("DROP INDEX photos_place")
     base.execute("ALTER TABLE photos DROP COLUMN place")
     base.execute("ALTER TABLE photos DROP COLUMN place_folded")

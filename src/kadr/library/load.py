@@ -16,9 +16,9 @@ from kadr.encoding.rows import About, Row
 from kadr.encoding.sources import sidecars_below
 from kadr.errors import DataError, LibraryError
 from kadr.law import scene
+from kadr.library import placing
 from kadr.library.admission import Admission, are_current, check_root
 from kadr.library.ingest import PASSED, IndexCallbacks, joined
-from kadr.library.placing import named
 from kadr.matcher.bundle import Matcher
 from kadr.photos import files, sidecar_facts, sidecars
 from kadr.photos.files import State
@@ -207,6 +207,7 @@ def load(
             result = result.plus(loading.keep(rows))
             callbacks.progress(result.files, result.skipped, survey.count)
     loading.mark_gone()
+    placing.rename(store)
     store.sweep()
     return result
 
@@ -363,7 +364,9 @@ class _Loading:
             for row in rows
             if row.digest is not None and not self._store.settled(row.digest)
         }
-        placed = named(joined(self._matcher, (row.photo for row in new.values() if row.photo)))
+        placed = placing.named(
+            joined(self._matcher, (row.photo for row in new.values() if row.photo))
+        )
         photos = {photo.digest: photo for photo in placed}
         return {
             digest: (photos.get(digest) or NewPhoto(digest, problem=row.problem), row.assessment)

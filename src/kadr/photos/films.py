@@ -16,7 +16,8 @@ PREFIX = 48
 """Hexadecimal digits of a frame's digest that are its film's: 192 bits."""
 _ENDINGS = "|".join(re.escape(suffix) for suffix in FILM_SUFFIXES)
 _NAME = re.compile(
-    rf"(.+(?:{_ENDINGS})){MARK}([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)", re.IGNORECASE | re.DOTALL
+    rf"(.{{1,4096}}(?:{_ENDINGS})){MARK}([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -45,12 +45,12 @@ def parse(block: bytes) -> Iptc:
     for record, number, value in _records(block):
         if (record, number) == (1, 90):
             charset = _CHARSETS.get(value, "")
-        elif record == 2 and number in _TEXTS:
-            words.append(_decode(value, charset))
-        elif record == 2 and number in places:
-            places[number] = texts.line(_decode(value[:400], charset), texts.LONGEST_NAME)
         elif record == 2 and number in when:
             when[number] = value[:8].decode("ascii", "replace")
+        elif record == 2 and number in _TEXTS:
+            words.append(_decode(value, charset))
+            if number in places:
+                places[number] = texts.line(_decode(value[:400], charset), texts.LONGEST_NAME)
     said = tuple(filter(None, places.values()))
     return Iptc(tuple(words), f"{when[_DATE]} {when[_TIME]}".strip(), said)
 

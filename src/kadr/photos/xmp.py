@@ -147,7 +147,7 @@ class _Reader:
             return
         if local in _VALUES:
             self.values.setdefault(local, value.strip()[:100])
-        else:
+        if local in TEXTS or local not in _VALUES:
             self.texts.append(value)
 
     def _is_wanted(self, local: str) -> bool:
