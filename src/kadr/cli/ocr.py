@@ -26,8 +26,8 @@ def ocr_command(
     """Read the text in the library's photos, so that searches find its words, as on signs.
 
     About a second of work a photo; each is read once, wherever it is moved. Stopped by Ctrl-C, it
-    goes on where it was; after kadr index it reads what is new. Needs pip install 'kadr[ocr]', which
-    reads Latin and Chinese script, but no Cyrillic. Photos never leave this machine.
+    goes on where it was; after kadr index it reads what is new. Needs kadr[ocr], which reads Latin
+    and Chinese script, but no Cyrillic. Photos never leave this machine.
     """
     from kadr.library.library import Library
 
@@ -56,6 +56,6 @@ def _print(library: str, result: "Transcribed", seconds: float) -> None:
         hint(f"{result.failed:,} can't be read; once more: kadr ocr --retry")
     if result.unreachable:
         warn(
-            f"{result.unreachable:,} aren't there, as on a disk that is unplugged, or have changed: "
-            "kadr index, then kadr ocr"
+            f"{result.unreachable:,} aren't there, as on a disk that is unplugged, or have changed:"
+            " kadr index, then kadr ocr"
         )

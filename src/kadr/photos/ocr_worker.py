@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from PIL import Image
+
 from kadr.errors import ImageError, KadrError, MissingExtraError, OcrError
 from kadr.photos import ocr, reader
 from kadr.photos.objects import located
@@ -24,8 +26,8 @@ MEMORY = 2**32
 """Bytes that the process may take."""
 SECONDS = 60.0
 """That a photo may take."""
-STARTUP = 60.0
-"""Seconds more for the first photo: the engine is loaded by it."""
+STARTUP = 120.0
+"""That it may take to load its engine."""
 TOO_MUCH = "needs more memory than is allowed, or makes the process crash"
 
 
@@ -64,9 +66,11 @@ class OcrWorker:
         Raises:
             ImageError: the file isn't there, can't be read, or holds something else.
             MissingExtraError: the engine isn't whole.
+            KadrError: it doesn't start.
         """
-        seconds = self._seconds + (STARTUP if self._process is None else 0)
-        answer = self._ask({"path": os.fspath(path), "digest": digest}, seconds)
+        if self._process is None:
+            self._start()
+        answer = self._answer({"path": os.fspath(path), "digest": digest}, self._seconds)
         if "unreadable" in answer:
             raise ImageError(answer["unreadable"])
         if "broken" in answer:
@@ -74,18 +78,43 @@ class OcrWorker:
         lines = (TextLine(text, sure, tuple(at)) for text, sure, at in answer.get("lines", ()))
         return PictureText(self.engine, tuple(lines), answer.get("problem"))
 
-    def _ask(self, question: dict[str, str], seconds: float) -> dict[str, Any]:
-        process = self._process = self._process or _started(self._name)
+    def _start(self) -> None:
+        """Start the process, and wait until its engine has read an empty picture."""
+        self._process = subprocess.Popen(  # noqa: S603 - itself
+            [sys.executable, "-m", __name__, self._name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        answer = self._answer(None, STARTUP)
+        if "broken" in answer:
+            self._end()
+            raise MissingExtraError(answer["broken"])
+        if "problem" in answer:
+            raise KadrError(
+                f"The OCR engine {self._name!r} doesn't start. Look with kadr doctor, and install "
+                "it again."
+            )
+
+    def _answer(self, question: dict[str, str] | None, seconds: float) -> dict[str, Any]:
+        process = self._process
+        assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
         is_late = threading.Event()
-        timer = threading.Timer(seconds, lambda: (is_late.set(), process.kill()))
+
+        def stop() -> None:
+            is_late.set()
+            process.kill()
+
+        timer = threading.Timer(seconds, stop)
         timer.daemon = True
         timer.start()
         line = b""
         try:
             with suppress(BrokenPipeError):  # it is gone
-                _write(process.stdin, question)
+                if question is not None:
+                    _write(process.stdin, question)
                 line = process.stdout.readline()
         finally:
             timer.cancel()
@@ -107,15 +136,6 @@ class OcrWorker:
         self._process = None
 
 
-def _started(name: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603 - itself
-        [sys.executable, "-m", __name__, name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 def _write(stream: IO[bytes], said: dict[str, Any]) -> None:
     stream.write(json.dumps(said).encode() + b"\n")
     stream.flush()
@@ -126,7 +146,13 @@ def main(name: str) -> None:
     _limit()
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an engine prints is no answer
-    engine = ocr.load(name)
+    try:
+        engine = ocr.load(name)
+        engine.read(Image.new("RGB", (64, 64), "white"))
+    except KadrError as error:
+        _write(out, {"broken": str(error)})
+        return
+    _write(out, {"ready": True})
     for line in sys.stdin.buffer:
         _write(out, _answer(engine, json.loads(line)))
 
