@@ -13,7 +13,7 @@ from kadr.library.transcribe import BATCH
 from kadr.photos import kinds
 from kadr.stores import open_store
 from kadr.types import Ruling
-from shell import PLUGINS, Shell, one_line
+from shell import Shell, one_line
 from signs import paint_sign
 
 OCR = ("ocr", "--engine", "signs", "--library", "l.kadr")
@@ -117,8 +117,7 @@ def test_frames_of_films_are_read_too(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
-    monkeypatch.syspath_prepend(str(PLUGINS))
+    monkeypatch.setenv("PYTHONPATH", Shell(tmp_path).environment["PYTHONPATH"])
     for seed in range(BATCH + 2):
         paint_sign(tmp_path / "photos" / f"{seed}.png", "red", seed)
 
@@ -145,6 +144,6 @@ def test_what_is_lacking_is_told_in_a_line(shell: Shell) -> None:
 
 def test_what_may_only_be_read_is_refused(shell: Shell, tmp_path: Path) -> None:
     with Library.open(tmp_path / "l.kadr", create=False) as library:
-        library.store._readonly = True  # type: ignore[attr-defined]
+        library.store._access = "read"  # type: ignore[attr-defined]
         with pytest.raises(ReadOnlyError, match="may only be read"):
             library.read_texts(engine="signs")
