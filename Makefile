@@ -19,10 +19,11 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 # `faces` wants older onnxruntime and pillow than `research` may bring: each has its venv.
-test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/installed
+test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/installed .venv-ocr/installed
 	OMP_NUM_THREADS=1 .venv-research/bin/python -m pytest -q tests/encoders tests/contracts tests/data tests/cli/test_main.py tests/study/test_compare.py
 	OMP_NUM_THREADS=1 .venv-faces/bin/python -m pytest -q tests/law/test_faces.py tests/law/test_assessor.py
 	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest -q tests/encoding
+	OMP_NUM_THREADS=1 .venv-ocr/bin/python -m pytest -q tests/photos/test_rapidocr.py tests/photos/test_ocr.py tests/cli/test_ocr_cli.py
 
 .venv-%/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*

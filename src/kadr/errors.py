@@ -13,6 +13,10 @@ class ImageError(KadrError):
     """A photo can't be read."""
 
 
+class OcrError(KadrError):
+    """Text can't be read in a picture."""
+
+
 class BundleError(KadrError):
     """A matcher on disk is missing, broken, or doesn't fit its encoders."""
 

@@ -36,6 +36,9 @@ Pair: TypeAlias = tuple[str, str]
 Box: TypeAlias = tuple[float, float, float, float]
 """West, south, east, north in degrees; east is less than west where it crosses the date line."""
 
+Region: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom in an upright picture, as fractions in [0, 1]."""
+
 GRADES = (1, 2, 3, 4)
 """What an expert may say of a pair, from no to yes."""
 
@@ -202,6 +205,27 @@ class Sidecar:
 
 
 @dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of text that was read in a picture: how surely, in [0, 1], and where it stands."""
+
+    text: str
+    confidence: float
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
+class PictureText:
+    """The text in a picture, as an engine read it; `engine` names it with its version.
+
+    `problem` says why it couldn't.
+    """
+
+    engine: str
+    lines: tuple[TextLine, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What a photo must fulfil, all at once; a default asks for nothing.
 
@@ -334,10 +358,10 @@ class Explanation:
     heat: tuple[tuple[float, ...], ...] | None
 
 
-Source: TypeAlias = Literal["text", "name", "folder", "camera", "date", "place"]
+Source: TypeAlias = Literal["text", "name", "folder", "camera", "date", "place", "picture"]
 """Where a word stands on a photo's record: in a title, caption or keyword in its file, in the
-file's name, in a folder's, in the camera's, in the month and year, or in what the place is called
-where it was taken."""
+file's name, in a folder's, in the camera's, in the month and year, in what the place is called
+where it was taken, or in the picture itself, as on a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +370,8 @@ class WordOnRecord:
 
     word: str
     source: Source
+    regions: tuple[Region, ...] = ()
+    """Of the lines that hold it, where it stands in the picture."""
 
 
 @dataclass(frozen=True, slots=True)

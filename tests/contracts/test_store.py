@@ -19,8 +19,18 @@ from kadr.photos import films
 from kadr.photos.objects import is_object, located
 from kadr.stores import MEMORY, NewFile, NewPhoto, Selection, Shown, Store, open_store
 from kadr.stores.columns import MOST_SIDECARS
-from kadr.stores.words import IN_PART, MOST_IN_PART, wanted
-from kadr.types import Assessment, Filters, PhotoFacts, Place, Ruling, Sidecar, Skipped
+from kadr.stores.words import IN_PART, MOST_IN_PART, SURE, regions, wanted
+from kadr.types import (
+    Assessment,
+    Filters,
+    PhotoFacts,
+    PictureText,
+    Place,
+    Ruling,
+    Sidecar,
+    Skipped,
+    TextLine,
+)
 from libraries import FACTS, add, assess, digest, matching, new_file, new_photo, number
 from postgres_servers import server
 
@@ -807,6 +817,81 @@ class TestCollections:
         before = store.changes()
         store.collect("a", [digest(1).hex()], collected=True)
         assert store.changes() != before
+
+
+SIGN = TextLine("GRAND SALE", 0.97, (0.25, 0.4, 0.75, 0.6))
+SIGNS = PictureText(
+    "engine-1",
+    (SIGN, TextLine("Öffnungs\0zeit \ud800", SURE, (0.0, 0.0, 1.0, 0.1)),
+     TextLine("smudge", SURE - 0.01, (0.0, 0.9, 0.1, 1.0))),
+)  # fmt: skip
+
+
+class TestPictureTexts:
+    """What was read in pictures: kept by content, and found as words on record."""
+
+    def recorded(self, store: Store, text: str) -> list[tuple[int, int]]:
+        found = store.recorded(wanted(text), Selection())
+        return list(zip(found.photos.tolist(), found.tiers.tolist(), strict=True))
+
+    def test_they_are_kept_as_they_were_read(self, store: Store) -> None:
+        one, two, three = add(store, {f"/p/{n}.jpg": n for n in "123"}).values()
+        assert store.picture_texts([one, two]) == {}
+        broken = PictureText("engine-1", problem="takes more than 60 s")
+        kept = {one: SIGNS, two: broken, 1 << 40: SIGNS}
+        store.keep_picture_texts(kept)
+        assert store.picture_texts([one, two, three, 1 << 40]) == {one: SIGNS, two: broken}
+        assert store.check() == []
+        store.keep_picture_texts({one: broken})
+        assert store.picture_texts([one]) == {one: broken}
+        assert self.recorded(store, "sale") == []
+
+    def test_unread_are_those_without_this_engines_result(self, store: Store) -> None:
+        one, two, three, _gone = add(store, {f"/p/{n}.jpg": n for n in "1234"}).values()
+        store.keep([NewPhoto(digest("bad"), "no photo")], [new_file(Path("/p/bad.jpg"), "bad")])
+        store.mark([b"/p/4.jpg"], missing=True)
+        assert store.unread("engine-1") == [one, two, three]
+        store.keep_picture_texts({one: SIGNS, two: PictureText("engine-1", problem="too dark")})
+        assert store.unread("engine-1") == [three]
+        assert store.unread("engine-1", retry=True) == [two, three]
+        assert store.unread("engine-2") == [one, two, three]
+
+    def test_their_words_are_found_last_and_tell_where_they_stand(self, store: Store) -> None:
+        add(store, {"/p/sale.jpg": 1, "/p/2.jpg": 2, "/p/grand.jpg": 3})
+        first, second, third = (store.number(digest(n).hex()) or 0 for n in (1, 2, 3))
+        store.keep_picture_texts({second: SIGNS, third: SIGNS})
+        assert self.recorded(store, "sales") == [(first, 1), (second, 3), (third, 3)]
+        assert self.recorded(store, "grand sale") == [(second, 3), (third, 3)]
+        assert self.recorded(store, "smudge") == []
+        asked = wanted("grand sale öffnungs")
+        assert store.sources(asked, [third]) == {third: ("name", "picture", "picture")}
+        assert regions(asked, SIGNS) == [(SIGN.region,), (SIGN.region,), ((0.0, 0.0, 1.0, 0.1),)]
+        assert regions(asked, None) == [(), (), ()]
+
+    def test_they_follow_the_content(self, store: Store) -> None:
+        (one,) = add(store, {"/p/1.jpg": 1}).values()
+        store.keep_picture_texts({one: SIGNS})
+        store.keep([], [new_file(Path("/q/moved.jpg"), 1)])
+        store.mark([b"/p/1.jpg"], missing=True)
+        store.prune()
+        store.update_facts([new_photo(1, facts=replace(FACTS, texts=("a caption",)))])
+        assert self.recorded(store, "sale") == [(one, 3)]
+        assert self.recorded(store, "moved") == [(one, 1)]
+        assert store.picture_texts([one]) == {one: SIGNS}
+        store.keep([new_photo(1)], [])
+        assert self.recorded(store, "sale") == [(one, 3)], "encoded again"
+        store.forget([Path("/q/moved.jpg")])
+        (again,) = add(store, {"/p/1.jpg": 1}).values()
+        assert store.picture_texts([one, again]) == {}
+        assert self.recorded(store, "sale") == []
+
+    def test_a_move_takes_them_along(self, store: Store) -> None:
+        (one,) = add(store, {"/p/1.jpg": 1}).values()
+        store.keep_picture_texts({one: SIGNS})
+        assert [photo.picture for photo in store.all_photos()] == [SIGNS]
+        store.keep([replace(new_photo(2), picture=SIGNS)], [new_file(Path("/p/2.jpg"), 2)])
+        (two,) = store.numbers([digest(2)])
+        assert self.recorded(store, "sale") == [(one, 3), (two, 3)]
 
 
 class TestWordsOnRecord:

@@ -1,7 +1,10 @@
-"""Encoders without weights, found by the specs `colours`, `words` and `learned-words` as any plugin is."""
+"""Encoders without weights, and an OCR engine; found by the specs `colours`, `words`,
+`learned-words` and `signs` as any plugin is."""
 
 import hashlib
+import os
 import re
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -10,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kadr.errors import KadrError
-from kadr.types import Vectors
+from kadr.errors import KadrError, OcrError
+from kadr.types import TextLine, Vectors
 
 
 class ColourGrid:
@@ -91,3 +94,35 @@ class LearnedWords:
                 if word in column:
                     vectors[row, column[word]] += 1
         return vectors
+
+
+SAYS = {"red": "SALE 50%", "lime": "Kids' menu", "blue": "Öffnungszeiten", "cyan": "faint"}
+
+
+class Signs:
+    """Reads what the colour of a picture's middle says; some make it fail, hang or crash."""
+
+    version = "fake-signs-1"
+
+    def read(self, image: Image.Image) -> list[TextLine]:
+        colour = image.getpixel((image.width // 2, image.height // 2))
+        name = self._name(colour)
+        print("an engine that talks")
+        if name == "black":
+            raise OcrError("too dark")
+        if name == "magenta":
+            os.abort()
+        if name == "yellow":
+            time.sleep(1000)
+        said = SAYS.get(name or "")
+        sure = 0.3 if name == "cyan" else 0.95
+        return [TextLine(said, sure, (0.25, 0.4, 0.75, 0.6))] if said else []
+
+    @staticmethod
+    def _name(colour: Any) -> str | None:
+        from PIL import ImageColor
+
+        names = (*SAYS, "black", "magenta", "yellow")
+        apart = {name: np.abs(np.subtract(ImageColor.getrgb(name), colour)).max() for name in names}
+        nearest = min(apart, key=lambda name: apart[name])
+        return nearest if apart[nearest] < 40 else None

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import keys, pages
 from kadr.stores import open_store
-from kadr.types import Assessment
+from kadr.types import Assessment, PictureText, TextLine
 from libraries import colour_matcher, fill
 from pages import (
     PHONE,
@@ -987,6 +988,32 @@ def test_hovering_shows_why(visitor: Visitor, ask: Callable[..., Any]) -> None:
     page.locator("#summary").hover()
     expect(page.locator("#grid .heat")).to_have_count(0)
     expect(why).to_have_count(0)
+
+
+def test_words_in_the_picture_are_framed(visitor: Visitor, service: Running) -> None:
+    number = shown(visitor.open())[0]
+    text = PictureText("engine-1", (TextLine("ZIRKUS", 0.9, (0.25, 0.5, 0.75, 0.6)),))
+    with closing(open_store(service.library)) as store:
+        store.keep_picture_texts({store.by_public_id(number): text})
+    page = visitor.open("/?q=zirkus")
+    expect(page.locator("#grid .on-record").first).to_have_text("in the picture: zirkus")
+    cell = page.locator("#grid .cell").first
+    cell.locator(".photo").hover()
+    expect(cell.locator(".regions rect")).to_have_count(1)
+    page.locator("#summary").hover()
+    expect(page.locator("#grid .regions")).to_have_count(0)
+    cell.locator(".photo").click()
+    page.keyboard.press("e")
+    box = page.locator("#viewer .regions rect")
+    expect(box).to_have_count(1)
+    framed, picture = box.bounding_box(), page.locator("#viewer .frame").bounding_box()
+    assert framed is not None
+    assert picture is not None
+    assert (framed["x"] - picture["x"]) / picture["width"] == pytest.approx(0.25, abs=0.02)
+    assert (framed["y"] - picture["y"]) / picture["height"] == pytest.approx(0.5, abs=0.02)
+    assert framed["width"] / picture["width"] == pytest.approx(0.5, abs=0.03)
+    page.keyboard.press("e")
+    expect(box).to_have_count(0)
 
 
 def test_a_key_shows_why_and_says_it(visitor: Visitor) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from kadr.service.cursors import Cursors
 from kadr.service.problems import ProblemError
 from kadr.stores import open_store
 from kadr.stores.sqlite import SqliteStore
-from kadr.types import Assessment
+from kadr.types import Assessment, PictureText, TextLine
 from libraries import assess, colour_matcher, corner_matcher, paint
 
 pytestmark = pytest.mark.usefixtures("plain_ids")
@@ -109,6 +110,20 @@ class TestSearching:
         assert first["photo"]["name"] == name
         assert {one["source"] for one in first["on_record"]} == {"name"}
         assert all(hit["on_record"] == [] for hit in get(client, "/search", q=QUERY)["hits"])
+
+    def test_words_in_pictures_are_told_with_their_places(
+        self, made: Path, model: Path, tmp_path: Path
+    ) -> None:
+        library, region = tmp_path / "library.kadr", (0.1, 0.2, 0.5, 0.4)
+        shutil.copy(made, library)
+        text = PictureText("engine-1", (TextLine("Grand Zirkus", 0.9, region),))
+        with closing(open_store(library)) as store:
+            store.keep_picture_texts(dict.fromkeys((2, 3, 4), text))  # 3 and 4 are hidden
+        served = Service(library, model=model, anonymous=frozenset(SCOPES), rate=None)
+        with TestClient(create_app(served)) as client:
+            hits = get(client, "/search", q="zirkus", n=50)["hits"]
+        told = {hit["photo"]["id"]: hit["on_record"] for hit in hits if hit["on_record"]}
+        assert told == {2: [{"word": "zirkus", "source": "picture", "regions": [list(region)]}]}
 
     def test_filters_may_stand_in_the_query(self, client: TestClient) -> None:
         for kind in ("png", "jpeg"):

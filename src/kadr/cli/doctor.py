@@ -28,6 +28,7 @@ _FOR = {
     "raw": "RAW files of cameras",
     "places": "names of the places where photos were taken",
     "video": "films: their frames are found as photos are",
+    "ocr": "text in photos, in Latin and Chinese script, not in Cyrillic (kadr ocr)",
     "notebook": "the notebooks",
 }
 """What each extra is for."""

@@ -26,6 +26,7 @@ PHOTOS, RESEARCH = "Your photos", "A matcher of your own"
 COMMANDS = {
     "index": ("indexing.index_command", PHOTOS),
     "encode": ("encoding.encode_command", PHOTOS),
+    "ocr": ("ocr.ocr_command", PHOTOS),
     "search": ("search.search_command", PHOTOS),
     "similar": ("search.similar_command", PHOTOS),
     "duplicates": ("search.duplicates_command", PHOTOS),

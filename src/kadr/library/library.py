@@ -28,7 +28,7 @@ from kadr.library.queries import Expression
 from kadr.library.search import Page, Searcher, check_encoder
 from kadr.matcher import bundle as matcher
 from kadr.matcher.bundle import Matcher
-from kadr.photos import files, films, reader
+from kadr.photos import files, films, ocr, reader
 from kadr.photos.objects import is_object, located
 from kadr.photos.reader import Reader
 from kadr.stores import SWITCHING, Store, Totals, check_whole, default_spec, open_store
@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # a search imports neither Pillow nor what else only these ne
     from kadr.library.ingest import IndexCallbacks, IndexOptions, IndexResult
     from kadr.library.load import Loaded
     from kadr.library.reencode import Reencoded
+    from kadr.library.transcribe import Transcribed
     from kadr.photos.folders import Entry
     from kadr.photos.ignore import Rules
 
@@ -311,6 +312,32 @@ class Library:
 
         source = load.found(encoded, None if at is None else resolved(at), self.folders)
         load.check(source.about, self.matcher, encoded)
+
+    def read_texts(
+        self,
+        *,
+        retry: bool = False,
+        engine: str = ocr.DEFAULT,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "Transcribed":
+        """Read the text in all photos in which this engine hasn't; searches then find its words.
+
+        What is read is kept a few photos at a time: stopped or killed, it goes on where it was.
+
+        Args:
+            retry: try again where it couldn't be read.
+            engine: what reads it, see `kadr.photos.ocr`.
+            progress: called with the number of photos done and their total.
+
+        Raises:
+            KadrError: there is no such engine.
+            LibraryError: the library can't be written.
+            MissingExtraError: the engine's package isn't installed.
+        """
+        from kadr.library.transcribe import transcribe
+
+        check_whole(self._store)
+        return transcribe(self._store, engine, retry=retry, progress=progress)
 
     def _adopt(self, callbacks: "IndexCallbacks", *, reencode: bool) -> "Reencoded":
         """Make the library the matcher's; with `reencode`, although it is another's."""

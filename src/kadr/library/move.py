@@ -240,7 +240,8 @@ def _collections(store: Store) -> dict[str, set[str]]:
 def _of_photo(photo: NewPhoto) -> tuple[object, ...]:
     vector = None if photo.vector is None else photo.vector.tobytes()
     others = {encoder: one.tobytes() for encoder, one in photo.others.items()}
-    return photo.digest, photo.problem, photo.facts, photo.hash, photo.parts, vector, others
+    said = photo.facts, photo.picture
+    return photo.digest, photo.problem, said, photo.hash, photo.parts, vector, others
 
 
 def _sum(rows: Iterable[object]) -> int:

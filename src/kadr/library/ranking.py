@@ -3,7 +3,7 @@
 import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from kadr.matcher.relevance import Embeddings
 from kadr.photos import films
 from kadr.photos.objects import is_object
 from kadr.stores import Selection, Store, Stored, folders_of
-from kadr.stores.words import IN_PART, NOTHING, Recorded, Wanted
-from kadr.types import Floats, Hit, ImageFile, Vectors, WordOnRecord
+from kadr.stores.words import IN_PART, NOTHING, Recorded, Wanted, regions
+from kadr.types import Floats, Hit, ImageFile, Source, Vectors, WordOnRecord
 
 CANDIDATES = 250
 """Photos are ranked by probability among so many of about the same similarity: the first 250 by
@@ -119,12 +119,20 @@ class Ranker:
                 if chunk.probabilities is not None:
                     hit = replace(hit, probability=float(chunk.probabilities[place]))
                 found = sources.get(number, ())
-                told = (
-                    WordOnRecord(word, source)
-                    for word, source in zip(wanted.words, found, strict=False)
-                    if source is not None
-                )
-                yield place, replace(hit, on_record=tuple(told), in_part=None in found)
+                told = self._told(number, wanted, found)
+                yield place, replace(hit, on_record=told, in_part=None in found)
+
+    def _told(
+        self, photo: int, wanted: Wanted, found: Sequence[Source | None]
+    ) -> tuple[WordOnRecord, ...]:
+        """The words that stand on a photo's record, by where each stands first."""
+        text = self._store.picture_texts([photo]).get(photo) if "picture" in found else None
+        rows = zip(wanted.words, found, regions(wanted, text), strict=False)
+        return tuple(
+            WordOnRecord(word, source, where if source == "picture" else ())
+            for word, source, where in rows
+            if source is not None
+        )
 
     def _recorded(self, vector: Vectors, selection: Selection, wanted: Wanted) -> Recorded:
         """Photos on whose record all the words stand, by tier, then by similarity."""

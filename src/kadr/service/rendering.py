@@ -127,7 +127,8 @@ class Renderer:
             matches=is_match(answer, hit),
             probable=is_probable(answer, hit),
             on_record=[
-                WordOnRecordShape(word=one.word, source=one.source) for one in hit.on_record
+                WordOnRecordShape(word=one.word, source=one.source, regions=list(one.regions))
+                for one in hit.on_record
             ],
             moments=list(hit.moments),
             in_part=hit.in_part,

@@ -212,7 +212,12 @@ class WordOnRecordShape(_Shape):
     word: str = Field(examples=["wedding"])
     source: Source = Field(
         description="In a title, caption or keyword in its file (`text`), in its name, in a "
-        "folder's, in the camera's, in month and year, or in the place's; the first of these."
+        "folder's, in the camera's, in month and year, in the place's, or in the picture itself; "
+        "the first of these."
+    )
+    regions: list[tuple[float, float, float, float]] = Field(
+        description="Of the lines that hold it, where it stands in the picture: left, top, right "
+        "and bottom as fractions of the upright photo."
     )
 
 

@@ -24,6 +24,7 @@ from kadr.types import (
     Filters,
     Floats,
     PhotoFacts,
+    PictureText,
     Place,
     Request,
     Ruling,
@@ -89,7 +90,8 @@ class NewPhoto:
     """A content to keep: encoded (with facts, hash, vector, joint), or with the problem it has.
 
     `parts` are `kadr.photos.hashes.part_hashes`. `others` are its vectors by encoders that the
-    library isn't searched with, by their names.
+    library isn't searched with, by their names. `picture` is the text in it, None where nobody
+    looked: what is there then stays.
     """
 
     digest: bytes
@@ -100,6 +102,7 @@ class NewPhoto:
     joint: Vectors | None = None
     parts: tuple[int, ...] = ()
     others: Mapping[str, Vectors] = field(default_factory=dict)
+    picture: PictureText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +468,24 @@ class Store(Protocol):
         """Make all photos' words on record where they are of an older kadr; of how many photos.
 
         Whatever else writes facts, files or folders keeps them with it.
+        """
+        ...
+
+    def unread(self, engine: str, *, retry: bool = False) -> list[int]:
+        """Photos that were encoded, lie somewhere, and in which this engine read no text yet.
+
+        With `retry` also those that it couldn't read.
+        """
+        ...
+
+    def picture_texts(self, photos: Sequence[int]) -> dict[int, PictureText]:
+        """The text in those of these photos in which some engine looked for it."""
+        ...
+
+    def keep_picture_texts(self, texts: Mapping[int, PictureText]) -> None:
+        """Keep the text in photos, by number, in place of what was read before.
+
+        Words on record go with it. A photo that is gone by now is left out.
         """
         ...
 

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from kadr.errors import LibraryError
 from kadr.photos import films
 from kadr.photos.objects import located
-from kadr.types import Assessment, PhotoFacts, Place, Sidecar, Vectors
+from kadr.types import (
+    Assessment,
+    PhotoFacts,
+    PictureText,
+    Place,
+    Sidecar,
+    TextLine,
+    Vectors,
+)
 
 
 def path_of(raw: bytes) -> Path:
@@ -223,6 +231,22 @@ def sidecar_of(said: str | None) -> Sidecar | None:
 def _sidecar(said: str) -> Sidecar:
     values = json.loads(said)
     return Sidecar(**{**values, "texts": tuple(values["texts"])})
+
+
+PICTURE_TEXT = "engine, lines, problem"
+
+
+def picture_text_columns(text: PictureText) -> tuple[str, str, str | None]:
+    """The columns PICTURE_TEXT of a photo; lines are a list in JSON, in ASCII."""
+    return text.engine, json.dumps([astuple(line) for line in text.lines]), text.problem
+
+
+def picture_text_of(row: Sequence[Any]) -> PictureText:
+    """The text of such columns."""
+    engine, column, problem = row
+    left_to_right = json.loads(column)
+    lines = (TextLine(text, sure, tuple(region)) for text, sure, region in left_to_right)
+    return PictureText(engine, tuple(lines), problem)
 
 
 def assessment_columns(assessment: Assessment) -> tuple[str | float | None, ...]:

@@ -23,7 +23,7 @@ from kadr.photos import films
 from kadr.photos.folders import SUFFIXES
 from kadr.photos.kinds import FILM_SUFFIXES
 from kadr.photos.sounds import in_cyrillic
-from kadr.types import PhotoFacts, Place, Source
+from kadr.types import PhotoFacts, PictureText, Place, Region, Source
 
 VERSION = "2"
 """Of the keys: a library that holds others makes them anew at the next `index`."""
@@ -45,6 +45,8 @@ MOST_PATHS = 64
 """Files of one photo whose names are kept."""
 LONGEST = 40
 """Letters of a word; a longer one is none."""
+SURE = 0.8
+"""A line that was read less surely in a picture is on no record (decision 28)."""
 MOST_WANTED = 32
 """Words of a query that are looked up; all of more are on no record."""
 
@@ -154,13 +156,19 @@ def wanted(text: str, *, whole: bool = False) -> Wanted:
     return Wanted(text, tuple(content), tuple(keys), whole)
 
 
-def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Path]) -> list[str]:
+def columns(
+    facts: PhotoFacts | None,
+    paths: Iterable[Path],
+    roots: Sequence[Path],
+    picture: PictureText | None = None,
+) -> list[str]:
     """The keys of a photo by source, as `SOURCES` names them, with spaces between.
 
     Args:
         facts: what its file says; None where nothing is known.
         paths: where it lies, `MOST_PATHS` at most.
         roots: the library's folders, whose own names are on no record.
+        picture: the text in it; None where nobody looked.
     """
     names, folders = list[str](), list[str]()
     for path in paths:
@@ -179,6 +187,7 @@ def columns(facts: PhotoFacts | None, paths: Iterable[Path], roots: Sequence[Pat
         _joined((word for word in camera if word not in _NOT_SAID), named=True),
         _joined(_date_words(facts.taken if facts else None)),
         _joined(_place_words(facts.place if facts else None), named=True),
+        _joined(word for line, _ in _lines(picture) for word in line),
     ]
 
 
@@ -189,6 +198,22 @@ def sources(wanted: Wanted, row: Sequence[str]) -> tuple[Source | None, ...]:
         next((source for source, keys in held if keys.intersection(any_of)), None)
         for any_of in wanted.keys
     )
+
+
+def regions(wanted: Wanted, picture: PictureText | None) -> list[tuple[Region, ...]]:
+    """Where the lines stand in a picture that hold each of the words."""
+    held = [(set(_joined(line).split()), region) for line, region in _lines(picture)]
+    return [
+        tuple(region for keys, region in held if keys.intersection(any_of))
+        for any_of in wanted.keys
+    ]
+
+
+def _lines(picture: PictureText | None) -> Iterator[tuple[list[str], Region]]:
+    """The words of each line that is on record, and where it stands."""
+    for line in picture.lines if picture else ():
+        if line.confidence >= SURE:
+            yield [word for word in _tokens(line.text) if len(word) > 1], line.region
 
 
 def _joined(words: Iterable[str], *, named: bool = False) -> str:

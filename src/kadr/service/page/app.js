@@ -238,7 +238,7 @@ async function explain(index, cell, how) {
   const item = feed.shown.items[index];
   if (isShown || !item?.explainable) return;
   try {
-    const why = await explainCell(cell, item.photo, feed.explained, how);
+    const why = await explainCell(cell, item, feed.explained, how);
     if (why && how === "key") announce(spoken(why));
   } catch (error) {
     tell(messageOf(error));

@@ -81,6 +81,7 @@ export const TEXTS = {
   record_folder: ["in the folder: {words}", "в папке: {words}"],
   record_camera: ["camera: {words}", "камера: {words}"],
   record_place: ["place: {words}", "место: {words}"],
+  record_picture: ["in the picture: {words}", "на снимке: {words}"],
   record_date: ["date: {words}", "дата: {words}"],
   alike: ["The most alike first", "Сначала самые похожие"],
   nearest: ["Nothing matches well. The nearest photos:", "Ничего подходящего нет. Вот самые близкие фотографии:"],

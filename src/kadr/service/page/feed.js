@@ -6,7 +6,7 @@ import { filtersOf, finished, leftOut, onlyText, weighted } from "./query.js";
 import { percent, say } from "./texts.js";
 import { fetchGap, timeline } from "./timeline.js";
 
-/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, on_record: {word: string, source: string}[], in_part?: boolean, explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
+/** @typedef {{kind: "photo", photo: api.Photo, place?: number, probability: number | null, similarity: number | null, matches: boolean, probable: boolean, on_record: {word: string, source: string, regions: number[][]}[], in_part?: boolean, explainable: boolean}} Hit similarity null: not searched for; place: in the order of time */
 /** @typedef {{kind: "line", text: string, weak: boolean, month?: string}} Line weak: what follows doesn't match; month: YYYY-MM, "" of the undated */
 /** @typedef {Hit | Line | import("./timeline.js").Gap} Item */
 /** @typedef {{title: string, text?: string, command?: string}} Note in place of photos */

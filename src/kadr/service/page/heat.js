@@ -30,6 +30,28 @@ export function heatLayer(heat, shape) {
   return canvas;
 }
 
+/**
+ * Frames around regions of a photo, to be laid over it as the heat is.
+ * @param {number[][]} regions left, top, right and bottom as fractions of the photo
+ * @param {number} shape width by height of the photo
+ */
+export function regionLayer(regions, shape) {
+  const space = "http://www.w3.org/2000/svg";
+  const layer = document.createElementNS(space, "svg");
+  const [width, height] = [1000 * shape, 1000];
+  layer.setAttribute("class", "regions");
+  layer.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  layer.setAttribute("preserveAspectRatio", "xMidYMid slice"); // as `object-fit: cover`
+  layer.setAttribute("aria-hidden", "true"); // the caption says the words
+  for (const [left, top, right, bottom] of regions) {
+    const box = document.createElementNS(space, "rect");
+    const sides = { x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height, rx: 6 };
+    for (const [name, value] of Object.entries(sides)) box.setAttribute(name, String(value));
+    layer.append(box);
+  }
+  return layer;
+}
+
 /** A dark veil under a warm one, as one colour. @param {number} warmth 0 to 1 */
 function pixel(warmth) {
   const [warm, veil] = [DENSEST * warmth, DIM * (1 - warmth)];

@@ -11,7 +11,7 @@ import { fillFrame, sharpen } from "./largepicture.js";
 import { cameFromInside, go, read } from "./state.js";
 import { describe, say } from "./texts.js";
 import { share } from "./share.js";
-import { explanation, layHeat, removeWhy, spoken, wordList } from "./why.js";
+import { explanation, layWhy, removeWhy, spoken, wordList } from "./why.js";
 import { Zoom } from "./zoom.js";
 
 const NOTE_MS = 3000;
@@ -234,7 +234,8 @@ export class Viewer {
       const why = await explanation(photo.id, text);
       if (photo !== this.photo || !this.isExplaining) return;
       removeWhy(this.dialog);
-      layHeat(this.part("frame"), photo, why);
+      const item = this.feed.shown.items[this.feed.find(photo.id)];
+      layWhy(this.part("frame"), { ...item, photo }, why);
       this.part("caption-place").append(wordList(why));
       this.listener.say(spoken(why));
     } catch (error) {

@@ -1,8 +1,9 @@
-// Why a photo was found: light where it fits the text, and what each word adds.
+// Why a photo was found: light where it fits the text, frames around words that stand in it, and what
+// each word adds.
 
 import * as api from "./api.js";
 import { element } from "./cell.js";
-import { heatLayer } from "./heat.js";
+import { heatLayer, regionLayer } from "./heat.js";
 import { say, signed } from "./texts.js";
 
 /** Effects smaller than this tell nothing. */
@@ -25,14 +26,17 @@ export function explanation(id, text) {
 }
 
 /**
- * Lay the heat over a photo.
+ * Lay the heat over a photo, and frames around the query's words that stand in it.
  * @param {HTMLElement} frame what holds the picture
- * @param {api.Photo} photo
+ * @param {import("./feed.js").Hit} item
  * @param {api.Explanation} why
  */
-export function layHeat(frame, photo, why) {
-  const layer = why.heat && heatLayer(why.heat, photo.width / photo.height);
-  if (layer) frame.append(layer);
+export function layWhy(frame, item, why) {
+  const shape = item.photo.width / item.photo.height;
+  const heat = why.heat && heatLayer(why.heat, shape);
+  if (heat) frame.append(heat);
+  const regions = (item.on_record ?? []).flatMap((one) => one.regions);
+  if (regions.length) frame.append(regionLayer(regions, shape));
 }
 
 /** The words of the text, each with what it adds. @param {api.Explanation} why */
@@ -55,20 +59,20 @@ export function spoken(why) {
 
 /**
  * Show it on a photo of the grid, if somebody still looks there.
- * @param {HTMLElement} cell @param {api.Photo} photo @param {string} text @param {"hover" | "key"} how
+ * @param {HTMLElement} cell @param {import("./feed.js").Hit} item @param {string} text @param {"hover" | "key"} how
  * @returns {Promise<api.Explanation | null>} null: nobody does
  */
-export async function explainCell(cell, photo, text, how) {
-  const why = await explanation(photo.id, text);
+export async function explainCell(cell, item, text, how) {
+  const why = await explanation(item.photo.id, text);
   const isStill = how === "hover" ? cell.matches(":hover") : cell.isConnected;
   if (!isStill || cell.querySelector(".why-words")) return null;
   const frame = cell.querySelector(".photo");
-  layHeat(frame, photo, why);
+  layWhy(frame, item, why);
   frame.append(wordList(why));
   return why;
 }
 
 /** Take all of it away again. @param {ParentNode} frame */
 export function removeWhy(frame) {
-  for (const one of frame.querySelectorAll(".heat, .why-words")) one.remove();
+  for (const one of frame.querySelectorAll(".heat, .regions, .why-words")) one.remove();
 }

@@ -185,6 +185,7 @@ class FileTables(VectorSets, LogTable, WordTables):
             table = self._table()
             assert table is not None
             self._put_vectors(table, self.meta("encoder") or "its encoder", found)
+        self._put_picture_texts({n: p.picture for n, p in numbered if p.picture is not None})
         self._append_joint([(n, photo.joint) for n, photo in numbered if photo.joint is not None])
         parts = [(n, np.array(p.parts, np.uint64).tobytes()) for n, p in numbered if p.parts]
         self.put("parts", "hashes", [number for number, _ in parts], [raw for _, raw in parts])
@@ -303,7 +304,7 @@ class FileTables(VectorSets, LogTable, WordTables):
             self.record("forgotten", {"photos": [digest.hex() for _, digest in rows]})
         numbers = [number for number, _ in rows]
         tables = [self._table(), self._joint()[0], *self._set_tables().values(),
-                  "assessments", "copies", "parts", "words"]  # fmt: skip
+                  "assessments", "copies", "parts", "words", "picture_texts"]  # fmt: skip
         for table in filter(None, tables):
             self.run(f"DELETE FROM {table} WHERE photo = ANY(%s)", (numbers,))
         self.run("DELETE FROM photos WHERE id = ANY(%s)", (numbers,))

@@ -113,7 +113,15 @@ def _sidecars(run: Run) -> None:
     run("CREATE INDEX files_with_sidecars ON files (photo) WHERE sidecar IS NOT NULL")
 
 
-STEPS = (_tables, _writers, _collections, _words, _places, _sidecars)
+def _picture_texts(run: Run) -> None:
+    run(
+        "CREATE TABLE picture_texts (photo bigint PRIMARY KEY REFERENCES photos (id),"
+        ' engine text COLLATE "C" NOT NULL, lines text NOT NULL, problem text)'
+    )
+    run("ALTER TABLE words ADD picture text COLLATE \"C\" NOT NULL DEFAULT ''")
+
+
+STEPS = (_tables, _writers, _collections, _words, _places, _sidecars, _picture_texts)
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)
 

@@ -43,6 +43,7 @@ class Transfer(FileTables, PhotoTables):
     def _whole(self, rows: list[Any]) -> Iterator[NewPhoto]:
         numbers = [row[0] for row in rows]
         own = self._by_number(numbers)
+        texts = self.picture_texts(numbers)
         sets = {encoder: self._by_number(numbers, encoder) for encoder in self.vector_sets()}
         for number, digest, problem, encoded, mark, parts, said, *facts in rows:
             yield NewPhoto(
@@ -53,6 +54,7 @@ class Transfer(FileTables, PhotoTables):
                 own.get(number) if encoded else None,
                 parts=() if parts is None else tuple(np.frombuffer(parts, np.uint64).tolist()),
                 others={encoder: of[number] for encoder, of in sets.items() if number in of},
+                picture=texts.get(number),
             )
 
     def _by_number(self, numbers: list[int], encoder: str | None = None) -> dict[int, Vectors]:

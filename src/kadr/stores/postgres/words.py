@@ -4,16 +4,19 @@ Vectors and queries are written as such, key by key: no configuration of the ser
 changes a key.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kadr.stores import NewFile, words
 from kadr.stores.columns import (
     FACTS,
     MOST_SIDECARS,
+    PICTURE_TEXT,
     facts_of,
     own_facts,
     own_to_json,
     path_of,
+    picture_text_columns,
+    picture_text_of,
     place_folded,
     place_to_json,
     placed,
@@ -23,7 +26,7 @@ from kadr.stores.columns import (
 from kadr.stores.postgres.connection import Connection
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.words import MOST_PATHS, NOTE, SOURCES, TIERS, VERSION, Wanted
-from kadr.types import PhotoFacts, Source
+from kadr.types import PhotoFacts, PictureText, Source
 
 BATCH = 500
 """Photos whose words are made anew at once."""
@@ -50,8 +53,15 @@ _KEEP = (
 )
 
 
+_KEEP_TEXT = (
+    f"INSERT INTO picture_texts (photo, {PICTURE_TEXT}) SELECT id, %s, %s, %s FROM photos"
+    " WHERE id = %s ON CONFLICT (photo) DO UPDATE SET engine = excluded.engine,"
+    " lines = excluded.lines, problem = excluded.problem"
+)
+
+
 class WordTables(Connection):
-    """The table `words`."""
+    """The tables `words` and `picture_texts`."""
 
     def __init__(self, spec: str, *, create: bool = False) -> None:
         self._renamed = set[int]()
@@ -78,6 +88,37 @@ class WordTables(Connection):
         self.note(**{NOTE: VERSION})
         return len(numbers)
 
+    def unread(self, engine: str, *, retry: bool = False) -> list[int]:
+        """Photos that were encoded, lie somewhere, and in which this engine read no text yet."""
+        rows = self.read(
+            "SELECT id FROM photos WHERE encoded AND EXISTS (SELECT 1 FROM files WHERE photo = id"
+            " AND NOT missing) AND NOT EXISTS (SELECT 1 FROM picture_texts t WHERE t.photo = id"
+            " AND engine = %s AND (t.problem IS NULL OR NOT %s)) ORDER BY id",
+            (to_text(engine), retry),
+        )
+        return [number for (number,) in rows]
+
+    def picture_texts(self, photos: Sequence[int]) -> dict[int, PictureText]:
+        """The text in those of these photos in which some engine looked for it."""
+        rows = self.read(
+            f"SELECT photo, {PICTURE_TEXT} FROM picture_texts WHERE photo = ANY(%s)",
+            (list(photos),),
+        )
+        return {photo: picture_text_of([from_text(one) for one in row]) for photo, *row in rows}
+
+    def keep_picture_texts(self, texts: Mapping[int, PictureText]) -> None:
+        """Keep the text in photos, by number, in place of what was read before."""
+        with self.transaction(alone=self._any_sidecar()):
+            self._put_picture_texts(texts)
+            self._keep_words(texts)
+
+    def _put_picture_texts(self, texts: Mapping[int, PictureText]) -> None:
+        rows = [
+            (*map(to_text, picture_text_columns(text)), number)
+            for number, text in sorted(texts.items())
+        ]
+        self.run_all(_KEEP_TEXT, rows)
+
     def _keep_words(self, photos: Iterable[int]) -> None:
         """Write what is on record of photos at the end of this transaction."""
         self._renamed.update(photos)
@@ -93,8 +134,10 @@ class WordTables(Connection):
         for photo, path in self.read(_LYING, (numbers,)):
             lying.setdefault(photo, []).append(path)
         rows = []
+        texts = self.picture_texts(numbers)
         for number, facts in self._join_sidecars(numbers).items():
-            columns = words.columns(facts, map(path_of, lying.get(number, ())), roots)
+            paths = map(path_of, lying.get(number, ()))
+            columns = words.columns(facts, paths, roots, texts.get(number))
             rows.append((number, *columns, _tsvector(columns)))
         self.run_all(_KEEP, rows)
 

@@ -127,6 +127,7 @@ class FileTables(VectorSets, LogTable, WordTables):
                 if photo.parts:
                     parts = np.array(photo.parts, np.uint64).tobytes()
                     run("INSERT OR REPLACE INTO parts VALUES (?, ?)", (number, parts))
+            self._put_picture_texts({n: p.picture for n, p in encoded if p.picture is not None})
             self._append([(n, photo.joint) for n, photo in encoded if photo.joint is not None])
             named = [os.fsencode(file.path) for file in files]
             before = self._photos_of(named)
@@ -256,7 +257,8 @@ class FileTables(VectorSets, LogTable, WordTables):
         if gone and self.meta(POLICY) is not None:  # where a law was in force, it is on record
             self.record("forgotten", {"photos": gone})
         among = f"IN (SELECT id FROM photos WHERE {_NOWHERE})"
-        for table in ("vectors", *self._set_tables().values(), "assessments", "copies", "parts"):
+        for table in ("vectors", *self._set_tables().values(), "assessments", "copies", "parts",
+                      "picture_texts"):  # fmt: skip
             self._base.execute(f"DELETE FROM {table} WHERE photo {among}")
         self._base.execute(f"DELETE FROM words WHERE rowid {among}")
         self._base.execute(f"DELETE FROM photos WHERE {_NOWHERE}")

@@ -1,6 +1,7 @@
 """The tables, made by numbered steps: a new library takes them all, an older one those it lacks."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from kadr.stores import IDS
@@ -104,6 +105,13 @@ CREATE INDEX files_with_sidecars ON files (photo) WHERE sidecar IS NOT NULL
 # of its own.
 
 
+_PICTURE_TEXTS = """
+CREATE TABLE picture_texts (
+    photo INTEGER PRIMARY KEY REFERENCES photos (id), engine TEXT NOT NULL, lines TEXT NOT NULL,
+    problem TEXT)
+"""
+
+
 def _photos(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SCHEMA)
 
@@ -145,25 +153,34 @@ def _words(run: Run, _path: Path, _sealer: Sealer) -> None:
 
 
 def _places(run: Run, _path: Path, _sealer: Sealer) -> None:
-    """A photo's place and its words; a full-text table takes no further column, so it is copied."""
+    """A photo's place and its words."""
     run("ALTER TABLE photos ADD place TEXT")
     run("ALTER TABLE photos ADD place_folded TEXT")
     run("CREATE INDEX photos_place ON photos (latitude, longitude) WHERE latitude IS NOT NULL")
-    sources = ", ".join(_WORD_SOURCES)
-    run(_WORDS.format("words_of_places", f"{sources}, place"))
-    run(f"INSERT INTO words_of_places (rowid, {sources}, place)"
-        f" SELECT rowid, {sources}, '' FROM words")  # fmt: skip
-    run("DROP TABLE words")
-    run("ALTER TABLE words_of_places RENAME TO words")
+    _add_source(run, _WORD_SOURCES, "place")
 
 
 def _sidecars(run: Run, _path: Path, _sealer: Sealer) -> None:
     _script(run, _SIDECARS)
 
 
+def _picture_texts(run: Run, _path: Path, _sealer: Sealer) -> None:
+    _script(run, _PICTURE_TEXTS)
+    _add_source(run, (*_WORD_SOURCES, "place"), "picture")
+
+
+def _add_source(run: Run, sources: Sequence[str], added: str) -> None:
+    """Give words on record a source; a full-text table takes no further column: it is copied."""
+    known = ", ".join(sources)
+    run(_WORDS.format("more_words", f"{known}, {added}"))
+    run(f"INSERT INTO more_words (rowid, {known}, {added}) SELECT rowid, {known}, '' FROM words")
+    run("DROP TABLE words")
+    run("ALTER TABLE more_words RENAME TO words")
+
+
 STEPS = (
     *(_photos, _record, _copies, _preferences, _texts, _vector_sets, _collections, _words),
-    *(_places, _sidecars),
+    *(_places, _sidecars, _picture_texts),
 )
 """Step n makes format n of format n - 1. What was released is never changed."""
 FORMAT = len(STEPS)

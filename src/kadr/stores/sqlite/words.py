@@ -1,16 +1,19 @@
 """Words on record, in a full-text table whose row is the photo's number."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from kadr.stores import words
 from kadr.stores.columns import (
     FACTS,
     MOST_SIDECARS,
+    PICTURE_TEXT,
     facts_of,
     own_facts,
     own_to_json,
     path_of,
+    picture_text_columns,
+    picture_text_of,
     place_folded,
     place_to_json,
     placed,
@@ -19,14 +22,14 @@ from kadr.stores.columns import (
 )
 from kadr.stores.sqlite.connection import Connection
 from kadr.stores.words import MOST_PATHS, NOTE, SOURCES, TIERS, VERSION, Wanted
-from kadr.types import PhotoFacts, Source
+from kadr.types import PhotoFacts, PictureText, Source
 
 BATCH = 500
 """Photos whose words are made anew at once."""
 
 
 class WordTables(Connection):
-    """The table `words`."""
+    """The tables `words` and `picture_texts`."""
 
     def sources(
         self, wanted: Wanted, photos: Sequence[int]
@@ -47,6 +50,34 @@ class WordTables(Connection):
         self.note(**{NOTE: VERSION})
         return len(numbers)
 
+    def unread(self, engine: str, *, retry: bool = False) -> list[int]:
+        """Photos that were encoded, lie somewhere, and in which this engine read no text yet."""
+        rows = self.read(
+            "SELECT id FROM photos WHERE encoded AND id IN (SELECT photo FROM files WHERE NOT"
+            " missing) AND id NOT IN (SELECT photo FROM picture_texts WHERE engine = ?"
+            " AND (problem IS NULL OR NOT ?)) ORDER BY id",
+            (engine, retry),
+        )
+        return [number for (number,) in rows]
+
+    def picture_texts(self, photos: Sequence[int]) -> dict[int, PictureText]:
+        """The text in those of these photos in which some engine looked for it."""
+        statement = f"SELECT photo, {PICTURE_TEXT} FROM picture_texts WHERE photo IN ({{}})"
+        return {photo: picture_text_of(row) for photo, *row in self.among(statement, photos)}
+
+    def keep_picture_texts(self, texts: Mapping[int, PictureText]) -> None:
+        """Keep the text in photos, by number, in place of what was read before."""
+        with self.transaction():
+            self._put_picture_texts(texts)
+            self._keep_words(texts)
+
+    def _put_picture_texts(self, texts: Mapping[int, PictureText]) -> None:
+        self._base.executemany(
+            f"INSERT OR REPLACE INTO picture_texts (photo, {PICTURE_TEXT})"
+            " SELECT id, ?, ?, ? FROM photos WHERE id = ?",
+            ((*picture_text_columns(text), number) for number, text in texts.items()),
+        )
+
     def _tier(self, wanted: Wanted, tier: int) -> str:
         """The query for photos of a tier or a better one."""
         among = "{" + " ".join(SOURCES[: TIERS[tier]]) + "}"
@@ -60,12 +91,13 @@ class WordTables(Connection):
         """Write what is on record of photos now, within a transaction."""
         numbers = sorted(set(photos))
         roots = [path_of(path) for (path,) in self._base.execute("SELECT path FROM folders")]
-        facts = self._join_sidecars(numbers)
+        facts, texts = self._join_sidecars(numbers), self.picture_texts(numbers)
         rows = (
-            (number, *words.columns(facts[number], map(path_of, self._lying(number)), roots))
+            (number, *words.columns(facts[number], map(path_of, self._lying(number)), roots,
+                                    texts.get(number)))
             for number in numbers
             if number in facts
-        )
+        )  # fmt: skip
         self._base.executemany("DELETE FROM words WHERE rowid = ?", ((one,) for one in numbers))
         self._base.executemany(
             f"INSERT INTO words (rowid, {', '.join(SOURCES)}) VALUES (?{', ?' * len(SOURCES)})",
