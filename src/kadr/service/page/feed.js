@@ -184,17 +184,26 @@ export class Feed {
     return api.searchParts({ parts, n: SEARCHED, cursor, without: leftOut(q), filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
-  /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
+  /** A page's hits, and lines where others begin: less sure, with most of the words on record, no matches. */
   #add(page) {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const text = this.#lineText(hit, page);
-      if (text && !items.some((item) => item.kind === "line" && item.text === text)) {
-        items.push({ kind: "line", text, weak: !hit.matches });
-      }
+      const text = this.#lineAbove(hit, page);
+      if (text) items.push({ kind: "line", text, weak: !hit.matches && !hit.in_part });
       items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
+  }
+
+  /** What is said between a hit and those before it; empty where they belong together. */
+  #lineAbove(hit, page) {
+    const { items } = this.shown;
+    const before = items.at(-1);
+    const isAfterPart = before?.kind === "photo" && before.in_part;
+    if (hit.in_part) return isAfterPart ? "" : say("inPart");
+    const text = this.#lineText(hit, page);
+    if (isAfterPart) return text || say("matching");
+    return items.some((item) => item.kind === "line" && item.text === text) ? "" : text;
   }
 
   /** What stands above a hit and those after it; empty above what is probable, or only alike. */
@@ -207,7 +216,7 @@ export class Feed {
     if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
     if (refused || !hits?.length) return "";
     if (notice) return say("notRecorded");
-    if (!matches) return say("nothingMatches");
+    if (!matches) return say(hits[0].in_part ? "noneProbable" : "nothingMatches");
     if (hits[0].probability === null) return say("alike");
     const isOnRecord = (/** @type {Hit} */ hit) => hit.on_record.length > 0 && !hit.in_part;
     const n = hits.filter((hit) => hit.probable || isOnRecord(hit)).length;
