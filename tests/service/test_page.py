@@ -1094,7 +1094,7 @@ def test_the_keyboard_alone_does_everything(visitor: Visitor, ask: Callable[...,
     assert query(page.url)["photo"] == str(below)
     at = found.index(int(below or 0))
     page.keyboard.press("ArrowRight")
-    assert query(page.url)["photo"] == str(found[at + 1])
+    until(lambda: query(page.url)["photo"] == str(found[at + 1]))
     page.keyboard.press("e")
     expect(viewer.locator("canvas.heat")).to_have_count(1)
     assert is_warm_somewhere(page, "#viewer canvas.heat")

@@ -17,7 +17,14 @@ from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
 
 router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("write")])
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="As `GET /bin` names it.")]
+Id = Annotated[
+    str,
+    Path(
+        pattern="^[0-9a-f]{32}$",
+        description="As `GET /bin` names it.",
+        examples=["0f8fad5bd9cb469fa16570867728950e"],
+    ),
+]
 
 
 @router.get(

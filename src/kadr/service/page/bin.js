@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { ask } from "./ask.js";
 import { element, icon } from "./cell.js";
 import { messageOf, patiently } from "./errors.js";
-import { moment, say } from "./texts.js";
+import { localMoment, say } from "./texts.js";
 
 export class Bin {
   /**
@@ -80,7 +80,7 @@ function row({ id, photo, name, folder, deleted }) {
   const made = element("li", "");
   made.append(photo === null ? nothing() : picture(id));
   const said = element("span", "binned");
-  said.append(element("span", "binned-name", name), element("span", "binned-place", `${folder} · ${moment(deleted.slice(0, 19))}`));
+  said.append(element("span", "binned-name", name), element("span", "binned-place", `${folder} · ${localMoment(deleted)}`));
   const button = element("button", "again", say("restore"));
   button.type = "button";
   button.dataset.id = id;

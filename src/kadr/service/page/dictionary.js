@@ -26,6 +26,7 @@ export const TEXTS = {
   kind: ["Kind", "Формат"],
   any: ["Any", "Любая"],
   anyKind: ["Any", "Любой"],
+  kindFilm: ["film", "фильм"],
   chipAfter: ["from {value}", "с {value}"],
   chipBefore: ["to {value}", "по {value}"],
   chipBox: ["a part of the map", "часть карты"],

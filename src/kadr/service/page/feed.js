@@ -123,6 +123,11 @@ export class Feed {
     return this.shown.items.findIndex((item) => item.kind === "photo" && item.photo.id === id);
   }
 
+  /** Whether filters are chosen, or written in the search. */
+  get #isFiltered() {
+    return Object.keys({ ...this.state.filters, ...filtersOf(finished(this.state.q)) }).length > 0;
+  }
+
   /** The text that explains these photos; null where there is none. */
   get explained() {
     const { like, picture, q } = this.state;
@@ -213,7 +218,7 @@ export class Feed {
   }
 
   #summary({ hits, total, next, refused, matches, notice }) {
-    if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
+    if (total) return say(this.#isFiltered ? "filtered" : "newest", { n: total });
     if (refused || !hits?.length) return "";
     if (notice) return say("notRecorded");
     if (!matches) return say(hits[0].in_part ? "noneProbable" : "nothingMatches");
@@ -229,7 +234,7 @@ export class Feed {
   #note({ hits, total, refused, notice, withheld }) {
     if (refused) return { title: say("refused"), text: notice };
     if (total || hits?.length) return null;
-    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered"), text: withheld ?? "" };
+    if (this.#isFiltered) return { title: say("nothingFiltered"), text: withheld ?? "" };
     if (total === 0) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
     return { title: say("nothing"), text: withheld ?? notice ?? "" };
   }
