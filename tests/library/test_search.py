@@ -632,6 +632,16 @@ class TestMostWords:
         assert not answer.matches
         assert not is_match(answer, answer.hits[0])
 
+    def test_what_follows_it_may_match(self, scorer: Matcher, named: Store) -> None:
+        query = "grandma birthday red"
+        with patch.object(ranking, "PLAUSIBLE", 0.0):
+            found = searcher(scorer, named)
+            part, seen = (hit.probability or 0.0 for hit in ask(found, query, 2).hits)
+            assert part < seen
+            answer = ask(found, query, 2, at_least=(part + seen) / 2)
+        assert answer.matches
+        assert [is_match(answer, hit) for hit in answer.hits] == [False, True]
+
     def test_what_is_probably_seen_goes_before(self, scorer: Matcher, named: Store) -> None:
         with patch.object(ranking, "PROBABLE", 0.0), patch.object(ranking, "PLAUSIBLE", 1.1):
             found = searcher(scorer, named)

@@ -120,25 +120,36 @@ VANISH: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("how", VANISH)
-def test_a_service_that_was_closed_stays_closed(service: Service, how: str) -> None:
-    assert service.keys is not None
-    key = keys.add(service.keys, "family", ["read"])
+@pytest.fixture(scope="module")
+def closed(
+    made: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TestClient, Path, str]]:
+    """Give a service that had a key when it began, its file of keys, and that key."""
+    library, model = made
+    ring = tmp_path_factory.mktemp("closed") / "keys.json"
+    key = keys.add(ring, "family", ["read"])
+    service = Service(library, model=model, anonymous=None, keys=ring, rate=None)
     with TestClient(create_app(service)) as client:
-        before = service.keys.read_bytes()
-        VANISH[how](service.keys)
-        for path in CLOSED:
-            assert client.get(API + path).status_code in {401, 405, 503}, path
-            assert client.get(API + path, headers=bearer(key)).status_code in {401, 405, 503}
-        assert client.post(f"{API}/review/1", json={"decision": "hide"}).status_code in {401, 503}
-        assert client.get("/metrics").status_code in {401, 503}
-        shutil.rmtree(service.keys) if service.keys.is_dir() else service.keys.unlink(
-            missing_ok=True
-        )
-        assert scopes(client) == []
-        service.keys.write_bytes(before)  # whoever has a key gets in again
-        assert scopes(client, **bearer(key)) == ["read"]
-        assert scopes(client) == []
+        yield client, ring, key
+
+
+@pytest.mark.parametrize("how", VANISH)
+def test_a_service_that_was_closed_stays_closed(
+    closed: tuple[TestClient, Path, str], how: str
+) -> None:
+    client, ring, key = closed
+    before = ring.read_bytes()
+    VANISH[how](ring)
+    for path in CLOSED:
+        assert client.get(API + path).status_code in {401, 405, 503}, path
+        assert client.get(API + path, headers=bearer(key)).status_code in {401, 405, 503}
+    assert client.post(f"{API}/review/1", json={"decision": "hide"}).status_code in {401, 503}
+    assert client.get("/metrics").status_code in {401, 503}
+    shutil.rmtree(ring) if ring.is_dir() else ring.unlink(missing_ok=True)
+    assert scopes(client) == []
+    ring.write_bytes(before)  # whoever has a key gets in again
+    assert scopes(client, **bearer(key)) == ["read"]
+    assert scopes(client) == []
 
 
 def test_keys_that_come_and_go_only_ever_close(service: Service) -> None:

@@ -1,10 +1,13 @@
 """The bin over REST: who may look into it, restore and empty it; the law holds there too."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
@@ -70,9 +73,40 @@ def test_one_alone_is_deleted_for_good(client: TestClient, tmp_path: Path) -> No
     assert client.delete(f"{API}/bin/..%2F..").status_code in {404, 422}
 
 
+def test_what_is_deleted_is_seen_small(client: TestClient, tmp_path: Path) -> None:
+    client.delete(f"{API}/photos/{add(client, tmp_path, 'one.png', 1)}")
+    (row,) = client.get(f"{API}/bin").json()["photos"]
+    path = f"{API}/bin/{row['id']}/picture"
+    seen = client.get(path)
+    assert (seen.status_code, seen.headers["content-type"]) == (200, "image/jpeg")
+    assert seen.headers["cache-control"] == "private, no-cache"
+    with (
+        Image.open(io.BytesIO(seen.content)) as small,
+        Image.open(tmp_path / "painted/1.png") as whole,
+    ):
+        difference = np.asarray(small.convert("L"), int) - np.asarray(whole.convert("L"), int)
+    assert np.abs(difference).mean() < 12
+    assert client.get(path, headers={"If-None-Match": seen.headers["etag"]}).status_code == 304
+    assert client.get(f"{API}/bin/{'a' * 32}/picture").status_code == 404
+    # Another content in its place isn't what was deleted.
+    (binned,) = (tmp_path / "uploads/.kadr-bin").rglob("*.png")
+    paint(binned, 7)
+    assert client.get(path).status_code == 422
+
+
+def test_what_was_forgotten_has_no_picture(client: TestClient, model: Path, tmp_path: Path) -> None:
+    client.delete(f"{API}/photos/{add(client, tmp_path, 'one.png', 1)}")
+    with Library.open(tmp_path / "l.kadr", model=model) as library:
+        library.store.forget([tmp_path / "uploads/one.png"])
+    (row,) = client.get(f"{API}/bin").json()["photos"]
+    assert row["photo"] is None
+    assert client.get(f"{API}/bin/{row['id']}/picture").status_code == 404
+
+
 def test_only_who_may_write_looks_into_it(model: Path, tmp_path: Path) -> None:
+    one = f"/{'a' * 32}"
     with served(model, tmp_path, frozenset({"read"})) as reader:
-        for method, path in (("GET", ""), ("DELETE", ""), ("POST", f"/{'a' * 32}")):
+        for method, path in (("GET", ""), ("GET", f"{one}/picture"), ("DELETE", ""), ("POST", one)):
             assert reader.request(method, f"{API}/bin{path}").status_code in {401, 403}
 
 
@@ -97,8 +131,12 @@ def test_what_the_law_hides_isn_t_told_from_the_bin(model: Path, tmp_path: Path)
     with served(model, tmp_path) as client:
         photo = add(client, tmp_path, "a little boy.png", 3)
         client.delete(f"{API}/photos/{photo}")
-        assert len(client.get(f"{API}/bin").json()["photos"]) == 1
+        (row,) = client.get(f"{API}/bin").json()["photos"]
+        picture = f"{API}/bin/{row['id']}/picture"
+        tag = client.get(picture).headers["etag"]
     with served(model, tmp_path, policy="under-16") as client:
         assert client.get(f"{API}/bin").json()["photos"] == []
+        refused = [client.get(picture, headers=held) for held in ({}, {"If-None-Match": tag})]
+        assert [one.status_code for one in refused] == [404, 404]
         assert client.delete(f"{API}/bin").status_code == 204
     assert len(list((tmp_path / "uploads/.kadr-bin").rglob("*.png"))) == 1

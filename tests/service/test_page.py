@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from kadr.law import review, sampling
 from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
+from kadr.photos.kinds import FILM_SUFFIXES, RAW_SUFFIXES, reads_raw
 from kadr.service import keys, pages
 from kadr.stores import open_store
 from kadr.types import Assessment, PictureText, TextLine
@@ -358,6 +359,26 @@ def test_a_chosen_picture_is_searched_by_and_no_picture_is_told(
     broken.write_bytes(b"no picture")
     page.locator("#chooser").set_input_files(broken)
     expect(page.locator("#line")).to_contain_text("Send another one")
+
+
+def test_choosers_offer_raws_where_they_are_read_and_no_films(
+    visitor: Visitor, ask: Callable[..., Any], picture: Path
+) -> None:
+    page = visitor.open()
+    for chooser in ("#chooser", "#uploads"):
+        expect(page.locator(chooser)).to_have_attribute("accept", re.compile(r"\.heic"))
+        offered = set(str(page.locator(chooser).get_attribute("accept")).split(","))
+        assert {"image/*", ".heic", ".avif"} <= offered
+        assert (RAW_SUFFIXES[0] in offered) == (set(RAW_SUFFIXES) <= offered) == reads_raw()
+        assert offered.isdisjoint(FILM_SUFFIXES)  # neither searched by nor added here
+    name = "SHOT.CR2" if reads_raw() else "SHOT.HEIC"
+    file = {
+        "name": name,
+        "mimeType": "",
+        "buffer": picture.read_bytes(),
+    }  # its bytes say what it is
+    page.locator("#chooser").set_input_files(file)  # type: ignore[arg-type]
+    first_photos(page, [number_by_name(ask, picture.name)])
 
 
 # The law.
@@ -931,6 +952,48 @@ def test_words_on_record_are_told(
     expect(page.locator(".caption-place .on-record")).to_contain_text(told)
 
 
+@pytest.mark.parametrize(
+    ("locale", "lines", "told", "summary"),
+    [
+        (
+            "en-GB",
+            ["Most of the words are on record", "Probable matches", "Most of the words are on record", "Maybe"],
+            "in the name: cake birthday",
+            "2 photos probably match",
+        ),
+        (
+            "ru-RU",
+            ["Большая часть слов есть в данных фотографии", "Вероятно, подходят"] * 2,
+            "в имени: cake birthday",
+            "4 фотографии, вероятно, подходят",
+        ),
+    ],
+)  # fmt: skip
+def test_most_words_on_record_stand_apart_and_say_where(
+    visitor: Visitor, locale: str, lines: list[str], told: str, summary: str
+) -> None:
+    part = {"in_part": True, "matches": False, "probable": False,
+            "on_record": [{"word": word, "source": "name"} for word in ("cake", "birthday")]}  # fmt: skip
+    seen = {"in_part": False, "matches": True, "probable": True, "on_record": []}
+    maybe = seen | {"probable": "ru" in locale}
+
+    def answered(route: Route) -> None:
+        content = route.fetch().json()
+        kinds = [part, part, seen, seen, part, maybe, maybe]
+        hits = [hit | kind for hit, kind in zip(content["hits"], kinds, strict=False)]
+        route.fulfill(json=content | {"matches": True, "notice": None, "next": None, "hits": hits})
+
+    page = visitor.page(locale=locale)
+    page.route("**/api/v1/search?*", answered)
+    page.goto(f"{visitor.address}/?q=cake birthday red")
+    expect(page.locator("#grid .line")).to_have_text(lines)
+    expect(page.locator("#summary")).to_have_text(summary)
+    assert page.locator("#grid .cell .on-record").all_text_contents() == [told] * 3
+    expect(page.locator("#grid > li").nth(1)).to_have_class("cell weak")
+    link = page.locator("#grid > li").nth(1).locator("a.photo")
+    expect(link).to_have_attribute("aria-label", re.compile(told))
+
+
 def test_dates_are_those_of_the_service(visitor: Visitor) -> None:
     dates = [case for case in cases("filters") if case["filter"] in {"after", "before"}]
     days = visitor.open().evaluate(
@@ -1058,7 +1121,7 @@ def test_the_keyboard_alone_does_everything(visitor: Visitor, ask: Callable[...,
     assert query(page.url)["photo"] == str(below)
     at = found.index(int(below or 0))
     page.keyboard.press("ArrowRight")
-    assert query(page.url)["photo"] == str(found[at + 1])
+    until(lambda: query(page.url)["photo"] == str(found[at + 1]))
     page.keyboard.press("e")
     expect(viewer.locator("canvas.heat")).to_have_count(1)
     assert is_warm_somewhere(page, "#viewer canvas.heat")

@@ -17,7 +17,7 @@ from kadr.library.library import Library
 from kadr.matcher import bundle as matcher
 from kadr.service import pages
 from kadr.stores import NewPhoto
-from libraries import FACTS, colour_matcher, digest, fill
+from libraries import FACTS, colour_matcher, digest, fill, paint
 from pages import PHONE, Visitor, launched, query, shown, until, violations
 from services import FAKES, Running, paint_library, serving
 
@@ -44,7 +44,7 @@ def years(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         opened.store.update_facts(
             [NewPhoto(digest(path), None, dated(n), 0) for n, path in enumerate(paths)]
         )
-    options = ("--model", model, "--policy", "none")
+    options = ("--model", model, "--policy", "none", "--uploads", home / "uploads")
     with serving(home / "library.kadr", *options, environment=FAKES) as running:
         yield running
 
@@ -632,6 +632,63 @@ def test_collections_fit_a_phone(visitor: Visitor, kept: httpx.Client, locale: s
     page.keyboard.press("Escape")
     page.goto(f"{visitor.address}/?view=collections")
     page.wait_for_selector("#collections img.loaded")
+    inside(page)
+    assert violations(page) == []
+
+
+# The bin.
+
+
+@pytest.fixture
+def binned(years: Running, tmp_path: Path) -> Iterator[httpx.Client]:
+    """Put two photos into the bin: `a.png`, then `b.png`; leave nothing there."""
+    with years.client() as client:
+        for number, name in enumerate(("a.png", "b.png")):
+            content = paint(tmp_path / name, 40 + number).read_bytes()
+            added = client.post("/api/v1/photos", files=[("photos", (name, content))]).json()
+            client.delete(f"/api/v1/photos/{added['added'][0]['id']}")
+        yield client
+        for photo in client.get("/api/v1/photos", params={"folder": "uploads"}).json()["photos"]:
+            client.delete(f"/api/v1/photos/{photo['id']}")
+        client.delete("/api/v1/bin")
+
+
+def test_the_bin_shows_its_photos_and_gives_them_back(
+    traveller: Visitor, binned: httpx.Client
+) -> None:
+    page = traveller.page()
+    page.goto(f"{traveller.address}/?view=bin")
+    expect(page.locator("#bin .count")).to_have_text("2 deleted photos")
+    pictures = page.locator("#bin img.binned-picture")
+    expect(pictures).to_have_count(2)
+    until(lambda: bool(pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")))
+    assert violations(page) == []
+    page.get_by_role("button", name="Restore a.png").click()
+    expect(page.locator("#line")).to_have_text("a.png is back")
+    expect(page.get_by_role("button", name="Restore b.png")).to_be_focused()
+    assert [one["name"] for one in binned.get("/api/v1/bin").json()["photos"]] == ["b.png"]
+    page.get_by_role("button", name="Empty the bin").click()
+    dialog = page.get_by_role("dialog", name="Empty the bin?")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    assert binned.get("/api/v1/bin").json()["photos"]
+    page.get_by_role("button", name="Empty the bin").click()
+    dialog.get_by_role("button", name="Empty the bin").click()
+    expect(page.locator("#bin .count")).to_have_text("The bin is empty")
+    expect(page.get_by_role("button", name="Empty the bin")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Bin")).to_be_focused()
+    assert binned.get("/api/v1/bin").json()["photos"] == []
+
+
+def test_the_bin_fits_a_phone_and_a_lost_picture_leaves_a_sign(
+    traveller: Visitor, binned: httpx.Client
+) -> None:
+    assert len(binned.get("/api/v1/bin").json()["photos"]) == 2
+    page = traveller.page(**PHONE, locale="ru-RU")
+    page.route("**/picture", lambda route: route.fulfill(status=404, json={}))
+    page.goto(f"{traveller.address}/?view=bin")
+    expect(page.locator("#bin .count")).to_have_text("2 удалённые фотографии")
+    expect(page.locator("#bin .binned-picture svg")).to_have_count(2)
     inside(page)
     assert violations(page) == []
 

@@ -7,7 +7,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     home = tmp_path_factory.mktemp("library")
     for seed in range(COUNT):
         paint(home / "photos" / ("old" if seed % 2 else "new") / f"{seed:02}.png", seed)
+    dated = Image.Exif()
+    dated[0x8769] = {0x9003: "2021:06:01 10:00:00"}
+    with Image.open(home / "photos" / "new" / "00.png") as first:
+        first.save(first.filename, exif=dated)
     with Library.open(home / "library.kadr", model=model) as library:
         library.index([home / "photos"])
     store = open_store(home / "library.kadr")
@@ -179,13 +182,9 @@ class TestSearching:
             found = get(client, "/search", q=f"{QUERY} in:{name}")
             assert found | {"next": None} == none, name
 
-    def test_a_year_is_offered_where_photos_of_it_are_shown(
-        self, client: TestClient, made: Path
-    ) -> None:
-        changed = (made.parent / "photos" / "new" / "00.png").stat().st_mtime
-        year = datetime.fromtimestamp(changed).year
-        offered = get(client, "/search", q=f"{QUERY} in {year}")["suggestion"]
-        assert offered == {"query": QUERY, "after": f"{year}", "before": f"{year + 1}"}
+    def test_a_year_is_offered_where_photos_of_it_are_shown(self, client: TestClient) -> None:
+        offered = get(client, "/search", q=f"{QUERY} in 2021")["suggestion"]
+        assert offered == {"query": QUERY, "after": "2021", "before": "2022"}
         assert get(client, "/search", q=f"{QUERY} in 1999")["suggestion"] is None
         assert get(client, "/search", q=QUERY)["suggestion"] is None
 
@@ -585,7 +584,7 @@ class TestUploads:
         big = opened.post("/api/v1/photos", files={"photos": b"\0" * 300_000})
         assert "200,000 bytes" in problem(big, 413)
         assert "--max-bytes" in problem(big, 413)
-        assert [path.name for path in (tmp_path / "uploads").iterdir()] == [".kadr-bin"]
+        assert list((tmp_path / "uploads").iterdir()) == []
 
     def test_without_a_folder_none_are_taken(self, client: TestClient) -> None:
         answer = client.post("/api/v1/photos", files={"photos": b"x"})

@@ -971,7 +971,7 @@ def needed(method: str, path: str) -> str:
         return "review"
     changes = method in {"DELETE", "PUT", "PATCH"}
     adds = method == "POST" and path in {"/api/v1/photos", "/api/v1/collections/{name}/photos"}
-    return "write" if changes or adds else "read"
+    return "write" if changes or adds or "/bin" in path else "read"
 
 
 @dataclass

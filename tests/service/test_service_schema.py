@@ -185,8 +185,10 @@ def assert_problem(answer: httpx.Response) -> None:
 # The service keeps to it.
 
 
-def check(document: dict[str, Any], home: Path, service: Running, *options: str) -> str:
-    """Have schemathesis ask all that the document allows, and much that it doesn't.
+def check(
+    document: dict[str, Any], home: Path, service: Running, *options: str, least: int = CASES
+) -> None:
+    """Have schemathesis ask all that the document allows, and much that it doesn't; `least` cases.
 
     `default` is taken out of the document first, so that a status must be named to be allowed.
     """
@@ -211,16 +213,17 @@ def check(document: dict[str, Any], home: Path, service: Running, *options: str)
     )
     assert run.returncode == 0, run.stdout[-12_000:] + run.stderr[-2000:]
     (count,) = re.findall(r"(\d+) generated", run.stdout)
-    assert int(count) >= CASES, run.stdout[-3000:]
+    assert int(count) >= least, run.stdout[-3000:]
     assert '"level": "ERROR"' not in service.written()
-    return run.stdout
 
 
 def test_the_service_keeps_to_the_document(
     document: dict[str, Any], home: Path, service: Running
 ) -> None:
     # Everybody may enter. The document can't tell a date from a text, or a picture from bytes.
-    check(document, home, service, "--exclude-checks", "ignored_auth,positive_data_acceptance")
+    checks = ("--exclude-checks", "ignored_auth,positive_data_acceptance")
+    # What its edges are is the same with keys, where they are all asked for.
+    check(document, home, service, *checks, "--phases", "fuzzing,stateful", least=100)
 
 
 def test_it_keeps_to_it_with_keys(
@@ -267,7 +270,9 @@ def test_the_document_says_what_needs_a_key(
         if "/collections" in name and name.split()[0] in changing
     }
     assert len(collections) == 4
-    assert opens["write"] == collections | {
+    bin_ = {name for name, _ in operations(document) if "/bin" in name}
+    assert len(bin_) == 5
+    assert opens["write"] == collections | bin_ | {
         "POST /api/v1/photos",
         "DELETE /api/v1/photos/{photo}",
     }

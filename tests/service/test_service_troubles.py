@@ -18,6 +18,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from forks import run_kadr
 from kadr.service import keys
 from services import (
     API,
@@ -174,36 +175,39 @@ def torso() -> bytes:
     return file.getvalue()[:-100_000]
 
 
+@pytest.fixture(scope="module")
+def hasty(library: Path) -> Iterator[Running]:
+    """Serve with little time for a picture; whoever kills its decoder waits until one runs again."""
+    with serving(library, "--policy", "none", "--seconds", "5") as running:
+        yield running
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.4])
 @pytest.mark.parametrize("killed", [1, 2])
 def test_a_killed_decoder_fails_what_it_does_alone(
-    library: Path, torso: bytes, tmp_path: Path, seconds: float, killed: int
+    hasty: Running, torso: bytes, tmp_path: Path, seconds: float, killed: int
 ) -> None:
     """At whatever moment it dies: while it waits, while a picture comes to it, while it decodes."""
     photo = draw_photo(tmp_path / "quick.jpg", 3).read_bytes()
 
-    with serving(library, "--policy", "none", "--seconds", "5") as service:
+    def score(picture: bytes) -> int:
+        with hasty.client() as client:
+            sent = {"picture": picture}
+            return client.post(f"{API}/score", files=sent, data={"texts": "dog"}).status_code
 
-        def score(picture: bytes) -> int:
-            with service.client() as client:
-                sent = {"picture": picture}
-                return client.post(f"{API}/score", files=sent, data={"texts": "dog"}).status_code
-
-        assert score(photo) == 200  # the decoder runs
-        with ThreadPoolExecutor(2) as threads:
-            waiting = [threads.submit(score, torso) for _ in range(2 if seconds else 0)]
-            time.sleep(seconds)
-            workers = [
-                one for one in service.processes() if "spawn_main" in " ".join(one.cmdline())
-            ]
-            for one in workers[:killed]:
-                one.kill()
-            assert {one.result() for one in waiting} <= {422, 503}
-        end = time.monotonic() + 15
-        while score(photo) != 200:
-            assert time.monotonic() < end, "It never decodes again"
-        assert get(service, "/search", q="dog").status_code == 200
-        assert "Traceback" not in service.written()
+    assert score(photo) == 200  # the decoder runs
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(score, torso) for _ in range(2 if seconds else 0)]
+        time.sleep(seconds)
+        workers = [one for one in hasty.processes() if "spawn_main" in " ".join(one.cmdline())]
+        for one in workers[:killed]:
+            one.kill()
+        assert {one.result() for one in waiting} <= {422, 503}
+    end = time.monotonic() + 15
+    while score(photo) != 200:
+        assert time.monotonic() < end, "It never decodes again"
+    assert get(hasty, "/search", q="dog").status_code == 200
+    assert "Traceback" not in hasty.written()
 
 
 def test_broken_uploads_tell_no_path(own: Path, tmp_path: Path) -> None:
@@ -394,11 +398,8 @@ def test_wrong_options_are_told_in_one_line(library: Path, options: str) -> None
     (library.parent / "secret.txt").write_text("x")
     given = options.split()
     named = [] if "--library" in given else ["--library", str(library)]
-    run = subprocess.run(
-        [*RUN, "serve", "--port", "0", *named, *given],
-        cwd=library.parent, env=clean_environment(library.parent) | FAKES,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    environment = clean_environment(library.parent) | FAKES
+    run = run_kadr(["serve", "--port", "0", *named, *given], environment, library.parent)
     assert run.returncode == 2, run.stderr
     said = [
         line

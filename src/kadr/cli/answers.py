@@ -50,7 +50,7 @@ def print_answer(
         say(answer.notice)
     sure = True
     for rank, hit in enumerate(answer.hits, start=first):
-        if sure and not is_match(answer, hit):
+        if sure and not hit.in_part and not is_match(answer, hit):  # its words say why it is there
             sure = False
             say(_less_sure(answer, wording))
         say(_line(rank, hit, wording))

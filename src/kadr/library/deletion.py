@@ -31,7 +31,7 @@ _ID = re.compile("[0-9a-f]{32}")
 class Binned:
     """A file in the bin: where it lies, where it lay, when it was deleted (ISO 8601, UTC), bytes.
 
-    `photo` is its number, None where the library has forgotten it.
+    `photo` is its number and `digest` its content's, None where the library has forgotten it.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Binned:
     deleted: str
     bytes: int
     photo: int | None
+    digest: str | None
 
 
 class NotAllowedError(LibraryError):
@@ -77,9 +78,9 @@ def put(store: Store, digest: str, paths: Sequence[Path]) -> None:
             _move(path, _place(store, path))
 
 
-def listed(store: Store) -> list[Binned]:
-    """What is in the bin, the latest first."""
-    found = [one for root in _roots(store) for one in _in(store, root)]
+def listed(store: Store, entry: str | None = None) -> list[Binned]:
+    """What is in the bin, the latest first; with `entry`, what has this id."""
+    found = [one for root in _roots(store) for one in _in(store, root, entry)]
     return sorted(found, key=lambda one: (one.deleted, one.id), reverse=True)
 
 
@@ -140,12 +141,14 @@ def _place(store: Store, path: Path) -> Path:
     return root / FOLDER / uuid4().hex / path.relative_to(root)
 
 
-def _in(store: Store, root: Path) -> Iterator[Binned]:
+def _in(store: Store, root: Path, entry: str | None) -> Iterator[Binned]:
     try:
         folders = [one for one in (root / FOLDER).iterdir() if _ID.fullmatch(one.name)]
     except OSError:  # there is none, or its disk isn't there
         return
     for folder in folders:
+        if entry not in {None, folder.name}:
+            continue
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
@@ -153,7 +156,8 @@ def _in(store: Store, root: Path) -> Iterator[Binned]:
             deleted = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
             digest = store.digest_at(origin) if _is_missing(store, origin) else None
             number = None if digest is None else store.number(digest)
-            yield Binned(folder.name, path, origin, deleted, path.stat().st_size, number)
+            known = None if number is None else digest
+            yield Binned(folder.name, path, origin, deleted, path.stat().st_size, number, known)
 
 
 def _is_missing(store: Store, path: Path) -> bool:

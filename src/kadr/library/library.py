@@ -585,14 +585,14 @@ class Library:
                 )
                 deletion.put(self._store, known.digest, known.paths)
 
-    def binned(self) -> "list[Binned]":
-        """What is in the bin, the latest first, as far as this policy shows it.
+    def binned(self, entry: str | None = None) -> "list[Binned]":
+        """What is in the bin, or of this id, the latest first, as far as this policy shows it.
 
         A photo that the library has forgotten is told only where nothing is hidden.
         """
         from kadr.library import deletion
 
-        found = deletion.listed(self._store)
+        found = deletion.listed(self._store, entry)
         if not self._policy.hides_children:
             return found
         known = sorted({one.photo for one in found if one.photo is not None})

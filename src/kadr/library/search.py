@@ -1,5 +1,6 @@
 """Flow: queries -> answers of one library under one policy."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -241,7 +242,7 @@ class Searcher:
             return Answer((), notice(why, page.language), withheld=withheld)
         return Answer(
             found.hits(),
-            matches=query.text is None or _matches(hits[0], page.at_least),
+            matches=query.text is None or any(_matches(hit, page.at_least) for hit in _best(hits)),
             at_least=None if query.text is None else _least(page.at_least),
             next=found.following,
             withheld=withheld,
@@ -284,7 +285,7 @@ class _PageOfHits:
 
     def _is_match(self, hit: Hit) -> bool:
         sure = hit.probability is None or hit.probability >= _least(self._page.at_least)
-        return sure or bool(hit.on_record)
+        return sure or _is_on_record(hit)
 
 
 def _film(hit: Hit) -> str:
@@ -292,10 +293,15 @@ def _film(hit: Hit) -> str:
     return hit.image.digest[: films.PREFIX]
 
 
-def _matches(best: Ranked, at_least: float | None) -> bool:
-    probability = best.hit.probability or 0.0
-    stands_out = best.stands_out or at_least is not None or probability >= PROBABLE
-    return _is_on_record(best.hit) or (probability >= _least(at_least) and stands_out)
+def _best(hits: Sequence[Ranked]) -> list[Ranked]:
+    """The first hit, and the first that doesn't stand there for most of the words alone."""
+    return [hits[0], *itertools.islice((one for one in hits if not one.hit.in_part), 1)]
+
+
+def _matches(ranked: Ranked, at_least: float | None) -> bool:
+    probability = ranked.hit.probability or 0.0
+    stands_out = ranked.stands_out or at_least is not None or probability >= PROBABLE
+    return _is_on_record(ranked.hit) or (probability >= _least(at_least) and stands_out)
 
 
 def _least(at_least: float | None) -> float:

@@ -55,7 +55,8 @@ def write_sheet(query: str, answer: Answer, path: Path, *, language: str = "en")
 def _page(query: str, answer: Answer, say: Wording) -> bytes:
     framer = Framer(say)
     places = [_seen(framer, rank, hit, say) for rank, hit in enumerate(answer.hits, start=1)]
-    weak = (n for n, hit in enumerate(answer.hits) if not is_match(answer, hit))
+    hits = enumerate(answer.hits)
+    weak = (n for n, hit in hits if not hit.in_part and not is_match(answer, hit))
     strong = next(weak, len(places))
     groups = [
         _Group(None, places[:strong], weak=False),

@@ -1,4 +1,4 @@
-"""Routes over the bin: what was deleted, back again or for good."""
+"""Routes over the bin: what was deleted, to be seen, back again or for good."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,6 +9,7 @@ from kadr.library.deletion import Binned
 from kadr.library.library import Library
 from kadr.service import problems
 from kadr.service.dependencies import ThePolicy, json, renderer, resources
+from kadr.service.downloads import binned
 from kadr.service.folder_names import text
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import BinnedShape, BinShape
@@ -16,7 +17,14 @@ from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
 
 router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("write")])
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="As `GET /bin` names it.")]
+Id = Annotated[
+    str,
+    Path(
+        pattern="^[0-9a-f]{32}$",
+        description="As `GET /bin` names it.",
+        examples=["0f8fad5bd9cb469fa16570867728950e"],
+    ),
+]
 
 
 @router.get(
@@ -32,6 +40,25 @@ async def listed(request: Request, law: ThePolicy) -> Response:
         return json(_shape(request, library))
 
     return await resources(request).working.do(law.policy, work)
+
+
+@router.get(
+    "/{entry}/picture",
+    summary="A small copy of a photo in the bin",
+    response_class=Response,
+    responses={
+        **problems.documented(404),
+        200: {"description": "The picture", "content": {"image/jpeg": {}}},
+        304: {"description": "The copy that you have is good"},
+    },
+)
+async def small(request: Request, law: ThePolicy, entry: Id) -> Response:
+    """At most 320 pixels a side. There is none of what the library has forgotten."""
+    held = resources(request)
+    one = await held.looking.do(law.policy, lambda library: _chosen(library, entry)[0])
+    if one.digest is None:
+        raise ProblemError(404, "The library has forgotten this photo.")
+    return await binned(request, held, one.path, one.digest)
 
 
 @router.post(
@@ -85,7 +112,7 @@ async def empty(request: Request, law: ThePolicy) -> Response:
 
 
 def _chosen(library: Library, entry: str) -> Sequence[Binned]:
-    found = [one for one in library.binned() if one.id == entry]
+    found = library.binned(entry)
     if not found:
         raise ProblemError(404, "There is no such photo in the bin.")
     return found

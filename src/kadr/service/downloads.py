@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -34,6 +35,8 @@ FILM_TYPES = {
 }  # fmt: skip
 """By a film's ending; all others are MP4, MOV too: browsers play that by this name only."""
 MP4 = "video/mp4"
+SMALL = 320
+"""Pixels of the longer side of a copy of what is in the bin, at most."""
 PART = 2**18
 """Bytes of a file that are read at a time."""
 RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
@@ -78,6 +81,18 @@ async def picture(
         content = await _object_thumbnail(held, photo.digest, opened, int(size))
         return Response(content, headers=headers, media_type="image/jpeg")
     return await _picture(request, held, photo, opened, size, headers)
+
+
+async def binned(request: Request, held: Resources, path: Path, digest: str) -> Response:
+    """A small copy of a photo in the bin, which has this digest."""
+    headers = {"ETag": f'"{digest}-{SMALL}"', "Cache-Control": "private, no-cache"}
+    if is_cached(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    try:
+        content = await held.decoder.thumbnail(path, digest, SMALL)
+    except ImageError as error:
+        raise ProblemError(422, f"No smaller copy: the photo {error}.") from error
+    return Response(content, headers=headers, media_type="image/jpeg")
 
 
 async def _picture(

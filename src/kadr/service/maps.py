@@ -14,8 +14,8 @@ from kadr.service.visitors import needs
 
 router = APIRouter(tags=["photos"])
 READ = [needs("read")]
-Longitude = Annotated[float, Query(ge=-180, le=180)]
-Latitude = Annotated[float, Query(ge=-90, le=90)]
+Longitude = Annotated[float, Query(ge=-180, le=180, description="Degrees, an edge of the part.")]
+Latitude = Annotated[float, Query(ge=-90, le=90, description="Degrees, an edge of the part.")]
 
 
 @router.get(

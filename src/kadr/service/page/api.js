@@ -55,6 +55,8 @@ export const explain = (id, q) => get(`/photos/${id}/explain`, { q });
 /** One that was uploaded. @param {number} id */
 export const bin = () => get("/bin", {});
 /** @param {string} entry */
+export const binnedPicture = (entry) => `${BASE}/bin/${entry}/picture`;
+/** @param {string} entry */
 export const restore = (entry) => call(`/bin/${entry}`, { method: "POST" });
 export const emptyBin = () => call("/bin", { method: "DELETE" });
 export const deletePhoto = (id) => call(`/photos/${id}`, { method: "DELETE" });

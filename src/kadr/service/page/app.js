@@ -116,6 +116,7 @@ async function start() {
   $("to-folders").hidden = library.folders.length < 2;
   $("to-collections").hidden = false;
   $("to-map").hidden = false;
+  pictures.suffixes = library.suffixes;
   for (const chooser of [$("chooser"), $("uploads")]) chooser.accept = ["image/*", ...library.suffixes].join(",");
   $("to-review").hidden = !mayReview;
   selection.allow(mayReview, mayWrite);

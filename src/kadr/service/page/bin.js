@@ -2,9 +2,9 @@
 
 import * as api from "./api.js";
 import { ask } from "./ask.js";
-import { element } from "./cell.js";
+import { element, icon } from "./cell.js";
 import { messageOf, patiently } from "./errors.js";
-import { moment, say } from "./texts.js";
+import { localMoment, say } from "./texts.js";
 
 export class Bin {
   /**
@@ -76,14 +76,34 @@ export class Bin {
   }
 }
 
-function row({ id, name, folder, deleted }) {
+function row({ id, photo, name, folder, deleted }) {
   const made = element("li", "");
+  made.append(photo === null ? nothing() : picture(id));
   const said = element("span", "binned");
-  said.append(element("span", "binned-name", name), element("span", "binned-place", `${folder} · ${moment(deleted.slice(0, 19))}`));
+  said.append(element("span", "binned-name", name), element("span", "binned-place", `${folder} · ${localMoment(deleted)}`));
   const button = element("button", "again", say("restore"));
   button.type = "button";
   button.dataset.id = id;
   button.setAttribute("aria-label", say("restoreOne", { name }));
   made.append(said, button);
+  return made;
+}
+
+/** What was deleted, small. @param {string} id */
+function picture(id) {
+  const made = document.createElement("img");
+  made.className = "binned-picture";
+  made.alt = ""; // its name is beside it
+  made.loading = "lazy";
+  made.decoding = "async";
+  made.onerror = () => made.replaceWith(nothing());
+  made.src = api.binnedPicture(id);
+  return made;
+}
+
+/** In place of a picture that can't be had. */
+function nothing() {
+  const made = element("span", "binned-picture");
+  made.append(icon("broken"));
   return made;
 }

@@ -21,6 +21,8 @@ export class Deletion {
     this.mayOriginals = false;
     /** The one that was deleted last. @type {api.Photo | null} */
     this.deleted = null;
+    /** What lay in the bin before that. @type {Set<string>} */
+    this.before = new Set();
     button.addEventListener("click", () => this.#delete());
     offer.querySelector(".undo-delete").addEventListener("click", () => this.#undo());
     offer.querySelector(".plain").addEventListener("click", () => this.#keep(null));
@@ -48,7 +50,10 @@ export class Deletion {
     const { photo } = this;
     if (!photo || (await ask(this.dialog, say("deletePhoto", { name: photo.name }))) === null) return;
     try {
+      // What lies in the bin already is none of this deletion's: the same photo may have been added again.
+      const before = new Set((await api.bin()).photos.map(({ id }) => id));
       await api.deletePhoto(photo.id);
+      this.before = before;
       this.#keep(photo);
       this.listener.onDeleted();
     } catch (error) {
@@ -61,7 +66,7 @@ export class Deletion {
     this.#keep(null);
     try {
       const { photos } = await api.bin();
-      for (const one of photos.filter(({ photo }) => photo === deleted.id)) await api.restore(one.id);
+      for (const one of photos.filter(({ id, photo }) => photo === deleted.id && !this.before.has(id))) await api.restore(one.id);
       this.listener.note(say("photoBack", { name: deleted.name }));
       this.listener.onRestored();
     } catch (error) {

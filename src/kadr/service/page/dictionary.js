@@ -26,6 +26,7 @@ export const TEXTS = {
   kind: ["Kind", "Формат"],
   any: ["Any", "Любая"],
   anyKind: ["Any", "Любой"],
+  kindFilm: ["film", "фильм"],
   chipAfter: ["from {value}", "с {value}"],
   chipBefore: ["to {value}", "по {value}"],
   chipBox: ["a part of the map", "часть карты"],
@@ -71,6 +72,8 @@ export const TEXTS = {
   probableMore: ["More than {n} photos probably match", "Больше {n} фотографий, вероятно, подходят"],
   noneProbable: ["No photo is a sure match", "Уверенно не подходит ни одна фотография"],
   maybe: ["Maybe", "Возможно"],
+  inPart: ["Most of the words are on record", "Большая часть слов есть в данных фотографии"],
+  matching: ["Probable matches", "Вероятно, подходят"],
   recorded: [
     { one: "{n} photo matches, first those with these words", other: "{n} photos match, first those with these words" },
     { one: "Подходит {n} фотография, сначала с этими словами", few: "Подходят {n} фотографии, сначала с этими словами", many: "Подходит {n} фотографий, сначала с этими словами", other: "Подходит {n} фотографии, сначала с этими словами" },

@@ -2,14 +2,14 @@
 
 import { element } from "./cell.js";
 import { address } from "./state.js";
-import { clock, coordinates, moment, number, say } from "./texts.js";
+import { clock, coordinates, kindName, moment, number, say } from "./texts.js";
 
 /** Kilometres around a photo that are its neighbourhood. */
 const NEAR = 5;
 
 /** @param {import("./api.js").Photo} photo */
 export function factList(photo) {
-  const size = { width: number(photo.width), height: number(photo.height), kind: photo.kind.toUpperCase() };
+  const size = { width: number(photo.width), height: number(photo.height), kind: kindName(photo.kind) };
   const copies = photo.copies ? ` ${say("copies", { n: photo.copies })}` : "";
   const facts = [
     ["taken", photo.taken && moment(photo.taken)],

@@ -123,6 +123,11 @@ export class Feed {
     return this.shown.items.findIndex((item) => item.kind === "photo" && item.photo.id === id);
   }
 
+  /** Whether filters are chosen, or written in the search. */
+  get #isFiltered() {
+    return Object.keys({ ...this.state.filters, ...filtersOf(finished(this.state.q)) }).length > 0;
+  }
+
   /** The text that explains these photos; null where there is none. */
   get explained() {
     const { like, picture, q } = this.state;
@@ -184,17 +189,26 @@ export class Feed {
     return api.searchParts({ parts, n: SEARCHED, cursor, without: leftOut(q), filters: { ...filters, ...filtersOf(q) } }, picture ? [picture] : [], signal);
   }
 
-  /** A page's hits, with a line where those begin that are less sure, and one before what doesn't match. */
+  /** A page's hits, and lines where others begin: less sure, with most of the words on record, no matches. */
   #add(page) {
     const { items } = this.shown;
     this.shown.next = page.next;
     for (const hit of page.hits) {
-      const text = this.#lineText(hit, page);
-      if (text && !items.some((item) => item.kind === "line" && item.text === text)) {
-        items.push({ kind: "line", text, weak: !hit.matches });
-      }
+      const text = this.#lineAbove(hit, page);
+      if (text) items.push({ kind: "line", text, weak: !hit.matches && !hit.in_part });
       items.push({ ...hit, explainable: hit.similarity !== null && this.explained !== null });
     }
+  }
+
+  /** What is said between a hit and those before it; empty where they belong together. */
+  #lineAbove(hit, page) {
+    const { items } = this.shown;
+    const before = items.at(-1);
+    const isAfterPart = before?.kind === "photo" && before.in_part;
+    if (hit.in_part) return isAfterPart ? "" : say("inPart");
+    const text = this.#lineText(hit, page);
+    if (isAfterPart) return text || say("matching");
+    return items.some((item) => item.kind === "line" && item.text === text) ? "" : text;
   }
 
   /** What stands above a hit and those after it; empty above what is probable, or only alike. */
@@ -204,10 +218,10 @@ export class Feed {
   }
 
   #summary({ hits, total, next, refused, matches, notice }) {
-    if (total) return say(Object.keys(this.state.filters).length ? "filtered" : "newest", { n: total });
+    if (total) return say(this.#isFiltered ? "filtered" : "newest", { n: total });
     if (refused || !hits?.length) return "";
     if (notice) return say("notRecorded");
-    if (!matches) return say("nothingMatches");
+    if (!matches) return say(hits[0].in_part ? "noneProbable" : "nothingMatches");
     if (hits[0].probability === null) return say("alike");
     const isOnRecord = (/** @type {Hit} */ hit) => hit.on_record.length > 0 && !hit.in_part;
     const n = hits.filter((hit) => hit.probable || isOnRecord(hit)).length;
@@ -220,7 +234,7 @@ export class Feed {
   #note({ hits, total, refused, notice, withheld }) {
     if (refused) return { title: say("refused"), text: notice };
     if (total || hits?.length) return null;
-    if (Object.keys(this.state.filters).length) return { title: say("nothingFiltered"), text: withheld ?? "" };
+    if (this.#isFiltered) return { title: say("nothingFiltered"), text: withheld ?? "" };
     if (total === 0) return { title: say("empty"), text: say("emptyHint"), command: "kadr index photos" };
     return { title: say("nothing"), text: withheld ?? notice ?? "" };
   }

@@ -4,7 +4,7 @@ import { element, icon } from "./cell.js";
 import { firstOrLastDay, fromDay, shownDay } from "./dates.js";
 import { titled } from "./membership.js";
 import { FILTERS, go, read } from "./state.js";
-import { day, say } from "./texts.js";
+import { day, kindName, say } from "./texts.js";
 
 const CHIPS = { after: "chipAfter", before: "chipBefore", near: "chipNear", min_size: "chipSize", collection: "chipCollection", place: "chipPlace", box: "chipBox" };
 
@@ -28,7 +28,7 @@ export class Filters {
     const { folder, camera, kind, after, before } = this.form.elements;
     fill(folder, say("any"), library.folders.map(({ name, photos }) => [name, `${name} (${photos})`]));
     fill(camera, say("any"), library.cameras.map((name) => [name, name]));
-    fill(kind, say("anyKind"), library.kinds.map((name) => [name, name.toUpperCase()]));
+    fill(kind, say("anyKind"), library.kinds.map((name) => [name, kindName(name)]));
     for (const field of [after, before]) {
       field.min = library.first_taken?.slice(0, 10) ?? "";
       field.max = library.last_taken?.slice(0, 10) ?? "";
@@ -101,7 +101,7 @@ export class Filters {
 
 function chipText(name, value) {
   const date = name === "after" || name === "before" ? firstOrLastDay(name, value) : null;
-  const spelled = { kind: () => value.toUpperCase(), collection: () => titled(value) }[name];
+  const spelled = { kind: () => kindName(value), collection: () => titled(value) }[name];
   const shown = date ? day(date) : (spelled?.() ?? value);
   return CHIPS[name] ? say(CHIPS[name], { value: shown }) : shown;
 }

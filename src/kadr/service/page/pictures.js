@@ -18,6 +18,8 @@ export class Pictures {
     /** The address of the picture's thumbnail; it holds memory until it is given back. */
     this.address = "";
     this.picture = /** @type {File | null} */ (null);
+    /** Endings of files that the service reads and browsers don't know. @type {string[]} */
+    this.suffixes = [];
     chooser.addEventListener("change", () => {
       this.#ask(chooser.files);
       chooser.value = ""; // the same one may be chosen again
@@ -60,7 +62,8 @@ export class Pictures {
 
   /** @param {FileList | undefined | null} files @returns {boolean} whether there was a picture */
   #ask(files) {
-    const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/") || /\.(heic|heif|avif|tiff?)$/i.test(file.name));
+    const isPicture = ({ type, name }) => type.startsWith("image/") || [".tif", ".tiff", ...this.suffixes].some((one) => name.toLowerCase().endsWith(one));
+    const picture = [...(files ?? [])].find(isPicture);
     if (picture) go({ picture, like: null, photo: null, view: null });
     return picture !== undefined;
   }

@@ -109,3 +109,14 @@ export function moment(iso) {
   const time = new Intl.DateTimeFormat(current, { timeStyle: "short", timeZone: "UTC" }).format(date);
   return `${day(date)}, ${time}`;
 }
+
+/** A moment of the world, in the browser's zone. @param {string} iso with its own zone */
+export function localMoment(iso) {
+  const date = new Date(iso);
+  return moment(new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19));
+}
+
+/** What a photo's format is called. @param {string} kind */
+export function kindName(kind) {
+  return kind === "film" ? say("kindFilm") : kind.toUpperCase();
+}
