@@ -65,7 +65,8 @@ def test_a_file_that_isnt_what_it_was_is_no_result(tmp_path: Path) -> None:
 
 def test_no_process_is_left(tmp_path: Path) -> None:
     with OcrWorker("signs") as worker:
-        assert worker._process is None, "it is started when it is needed"
+        before = worker._process
+        assert before is None, "it is started when it is needed"
         read(worker, paint_sign(tmp_path / "a.png", "red"))
         process = worker._process
         assert process is not None
