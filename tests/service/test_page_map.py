@@ -74,10 +74,14 @@ def test_keys_and_buttons_move_it(visitor: Visitor) -> None:
     expect(page.locator(".spot")).to_have_count(2)
     page.locator(".map").focus()
 
-    def latest() -> dict[str, str]:
-        return query(visitor.asked("/map?")[-1].url)
+    def asked() -> list[dict[str, str]]:
+        page.wait_for_timeout(20)  # what is asked comes to be known while the browser is spoken to
+        return [query(one.url) for one in visitor.asked("/map?")]
 
-    until(lambda: latest()["zoom"] != "3")
+    def latest() -> dict[str, str]:
+        return asked()[-1]
+
+    until(lambda: len(asked()) > 1)  # the world, then what is seen of it
     before = latest()
     page.keyboard.press("ArrowDown")
     until(lambda: latest()["south"] != before["south"] or latest()["west"] != before["west"])

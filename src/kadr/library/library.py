@@ -613,6 +613,10 @@ class Library:
             paths = tuple(deletion.restore(self._store, one) for one in chosen)
         states = {path: self._store.state(path) for path in paths}
         folders = {path.parent for path, known in states.items() if known != files.state(path)}
+        # Where it had other names, what is known of it under the law may be of those alone.
+        photos = sorted({one.photo for one in chosen if one.photo is not None})
+        stale = hidden(self._store, self._policy, photos) if self._policy.hides_children else ()
+        folders |= {p.parent for p, one in zip(paths, chosen, strict=True) if one.photo in stale}
         if folders:
             self.index(sorted(folders), retry=True, on_wait=on_wait)
         return paths
