@@ -37,8 +37,8 @@ WORDS = re.findall(
     """
     bakery bridge camera castle coffee corner desert dinner doctor exit flower forest garden harbour
     hospital hotel island kitchen library market menu museum office open orange parking pharmacy
-    pizza police platform railway restaurant river sale school station street summer theatre ticket
-    tower
+    pizza police platform railway restaurant river sale school station street
+    summer theatre ticket tower
     """,
 )
 LIMITS = (0.5, 0.6, 0.7, 0.8, 0.9)
