@@ -167,7 +167,9 @@ class TestOpening:
         add(store, {"/p/wedding.jpg": 1, "/p/beach.jpg": 2})
         with store.transaction() as run:
             run("DROP TABLE words")
-            run("ALTER TABLE photos DROP place, DROP place_folded")
+            run("ALTER TABLE photos DROP place, DROP place_folded, DROP own")
+            run("ALTER TABLE files DROP sidecar, DROP sidecar_said")
+            run("DROP TABLE picture_texts")
             run("DELETE FROM notes WHERE key = 'words'")
             run("CREATE INDEX photos_with_texts ON photos (id)")
             run("UPDATE kadr SET format = 3")

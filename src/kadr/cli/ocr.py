@@ -26,8 +26,8 @@ def ocr_command(
     """Read the text in the library's photos, so that searches find its words, as on signs.
 
     One to four seconds of work a photo; each is read once, wherever it is moved. Stopped by
-    Ctrl-C, it goes on where it was; after kadr index it reads what is new. Needs kadr[ocr], which reads Latin
-    and Chinese script, but no Cyrillic. Photos never leave this machine.
+    Ctrl-C, it goes on where it was; after kadr index it reads what is new. Needs kadr[ocr], which
+    reads Latin and Chinese script, but no Cyrillic. Photos never leave this machine.
     """
     from kadr.library.library import Library
 
