@@ -34,6 +34,7 @@ from kadr.stores.postgres.address import parameters
 from kadr.stores.postgres.connection import BoundedConnection
 from kadr.stores.postgres.failures import translated
 from kadr.stores.postgres.migrations import FORMAT
+from kadr.stores.postgres.statements import Run
 from kadr.stores.postgres.texts import from_text, to_text
 from kadr.stores.words import wanted
 from kadr.types import Filters, Request, Ruling
@@ -83,6 +84,13 @@ def schema_of(spec: str) -> str:
 
 def of_user(spec: str, name: str) -> str:
     return spec.replace("postgres@", f"{name}@")
+
+
+def without_words(run: Run) -> None:
+    """As tables were before photos had words, places, sidecars and text in them."""
+    run("DROP TABLE words, picture_texts")
+    run("ALTER TABLE photos DROP place, DROP place_folded, DROP own")
+    run("ALTER TABLE files DROP sidecar, DROP sidecar_said")
 
 
 class TestOpening:
@@ -149,7 +157,7 @@ class TestOpening:
     ) -> None:
         assert formats(spec) == (FORMAT, FORMAT)
         with store.transaction() as run:
-            run("DROP TABLE words")
+            without_words(run)
             run("CREATE INDEX photos_with_texts ON photos (id)")
             run("UPDATE kadr SET format = 3")
         assert formats(spec) == (3, FORMAT)
@@ -166,10 +174,7 @@ class TestOpening:
     ) -> None:
         add(store, {"/p/wedding.jpg": 1, "/p/beach.jpg": 2})
         with store.transaction() as run:
-            run("DROP TABLE words")
-            run("ALTER TABLE photos DROP place, DROP place_folded, DROP own")
-            run("ALTER TABLE files DROP sidecar, DROP sidecar_said")
-            run("DROP TABLE picture_texts")
+            without_words(run)
             run("DELETE FROM notes WHERE key = 'words'")
             run("CREATE INDEX photos_with_texts ON photos (id)")
             run("UPDATE kadr SET format = 3")
