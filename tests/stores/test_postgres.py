@@ -88,7 +88,7 @@ def of_user(spec: str, name: str) -> str:
 
 def as_of_format_3(run: Run) -> None:
     """Make a library as it was before words were on record."""
-    run("DROP TABLE words")
+    run("DROP TABLE words, picture_texts")
     run("DELETE FROM notes WHERE key = 'words'")
     run("CREATE INDEX photos_with_texts ON photos (id)")
     run("ALTER TABLE photos DROP place, DROP place_folded, DROP own")

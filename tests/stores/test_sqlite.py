@@ -38,11 +38,12 @@ def store(path: Path) -> Iterator[SqliteStore]:
 
 
 def without_places(base: sqlite3.Connection) -> None:
-    """As tables were before photos had places, and sidecars."""
+    """As tables were before photos had places, sidecars and text in them."""
+    base.execute("DROP TABLE picture_texts")
     base.execute("DROP INDEX files_with_sidecars")
-    base.execute("ALTER TABLE photos DROP COLUMN own")
     base.execute("ALTER TABLE files DROP COLUMN sidecar")
     base.execute("ALTER TABLE files DROP COLUMN sidecar_said")
+    base.execute("ALTER TABLE photos DROP COLUMN own")
     base.execute("DROP INDEX photos_place")
     base.execute("ALTER TABLE photos DROP COLUMN place")
     base.execute("ALTER TABLE photos DROP COLUMN place_folded")
@@ -135,6 +136,28 @@ class TestOpening:
             assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
             assert store.stored({1: ()})[1].facts.place is None
             assert store.keep_words() == 1
+
+    def test_words_stay_on_record_where_text_in_pictures_is_new(self, tmp_path: Path) -> None:
+        with closing(open_store(tmp_path / "l.kadr", create=True)) as store:
+            add(store, {"/p/wedding.jpg": 1})
+        with closing(sqlite3.connect(tmp_path / "l.kadr")) as base:
+            known = "text, name, folder, camera, date, place"
+            rows = base.execute(f"SELECT {known} FROM words").fetchall()
+            base.execute("DROP TABLE words")
+            base.execute(
+                f"CREATE VIRTUAL TABLE words USING fts5 ({known},"
+                " tokenize = \"ascii tokenchars '_'\", detail = column)"
+            )
+            base.execute(
+                f"INSERT INTO words (rowid, {known}) VALUES (1, ?, ?, ?, ?, ?, ?)", rows[0]
+            )
+            base.execute("DROP TABLE picture_texts")
+            base.execute("PRAGMA user_version=10")
+            base.commit()
+        with closing(open_store(tmp_path / "l.kadr")) as store:
+            assert store.recorded(wanted("wedding"), Selection()).photos.tolist() == [1]
+            assert store.keep_words() == 0, "no other word has changed"
+            assert store.unread("engine-1") == [1]
 
     def test_a_folder_is_no_library(self, tmp_path: Path) -> None:
         with pytest.raises(LibraryError, match="can't be opened"):
