@@ -45,6 +45,14 @@ def test_a_sign_is_read_where_it_stands(engine: RapidOcr) -> None:
     assert 0.15 < top < 0.25 < bottom < 0.35
 
 
+def test_a_strip_is_read_where_its_words_stand(engine: RapidOcr) -> None:
+    (line,) = engine.read(sign("EXIT").crop((0, 90, 640, 150)))
+    assert line.text == "EXIT"
+    left, top, right, bottom = line.region
+    assert 0.35 < left < 0.5 < right < 0.65
+    assert 0.0 <= top < 0.5 < bottom <= 1.0
+
+
 @pytest.mark.parametrize("size", [(1600, 1200), (1, 1), (3, 900)])
 def test_nothing_is_read_where_nothing_stands(engine: RapidOcr, size: tuple[int, int]) -> None:
     assert engine.read(Image.new("RGB", size, "grey")) == []

@@ -26,6 +26,9 @@ NETWORKS = {
 """Named by their files, so that none is ever downloaded."""
 LEAST = 0.5
 """Lines that are read less surely aren't told at all."""
+LONGEST = 4
+"""Times that the longer side may be as long as the shorter one: it enlarges this one to 736 pixels,
+and a strip with it to gigabytes."""
 THREADS = 4
 """At most: each takes memory of its own."""
 
@@ -51,7 +54,7 @@ class RapidOcr:
         """The lines in an RGB picture."""
         if self._reader is None:
             self._reader = _reader()
-        pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])  # it takes BGR
+        pixels = np.ascontiguousarray(np.asarray(_padded(image))[:, :, ::-1])  # it takes BGR
         try:
             found = self._reader(pixels, text_score=LEAST)
         except Exception as error:  # OpenCV's and ONNX's own, which share no base
@@ -63,6 +66,19 @@ class RapidOcr:
             _line(text, confidence, corners / size)
             for text, confidence, corners in zip(found.txts, found.scores, found.boxes, strict=True)
         ]
+
+
+def _padded(image: "Image.Image") -> "Image.Image":
+    """A picture that is too long, with grey at the right or below."""
+    from PIL import Image
+
+    width, height = image.size
+    size = max(width, -(-height // LONGEST)), max(height, -(-width // LONGEST))
+    if size == image.size:
+        return image
+    padded = Image.new("RGB", size, "grey")
+    padded.paste(image, (0, 0))
+    return padded
 
 
 def _line(text: str, confidence: float, corners: "np.ndarray[Any, Any]") -> TextLine:
