@@ -46,6 +46,13 @@ sys.argv = ["kadr", *request["arguments"]]
 runpy.run_module("kadr.cli.main", run_name="__main__", alter_sys=True)
 """
 
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""A process that forks may have no other thread; pandas brings pyarrow, whose allocator starts one."""
+
 
 def run_kadr(
     arguments: Sequence[str], environment: Mapping[str, str], folder: Path
@@ -79,7 +86,7 @@ def _server() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, **ONE_THREAD},
     )
     atexit.register(process.terminate)
     return process
