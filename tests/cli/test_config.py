@@ -154,6 +154,8 @@ def test_passwords_are_never_told(tmp_path: Path) -> None:
         ('language = "fr"', "1: language: 'fr' is not one of 'en', 'ru'."),
         ('device = "gpu"', "1: device: there is no device 'gpu'. Choose one of: auto, "),
         ("policy = true", "1: policy must be a text in quotes."),
+        ('library = "\\u0000x"', "1: library holds a null character."),
+        ("a = [\n" + "1,\n" * 20_000 + "]", "?: a is unknown."),
         ('[serve]\nport = "90"', "2: serve.port must be a whole number."),
         ("[serve]\nport = 99999999", "2: serve.port doesn't fit: "),
         ("[serve]\nport = true", "2: serve.port must be a whole number."),
@@ -181,11 +183,13 @@ def test_a_command_checks_what_it_takes_and_leaves_the_rest(tmp_path: Path) -> N
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     kadr = Shell(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b'policy = "\xe9"')
+    os.mkfifo(tmp_path / "pipe.toml")
     for name, told in [
         ("nowhere.toml", "can't be read (No such file or directory)"),
         (".", "can't be read (Is a directory)"),
         ("latin.toml", "isn't UTF-8"),
         ("/dev/zero", "is larger than 65,536 bytes"),
+        ("pipe.toml", "is a pipe"),
     ]:
         assert told in one_line(kadr("--config", name, "library", code=2))
     assert "kadr --config no.toml config init" in one_line(

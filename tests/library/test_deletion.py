@@ -117,9 +117,9 @@ def test_a_kill_in_the_middle_loses_nothing(
     library.allow_deleting(originals=True)
     move = deletion._move
 
-    def killed(path: Path, target: Path) -> None:
+    def killed(path: Path, target: Path, root: Path) -> None:
         if after:
-            move(path, target)
+            move(path, target, root)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -186,3 +186,47 @@ def test_the_law_s_record_tells_of_it_and_hides_what_is_hidden(spec: str, tmp_pa
         assert len(list(opened.store.entries("restored"))) == 1
         assert len(list(opened.store.entries("emptied"))) == 1
         assert opened.store.log_problems() == []
+
+
+def test_no_link_is_followed(library: Library, tmp_path: Path) -> None:
+    library.allow_deleting(originals=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_text("precious")
+    photos = tmp_path / "photos"
+    delete(library, "1.png")
+    (photos / deletion.FOLDER / ("a" * 32)).symlink_to(outside)
+    (one,) = library.binned()
+    assert library.empty_bin(library.binned()) == 1
+    delete(library, "3.png")
+    (entry,) = library.binned()
+    (photos / "deep" / "er").rmdir()
+    (photos / "deep" / "er").symlink_to(outside)
+    with pytest.raises(LibraryError, match="a link is on its way"):
+        library.restore([entry])
+    assert [path.name for path in outside.iterdir()] == ["precious.txt"]
+    assert one.path.name == "1.png"
+
+
+def test_a_bin_that_is_a_link_is_none(library: Library, tmp_path: Path) -> None:
+    library.allow_deleting(originals=True)
+    (tmp_path / "outside" / ("b" * 32)).mkdir(parents=True)
+    (tmp_path / "outside" / ("b" * 32) / "1.png").write_bytes(b"precious")
+    (tmp_path / "photos" / deletion.FOLDER).symlink_to(tmp_path / "outside")
+    assert library.binned() == []
+    with pytest.raises(LibraryError, match="a link is on its way"):
+        delete(library, "1.png")
+    assert (tmp_path / "photos" / "1.png").exists()
+
+
+def test_an_entry_is_what_was_deleted_not_what_had_its_name_later(
+    library: Library, tmp_path: Path
+) -> None:
+    library.allow_deleting(originals=True)
+    delete(library, "1.png")
+    paint(tmp_path / "photos" / "1.png", 99)
+    library.index(tmp_path / "photos")
+    delete(library, "1.png")
+    first, second = library.binned()
+    assert None in {first.photo, second.photo}, "the library has forgotten the older content"
+    assert first.photo != second.photo

@@ -140,3 +140,10 @@ def test_what_the_law_hides_isn_t_told_from_the_bin(model: Path, tmp_path: Path)
         assert [one.status_code for one in refused] == [404, 404]
         assert client.delete(f"{API}/bin").status_code == 204
     assert len(list((tmp_path / "uploads/.kadr-bin").rglob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+def test_one_scope_alone_does_not_do(model: Path, tmp_path: Path, scope: Scope) -> None:
+    with served(model, tmp_path, frozenset({scope})) as client:
+        for method, path in (("GET", "/bin"), ("DELETE", "/bin"), ("POST", f"/bin/{'a' * 32}")):
+            assert client.request(method, API + path).status_code == 401, method

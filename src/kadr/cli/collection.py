@@ -200,4 +200,4 @@ def _change(
         digests = [review.find(store, photo) for photo in photos]
         name = change(store, digests)
         count = len(store.collected(name))
-    say(f"{name}: {count:,} photos")
+    say(f"{name}: {count:,} {'photo' if count == 1 else 'photos'}")

@@ -125,9 +125,10 @@ def index_command(
                 opened.exclude(folder, (*kept, *exclude))
         if watch:
             _follow(opened, chosen or opened.local_folders, options, as_json=as_json)
-        before = opened.encoder
+        before, judge = opened.encoder, opened.store.meta("model")
         result, seconds = _index(opened, chosen, options)
         _tell_switched(before, opened.encoder)
+        _tell_judge(judge, opened.store.meta("model"))
         _print(opened, result, seconds, as_json=as_json)
         if is_first and result.encoded:
             hint("mini, which ships inside, encoded them. Larger models find more: kadr models")
@@ -140,6 +141,12 @@ def _tell_switched(before: str | None, encoder: str | None) -> None:
         from kadr.matcher.installed import named
 
         note(f"Searches use {named(encoder)} now.")
+
+
+def _tell_judge(before: str | None, model: str | None) -> None:
+    """Say which matcher's probabilities answers have, where it is another one by now."""
+    if model is not None and before not in {None, model}:
+        note(f"{model} judges what matches now; before it was {before}.")
 
 
 def _load(

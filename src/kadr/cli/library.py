@@ -359,7 +359,8 @@ def bin_command(
     if not left:
         hint("The bin is empty.")
     which = "all photos" if allowed else "uploaded photos"
-    hint(f"What may be deleted on the page: {which} (--originals, --uploads-only).")
+    tell = hint if originals is None else say
+    tell(f"What may be deleted on the page: {which} (--originals, --uploads-only).")
 
 
 def _say_waiting(name: str) -> None:

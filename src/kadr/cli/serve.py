@@ -232,11 +232,25 @@ def serve(service: "Service", host: str, port: int, *, browse: bool, verbose: bo
 
     def ready() -> None:
         note(f"kadr serves {named(service.library)} at {address}")
+        if shown != host and (outside := _own_address()):
+            note(f"From other machines: http://{outside}:{listening.getsockname()[1]}/")
         if browse and not _show(address):
             hint("There is no browser here. Open that address in one.")
 
     logs.begin(requests=verbose or not sys.stderr.isatty())
     server.run(app, service, listening, ready)
+
+
+def _own_address() -> str | None:
+    """This machine's address as its network knows it; nothing is sent."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:  # it has no network
+            return None
+        return str(probe.getsockname()[0])
 
 
 def _show(address: str) -> bool:

@@ -34,6 +34,8 @@ TABLES: Mapping[str, tuple[str, ...] | None] = {"search": ("limit", "at-least"),
 """Commands with a table, and which of their options may stand there; None: all but the shared."""
 MOST_BYTES = 65_536
 """No settings file is larger."""
+MOST_LINES = 1000
+"""In a longer file the lines of keys aren't told."""
 
 _KINDS: tuple[tuple[type, tuple[type, ...], str], ...] = (
     (bool, (bool,), "true or false"),
@@ -77,6 +79,8 @@ class SettingsFile:
     def line(self, *keys: str) -> int | None:
         """Where a key stands: the parts of a file that end with a whole statement are TOML too."""
         lines, begun = self.text.split("\n"), 0
+        if len(lines) > MOST_LINES:  # each further one is parsed with all before
+            return None
         for number in range(1, len(lines) + 1):
             try:
                 held: Any = tomllib.loads("\n".join(lines[:number]))
@@ -170,6 +174,8 @@ class SettingsFile:
     ) -> Any:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise self.wrong(keys, f"must be {wanted}.")
+        if isinstance(value, str) and "\0" in value:
+            raise self.wrong(keys, "holds a null character. Leave it out.")
         return value
 
 
@@ -192,6 +198,8 @@ def read(path: Path) -> SettingsFile:
         KadrError: it can't be read, is larger than `MOST_BYTES`, or no TOML in UTF-8.
     """
     try:
+        if path.is_fifo():  # opening it would wait for ever
+            raise KadrError(f"{path}: is a pipe. Name a settings file.")
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:

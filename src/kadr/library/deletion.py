@@ -22,6 +22,8 @@ from kadr.stores import POLICY, Store
 
 FOLDER = ".kadr-bin"
 """Its name, in a folder of the library; indexing passes over what is hidden."""
+CONTENT = "bin.{}"
+"""Key of the note of the content in an entry: another photo may have its name by now."""
 ORIGINALS = "bin.originals"
 """Key of the note that says that photos of all folders may be deleted; else only uploads are."""
 _ID = re.compile("[0-9a-f]{32}")
@@ -75,7 +77,9 @@ def put(store: Store, digest: str, paths: Sequence[Path]) -> None:
         store.mark([os.fsencode(path) for path in paths], missing=True)
         _record(store, "binned", [digest])
         for path in paths:
-            _move(path, _place(store, path))
+            root, entry = _root(store, path), uuid4().hex
+            store.note(**{CONTENT.format(entry): digest})
+            _move(path, root / FOLDER / entry / path.relative_to(root), root)
 
 
 def listed(store: Store, entry: str | None = None) -> list[Binned]:
@@ -93,10 +97,10 @@ def restore(store: Store, one: Binned) -> Path:
         LibraryError: it can't be moved.
     """
     target = _free(one.origin)
-    _move(one.path, target)
-    _tidy(one)
+    _move(one.path, target, _root(store, one.origin))
+    _tidy(store, one)
     with store.durable():
-        if target == one.origin and one.photo is not None:
+        if target == one.origin and one.digest and store.digest_at(target) == one.digest:
             store.mark([os.fsencode(target)], missing=False)
         _record(store, "restored", _digests(store, [one]))
     return target
@@ -114,7 +118,7 @@ def empty(store: Store, chosen: Sequence[Binned]) -> int:
             one.path.unlink(missing_ok=True)
         except OSError as error:
             raise _denied(one.path, error) from error
-        _tidy(one)
+        _tidy(store, one)
     with store.durable():
         _record(store, "emptied", digests)
         store.forget([one.origin for one in chosen if _is_missing(store, one.origin)])
@@ -135,10 +139,9 @@ def _roots(store: Store) -> list[Path]:
     return [folder for folder in store.folders() if not is_object(folder)]
 
 
-def _place(store: Store, path: Path) -> Path:
-    """Where a file goes that is to be deleted."""
-    root = next((root for root in _roots(store) if path.is_relative_to(root)), path.parent)
-    return root / FOLDER / uuid4().hex / path.relative_to(root)
+def _root(store: Store, path: Path) -> Path:
+    """The folder of the library that a file lies in, whose bin is its own."""
+    return next((root for root in _roots(store) if path.is_relative_to(root)), path.parent)
 
 
 def _in(store: Store, root: Path, entry: str | None) -> Iterator[Binned]:
@@ -147,17 +150,28 @@ def _in(store: Store, root: Path, entry: str | None) -> Iterator[Binned]:
     except OSError:  # there is none, or its disk isn't there
         return
     for folder in folders:
-        if entry not in {None, folder.name}:
+        if entry not in {None, folder.name} or not _is_inside(folder, root):
             continue
-        for path in sorted(folder.rglob("*")):
-            if path.is_symlink() or not path.is_file():
-                continue
+        digest = store.meta(CONTENT.format(folder.name))
+        number = None if digest is None else store.number(digest)
+        known = None if number is None else digest
+        for path in sorted(_files(folder)):
             origin, status = root / path.relative_to(folder), folder.stat()
             deleted = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
-            digest = store.digest_at(origin) if _is_missing(store, origin) else None
-            number = None if digest is None else store.number(digest)
-            known = None if number is None else digest
             yield Binned(folder.name, path, origin, deleted, path.stat().st_size, number, known)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All plain files below a folder; links aren't followed."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether no link on the way leads out of a folder; what isn't there yet leads nowhere."""
+    return path.resolve() == root.resolve() / path.relative_to(root)
 
 
 def _is_missing(store: Store, path: Path) -> bool:
@@ -173,7 +187,9 @@ def _free(path: Path) -> Path:
     return next(one for one in names if not os.path.lexists(one))
 
 
-def _move(path: Path, target: Path) -> None:
+def _move(path: Path, target: Path, root: Path) -> None:
+    if not (_is_inside(path.parent, root) and _is_inside(target.parent, root)):
+        raise LibraryError(f"{path.name}: a link is on its way. Move it by hand.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
@@ -185,12 +201,14 @@ def _denied(path: Path, error: OSError) -> LibraryError:
     return LibraryError(f"{path.name}: can't be moved or deleted ({error.strerror or error}).")
 
 
-def _tidy(one: Binned) -> None:
+def _tidy(store: Store, one: Binned) -> None:
     """Remove the folders that held a file; one that isn't empty stays."""
     for folder in one.path.parents:
         try:
             folder.rmdir()
         except OSError:
             return
+        if folder.name == one.id:
+            store.note(**{CONTENT.format(one.id): None})
         if folder.name == FOLDER:
             return

@@ -16,7 +16,7 @@ from kadr.service.shapes import BinnedShape, BinShape
 from kadr.service.visitors import needs
 from kadr.service.worker_pool import BusyError
 
-router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("write")])
+router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("read"), needs("write")])
 Id = Annotated[
     str,
     Path(

@@ -69,7 +69,7 @@ class Connection:
             run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
         )
         run("COMMIT")
-        if application != APPLICATION:
+        if application != APPLICATION or version < 0:
             raise LibraryError(f"{self.path} isn't a library of kadr. Name another file.")
         if version > FORMAT:
             raise LibraryError(
