@@ -15,8 +15,9 @@ STAMP = $(VENV)/installed
 demo: $(STAMP)
 	$(BIN)/kadr demo --out demo
 
+# One process more than there are cores: some tests wait, for browsers and servers.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $$($(BIN)/python -c 'import os; print(1 + os.cpu_count())') --dist worksteal
 
 # `faces` wants older onnxruntime and pillow than `research` may bring: each has its venv.
 test-extras: .venv-research/installed .venv-faces/installed .venv-cluster/installed .venv-ocr/installed
