@@ -36,7 +36,7 @@ AGES = frozenset({"ModelAge", "MinorModelAgeDisclosure"})
 _IN_REGIONS = frozenset({"Name", "Description"})
 """Words about the photo too, within a list of regions (Metadata Working Group, IPTC)."""
 _REGIONS = frozenset({"Regions", "RegionInfo", "RegionList", "ImageRegion"})
-_ITEM = re.compile(r"value|resource|li|_[0-9]+")
+_ITEM = re.compile(r"value|resource|li|_[0-9]{1,6}")
 """RDF's own attributes that hold the value of a property."""
 _AGE = re.compile(r"(?<![0-9])[0-9]{1,3}(?![0-9])")
 DATES = ("DateTimeOriginal", "DateCreated", "DateTimeDigitized", "CreateDate")
