@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,10 @@ def make_film(
     tags: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     faststart: bool = False,
+    tracks: int = 1,
+    cover: NDArray[np.uint8] | None = None,
 ) -> Path:
-    """A film that shows each picture for some seconds."""
+    """A film that shows each picture for some seconds, in each of its tracks, behind a cover."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,15 +49,35 @@ def make_film(
         str(path), "w", format=kind.get(suffix, suffix), container_options=settings
     ) as container:
         container.metadata.update(tags or {})
-        stream = container.add_stream(CODECS.get(suffix, "libx264"), rate=rate)
-        stream.width, stream.height, stream.pix_fmt = *SIDES, "yuv420p"
-        stream.options = options or {}
+        streams = []
+        for _ in range(tracks):
+            stream = container.add_stream(CODECS.get(suffix, "libx264"), rate=rate)
+            stream.width, stream.height, stream.pix_fmt = *SIDES, "yuv420p"
+            stream.options = options or {}
+            streams.append(stream)
+        if cover is not None:
+            _add_cover(container, cover)
         for picture in scenes:
             for _ in range(round(seconds * rate)):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+                for stream in streams:
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
     return path
+
+
+def _add_cover(container: Any, picture: NDArray[np.uint8]) -> None:
+    """A picture that is attached, as the covers of bought films are."""
+    import av
+    from av.stream import Disposition
+
+    stream = container.add_stream("mjpeg", rate=1)
+    stream.width, stream.height, stream.pix_fmt = *SIDES, "yuvj420p"
+    stream.disposition = Disposition.attached_pic
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuvj420p")
+    for packet in [*stream.encode(frame), *stream.encode()]:
+        container.mux(packet)
 
 
 def make_sound(path: Path) -> Path:

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from blocks import packet
+from kadr.law import policy as law
 from kadr.law import review
+from kadr.law.verdict import verdicts
 from kadr.library.ingest import IndexCallbacks, IndexResult
 from kadr.library.library import Library
 from kadr.photos import films, kinds, surveyor
 from kadr.photos.video import Shot
 from kadr.stores import open_store
-from kadr.types import Filters, Hit, Ruling
+from kadr.types import Assessment, Filters, Hit, Ruling
 from libraries import colour_matcher, paint
 from tiny_films import fields, make_film, make_sound
 
@@ -293,6 +296,62 @@ class TestLaw:
             assert len(numbers) == SCENES
             found = opened.store.assessments(numbers).values()
             assert [one.words for one in found] == [("kid",)] * SCENES
+
+    def test_what_is_said_beside_it_is_said_of_all_frames(
+        self, tmp_path: Path, folder: Path, request: pytest.FixtureRequest
+    ) -> None:
+        beside = folder / "holiday.mp4.xmp"
+        with Library.open(tmp_path / "l.kadr", model=colour_matcher(), policy="under-16") as opened:
+            opened.index(folder)
+            assert said(opened) == [()] * SCENES
+            request.getfixturevalue("undecoded")
+            beside.write_bytes(packet("<dc:title>two children on a swing</dc:title>"))
+            result = opened.index(folder)
+            assert (result.reread, result.unchanged, result.films) == (SCENES, 2, 1)
+            assert said(opened) == [("child",)] * SCENES
+            number = next(n for n, path in opened.store.paths() if b"#t=" in path and n)
+            assert verdicts(opened.store, law.preset("under-16"), [number])[number] != "show"
+            assert opened.index(folder).unchanged == SCENES + 2
+            beside.rename(folder / "holiday.XMP")
+            assert opened.index(folder).reread == SCENES
+            assert said(opened) == [("child",)] * SCENES
+            (folder / "holiday.XMP").write_bytes(packet("<dc:title>granite cliffs</dc:title>"))
+            opened.index(folder)
+            assert said(opened) == [()] * SCENES
+            assert opened.search("granite cliffs").hits[0].on_record
+            (folder / "holiday.XMP").write_bytes(b"<broken")
+            opened.index(folder)
+            assert all("words" in one.failed for one in judged(opened))
+            (folder / "holiday.XMP").unlink()
+            opened.index(folder)
+            assert said(opened) == [()] * SCENES
+            assert not any("words" in one.failed for one in judged(opened))
+
+    def test_a_new_film_has_its_sidecar_s_words(self, tmp_path: Path, folder: Path) -> None:
+        (folder / "holiday.xmp").write_bytes(packet("<dc:title>two children</dc:title>"))
+        with Library.open(tmp_path / "l.kadr", model=colour_matcher(), policy="under-16") as opened:
+            opened.index(folder)
+            assert said(opened) == [("child",)] * SCENES
+
+    def test_a_second_track_waits_for_a_person(self, tmp_path: Path, folder: Path) -> None:
+        make_film(folder / "holiday.mp4", [fields(n) for n in range(SCENES)], tracks=2)
+        with Library.open(tmp_path / "l.kadr", model=colour_matcher(), policy="under-16") as opened:
+            opened.index(folder)
+            numbers = [n for n, path in opened.store.paths() if b"#t=" in path and n]
+            found = verdicts(opened.store, law.preset("under-16"), numbers).values()
+            assert set(found) <= {"review", "hide"}
+            assert all("words" in one.failed for one in judged(opened))
+
+
+def judged(library: Library) -> list[Assessment]:
+    """The assessments of all frames."""
+    numbers = [n for n, path in library.store.paths() if b"#t=" in path and n]
+    return list(library.store.assessments(numbers).values())
+
+
+def said(library: Library) -> list[tuple[str, ...]]:
+    """The words of the law for all frames."""
+    return [one.words for one in judged(library)]
 
 
 def rule(library: Library, digests: Sequence[str], verdict: str) -> None:

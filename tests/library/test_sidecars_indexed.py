@@ -150,7 +150,7 @@ def test_read_again_it_stays(library: Library, photos: Path) -> None:
 
 def test_a_change_is_watched(tmp_path: Path) -> None:
     paint(tmp_path / "own" / "1.png", 1)
-    for name in ("own/1.xmp", "own/1.PNG.XMP", "own/gone.xmp"):
+    for name in ("own/1.xmp", "own/1.PNG.XMP", "own/gone.xmp", "own/film.mp4.xmp"):
         if "gone" not in name:
             (tmp_path / name).touch()
         assert watch._touched([tmp_path / name], [tmp_path], None, Rules) == [tmp_path / "own"]

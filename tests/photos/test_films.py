@@ -87,8 +87,22 @@ class TestChoice:
         chooser = scenes.Chooser()
         black = np.zeros((scenes.HEIGHT, scenes.WIDTH, 3), np.uint8)
         assert not chooser.wants(1.0, black)
-        assert chooser.blank == 1.0
+        assert chooser.left(1.5) == 1.0
         assert chooser.wants(1.5, self.look(0))
+        assert chooser.left(1.5) is None
+        assert not chooser.wants(4.0, black)
+        assert chooser.left(5.0) is None
+        assert chooser.left(6.0) == 4.0
+
+    def test_what_is_dark_is_taken_every_ten_seconds(self) -> None:
+        dark, chooser = self.look(0) // 16 + 20, scenes.Chooser()
+        assert dark.std() < scenes.CONTRAST
+        times = [at / 4 for at in range(200)]
+        assert [at for at in times if chooser.wants(at, dark)] == [10, 20, 30, 40]
+        mixed = scenes.Chooser()
+        assert [at for at in times if mixed.wants(at, dark if at else self.look(0))] == [
+            0, 10, 20, 30, 40,
+        ]  # fmt: skip
 
     def test_large_packets_between_keyframes_are_looked_at(self) -> None:
         spans = scenes.Spans()
@@ -131,6 +145,30 @@ class TestSurvey:
         black = np.zeros_like(PICTURES[0])
         (shot,) = surveyed(make_film(tmp_path / "black.mp4", [black], 4))
         assert shot.at == 0
+
+    def test_dark_parts_are_surveyed_to_the_end(self, tmp_path: Path) -> None:
+        dark = [PICTURES[n] // 16 + 20 for n in (1, 2, 3)]
+        shots = surveyed(make_film(tmp_path / "dark.mp4", [PICTURES[0], *dark], 4))
+        assert [round(shot.at) for shot in shots] in ([0, 10, 12], [0, 10, 14], [0, 12], [0, 10])
+        assert nearest(shots[0], [PICTURES[0], *dark]) == 0
+        assert shots[-1].at > 8
+        tail = surveyed(make_film(tmp_path / "tail.mp4", [PICTURES[0], dark[0]], 4))
+        assert [shot.at for shot in tail] == [0, 4]
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_another_track_that_isn_t_surveyed_leaves_words_incomplete(
+        self, tmp_path: Path, suffix: str
+    ) -> None:
+        alone = make_film(tmp_path / f"alone.{suffix}", PICTURES[:1])
+        assert surveyed(alone)[0].facts.texts_complete
+        two = make_film(tmp_path / f"two.{suffix}", PICTURES[:2], tracks=2)
+        assert [shot.facts.texts_complete for shot in surveyed(two)] == [False, False]
+        assert not video.frame(two, 0.0, 64)[1].texts_complete
+
+    def test_a_cover_leaves_words_incomplete(self, tmp_path: Path) -> None:
+        (shot,) = surveyed(make_film(tmp_path / "cover.mp4", PICTURES[:1], cover=PICTURES[1]))
+        assert nearest(shot) == 0
+        assert not shot.facts.texts_complete
 
     def test_any_moment_can_be_named(self, tmp_path: Path) -> None:
         path = make_film(tmp_path / "film.mp4", PICTURES)

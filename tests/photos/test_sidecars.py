@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks import packet
-from kadr.photos import folders, sidecar_facts, sidecars, texts
+from kadr.encoding.steps import identify
+from kadr.photos import files, films, folders, kinds, sidecar_facts, sidecars, texts
 from kadr.photos.ignore import Rules
 from kadr.photos.metadata import LIMIT
+from kadr.stores import NewFile
 from kadr.types import PhotoFacts, Sidecar
 
 FACTS = PhotoFacts("jpeg", 4, 3, "2020-01-01T00:00:00", None, 1.0, 2.0, ("own",))
@@ -101,6 +103,59 @@ def test_one_that_can_t_be_read_is_read_again(tmp_path: Path) -> None:
     assert said is not None
     assert said.state == sidecars.state(("1.xmp", "pipe.xmp"), lambda _: None) != state
     assert not said.complete
+
+
+def test_a_loop_of_links_is_a_sidecar_that_can_t_be_read(tmp_path: Path) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "1.jpg.xmp").symlink_to("1.jpg.xmp")
+    found = {one.path.name: one.sidecars for one in folders.walk(tmp_path, Rules(tmp_path))}
+    assert found == {"1.jpg": ("1.jpg.xmp",), "2.jpg": ()}
+    said = sidecar_facts.read_beside(
+        tmp_path / "1.jpg", sidecars.Folders().state(tmp_path / "1.jpg")
+    )
+    assert said == Sidecar(sidecars.state(("1.jpg.xmp",), lambda _: None), complete=False)
+
+
+def test_a_folder_that_can_t_be_listed_hides_no_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> None:
+        raise PermissionError
+
+    (tmp_path / "1.jpg.xmp").write_bytes(TITLE)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refused)
+        state = sidecars.Folders().state(tmp_path / "1.jpg")
+    said = sidecar_facts.read_beside(tmp_path / "1.jpg", state)
+    assert said is not None
+    assert not said.complete, "others may lie there"
+    assert said.state == state != sidecars.Folders().state(tmp_path / "1.jpg")
+
+
+def test_films_and_their_frames_have_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "a.mp4.xmp", "a.xmp"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(kinds, "reads_films", lambda: True)
+    (film,) = folders.walk(tmp_path, Rules(tmp_path))
+    assert (film.met, film.sidecars) == ("film", ("a.mp4.xmp", "a.xmp"))
+    state = sidecars.state_beside(tmp_path, film.sidecars)
+    assert sidecars.Folders().state(tmp_path / "a.mp4") == state
+    assert sidecars.Folders().state(films.named(tmp_path / "a.mp4", 3.0)) == state
+
+
+def test_a_pipe_in_a_file_s_place_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.jpg.xmp")
+    state = sidecars.state(("1.jpg.xmp",), lambda _: (3, 5))
+    said = sidecar_facts.read_beside(tmp_path / "1.jpg", state)
+    assert said is not None
+    assert not said.complete
+    with pytest.raises(OSError, match="no file but a pipe"):
+        files.opened(tmp_path / "1.jpg.xmp")
+    taken = identify(NewFile(tmp_path / "1.jpg.xmp", 3, 5))
+    assert taken.problem == "can't be read: no file but a pipe, a socket or a device"
 
 
 def test_more_than_are_read_are_noted(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks import packet
+from kadr.law.words import names_child
 from kadr.photos import xmp
+
+PLUS = "http://ns.useplus.org/ldf/vocab/AG-"
 
 
 def said(properties: str = "", attributes: str = "") -> tuple[str, ...]:
@@ -35,6 +38,22 @@ def test_dublin_core() -> None:
         "<mwg-rs:Regions rdf:parseType='Resource'><mwg-rs:RegionList><rdf:Bag>"
         "<rdf:li rdf:parseType='Resource'><mwg-rs:Name>kids</mwg-rs:Name></rdf:li>"
         "</rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>",
+        "<Iptc4xmpExt:ImageRegion><rdf:Bag><rdf:li rdf:parseType='Resource'><Iptc4xmpExt:Name>"
+        "<rdf:Alt><rdf:li xml:lang='x-default'>kids</rdf:li></rdf:Alt></Iptc4xmpExt:Name></rdf:li>"
+        "</rdf:Bag></Iptc4xmpExt:ImageRegion>",
+        "<Iptc4xmpExt:PersonInImageWDetails><rdf:Bag><rdf:li rdf:parseType='Resource'>"
+        "<Iptc4xmpExt:PersonCharacteristic><rdf:Bag><rdf:li rdf:parseType='Resource'>"
+        "<Iptc4xmpExt:CvTermName><rdf:Alt><rdf:li>kids</rdf:li></rdf:Alt></Iptc4xmpExt:CvTermName>"
+        "</rdf:li></rdf:Bag></Iptc4xmpExt:PersonCharacteristic></rdf:li></rdf:Bag>"
+        "</Iptc4xmpExt:PersonInImageWDetails>",
+        "<Iptc4xmpExt:AddlModelInfo>kids</Iptc4xmpExt:AddlModelInfo>",
+        "<Iptc4xmpExt:EventName>kids</Iptc4xmpExt:EventName>",
+        "<Iptc4xmpExt:AOTitle>kids</Iptc4xmpExt:AOTitle>",
+        "<xmp:Label>kids</xmp:Label>",
+        "<photoshop:Category>kids</photoshop:Category>",
+        "<xmp:shotName>kids</xmp:shotName>",
+        "<dc:subject><rdf:Bag rdf:_1='kids'/></dc:subject>",
+        "<dc:title rdf:resource='kids'/>",
         "<MPReg:PersonDisplayName>kids</MPReg:PersonDisplayName>",
         "<dc:title><![CDATA[kids]]></dc:title>",
         "<dc:title>&#107;ids</dc:title>",
@@ -103,11 +122,44 @@ def test_words_before_the_break_are_kept() -> None:
 def test_too_much_counts_as_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = packet("<dc:title>kids</dc:title>" * 20)
     assert xmp.parse([whole, whole]).complete
-    monkeypatch.setattr(xmp, "MOST_ELEMENTS", 30)
+    monkeypatch.setattr(xmp, "MOST_ELEMENTS", 45)
     assert xmp.parse([whole]).complete
     assert not xmp.parse([whole, whole]).complete
     monkeypatch.setattr(xmp, "LIMIT", len(whole) - 1)
     assert xmp.parse([whole]) == xmp.Xmp((), {}, complete=False)
+
+
+def test_attributes_count_as_elements_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = b" ".join(b"k%d='1'" % number for number in range(50))
+    monkeypatch.setattr(xmp, "MOST_ELEMENTS", 51)
+    assert xmp.parse([b"<a " + names + b"/>"]).complete
+    assert not xmp.parse([b"<a one='1' " + names + b"/>"]).complete
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ("<Iptc4xmpExt:ModelAge><rdf:Bag><rdf:li>9</rdf:li><rdf:li>41</rdf:li></rdf:Bag>"
+         "</Iptc4xmpExt:ModelAge>", ("9 years old", "41 years old")),
+        ("<Iptc4xmpExt:ModelAge>0</Iptc4xmpExt:ModelAge>", ("0 months old",)),
+        (f"<plus:MinorModelAgeDisclosure>{PLUS}U14</plus:MinorModelAgeDisclosure>",
+         ("14 years old",)),
+        (f"<plus:MinorModelAgeDisclosure rdf:resource='{PLUS}A15'/>", ("15 years old",)),
+    ],
+)  # fmt: skip
+def test_ages_are_said_in_words_that_the_law_knows(properties: str, words: tuple[str]) -> None:
+    namespace = "http://ns.useplus.org/ldf/xmp/1.0/"
+    text = packet(properties).decode().replace("<rdf:RDF", f"<rdf:RDF xmlns:plus='{namespace}'")
+    result = xmp.parse([text.encode()])
+    assert (result.texts, result.complete) == (words, True)
+    assert names_child(words[0])
+
+
+@pytest.mark.parametrize("code", ["A16", "A25"])
+def test_who_is_older_is_no_child(code: str) -> None:
+    (text,) = said(f"<Iptc4xmpExt:ModelAge>AG-{code}</Iptc4xmpExt:ModelAge>")
+    assert not names_child(text)
+    assert xmp.parse([packet("<Iptc4xmpExt:ModelAge>AG-UNK</Iptc4xmpExt:ModelAge>")]).complete
 
 
 def test_a_large_packet_is_read_to_its_end() -> None:

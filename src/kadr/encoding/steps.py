@@ -64,7 +64,7 @@ def identify(file: NewFile) -> NewFile:
     if file.problem is not None:
         return file
     try:
-        with file.path.open("rb") as stream:
+        with files.opened(file.path) as stream:
             size, modified = files.stamp(os.fstat(stream.fileno()))
             digest = bytes.fromhex(files.digest(stream))
     except OSError as error:

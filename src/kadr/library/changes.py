@@ -26,10 +26,14 @@ def rules_for(store: Store, folder: Path) -> Rules:
 
 @dataclass(frozen=True, slots=True)
 class ChangedFilm:
-    """A film that is new or changed, and the paths that the library knows of it and its frames."""
+    """A film that is new or changed, and the paths that the library knows of it and its frames.
+
+    `same`: only what lies beside it changed.
+    """
 
     file: NewFile
     known: tuple[bytes, ...]
+    same: bool = False
 
 
 @dataclass
@@ -82,13 +86,10 @@ def find_changes(
     frames = _frames(states)
     for entry in _walk(folder, rules):
         if entry.met == "film":
-            film = stated(entry.path)
             own = frames.get(os.fsencode(entry.path), [])
-            _compare_film(changes, film, own, states, again=reread, retry=retry)
+            _compare_film(changes, _stated(entry), own, states, again=reread, retry=retry)
         elif entry.met == "photo":
-            beside = sidecars.state_beside(entry.path.parent, entry.sidecars)
-            file = replace(stated(entry.path), sidecar=Sidecar(beside) if beside else None)
-            _compare(changes, file, states, retry=retry, reread=reread)
+            _compare(changes, _stated(entry), states, retry=retry, reread=reread)
         elif entry.met == "unreadable":
             changes.closed.append(os.fsencode(entry.path) + os.sep.encode())
             changes.skipped.append(Skipped(entry.path, entry.reason))
@@ -123,6 +124,12 @@ def _walk(folder: Path, rules: Rules) -> Iterator[Entry]:
         yield from folders.walk(folder, rules)
 
 
+def _stated(entry: Entry) -> NewFile:
+    """A file with its state, and with that of its sidecars, which are unread."""
+    beside = sidecars.state_beside(entry.path.parent, entry.sidecars)
+    return replace(stated(entry.path), sidecar=Sidecar(beside) if beside else None)
+
+
 def _compare(
     changes: Changes,
     file: NewFile,
@@ -137,7 +144,7 @@ def _compare(
     if state is None or not _same(state, file, retry=retry):
         changes.changed.append(file)
         return
-    if state.sidecar != (file.sidecar.state if file.sidecar else ""):
+    if not _same_beside(state, file):
         changes.same.add(path)
         changes.changed.append(file)
         return
@@ -172,10 +179,11 @@ def _compare_film(
     path = os.fsencode(film.path)
     own = [*frames, *([path] if path in states else [])]
     changes.seen.update(own)
-    if again or not own or not all(_same(states[one], film, retry=retry) for one in own):
+    same = bool(own) and all(_same(states[one], film, retry=retry) for one in own)
+    if again or not same or not all(_same_beside(states[one], film) for one in own):
         changes.seen.add(path)
         changes.replaced.update([path, *own])
-        changes.films.append(ChangedFilm(film, tuple(own)))
+        changes.films.append(ChangedFilm(film, tuple(own), same))
         return
     changes.known_films += 1
     changes.back += [one for one in own if states[one].missing]
@@ -188,3 +196,7 @@ def _same(state: FileState, file: NewFile, *, retry: bool) -> bool:
         and state.settled
         and not (retry and state.broken)
     )
+
+
+def _same_beside(state: FileState, file: NewFile) -> bool:
+    return state.sidecar == (file.sidecar.state if file.sidecar else "")

@@ -100,7 +100,7 @@ class FilmReader:
 
 
 def _frame(film: NewFile, at: float) -> NewFile:
-    """A frame's row: its film's size and time of change."""
+    """A frame's row: its film's size and time of change, and what is said beside the film."""
     assert film.digest is not None
     digest = bytes.fromhex(films.digest(film.digest.hex(), at))
     return replace(film, path=films.named(film.path, at), digest=digest)

@@ -273,19 +273,21 @@ def _films(
         callbacks.kept(brought.kept)
         if brought.problem is not None:
             callbacks.skip(film.file.path, brought.problem)
-        result = result.plus(_counted(brought, options))
+        result = result.plus(_counted(brought, options, same=film.same))
         now = done + result.files
         callbacks.progress(now, result.skipped, now + left)
     return result
 
 
-def _counted(brought: films.Brought, options: IndexOptions) -> IndexResult:
+def _counted(brought: films.Brought, options: IndexOptions, *, same: bool) -> IndexResult:
     """A film's frames as files, or the film that has none as one that is skipped."""
     if brought.problem is not None:
         return IndexResult(files=1, skipped=1)
     count, read = len(brought.kept), brought.encoded
     if options.reread:
         return IndexResult(files=count, reread=read, known=count - read, films=1)
+    if same:  # what lies beside it was read
+        return IndexResult(files=count, encoded=read, reread=count - read, films=1)
     return IndexResult(files=count, encoded=read, known=count - read, films=1)
 
 

@@ -41,7 +41,7 @@ def _file(path: Path) -> tuple[str, files.State]:
         if state is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return files.digest(path), state
-    with path.open("rb") as file:
+    with files.opened(path) as file:
         status = os.fstat(file.fileno())
         return files.digest(file), files.stamp(status)
 

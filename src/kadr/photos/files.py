@@ -1,5 +1,6 @@
 """Files: their digest and state, and writing that never shows a reader half of one."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -33,6 +34,23 @@ def state(file: Path | int) -> State | None:
     except OSError:
         return None
     return stamp(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A stranger's file, to be read; what took its place since it was looked at isn't waited for.
+
+    Raises:
+        OSError: it can't be read, or is no file but a pipe, a socket or a device.
+    """
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115 - Path.open() takes no opener
+    if state(file.fileno()) is None:
+        file.close()
+        raise OSError(errno.EINVAL, "no file but a pipe, a socket or a device")
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def identity(file: Path | int) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ class Entry:
 
     `reason` is the rule by which it is ignored, the format that isn't supported (such as "CR2"), or
     what the system says of a folder that can't be listed. Ignored folders stand for all in them.
-    `sidecars` are the names of those of a photo.
+    `sidecars` are the names of those of a photo or film.
     """
 
     path: Path
@@ -97,7 +97,8 @@ def walk(folder: Path, rules: Rules) -> Iterator[Entry]:
                 subfolders.append((entry.path, levels))
         found = sidecars.by_photo(sidecars.names_of(entries))
         for one in _paired(met):
-            beside = sidecars.of_photo(one.path.name, found) if one.met == "photo" else ()
+            speaks = one.met in {"photo", "film"}
+            beside = sidecars.of_photo(one.path.name, found) if speaks else ()
             yield replace(one, sidecars=beside) if beside else one
         waiting += reversed(subfolders)
 

@@ -14,11 +14,12 @@ WIDTH, HEIGHT = 32, 18
 GAP = 2.0
 """Seconds between two chosen frames, at least."""
 LONGEST = 10.0
-"""Seconds after which a frame is chosen though little changed."""
+"""Seconds after which a frame is chosen though little changed, or it shows next to nothing."""
 CHANGE = 24.0
 """Mean difference to the frame chosen before, of 255, from which the picture is another."""
 CONTRAST = 16.0
-"""A frame shows something where its brightness deviates so much from their mean, of 255."""
+"""A frame shows something where its brightness deviates so much from their mean, of 255. Less only
+delays the choice: what is dark or hazy to this measure may show a face to people."""
 LARGE, KEY = 4.0, 0.3
 """A packet begins a scene where it has so many times its neighbours' bytes, and such a share of the
 last keyframe's."""
@@ -28,25 +29,38 @@ _NEIGHBOURS = 12
 
 
 class Chooser:
-    """Chooses among frames that come in order. `blank` is the first, where none shows anything."""
+    """Chooses among frames that come in order."""
 
     def __init__(self) -> None:
-        self.blank: float | None = None
+        self._first: float | None = None
+        self._seen = 0.0
+        self._blank: float | None = None
         self._last: float | None = None
         self._look: NDArray[np.int16] | None = None
 
     def wants(self, at: float, look: Look) -> bool:
         """Whether the frame at this second is one to keep."""
+        self._first, self._seen = at if self._first is None else self._first, at
         if self._last is not None and at - self._last < GAP:
             return False
-        if float(look.mean(axis=2).std()) < CONTRAST:
-            self.blank = at if self.blank is None else self.blank
+        is_due = at - (self._first if self._last is None else self._last) >= LONGEST
+        if not is_due and float(look.mean(axis=2).std()) < CONTRAST:
+            self._blank = at if self._blank is None else self._blank
             return False
         wide = look.astype(np.int16)
-        if self._last is not None and at - self._last < LONGEST and self._is_like_last(wide):
+        if self._last is not None and not is_due and self._is_like_last(wide):
             return False
-        self._last, self._look = at, wide
+        self._last, self._look, self._blank = at, wide, None
         return True
+
+    def left(self, seconds: float) -> float | None:
+        """Where a film ends that lasts so long: the second of a frame whose choice was delayed.
+
+        None where there is none, or where other frames were chosen and what it shows is short.
+        """
+        if self._blank is None or self._last is None:
+            return self._blank
+        return self._blank if max(self._seen, seconds) - self._blank >= GAP else None
 
     def _is_like_last(self, look: NDArray[np.int16]) -> bool:
         return self._look is not None and float(np.abs(look - self._look).mean()) < CHANGE

@@ -28,10 +28,11 @@ def parsed(state: str, content_of: Callable[[str], bytes]) -> Sidecar | None:
     if not state:
         return None
     packets, noted, complete, left = list[bytes](), json.loads(state), True, LIMIT
-    for place, (name, size, _) in enumerate(noted):
+    for place, (name, size, modified) in enumerate(noted):
         if place >= MOST or size > left:
             complete = False
             continue
+        complete &= (size, modified) != UNREAD
         try:
             packets.append(content_of(name))
             left -= len(packets[-1])
@@ -82,7 +83,5 @@ def _said(state: str, packets: Sequence[bytes], *, complete: bool) -> Sidecar:
 
 def _content(path: Path) -> bytes:
     """At most a byte more than is read of all packets. Raises OSError, for what is no file too."""
-    if files.state(path) is None:  # opening a pipe would wait for ever
-        raise FileNotFoundError(path)
-    with path.open("rb") as file:
+    with files.opened(path) as file:
         return file.read(LIMIT + 1)

@@ -1,4 +1,4 @@
-"""Sidecars: files beside a photo that speak of it as its own file does, and whose they are.
+"""Sidecars: files beside a photo or film that speak of it as its own file does; whose they are.
 
 `IMG_1.xmp` and `IMG_1.jpg.xmp` belong to `IMG_1.jpg`, in any case. A sidecar goes with its photo:
 patterns of what is left out don't concern it.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from kadr.photos import files, kinds
+from kadr.photos import files, films, kinds
 from kadr.photos.files import State
 from kadr.photos.objects import is_object
 
@@ -38,7 +38,7 @@ def by_photo(names: Iterable[str]) -> Names:
 
 
 def of_photo(photo: str, found: Names) -> tuple[str, ...]:
-    """The sidecars of a photo by its name, sorted: its own, and those of a RAW of the same shot."""
+    """The sidecars of a photo or film by its name, sorted; those of a RAW of the same shot too."""
     if not found:
         return ()
     stem = os.path.splitext(photo)[0]  # noqa: PTH122 - names come by the million
@@ -62,29 +62,46 @@ class Folders:
     """The sidecars of photos in folders here; lists each folder once."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, Names] = {}
+        self._names: dict[Path, Names | None] = {}
 
     def state(self, photo: Path) -> str:
-        """`Sidecar.state` of a photo's; empty where it has none, or lies in an object store."""
+        """`Sidecar.state` of a photo's, or of a frame's film's.
+
+        Empty where it has none, or lies in an object store. Of a folder that can't be listed, one
+        sidecar that can't be read: nobody knows what lies there.
+        """
         if is_object(photo):
             return ""
+        photo = films.file_of(photo)
         folder = photo.parent
         if folder not in self._names:
-            self._names[folder] = by_photo(_listed(folder))
-        return state_beside(folder, of_photo(photo.name, self._names[folder]))
+            self._names[folder] = _listed(folder)
+        names = self._names[folder]
+        if names is None:
+            return state([photo.name + SUFFIX], lambda _: None)
+        return state_beside(folder, of_photo(photo.name, names))
 
 
-def _listed(folder: Path) -> list[str]:
+def _listed(folder: Path) -> Names | None:
     try:
         with os.scandir(folder) as entries:
-            return names_of(entries)
+            return by_photo(names_of(entries))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except OSError:
-        return []
+        return None
 
 
 def names_of(entries: Iterable["os.DirEntry[str]"]) -> list[str]:
     """The names of the sidecars among a folder's entries."""
-    return [one.name for one in entries if is_sidecar(one.name) and not one.is_dir()]
+    return [one.name for one in entries if is_sidecar(one.name) and not _is_folder(one)]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links: a sidecar that can't be read
+        return False
 
 
 def _key(name: str) -> str:

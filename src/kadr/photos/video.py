@@ -7,7 +7,7 @@ are those of a list; dimensions and duration are limited before anything is deco
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from PIL import Image
 
 from kadr.errors import ImageError
-from kadr.photos import film_facts, kinds, scenes
+from kadr.photos import files, film_facts, kinds, scenes
 from kadr.types import PhotoFacts
 
 if TYPE_CHECKING:
@@ -104,10 +104,11 @@ def survey(path: Path, size: int) -> Iterator[Shot | float]:
             if chooser.wants(at, _look(found)):
                 count += 1
                 yield Shot(at, film.picture(found, size), film.facts_at(at, found))
-    if count == 0:
-        if chooser.blank is None:
-            raise ImageError("not a readable film (none of its pictures can be decoded)")
-        yield Shot(chooser.blank, *frame(path, chooser.blank, size))
+        left = chooser.left(film.seconds)
+    if left is not None:
+        yield Shot(left, *frame(path, left, size))
+    elif count == 0:
+        raise ImageError("not a readable film (none of its pictures can be decoded)")
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def _opened(path: Path) -> "Iterator[_Film]":
     except ImportError as error:
         raise ImageError("not a readable photo (a film: pip install 'kadr[video]')") from error
     try:
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             demuxer = _demuxer(file)
             options = {
                 "protocol_whitelist": "none",
@@ -283,7 +284,10 @@ class _Film:
             width, height = self._shape(found)
             size = (height, width) if round(found.rotation / 90) % 2 else (width, height)
             tags = {**self._stream.metadata, **self._container.metadata}
-            self._facts = film_facts.read(tags, size, self._path.name)
+            facts = film_facts.read(tags, size, self._path.name)
+            # One is surveyed, and all are sent: what the others show, a person has to look at.
+            alone = len(self._container.streams.video) == 1
+            self._facts = replace(facts, texts_complete=facts.texts_complete and alone)
         return film_facts.at(self._facts, at)
 
 

@@ -13,7 +13,7 @@ from kadr.photos import texts
 from kadr.photos.metadata import LIMIT
 
 MOST_ELEMENTS = 250_000
-"""Elements that are read of all packets; the rest counts as unread."""
+"""Elements and attributes that are read of all packets; the rest counts as unread."""
 
 TEXTS = frozenset(
     {"title", "description", "subject", "Headline", "hierarchicalSubject", "TagsList"}
@@ -24,12 +24,21 @@ TEXTS = frozenset(
     | {"ImageDescription", "logComment", "AltTextAccessibility", "ExtDescrAccessibility"}
     | {"Location", "Sublocation", "LocationName", "City", "State", "ProvinceState"}
     | {"Country", "CountryName", "WorldRegion"}
+    | {"EventName", "AddlModelInfo", "PersonCharacteristic", "AboutCvTerm", "CvTermName"}
+    | {"AOTitle", "AOContentDescription", "AOContributionDescription", "AOPhysicalDescription"}
+    | {"Label", "Category", "shotName", "comment"}
 )
 """Local names whose values are words about the photo: Dublin Core, Photoshop, Lightroom, IPTC Core
-and Extension with their names of places, EXIF, TIFF, and the vendors' own."""
+and Extension with their names of places, persons and works of art, EXIF, TIFF, dynamic media, and
+the vendors' own."""
+AGES = frozenset({"ModelAge", "MinorModelAgeDisclosure"})
+"""Local names of people's ages in years (IPTC Extension), or of PLUS's codes for them: AG-U14."""
 _IN_REGIONS = frozenset({"Name", "Description"})
-"""Words about the photo too, within a list of regions (Metadata Working Group)."""
-_REGIONS = frozenset({"Regions", "RegionInfo", "RegionList"})
+"""Words about the photo too, within a list of regions (Metadata Working Group, IPTC)."""
+_REGIONS = frozenset({"Regions", "RegionInfo", "RegionList", "ImageRegion"})
+_ITEM = re.compile(r"value|resource|li|_[0-9]{1,6}")
+"""RDF's own attributes that hold the value of a property."""
+_AGE = re.compile(r"(?<![0-9])[0-9]{1,3}(?![0-9])")
 DATES = ("DateTimeOriginal", "DateCreated", "DateTimeDigitized", "CreateDate")
 """Local names of dates: the one to be believed most first."""
 PLACES = (
@@ -107,7 +116,7 @@ class _Reader:
         return True
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self._elements += 1
+        self._elements += 1 + len(attributes)
         if self._elements > MOST_ELEMENTS:
             raise _TooManyError
         self._keep()
@@ -121,7 +130,7 @@ class _Reader:
 
     def _attribute(self, key: str, value: str) -> None:
         prefix, _, local = key.rpartition(":")
-        if local == "value" and self._wanted:
+        if self._wanted and _ITEM.fullmatch(local):
             self._tell(self._wanted, value)
         elif prefix not in {"xml", "xmlns"} and self._is_wanted(local):
             self._tell(local, value)
@@ -147,13 +156,21 @@ class _Reader:
             return
         if local in _VALUES:
             self.values.setdefault(local, value.strip()[:100])
-        if local in TEXTS or local not in _VALUES:
+        if local in AGES:
+            self.texts += _aged(value)
+        elif local in TEXTS or local not in _VALUES:
             self.texts.append(value)
 
     def _is_wanted(self, local: str) -> bool:
-        if local in TEXTS or local in _VALUES:
+        if local in TEXTS or local in _VALUES or local in AGES:
             return True
         return self._regions > 0 and local in _IN_REGIONS
+
+
+def _aged(value: str) -> list[str]:
+    """What an age or its code says, in words as a caption has them; else the value itself."""
+    ages = [int(age) for age in _AGE.findall(value)]
+    return [f"{age} years old" if age else "0 months old" for age in ages] or [value]
 
 
 def _refuse(*_: object) -> None:
