@@ -15,6 +15,7 @@ import typer.main
 import yaml
 
 from kadr.cli.main import app
+from kadr.cli.settings import SHARED, variable
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -97,6 +98,8 @@ def test_settings_of_the_service_are_all_known(monkeypatch: pytest.MonkeyPatch) 
     (named,) = re.findall(
         r"^Environment=KADR_CONFIG=/etc/(.+)$", (DEPLOY / "kadr.service").read_text("utf-8"), re.M
     )
+    for key in SHARED:
+        monkeypatch.delenv(variable(key), raising=False)
     monkeypatch.setenv("KADR_CONFIG", str(DEPLOY / named))
     group: Any = typer.main.get_command(app)
     with group.make_context("kadr", ["serve"]) as context:
