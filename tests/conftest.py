@@ -12,7 +12,8 @@ from kadr.data import dataset
 from kadr.photos import object_store
 from kadr.types import Dataset
 
-settings.register_profile("kadr", deadline=None)  # no test depends on the clock
+settings.register_profile("kadr", deadline=None, max_examples=50)  # no test depends on the clock
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("kadr")
 os.environ["KADR_CONFIG"] = os.devnull  # no test depends on the settings of whoever runs it,
 os.environ["LC_ALL"] = "C.UTF-8"  # nor on their language

@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 import typer.main
+from PIL import Image
 from typer.testing import CliRunner
 
 from kadr.cli.main import app
-from kadr.data.drawn.dice import Dice
-from kadr.data.drawn.picture import draw
-from kadr.data.drawn.scene import compose
 from services import serving
 
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDES = [DOCS / f"{name}.md" for name in ("start", "family", "company")]
 PAGES = sorted({*DOCS.parent.glob("README*.md"), *DOCS.glob("*.md")})
 MATCHES_LITTLE = ("kadr search ", "kadr similar ", "kadr duplicates", "kadr review estimate")
-"""As grep, they exit with 1 where nothing is found, and drawn scenes hold no dogs."""
+"""As grep, they exit with 1 where nothing is found, and these photos are of one colour each."""
 SPAN = re.compile(r"`(kadr [^`]+)`")
 
 
@@ -37,9 +35,8 @@ def commands(page: Path) -> Iterator[tuple[str, str]]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the reader's folder, with photos, a library and a cache of its own, and go there."""
     (tmp_path / "photos").mkdir()
-    for number, name in enumerate(("beach.jpg", "slope.jpg", "IMG_0412.jpg")):
-        photo = draw(compose(Dice(number), with_child=False), Dice(number))
-        photo.save(tmp_path / "photos" / name)
+    for name, colour in (("beach.jpg", "khaki"), ("slope.jpg", "white"), ("IMG_0412.jpg", "teal")):
+        Image.new("RGB", (64, 48), colour).save(tmp_path / "photos" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KADR_LIBRARY", str(tmp_path / "library.kadr"))
     monkeypatch.setenv("KADR_CACHE", str(tmp_path / "cache.sqlite"))

@@ -128,7 +128,8 @@ def index_command(
         before, judge = opened.encoder, opened.store.meta("model")
         result, seconds = _index(opened, chosen, options)
         _tell_switched(before, opened.encoder)
-        _tell_judge(judge, opened.store.meta("model"))
+        if opened.encoder == before:
+            _tell_judge(judge, opened.store.meta("model"))
         _print(opened, result, seconds, as_json=as_json)
         if is_first and result.encoded:
             hint("mini, which ships inside, encoded them. Larger models find more: kadr models")
@@ -145,8 +146,8 @@ def _tell_switched(before: str | None, encoder: str | None) -> None:
 
 def _tell_judge(before: str | None, model: str | None) -> None:
     """Say which matcher's probabilities answers have, where it is another one by now."""
-    if model is not None and before not in {None, model}:
-        note(f"{model} judges what matches now; before it was {before}.")
+    if model and before and before != model:
+        note(f"{Path(model).name} judges what matches now; before it was {Path(before).name}.")
 
 
 def _load(
