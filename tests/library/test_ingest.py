@@ -734,7 +734,7 @@ def children(run: Run, tmp_path: Path) -> Iterator[Children]:
 
 
 def test_a_killed_process_loses_nothing(run: Run, children: Children) -> None:
-    photos(run.folder, 24 * BATCH)
+    photos(run.folder, 40 * BATCH)
     random_ = random.Random(5)
     before = 0
     for number in range(8):
@@ -752,9 +752,9 @@ def test_a_killed_process_loses_nothing(run: Run, children: Children) -> None:
             assert store.totals().photos >= before, "what was kept stays"
             before = store.totals().photos
             store.close()
-    assert 0 < before < 24 * BATCH, "kills before, while and after encoding"
+    assert 0 < before < 40 * BATCH, "kills before, while and after encoding"
     outcome = run()
-    assert outcome == IndexResult(files=24 * BATCH, unchanged=before, encoded=24 * BATCH - before)
+    assert outcome == IndexResult(files=40 * BATCH, unchanged=before, encoded=40 * BATCH - before)
     run.check()
     assert_same(content(run.path), fresh(run))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -148,7 +149,7 @@ class MatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any, *, reset: bool) -> NDArray[np.object_]:  # noqa: N803
         shape = getattr(X, "shape", None) or np.asarray(X, dtype=object).shape
-        if len(shape) != 2 or shape[1] != 2:
+        if not issparse(X) and (len(shape) != 2 or shape[1] != 2):  # sparse ones are refused below
             raise ValueError(
                 f"X has the shape {tuple(shape)}. Give n pairs in two columns, photo and text: "
                 "(n, 2)."
