@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -335,10 +336,20 @@ class TestFilters:
         before = matching(store, Filters(before="2024-05-17T23:59:59"))
         assert before == {"/p/2024-05-16T23:59:59.jpg", "/p/2024-05-17T00:00:00.jpg"}
 
-    def test_a_photo_without_a_date_passes_no_date(self, store: Store) -> None:
-        add(store, {"/p/1.jpg": 1}, modified=1_715_900_000 * 10**9)
-        assert matching(store, Filters(after="0001-01-01T00:00:00")) == set()
-        assert matching(store, Filters(before="9999-01-01T00:00:00")) == set()
+    def test_a_photo_without_a_date_has_its_file_s(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            moment = 1_715_900_000  # 2024-05-17 07:53:20 in Tokyo, 2024-05-16 in London
+            add(store, {"/p/1.jpg": 1}, modified=moment * 10**9 + 5)
+            assert matching(store, Filters(after="2024-05-17T07:53:20")) == {"/p/1.jpg"}
+            assert matching(store, Filters(before="2024-05-17T07:53:21")) == {"/p/1.jpg"}
+            assert matching(store, Filters(before="2024-05-17T07:53:20")) == set()
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
     @pytest.mark.parametrize("asked", ["zenit", "ZENIT E", "t e"])
     def test_camera_is_part_of_the_name_in_any_case(self, store: Store, asked: str) -> None:

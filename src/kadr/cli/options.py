@@ -242,7 +242,9 @@ class FilterOptions:
 
     after: Annotated[
         str | None,
-        _which(help="Taken on this day or later: 2024, 2024-05-17; not those without a date."),
+        _which(
+            help="Taken on this day or later: 2024, 2024-05-17. No date in a photo: its file's."
+        ),
     ] = None
     before: Annotated[str | None, _which(help="Taken before this day begins: 2025, 2024-06.")] = (
         None

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def conditions(filters: Filters, *, fence: str = "") -> tuple[str, list[Any]]:
     clauses: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     for bound, operator in ((filters.after, ">="), (filters.before, "<")):
         if bound is not None:
-            clauses.append((f"p.taken {operator} %s", (bound,)))
+            when = f"(p.taken {operator} %s OR p.taken IS NULL AND {MODIFIED} {operator} %s)"
+            clauses.append((when, (bound, nanoseconds(bound))))
     wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
     clauses += [_lies_below_one(folders, fence) for folders in wanted if folders]
     if filters.camera is not None:
@@ -142,8 +144,17 @@ def shown_of_all(shown: Shown) -> str:
     )
 
 
+def nanoseconds(when: str) -> int:
+    """A moment of this process's time zone, `YYYY-MM-DDTHH:MM:SS`, in ns since 1970."""
+    try:
+        seconds = int(datetime.fromisoformat(when).timestamp())
+    except (ValueError, OverflowError, OSError):  # years that no file has
+        return (1 << 63) - 1 if when > "2000" else -(1 << 63)
+    return max(min(seconds * 10**9, (1 << 63) - 1), -(1 << 63))
+
+
 def local(modified: int | None) -> str:
-    """A time of change in ns, of this process's time zone, as YYYY-MM-DDTHH:MM:SS; "" for None."""
+    """The other way round; empty where there is no file."""
     if modified is None:
         return ""
     seconds = abs(modified) // 10**9 * (1 if modified >= 0 else -1)

@@ -21,9 +21,9 @@ def conditions(filters: Filters) -> tuple[str, list[Any]]:
     """SQL for what photos `p` must be."""
     clauses: list[tuple[str, Sequence[Any]]] = [("p.encoded", ())]
     if filters.after is not None:
-        clauses.append(("p.taken >= ?", (filters.after,)))
+        clauses.append((f"{WHEN} >= ?", (filters.after,)))
     if filters.before is not None:
-        clauses.append(("p.taken < ?", (filters.before,)))
+        clauses.append((f"{WHEN} < ?", (filters.before,)))
     wanted = (() if filters.folder is None else (filters.folder,)), filters.folders
     clauses += [_lies_below_one(folders) for folders in wanted if folders]
     if filters.camera is not None:
