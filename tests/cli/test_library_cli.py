@@ -514,7 +514,7 @@ def test_words_on_record_come_first_and_are_told(shelf: Shell) -> None:
     answer = found(shelf, "search", "a photo of Paris")
     (first, *others) = answer["hits"]
     assert Path(first["path"]).name == "paris.jpg"
-    assert first["on_record"] == [{"word": "paris", "source": "name"}]
+    assert first["on_record"] == [{"word": "paris", "source": "name", "regions": []}]
     assert first["in_part"] is False
     assert (answer["matches"], first["matches"]) == (True, True)
     assert all(hit["on_record"] == [] for hit in others)
