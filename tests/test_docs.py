@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from PIL import Image
 
 import kadr
 from archives import write_archive
+from documents import blocks, examples
 from forks import run_kadr
 from services import serving
 
@@ -34,19 +35,6 @@ SEARCHES = ("kadr search ", "kadr similar ", "kadr duplicates")
 """As grep, they exit with 1 where nothing matches; the tiny photos of one colour match little."""
 NOT_RUN = ("make ", "pip ", "kadr data fetch ", "kadr serve")
 """They install, need a network, or don't end. Where `fetch` would put the archive, a tiny one stands."""
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    text = page.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def examples(page: Path) -> Iterator[tuple[str, str]]:
-    """Each command of the console blocks with the output printed below it."""
-    for block in blocks(page, "console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output
 
 
 def run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:

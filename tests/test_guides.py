@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
+from documents import blocks, examples
 from kadr.cli.main import app
 from services import serving
 
@@ -20,15 +20,6 @@ PAGES = sorted({*DOCS.parent.glob("README*.md"), *DOCS.glob("*.md")})
 MATCHES_LITTLE = ("kadr search ", "kadr similar ", "kadr duplicates", "kadr review estimate")
 """As grep, they exit with 1 where nothing is found, and these photos are of one colour each."""
 SPAN = re.compile(r"`(kadr [^`]+)`")
-
-
-def commands(page: Path) -> Iterator[tuple[str, str]]:
-    """Each command of a page's console blocks, with what is shown below it."""
-    text = page.read_text(encoding="utf-8")
-    for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = part.partition("\n")
-            yield command, shown
 
 
 @pytest.fixture
@@ -49,7 +40,7 @@ def test_every_command_of_a_guide_runs(
     page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = 0
-    for command, shown in commands(page):
+    for command, shown in examples(page):
         program, *arguments = shlex.split(command)
         if program == "export":
             monkeypatch.setenv(*arguments[0].split("=", 1))
@@ -70,15 +61,19 @@ def test_every_command_of_a_guide_runs(
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
 def test_the_russian_guide_has_the_same_commands(page: Path) -> None:
-    assert list(commands(page.with_suffix(".ru.md"))) == list(commands(page))
+    assert list(examples(page.with_suffix(".ru.md"))) == list(examples(page))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_named_in_a_text_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    shell = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = {line for block in shell for line in block.splitlines() if line.startswith("kadr ")}
-    lines |= {command for command, _ in commands(page) if command.startswith("kadr ")}
+    lines = {
+        line
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("kadr ")
+    }
+    lines |= {command for command, _ in examples(page) if command.startswith("kadr ")}
     for line in sorted(lines | {span.replace("\n", " ") for span in SPAN.findall(text)}):
         assert unknown(re.split(r" [|>#] ", line)[0].split()[1:]) == [], line
 

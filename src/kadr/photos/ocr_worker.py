@@ -18,6 +18,7 @@ from PIL import Image
 
 from kadr.errors import ImageError, KadrError, MissingExtraError, OcrError
 from kadr.photos import ocr, reader
+from kadr.photos.limits import confine
 from kadr.photos.objects import located
 from kadr.photos.ocr import OcrEngine
 from kadr.types import PictureText, TextLine
@@ -143,7 +144,7 @@ def _write(stream: IO[bytes], said: dict[str, Any]) -> None:
 
 def main(name: str) -> None:
     """The process: read text in the photos that standard input names, until it ends."""
-    _limit()
+    confine(MEMORY)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what an engine prints is no answer
     try:
@@ -171,17 +172,6 @@ def _answer(engine: OcrEngine, question: dict[str, str]) -> dict[str, Any]:
         return {"broken": str(error)}
     except KadrError as error:
         return {"unreadable": str(error)}
-
-
-def _limit() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever indexes ends this process
-    if sys.platform != "win32":
-        import resource
-
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 if __name__ == "__main__":

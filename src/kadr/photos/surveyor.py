@@ -19,6 +19,7 @@ from PIL import Image
 
 from kadr.errors import ImageError
 from kadr.photos import video
+from kadr.photos.limits import confine
 from kadr.photos.video import Shot
 from kadr.types import PhotoFacts
 
@@ -104,7 +105,7 @@ def _started(path: Path, size: int) -> "Iterator[tuple[subprocess.Popen[bytes], 
 
 def main(path: str, size: str) -> None:
     """The process: survey a film, and write what it shows to standard output."""
-    _limit()
+    confine(MEMORY)
     out = sys.stdout.buffer
     try:
         for one in video.survey(Path(path), int(size)):
@@ -123,17 +124,6 @@ def main(path: str, size: str) -> None:
 def _write(out: IO[bytes], said: dict[str, Any], pixels: bytes = b"") -> None:
     out.write(json.dumps(said).encode() + b"\n" + pixels)
     out.flush()
-
-
-def _limit() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever indexes ends this process
-    if sys.platform != "win32":
-        import resource
-
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ that no process can disturb another by dying.
 import asyncio
 import io
 import multiprocessing
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from PIL import Image
 
 from kadr.errors import ImageError
 from kadr.photos import reader
+from kadr.photos.limits import confine
 from kadr.photos.objects import is_object
 from kadr.service import metrics
 from kadr.service.config import Service
@@ -200,11 +200,7 @@ def _serve(pipe: Connection, memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to handle
     import kadr.photos.images  # noqa: F401 - its memory isn't the pictures'
 
-    if sys.platform != "win32":  # where memory can't be limited, pixels are
-        import resource
-
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    confine(memory)  # where memory can't be limited, pixels are
     pipe.send("ready")
     with suppress(EOFError, OSError):
         while True:

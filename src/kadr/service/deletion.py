@@ -8,13 +8,12 @@ from fastapi import APIRouter, Path, Request, Response
 from kadr.library.deletion import Binned
 from kadr.library.library import Library
 from kadr.service import problems
-from kadr.service.dependencies import ThePolicy, json, renderer, resources
+from kadr.service.dependencies import ThePolicy, json, nobody_waits, renderer, resources
 from kadr.service.downloads import binned
 from kadr.service.folder_names import text
 from kadr.service.problems import ProblemError
 from kadr.service.shapes import BinnedShape, BinShape
 from kadr.service.visitors import needs
-from kadr.service.worker_pool import BusyError
 
 router = APIRouter(prefix="/bin", tags=["photos"], dependencies=[needs("read"), needs("write")])
 Id = Annotated[
@@ -71,7 +70,7 @@ async def restore(request: Request, law: ThePolicy, entry: Id) -> Response:
     """It lies where it lay, with a number if its name is taken. Answered is what is left."""
 
     def work(library: Library) -> Response:
-        library.restore(_chosen(library, entry), _another)
+        library.restore(_chosen(library, entry), nobody_waits)
         return json(_shape(request, library))
 
     return await resources(request).working.do(law.policy, work)
@@ -88,7 +87,7 @@ async def delete(request: Request, law: ThePolicy, entry: Id) -> Response:
     """Nothing brings it back."""
 
     def work(library: Library) -> Response:
-        library.empty_bin(_chosen(library, entry), _another)
+        library.empty_bin(_chosen(library, entry), nobody_waits)
         return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)
@@ -105,7 +104,7 @@ async def empty(request: Request, law: ThePolicy) -> Response:
     """All that `GET /bin` lists is deleted for good."""
 
     def work(library: Library) -> Response:
-        library.empty_bin(library.binned(), _another)
+        library.empty_bin(library.binned(), nobody_waits)
         return Response(status_code=204)
 
     return await resources(request).working.do(law.policy, work)
@@ -133,12 +132,3 @@ def _shape(request: Request, library: Library) -> BinShape:
             for one in library.binned()
         ]
     )
-
-
-def _another() -> None:
-    """Nobody waits here for another process's run, which may take an hour.
-
-    Raises:
-        BusyError: always.
-    """
-    raise BusyError("Another process is indexing the library. Send it again later.")

@@ -18,6 +18,7 @@ from kadr.service.rendering import Renderer
 from kadr.service.resources import Resources
 from kadr.service.shapes import MOST_NAME, MOST_NUMBER, Cursor, FilterShape
 from kadr.service.visitors import RequestPolicy, request_policy
+from kadr.service.worker_pool import BusyError
 from kadr.stores import Stored
 from kadr.types import Filters
 
@@ -239,3 +240,12 @@ def _parsed(library: Library, shape: FilterShape) -> Filters:
 def json(content: Any) -> Response:
     """A shape as a response: written once, on the thread that made it, and not validated again."""
     return Response(content.model_dump_json(), media_type="application/json")
+
+
+def nobody_waits() -> None:
+    """A visitor doesn't wait for another process's run, which may take an hour.
+
+    Raises:
+        BusyError: always.
+    """
+    raise BusyError("Another process is indexing the library. Send it again later.")

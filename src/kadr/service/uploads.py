@@ -13,13 +13,20 @@ from kadr.library.deletion import NotAllowedError
 from kadr.library.library import Library
 from kadr.photos import files
 from kadr.service import problems
-from kadr.service.dependencies import PhotoId, ThePolicy, json, renderer, resources, seen
+from kadr.service.dependencies import (
+    PhotoId,
+    ThePolicy,
+    json,
+    nobody_waits,
+    renderer,
+    resources,
+    seen,
+)
 from kadr.service.file_names import keep, safe_name
 from kadr.service.problems import Invalid, ProblemError
 from kadr.service.shapes import AddedShape, SkippedShape
 from kadr.service.upload_form import UploadRoute
 from kadr.service.visitors import needs
-from kadr.service.worker_pool import BusyError
 from kadr.stores import Stored
 
 router = APIRouter(tags=["photos"], route_class=UploadRoute, dependencies=[needs("write")])
@@ -68,7 +75,7 @@ async def add(
 
     def work(library: Library) -> AddedShape:
         if kept:
-            library.index([folder], retry=True, on_wait=_another)
+            library.index([folder], retry=True, on_wait=nobody_waits)
         return _added(library, request, kept, skipped)
 
     added = await held.working.do(law.policy, work)
@@ -77,15 +84,6 @@ async def add(
     response = json(added)
     response.status_code = 201
     return response
-
-
-def _another() -> None:
-    """Uploads don't wait for another process's run, which may take an hour; sent again, they go on.
-
-    Raises:
-        BusyError: always.
-    """
-    raise BusyError("Another process is indexing the library. Send it again later.")
 
 
 def _keeper(number: int, folder: Path, name: str, content: bytes) -> Callable[[Library], _Kept]:
@@ -167,7 +165,7 @@ async def delete(request: Request, law: ThePolicy, photo: PhotoId) -> Response:
     def work(library: Library) -> Response:
         row = seen(library, photo, law)
         try:
-            library.delete(row.id, uploads=folder, on_wait=_another)
+            library.delete(row.id, uploads=folder, on_wait=nobody_waits)
         except NotAllowedError as error:
             raise ProblemError(409, str(error)) from error
         return Response(status_code=204)
